@@ -1,0 +1,215 @@
+"""Time and memory of the layers beside plain textbook forms of the same mechanisms.
+
+    python benchmarks/layers.py [--size 1x512x64x128] [--layers psa_p pam] [--out layers.csv]
+
+Each (layer, mode) runs in a process of its own, in which the two forms take turns; medians are
+reported. Memory is the peak resident size above the state before the first full-size call, each
+in a fresh process. The plain forms are the equations in the head of each layer's file, written
+with the operations that one would reach for first; they share the layer's parameters.
+"""
+
+import argparse
+import csv
+import datetime
+import multiprocessing
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.registry import create
+
+LAYERS = ("psa_p", "psa_s", "pam", "cam", "coord", "gc")
+MODES = ("forward", "train")
+WARM_UP, SECONDS, LEAST = 2, 4.0, 5
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution with a matrix as its weight."""
+    return F.conv2d(x, weight.reshape(*weight.shape[:2], 1, 1), bias)
+
+
+def polarized_channel_gate(layer: AttentionLayer, x: Tensor) -> Tensor:
+    value = conv(x, layer.channel_value.weight).flatten(2)
+    weights = conv(x, layer.channel_query.weight).flatten(2).softmax(-1)
+    return torch.matmul(value, weights.mT)[..., 0]
+
+
+def plain_psa_p(layer: AttentionLayer, x: Tensor) -> Tensor:
+    channel = layer.expand(polarized_channel_gate(layer, x)).sigmoid()[:, :, None, None]
+    query = conv(x, layer.spatial_query.weight).mean((2, 3))[:, None]
+    value = conv(x, layer.spatial_value.weight).flatten(2)
+    spatial = torch.matmul(query, value).softmax(-1).view(len(x), 1, *x.shape[2:]).sigmoid()
+    return x * channel + x * spatial
+
+
+def plain_psa_s(layer: AttentionLayer, x: Tensor) -> Tensor:
+    hidden = layer.norm(layer.reduce(polarized_channel_gate(layer, x))).relu()
+    x = x * layer.expand(hidden).sigmoid()[:, :, None, None]
+    query = conv(x, layer.spatial_query.weight).mean((2, 3))[:, None]
+    value = conv(x, layer.spatial_value.weight).flatten(2).softmax(-1)
+    return x * torch.matmul(query, value).view(len(x), 1, *x.shape[2:]).sigmoid()
+
+
+def plain_pam(layer: AttentionLayer, x: Tensor) -> Tensor:
+    parts = (layer.query, layer.keys, layer.value)
+    query, key, value = (conv(x, part.weight, part.bias).flatten(2) for part in parts)
+    weights = torch.bmm(query.mT, key).softmax(-1)
+    return layer.gain * torch.bmm(value, weights.mT).view_as(x) + x
+
+
+def plain_cam(layer: AttentionLayer, x: Tensor) -> Tensor:
+    flat = x.flatten(2)
+    likeness = torch.bmm(flat, flat.mT)
+    weights = (likeness.max(-1, keepdim=True)[0].expand_as(likeness) - likeness).softmax(-1)
+    return layer.gain * torch.bmm(weights, flat).view_as(x) + x
+
+
+def plain_coord(layer: AttentionLayer, x: Tensor) -> Tensor:
+    rows, columns = x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT
+    pooled = torch.cat([rows, columns], 2)
+    hidden = layer.norm(conv(pooled, layer.reduce.weight, layer.reduce.bias)[..., 0])[..., None]
+    hidden = hidden * F.relu6(hidden + 3) / 6
+    rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
+    row_gate = conv(rows, layer.expand_rows.weight, layer.expand_rows.bias).sigmoid()
+    gate = conv(columns.mT, layer.expand_columns.weight, layer.expand_columns.bias).sigmoid()
+    return x * gate * row_gate
+
+
+def plain_gc(layer: AttentionLayer, x: Tensor) -> Tensor:
+    weights = conv(x, layer.score.weight, layer.score.bias).flatten(2).softmax(-1)
+    context = torch.matmul(x.flatten(2)[:, None], weights[..., None])[:, 0, :, 0]
+    return x + layer.add(context)[:, :, None, None]
+
+
+PLAIN: dict[str, Callable[[AttentionLayer, Tensor], Tensor]] = {
+    "psa_p": plain_psa_p,
+    "psa_s": plain_psa_s,
+    "pam": plain_pam,
+    "cam": plain_cam,
+    "coord": plain_coord,
+    "gc": plain_gc,
+}
+
+
+def prepare(key: str, mode: str, size: list[int]) -> tuple[dict[str, Callable[[], None]], Callable]:
+    """The two forms as calls without arguments, and a call that returns their difference."""
+    torch.manual_seed(0)
+    layer = create(key, size[1]).train(mode == "train")
+    with torch.no_grad():  # a gain of zero would let a form leave out its work
+        for parameter in layer.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    x = torch.randn(size)
+    cotangent = torch.randn(size) if mode == "train" else None
+
+    def call(form: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+        def forward() -> None:
+            with torch.no_grad():
+                form(x)
+
+        def train() -> None:
+            image = x.detach().requires_grad_()
+            torch.autograd.grad(form(image), [image, *layer.parameters()], cotangent)
+
+        return train if mode == "train" else forward
+
+    def difference() -> float:
+        double = layer.double().eval()
+        small = torch.randn(1, size[1], 9, 7, dtype=torch.float64)
+        return (PLAIN[key](double, small) - double(small)).abs().max().item()
+
+    forms = {"plain": call(lambda image: PLAIN[key](layer, image)), "lean": call(layer)}
+    return forms, difference
+
+
+def seconds(key: str, mode: str, size: list[int]) -> dict[str, float]:
+    """Median seconds of each form, the two in turns."""
+    forms, difference = prepare(key, mode, size)
+    taken: dict[str, list[float]] = {name: [] for name in forms}
+    stop = None
+    while stop is None or time.perf_counter() < stop or len(taken["lean"]) < LEAST + WARM_UP:
+        for name, form in forms.items():
+            start = time.perf_counter()
+            form()
+            taken[name].append(time.perf_counter() - start)
+        stop = stop or time.perf_counter() + SECONDS
+    assert difference() < 1e-10, f"the two forms of {key} differ"
+    return {name: statistics.median(times[WARM_UP:]) for name, times in taken.items()}
+
+
+def megabytes(key: str, mode: str, size: list[int], form: str) -> float:
+    """Peak memory of one call of one form above the state before it."""
+    small, _ = prepare(key, mode, [size[0], size[1], 4, 4])
+    small[form]()  # libraries allocate their own on the first call
+    forms, _ = prepare(key, mode, size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forms[form]()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def alone(function: Callable, *arguments: object) -> object:
+    """Call a function in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def machine() -> dict[str, object]:
+    """Where the numbers come from."""
+    names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.split(":")[1].strip() for line in names if "model name" in line), None)
+    return {
+        "cpu": cpu or platform.processor(),
+        "cores": multiprocessing.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--size", default="1x512x64x128", help="batch x channels x height x width")
+    parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS, help="layer keys")
+    parser.add_argument("--out", type=Path, help="CSV file to write")
+    options = parser.parse_args()
+    size = [int(part) for part in options.size.split("x")]
+    rows = []
+    names = ("plain ms", "lean ms", "ratio", "plain MB", "lean MB")
+    print(f"{'layer':8}{'mode':8}" + "".join(f"{name:>10}" for name in names))
+    for key in options.layers:
+        for mode in MODES:
+            took = alone(seconds, key, mode, size)
+            memory = {form: alone(megabytes, key, mode, size, form) for form in took}
+            ratio = took["plain"] / took["lean"]
+            rows.append(
+                {
+                    "layer": key,
+                    "mode": mode,
+                    "size": options.size,
+                    "plain_ms": round(1e3 * took["plain"], 2),
+                    "lean_ms": round(1e3 * took["lean"], 2),
+                    "ratio": round(ratio, 2),
+                    "plain_mb": round(memory["plain"], 1),
+                    "lean_mb": round(memory["lean"], 1),
+                    **machine(),
+                }
+            )
+            times = f"{1e3 * took['plain']:10.1f}{1e3 * took['lean']:10.1f}{ratio:9.2f}x"
+            sizes = f"{memory['plain']:10.0f}{memory['lean']:10.0f}"
+            print(f"{key:8}{mode:8}{times}{sizes}", flush=True)
+    if options.out:
+        with options.out.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

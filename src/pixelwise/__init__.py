@@ -1,0 +1,34 @@
+"""Attention for pixel-wise prediction.
+
+The doors are loaded when first used: importing the package starts nothing and takes no time.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pixelwise.layers.registry import available as list_layers
+    from pixelwise.layers.registry import create as create_layer
+    from pixelwise.networks.factory import create_model
+    from pixelwise.networks.registry import available as list_models
+
+__version__ = "0.1.0"
+
+_DOORS = {
+    "create_layer": ("pixelwise.layers.registry", "create"),
+    "list_layers": ("pixelwise.layers.registry", "available"),
+    "create_model": ("pixelwise.networks.factory", "create_model"),
+    "list_models": ("pixelwise.networks.registry", "available"),
+    "load": ("pixelwise.networks.segmenter", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DOORS:
+        raise AttributeError(f"module 'pixelwise' has no attribute {name!r}")
+    module, attribute = _DOORS[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_DOORS]

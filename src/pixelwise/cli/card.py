@@ -1,0 +1,44 @@
+"""The card of a layer or a network, from its own docstrings and signature."""
+
+import importlib
+import inspect
+from typing import Any
+
+
+def options_of(cls: type) -> list[str]:
+    """The keyword options with their defaults, and what the docstring says of each."""
+    texts = _arguments(inspect.getdoc(cls) or "")
+    lines = []
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            shown = f"{parameter.name}={parameter.default!r}"
+            lines.append(f"{shown}  {texts.get(parameter.name, '')}".rstrip())
+    return lines
+
+
+def print_card(*, title: str, module: str, options: list[str], cost: str, usage: str) -> None:
+    """Title, the module's formula and paper, options, cost, and what to type."""
+    about = inspect.getdoc(importlib.import_module(module)) or ""
+    print(f"{title}\n\n{about}\n\nOptions")
+    for line in options or ["none"]:
+        print(f"    {line}")
+    print(f"\nCost\n    {cost}\n\nUse\n    {usage}")
+
+
+def _arguments(doc: str) -> dict[str, str]:
+    """Name -> text of a docstring's `Args:` section."""
+    found: dict[str, Any] = {}
+    inside, name = False, ""
+    for line in doc.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.startswith("Args:"):
+            inside = True
+        elif inside and line and indent == 0:
+            break
+        elif inside and indent == 4 and ":" in line:
+            name, _, text = line.strip().partition(":")
+            name = name.split(" ")[0]
+            found[name] = text.strip()
+        elif inside and name and line.strip():
+            found[name] += " " + line.strip()
+    return found

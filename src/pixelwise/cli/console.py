@@ -1,0 +1,122 @@
+"""What a command shows while it works: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from pixelwise.metrics import Scores
+
+PLAIN_EVERY = 15.0
+"""Seconds between plain lines of progress where there is no terminal."""
+
+
+class Console:
+    """Says lines and shows progress; implements `pixelwise.train.loop.Watcher`.
+
+    Args:
+        quiet: Only results and errors.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._rich = RichConsole(highlight=False, soft_wrap=True)
+        self._live = self._rich.is_terminal and not quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._rich,
+            disable=not self._live,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._loss: float | None = None
+        self._miou = ""
+        self._spoke = time.monotonic()
+
+    def __enter__(self) -> "Console":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """One line, unless quiet."""
+        if not self.quiet:
+            self.print(line)
+
+    def print(self, line: str) -> None:
+        """One line of result."""
+        if self._live:
+            self._rich.print(line, markup=False)
+        else:
+            print(line, flush=True)
+
+    def warn(self, line: str) -> None:
+        """One line on standard error."""
+        print(line, file=sys.stderr, flush=True)
+
+    def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
+        """After every optimiser step."""
+        smooth = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
+        self._loss = smooth
+        note = f"step {step}  loss {smooth:.3f}{self._miou}"
+        if self._live:
+            self._bar("training", min(progress, 1.0), note)
+        elif not self.quiet and time.monotonic() - self._spoke > PLAIN_EVERY:
+            self._spoke = time.monotonic()
+            print(f"training {progress:4.0%}  {note}  {elapsed:.0f} s", flush=True)
+
+    def busy(self, what: str, done: int, total: int) -> None:
+        """During anything else that takes time."""
+        if not self._live:
+            return
+        if done < total:
+            self._bar(what, done / total, f"{done} of {total}")
+        elif what in self._tasks:
+            self._bars.remove_task(self._tasks.pop(what))
+
+    def validated(self, step: int, scores: "Scores") -> None:
+        """After every evaluation of val."""
+        self._miou = f"  mIoU {scores.miou:.3f}"
+        self.say(
+            f"step {step:6d}  val mIoU {scores.miou:.4f}  pixel accuracy {scores.accuracy:.4f}"
+        )
+
+    def _bar(self, what: str, share: float, note: str) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=1.0, note="")
+        self._bars.update(self._tasks[what], completed=share, note=note)
+
+
+def score_table(names: tuple[str, ...], scores: "Scores") -> str:
+    """Per-class IoU in percent of the union of truth and prediction, as plain text."""
+    width = max(len(name) for name in names)
+    lines = [f"{'class':{width}}  {'IoU %':>7}  {'truth pixels':>13}"]
+    for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True):
+        shown = "absent" if iou is None else f"{100 * iou:.2f}"
+        lines.append(f"{name:{width}}  {shown:>7}  {pixels:>13,}")
+    accuracy = f"(pixel accuracy {100 * scores.accuracy:.2f} %)"
+    lines.append(f"{'mean':{width}}  {100 * scores.miou:7.2f}  {accuracy}")
+    return "\n".join(lines)

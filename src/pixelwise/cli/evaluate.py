@@ -1,0 +1,116 @@
+"""`pixelwise evaluate`: a trained network's scores on labelled pictures."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pixelwise.cli.console import Console, score_table
+from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
+from pixelwise.settings import check_choice, check_range
+
+TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Evaluate; returns the exit code."""
+    parser = command_parser("evaluate", TEXT)
+    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
+    parser.add_argument("--data", type=str | None, help="default: the data of the run")
+    parser.add_argument("--split", type=str, default="val", help="train, val or test")
+    parser.add_argument("--window", type=int, default=1024, help="larger pictures go in tiles")
+    parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--out", type=str | None, help="folder; default: RUN/evaluate/<split>")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    found = parse(parser, arguments)
+    check_choice("split", found.split, ("train", "val", "test"))
+    check_range("window", found.window, 32, 1e6)
+    check_range("workers", found.workers, 0, 256)
+    run = Path(found.run)
+    data = found.data or _data_of(run)
+    out = Path(found.out) if found.out else run / "evaluate" / found.split
+    with Console(quiet=found.quiet) as console:
+        from pixelwise.data.evaluation import EvaluationSet
+        from pixelwise.data.source import open_data
+        from pixelwise.networks.segmenter import load
+        from pixelwise.predict.device import pick_device
+        from pixelwise.predict.evaluation import evaluate
+
+        device = pick_device(found.device)
+        model = load(found.run)
+        source = open_data(data)
+        pictures = source.split(found.split)
+        _check_fit(model.config, source, found.run)
+        console.say(
+            f"model   {model.config.arch} on {model.config.backbone}, {found.run}\n"
+            f"data    {source.name}: {len(pictures)} pictures of {found.split},"
+            f" {len(source.classes)} classes, on {device}"
+        )
+        config = model.config
+        confusion = evaluate(
+            model.to(device),
+            EvaluationSet(pictures, mean=config.mean, std=config.std, scale=config.scale),
+            window=found.window,
+            device=device,
+            workers=found.workers,
+            on_picture=lambda i, _, __: console.busy("evaluating", i + 1, len(pictures)),
+        )
+    _write(out, source.classes.names, confusion, {"data": data, "split": found.split})
+    print(score_table(source.classes.names, confusion.scores()))
+    print(f"numbers and confusion matrix: {out}")
+    return 0
+
+
+def _data_of(run: Path) -> str:
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{run} says nothing of its data; give --data")
+    import yaml
+
+    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
+
+
+def _check_fit(config: Any, source: Any, run: str) -> None:
+    classes = max(config.num_classes, 2)
+    if len(source.classes) != classes:
+        raise InputError(
+            f"{run} predicts {classes} classes, {source.name} has {len(source.classes)}"
+            f" ({', '.join(source.classes.names)}); evaluate on data with the same classes"
+        )
+    if config.names and tuple(config.names) != tuple(source.classes.names):
+        raise InputError(
+            f"{run} predicts {', '.join(config.names)} in this order, {source.name} has"
+            f" {', '.join(source.classes.names)}; make the names and their order agree"
+        )
+    if source.bands != config.in_channels:
+        raise InputError(
+            f"{run} takes {config.in_channels} bands, {source.name} has {source.bands};"
+            f" select them with 'bands' in data.yaml"
+        )
+
+
+def _write(out: Path, names: tuple[str, ...], confusion: Any, about: dict[str, str]) -> None:
+    from pixelwise import pictures
+
+    scores = confusion.scores()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        summary = about | {
+            "miou": scores.miou,
+            "accuracy": scores.accuracy,
+            "iou": dict(zip(names, scores.iou, strict=True)),
+            "truth_pixels": dict(zip(names, scores.pixels, strict=True)),
+        }
+        (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        rows = [
+            f"{name},{'' if iou is None else iou},{pixels}"
+            for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True)
+        ]
+        text = "\n".join(["class,iou,truth_pixels", *rows]) + "\n"
+        (out / "classes.csv").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give --out") from error
+    matrix = pictures.confusion_matrix(confusion.matrix.numpy(), names)
+    pictures.write_bytes(out / "confusion.png", matrix)

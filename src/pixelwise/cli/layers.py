@@ -1,0 +1,55 @@
+"""`pixelwise layers`: the attention layers, one line each, or one layer's card."""
+
+from collections.abc import Sequence
+
+from pixelwise.cli.card import options_of, print_card
+from pixelwise.cli.parsing import command_parser, parse
+
+TEXT = "List the attention layers; with a name, show its formula, paper, options and cost."
+CHANNELS, SIDE = 256, 64
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List, or show one; returns the exit code."""
+    parser = command_parser("layers", TEXT)
+    parser.add_argument("name", nargs="?", type=str | None, help="a layer, e.g. psa_s")
+    found = parse(parser, arguments)
+    import inspect
+
+    from pixelwise.errors import unknown
+    from pixelwise.layers.registry import available
+
+    layers = available()
+    if found.name is None:
+        for key, layer in layers.items():
+            print(f"{key:8} {(inspect.getdoc(layer) or '').splitlines()[0]}")
+        print("\nnext: pixelwise layers psa_s")
+        return 0
+    if found.name not in layers:
+        raise unknown("layer", found.name, layers)
+    layer = layers[found.name]
+    print_card(
+        title=f"{found.name}: {layer.__name__}(channels, ...)",
+        module=layer.__module__,
+        options=options_of(layer),
+        cost=_cost(found.name),
+        usage=f'pixelwise.create_layer("{found.name}", 256)',
+    )
+    return 0
+
+
+def _cost(key: str) -> str:
+    import torch
+
+    from pixelwise.cost import flops, parameters
+    from pixelwise.layers.registry import available, create
+
+    with torch.device("meta"):
+        layer = create(key, CHANNELS).eval()
+        count = flops(layer, torch.empty(1, CHANNELS, SIDE, SIDE))
+    power = available()[key].cost_exponent
+    growth = "the number of pixels" if power == 1 else f"(number of pixels) ** {power:g}"
+    return (
+        f"{CHANNELS} channels at {SIDE}x{SIDE} pixels: {parameters(layer):,} parameters,"
+        f" {count / 1e6:.1f} MFLOP; grows with {growth}"
+    )

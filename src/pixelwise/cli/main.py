@@ -1,0 +1,77 @@
+"""`pixelwise COMMAND ...`: finds the command's module and loads nothing else."""
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from pixelwise.errors import InputError
+
+COMMANDS = {
+    "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
+    "train": "train a network on your pictures",
+    "evaluate": "score a trained network on labelled pictures",
+    "predict": "write masks and overlays for pictures",
+    "layers": "list the attention layers, or show one",
+    "models": "list the networks, or show one",
+}
+"""Name -> one line. The module `pixelwise.cli.<name>` has `main(arguments) -> exit code`."""
+
+HELP = """usage: pixelwise COMMAND [options]
+
+Attention for pixel-wise prediction.
+
+commands:
+{commands}
+
+  pixelwise COMMAND --help   shows a command's options
+  pixelwise --version        shows the version
+  --debug                    with any command: show where an error came from
+
+exit codes: 0 done, 1 ran and found something wrong, 2 wrong input, 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        listed = "\n".join(f"  {name:10} {line}" for name, line in COMMANDS.items())
+        print(HELP.format(commands=listed))
+        return 0
+    if words[0] == "--version":
+        from pixelwise import __version__
+
+        print(f"pixelwise {__version__}")
+        return 0
+    try:
+        return _run(words[0], words[1:])
+    except InputError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"unknown command {name!r}.{hint} See: pixelwise --help")
+    module = importlib.import_module(f"pixelwise.cli.{name}")
+    code: int = module.main(arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""`pixelwise models`: the networks, one line each, or one network's card."""
+
+from collections.abc import Sequence
+
+from pixelwise.cli.card import options_of, print_card
+from pixelwise.cli.parsing import command_parser, parse
+
+TEXT = "List the networks; with a name, show what it computes, its paper, options and cost."
+SIDE = 512
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List, or show one; returns the exit code."""
+    parser = command_parser("models", TEXT)
+    parser.add_argument("name", nargs="?", type=str | None, help="a network, e.g. danet")
+    parser.add_argument("--backbone", type=str, default="resnet18", help="for the cost")
+    found = parse(parser, arguments)
+    from pixelwise.networks.registry import available, decoder_named
+
+    if found.name is None:
+        for key, decoder in available().items():
+            print(f"{key:8} {decoder.summary}")
+        print("\nany of them with --attention LAYER (see: pixelwise layers) and any timm backbone")
+        print("next: pixelwise models danet")
+        return 0
+    decoder = decoder_named(found.name)
+    print_card(
+        title=f"{found.name}: {decoder.summary}",
+        module=decoder.__module__,
+        options=options_of(decoder),
+        cost=_cost(found.name, found.backbone),
+        usage=f'pixelwise.create_model("{found.name}", backbone="resnet50", num_classes=19)',
+    )
+    return 0
+
+
+def _cost(arch: str, backbone: str) -> str:
+    import torch
+
+    from pixelwise.cost import flops, parameters
+    from pixelwise.networks.factory import create_model
+
+    model = create_model(arch, backbone, num_classes=19).eval().to("meta")
+    count = flops(model, torch.empty(1, 3, SIDE, SIDE, device="meta"))
+    return (
+        f"on {backbone}, 19 classes: {parameters(model):,} parameters,"
+        f" {count / 1e9:.1f} GFLOP at {SIDE}x{SIDE}, attention counted"
+    )

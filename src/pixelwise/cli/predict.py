@@ -1,0 +1,51 @@
+"""`pixelwise predict`: masks and overlays for pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelwise.cli.console import Console
+from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
+from pixelwise.settings import check_range
+
+TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Predict; returns 1 where some pictures could not be read, the others being done."""
+    parser = command_parser("predict", TEXT)
+    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
+    parser.add_argument("pictures", nargs="+", help="files, folders, or quoted patterns")
+    parser.add_argument("--out", type=str | None, help="folder; default: RUN/predict")
+    parser.add_argument("--window", type=int, default=1024, help="larger pictures go in tiles")
+    parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile, 0 to 0.9")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    found = parse(parser, arguments)
+    check_range("window", found.window, 32, 1e6)
+    check_range("overlap", found.overlap, 0, 0.9)
+    if found.out is None and not Path(found.run).is_dir():
+        raise InputError(f"{found.run} is no folder here, so say where masks go: --out FOLDER")
+    out = Path(found.out) if found.out else Path(found.run) / "predict"
+    with Console(quiet=found.quiet) as console:
+        from pixelwise.networks.segmenter import load
+        from pixelwise.predict.device import pick_device
+        from pixelwise.predict.images import find_pictures, predict_pictures
+
+        device = pick_device(found.device)
+        files = find_pictures(found.pictures)
+        model = load(found.run).to(device)
+        classes = ", ".join(model.config.names) or f"{model.config.num_classes} classes"
+        console.say(
+            f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
+            f"input   {len(files)} pictures, on {device}"
+        )
+        problems = []
+        results = predict_pictures(model, files, out, window=found.window, overlap=found.overlap)
+        for done, result in enumerate(results, start=1):
+            console.busy("predicting", done, len(files))
+            if result.problem is not None:
+                problems.append(result.problem)
+                console.warn(f"error: {result.problem}")
+    print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
+    return 1 if problems else 0

@@ -1,0 +1,86 @@
+"""The classes of a data set: their names, colours, and the value that does not count."""
+
+import colorsys
+import re
+from dataclasses import dataclass
+
+from pixelwise.errors import InputError
+
+Colour = tuple[int, int, int]
+
+# Okabe and Ito's colours, told apart with any of the usual colour blindnesses.
+OKABE_ITO: tuple[Colour, ...] = (
+    (0, 0, 0),
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names and colours by class id, and the mask value that neither loss nor metric counts.
+
+    Args:
+        names: One name per class id 0..k-1; at least two.
+        palette: One (red, green, blue) per class, each 0..255.
+        ignore_index: Mask value of pixels that do not count; not a class id.
+
+    Raises:
+        InputError: Fewer than two names, a repeated name, another number of colours than
+            names, or an ignore_index that is a class id.
+    """
+
+    names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    ignore_index: int = 255
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2:
+            raise InputError(f"names must list at least two classes, got {list(self.names)}")
+        twice = {name for name in self.names if self.names.count(name) > 1}
+        if twice:
+            raise InputError(f"names must differ, got {sorted(twice)[0]!r} twice")
+        if len(self.palette) != len(self.names):
+            raise InputError(
+                f"palette must have one colour per class: {len(self.names)} classes, "
+                f"{len(self.palette)} colours"
+            )
+        if not len(self.names) <= self.ignore_index <= 65535:
+            raise InputError(
+                f"ignore_index must be no class id and fit a mask ({len(self.names)}..65535), "
+                f"got {self.ignore_index}"
+            )
+
+    def __len__(self) -> int:
+        """How many classes."""
+        return len(self.names)
+
+
+def default_palette(count: int) -> tuple[Colour, ...]:
+    """`count` distinct colours: Okabe and Ito's eight, then hues a golden angle apart."""
+    more = []
+    for i in range(len(OKABE_ITO), count):
+        hue, lightness = i * 0.618034 % 1, (0.35, 0.55, 0.75)[i % 3]
+        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
+        more.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return (*OKABE_ITO, *more)[:count]
+
+
+def parse_colour(value: object) -> Colour:
+    """(red, green, blue) from "#rrggbb" or three numbers 0..255.
+
+    Raises:
+        InputError: Anything else.
+    """
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
+    if isinstance(value, list | tuple) and len(value) == 3:
+        red, green, blue = value
+        if all(type(v) is int and 0 <= v <= 255 for v in value):
+            return red, green, blue
+    raise InputError(f'a colour is "#rrggbb" or three numbers 0..255, got {value!r}')

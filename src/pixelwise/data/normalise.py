@@ -1,0 +1,75 @@
+"""From raw values to a network's input: (raw / scale - mean) / std, per band."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float32, Num
+from torch import Tensor
+
+from pixelwise.data.source import LabelledPictures
+from pixelwise.errors import InputError
+
+CONSTANT = 1e-6
+
+
+class Normalise:
+    """image -> (image / scale - mean) / std.
+
+    Args:
+        mean: Per band, in units of raw value / scale.
+        std: Likewise.
+        scale: The raw value that means 1.0.
+
+    Raises:
+        InputError: As many means as there are stds is not the case, or a std or the scale is
+            not positive.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], scale: float) -> None:
+        if len(mean) != len(std):
+            raise InputError(f"mean and std must have as many bands: {len(mean)} and {len(std)}")
+        if scale <= 0 or min(std) <= 0:
+            raise InputError(f"scale and std must be above 0, got {scale} and {tuple(std)}")
+        self.gain = 1 / (torch.tensor(std, dtype=torch.float32)[:, None, None] * scale)
+        shift = [m / s for m, s in zip(mean, std, strict=True)]
+        self.shift = torch.tensor(shift, dtype=torch.float32)[:, None, None]
+
+    def __call__(self, image: Num[Tensor, "c h w"]) -> Float32[Tensor, "c h w"]:
+        """The normalised image.
+
+        Raises:
+            InputError: Another number of bands than there are means.
+        """
+        if len(image) != len(self.gain):
+            raise InputError(
+                f"the picture has {len(image)} bands but mean and std are given for "
+                f"{len(self.gain)}"
+            )
+        return image.float().mul(self.gain).sub_(self.shift)
+
+
+def measure_statistics(
+    pictures: LabelledPictures, count: int = 64
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per band over all pixels, in units of raw value / scale.
+
+    Args:
+        pictures: What to measure.
+        count: At most so many pictures are read, evenly spaced in the split.
+
+    A band that never varies has std 1, so that normalising it gives 0.
+    """
+    number = min(count, len(pictures))
+    pixels = 0
+    total = torch.zeros(pictures.bands, dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for i in range(number):
+        image = pictures[i * len(pictures) // number].image
+        values = image.double().flatten(1) / pictures.scale
+        pixels += values.shape[1]
+        total += values.sum(dim=1)
+        squares += values.square().sum(dim=1)
+    mean = total / pixels
+    std = (squares / pixels - mean.square()).clamp(min=0).sqrt()
+    std = torch.where(std < CONSTANT, torch.ones_like(std), std)
+    return tuple(mean.tolist()), tuple(std.tolist())

@@ -1,0 +1,111 @@
+"""Scenes: a data set without files, drawn from a seed (see landscape.py for what they show)."""
+
+from dataclasses import dataclass, fields
+
+import torch
+
+from pixelwise.data.classes import Classes
+from pixelwise.data.landscape import draw
+from pixelwise.data.source import LabelledPictures, Sample, Source
+from pixelwise.errors import InputError, unknown
+
+SPLITS = ("train", "val", "test")
+CLASSES = Classes(
+    names=("ground", "building", "road", "tree", "water", "car", "boat"),
+    palette=(
+        (238, 223, 190),
+        (213, 94, 0),
+        (70, 70, 80),
+        (0, 158, 115),
+        (86, 180, 233),
+        (240, 228, 66),
+        (204, 121, 167),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What the spec "scenes:..." may state.
+
+    Args:
+        seed: Another seed, other scenes.
+        size: Side of the pictures, pixels; at least 64.
+        train: How many training pictures; likewise `val` and `test`.
+    """
+
+    seed: int = 1
+    size: int = 128
+    train: int = 400
+    val: int = 80
+    test: int = 80
+
+    def __post_init__(self) -> None:
+        lowest = {"seed": 0, "size": 64, "train": 1, "val": 1, "test": 1}
+        for key, least in lowest.items():
+            if getattr(self, key) < least:
+                raise InputError(
+                    f"scenes: {key} must be at least {least}, got {getattr(self, key)}"
+                )
+
+
+class ScenePictures(LabelledPictures):
+    """One split of the scenes; item i is a pure function of (seed, split, i, size)."""
+
+    def __init__(self, options: SceneOptions, split: str) -> None:
+        super().__init__(CLASSES, 3, 255.0, f"{split!r} of scenes")
+        self.options = options
+        self.split_number = SPLITS.index(split)
+        self.count: int = getattr(options, split)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        picture, mask = draw(self.options.seed, self.split_number, index, self.options.size)
+        name = f"scene {SPLITS[self.split_number]} {index}"
+        image = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+        return Sample(image, torch.from_numpy(mask).long(), name)
+
+
+class Scenes(Source):
+    """The procedural data set."""
+
+    def __init__(self, options: SceneOptions | None = None) -> None:
+        super().__init__("scenes", CLASSES, 3, 255.0)
+        self.options = options or SceneOptions()
+
+    @classmethod
+    def parse(cls, spec: str) -> "Scenes":
+        """From "scenes" or "scenes:seed=1,size=128,train=400,val=80,test=80".
+
+        Raises:
+            InputError: An unknown option or a value that is no whole number in range.
+        """
+        known = [field.name for field in fields(SceneOptions)]
+        given = {}
+        for part in filter(None, spec.partition(":")[2].split(",")):
+            key, _, value = (text.strip() for text in part.partition("="))
+            if key not in known:
+                raise unknown("option of scenes", key, known)
+            if not value.lstrip("-").isdecimal():
+                raise InputError(f"scenes: {key} must be a whole number, got {value!r}")
+            given[key] = int(value)
+        return cls(SceneOptions(**given))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All three."""
+        return SPLITS
+
+    def split(self, name: str) -> ScenePictures:
+        """The pictures of "train", "val" or "test".
+
+        Raises:
+            InputError: Any other name.
+        """
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        return ScenePictures(self.options, name)

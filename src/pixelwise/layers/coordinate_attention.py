@@ -1,0 +1,94 @@
+"""Coordinate attention: a gate for every row and every column of every channel.
+
+For a map x of h rows and w columns,
+
+    r_ci = mean_j x_cij                         what is in row i
+    t_cj = mean_i x_cij                         what is in column j
+    z = hswish(norm(W1 [r, t] + b1))            both, jointly narrowed    (h + w positions)
+    a_ci = sigmoid(Wh z_i + bh)                 which rows matter
+    e_cj = sigmoid(Ww z_(h + j) + bw)           which columns matter
+    y_cij = x_cij a_ci e_cj
+
+Source: Hou et al., "Coordinate Attention for Efficient Mobile Network Design", CVPR 2021,
+https://arxiv.org/abs/2103.02907.
+Reference: github.com/houqb/CoordAttention, coordatt.py (MIT). Differences: `oup` is either the
+same as the input's or 1, here `shared`; plain means in place of adaptive pooling, which some
+exporters get wrong.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.ops.axis_gate import axis_gate
+
+LEAST_HIDDEN = 8
+
+
+class CoordinateAttention(AttentionLayer):
+    """Gate every channel by its row and by its column.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: Bottleneck ratio; the hidden width is `channels // reduction`, at least 8.
+        shared: One gate per row and column for all channels, instead of one for each.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        About 4 c operations per pixel and c * hidden multiply-adds per row and column.
+
+    Raises:
+        InputError: An option is out of range.
+
+    In training, the statistics of the norm run over rows and columns jointly.
+    """
+
+    key: ClassVar[str] = "coord"
+    cost_exponent: ClassVar[float] = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "conv1": "reduce",
+        "bn1": "norm",
+        "conv_h": "expand_rows",
+        "conv_w": "expand_columns",
+    }
+
+    def __init__(self, channels: int, *, reduction: int = 32, shared: bool = False) -> None:
+        super().__init__()
+        at_least(1, channels=channels, reduction=reduction)
+        hidden, gates = max(LEAST_HIDDEN, channels // reduction), 1 if shared else channels
+        self.reduce = nn.Conv1d(channels, hidden, kernel_size=1)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.expand_rows = nn.Conv1d(hidden, gates, kernel_size=1)
+        self.expand_columns = nn.Conv1d(hidden, gates, kernel_size=1)
+
+    def reset_parameters(self) -> None:
+        """Initialise as the authors do: as torch does."""
+        for module in (self.reduce, self.norm, self.expand_rows, self.expand_columns):
+            module.reset_parameters()
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate x by row and by column."""
+        rows, columns = self._gates(x)
+        channels = x.shape[1]  # a shared gate is repeated, without a copy
+        return axis_gate(x, rows.expand(-1, channels, -1), columns.expand(-1, channels, -1))
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Gates of the pixels, the same for every `at`; a head is a channel (one if shared)."""
+        rows, columns = self._gates(x)
+        return Maps(spatial=rows[:, :, :, None] * columns[:, :, None, :])
+
+    def _gates(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b gates h"], Float[Tensor, "b gates w"]]:
+        pooled = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)
+        hidden = F.hardswish(self.norm(self.reduce(pooled)))
+        rows, columns = torch.split(hidden, [x.shape[2], x.shape[3]], dim=2)
+        row_gate, column_gate = self.expand_rows(rows), self.expand_columns(columns)
+        return row_gate.sigmoid().to(x.dtype), column_gate.sigmoid().to(x.dtype)

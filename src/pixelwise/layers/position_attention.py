@@ -1,0 +1,111 @@
+"""Position attention: every pixel gathers from the pixels that look like it.
+
+For pixels x_j in R^c of one image,
+
+    q_i, k_j, v_j = Wq x_i + bq, Wk x_j + bk, Wv x_j + bv
+    A_ij = softmax_j(q_i . k_j)           where pixel i looks    (not scaled by 1 / sqrt(d))
+    y_i = x_i + gamma sum_j A_ij v_j      what it sees, added
+
+Source: Fu et al., "Dual Attention Network for Scene Segmentation", CVPR 2019,
+https://arxiv.org/abs/1809.02983.
+Reference: github.com/junfu1115/DANet, encoding/nn/da_att.py (MIT), PAM_Module; mmsegmentation's
+DAHead has the same layer with a key width of its own (`hidden`). Difference: the matrix of all
+pairs is never kept, in neither direction.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index
+from pixelwise.ops.attention import attention
+from pixelwise.ops.polarized_gate import pixel_logits
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+class PositionAttention(AttentionLayer):
+    """Add to every pixel a mixture of all pixels, weighed by likeness.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: The key width is `channels // reduction`.
+        hidden: Key width itself, in place of `reduction`.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        (h w)^2 (c + hidden) multiply-adds; memory linear in h * w.
+
+    Raises:
+        InputError: An option is out of range.
+
+    The identity at initialisation, since gamma starts at zero. The gradient of bk is zero: a
+    softmax ignores shifts.
+    """
+
+    key: ClassVar[str] = "pam"
+    cost_exponent: ClassVar[float] = 2.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "query_conv": "query",
+        "key_conv": "keys",
+        "value_conv": "value",
+        "gamma": "gain",
+        "query_project": "query",
+        "key_project": "keys",
+        "value_project": "value",
+        "gamma.scale": "gain",
+    }
+
+    def __init__(self, channels: int, *, reduction: int = 8, hidden: int | None = None) -> None:
+        super().__init__()
+        at_least(1, channels=channels, reduction=reduction)
+        width = channels // reduction if hidden is None else hidden
+        if hidden is None and width < 1:
+            raise InputError(
+                f"reduction={reduction}: must not exceed channels={channels}; "
+                "lower it, or give the key width as hidden"
+            )
+        at_least(1, hidden=width)
+        self.query = nn.Linear(channels, width)
+        self.keys = nn.Linear(channels, width)
+        self.value = nn.Linear(channels, channels)
+        self.gain = nn.Parameter(torch.zeros(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise as the authors do: torch's own projections, and a gain of zero."""
+        for projection in (self.query, self.keys, self.value):
+            projection.reset_parameters()
+        nn.init.zeros_(self.gain)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Add what every pixel sees, times gamma."""
+        parts = (self.query, self.keys, self.value)
+        weight = torch.cat([part.weight for part in parts])
+        bias = torch.cat([part.bias for part in parts])
+        # One product for all three: a matrix product beats a 1x1 convolution on CPUs.
+        projected = torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x.flatten(2))
+        with full_precision(x):
+            query, key, value = torch.split(projected, [part.out_features for part in parts], dim=1)
+            seen = attention(query, key, value).to(x.dtype).view(x.shape)
+            return torch.addcmul(x, self.gain.to(x.dtype), seen)
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Weights with which the pixel `at` sees all pixels; only this row is computed.
+
+        Raises:
+            InputError: `at` is missing or outside of the map.
+        """
+        index = pixel_index(x, at)
+        with full_precision(x):
+            kind = statistics_dtype(x)
+            flat = x.flatten(2)
+            query = self.query(flat[:, :, index].to(self.query.weight.dtype)).to(kind)
+            direction = query @ self.keys.weight.to(kind)  # bk shifts all scores alike
+            weights = pixel_logits(flat, direction, None).softmax(dim=-1)
+            return Maps(spatial=weights.view(len(x), 1, *x.shape[2:]))

@@ -1,0 +1,60 @@
+"""Find layers by name: a file in this package, or an installed plugin, is enough."""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from pixelwise import layers
+from pixelwise.errors import unknown
+from pixelwise.layers.base import AttentionLayer
+
+
+def _concrete(cls: type[AttentionLayer]) -> Iterator[type[AttentionLayer]]:
+    if "key" in vars(cls):
+        yield cls
+    for child in cls.__subclasses__():
+        yield from _concrete(child)
+
+
+@functools.cache
+def available() -> Mapping[str, type[AttentionLayer]]:
+    """Key -> class, for every layer here and in plugins (entry points `pixelwise.layers`)."""
+    for module in pkgutil.iter_modules(layers.__path__, layers.__name__ + "."):
+        importlib.import_module(module.name)
+    for plugin in entry_points(group="pixelwise.layers"):
+        plugin.load()
+    found: dict[str, type[AttentionLayer]] = {}
+    for cls in _concrete(AttentionLayer):
+        if other := found.get(cls.key):
+            raise ImportError(f"layer key {cls.key!r} is taken twice: by {other} and by {cls}")
+        found[cls.key] = cls
+    return dict(sorted(found.items()))
+
+
+def options(key: str) -> Mapping[str, Any]:
+    """The options of layer `key` and their defaults.
+
+    Raises:
+        InputError: There is no such layer.
+    """
+    if key not in available():
+        raise unknown("layer", key, available())
+    parameters = inspect.signature(available()[key]).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def create(key: str, channels: int, **chosen: Any) -> AttentionLayer:
+    """Build a layer by key, e.g. `create("gc", 64, reduction=8)`.
+
+    Raises:
+        InputError: The layer or one of its options does not exist, or a value is out of range.
+    """
+    known = options(key)
+    for name in chosen:
+        if name not in known:
+            raise unknown(f"option of layer {key!r}:", name, known)
+    return available()[key](channels, **chosen)

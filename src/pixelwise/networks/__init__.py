@@ -1,0 +1,1 @@
+"""Segmentation networks: a timm backbone, a decoder, a task."""

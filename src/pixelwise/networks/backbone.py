@@ -1,0 +1,236 @@
+"""Any timm backbone with feature maps, with attention after the stages one names.
+
+Stages are counted so that the last is 4: stage 4 is the coarsest feature map, stage 3 the one
+before it, and so on.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from pixelwise.errors import InputError, unknown
+from pixelwise.layers import registry
+from pixelwise.layers.base import AttentionLayer
+
+LAST_STAGE = 4
+
+
+class _After:
+    """A forward hook that passes a module's output through a layer; deep-copies with it."""
+
+    def __init__(self, layer: AttentionLayer, channels: int) -> None:
+        self.layer = layer
+        self.channels = channels
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        if output.shape[1] == self.channels:
+            return self.layer(output)
+        return self.layer(output.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # channels-last host
+
+
+class Backbone(nn.Module):
+    """A timm network cut into feature maps.
+
+    Args:
+        name: Any timm model name that supports `features_only`.
+        in_channels: Input bands; timm adapts pretrained weights to the number.
+        pretrained: Load timm's weights (needs the network or a filled cache).
+        output_stride: Input pixels per pixel of the last feature map (8, 16 or 32); None takes
+            `preferred_stride` where the backbone can and its own stride where it cannot.
+        preferred_stride: See `output_stride`.
+        attention: Stage -> (layer, options): the layer stands after that stage, and later stages
+            see its output.
+        multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
+
+    Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
+    for h and w that are multiples of `multiple`.
+    """
+
+    multiple: int
+    """Input sides must be multiples of this; 1 for most convolutional backbones."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        output_stride: int | None = None,
+        preferred_stride: int = 32,
+        attention: Mapping[int, tuple[str, Mapping[str, Any]]] | None = None,
+        multi_grid: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.body: Any = _create(name, in_channels, pretrained, output_stride, preferred_stride)
+        info = self.body.feature_info
+        self.channels: list[int] = list(info.channels())
+        self.reductions: list[int] = list(info.reduction())
+        if multi_grid is not None:
+            _set_multi_grid(self.body, name, multi_grid)
+        self.attention = nn.ModuleDict()
+        self.multiple = _input_multiple(self, name)
+        for stage, (layer, options) in sorted((attention or {}).items()):
+            self._attend(name, stage, layer, options)
+
+    def forward(self, image: Float[Tensor, "b c h w"]) -> list[Tensor]:
+        """The feature maps, finest first."""
+        features = [
+            f if f.shape[1] == c else f.permute(0, 3, 1, 2)  # channels-last transformers
+            for f, c in zip(self.body(image), self.channels, strict=True)
+        ]
+        last = f"stage{LAST_STAGE}"
+        if last in self.attention:
+            features[-1] = self.attention[last](features[-1])
+        return features
+
+    def _attend(self, name: str, stage: int, key: str, options: Mapping[str, Any]) -> None:
+        first = LAST_STAGE - len(self.channels) + 1
+        if not max(first, 1) <= stage <= LAST_STAGE:
+            raise InputError(
+                f"attention after stage {stage}: backbone {name!r} has stages"
+                f" {max(first, 1)} to {LAST_STAGE}"
+            )
+        index = stage - first
+        layer = registry.create(key, self.channels[index], **options)
+        if stage < LAST_STAGE:
+            self._stage_module(name, index).register_forward_hook(
+                _After(layer, self.channels[index])
+            )
+        self.attention[f"stage{stage}"] = layer
+
+    def _stage_module(self, name: str, index: int) -> nn.Module:
+        path = self.body.feature_info.module_name(index)
+        modules = dict(self.body.named_modules())
+        for candidate in (path, path.replace(".", "_")):
+            module = modules.get(candidate)
+            if module is not None and self._gives_feature(module, index):
+                return module
+        raise InputError(
+            f"backbone {name!r} has no place for a layer after stage"
+            f" {index + LAST_STAGE - len(self.channels) + 1}; after stage {LAST_STAGE} there is one"
+        )
+
+    def _gives_feature(self, module: nn.Module, index: int) -> bool:
+        seen: list[Any] = []
+        handle = module.register_forward_hook(lambda _, __, output: seen.append(output))
+        side = 2 * LAST_STAGE * max(self.reductions)
+        try:
+            feature = _fake_forward(self, self.in_channels, (side, side))[index]
+        finally:
+            handle.remove()
+        if len(seen) != 1 or not isinstance(seen[0], Tensor) or seen[0].ndim != 4:
+            return False
+        return sorted(seen[0].shape) == sorted(feature.shape)
+
+
+def _create(
+    name: str, in_channels: int, pretrained: bool, output_stride: int | None, preferred_stride: int
+) -> Any:
+    if not timm.is_model(name.partition(".")[0]) and "/" not in name:
+        raise unknown("backbone", name, timm.list_models())
+    if output_stride not in (None, 8, 16, 32):
+        raise InputError(f"output_stride is 8, 16 or 32 (or None), got {output_stride}")
+    wanted = output_stride or preferred_stride
+    body = None
+    if wanted < 32:
+        body = _try_timm(name, in_channels, pretrained, {"output_stride": wanted})
+        if body is not None and body.feature_info.reduction()[-1] != wanted:
+            body = None
+        if body is None and output_stride is not None:
+            own = _any_timm(name, in_channels, False).feature_info.reduction()[-1]
+            raise InputError(
+                f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}."
+                f" Take output_stride=None, or a backbone such as 'resnet50' or 'convnext_tiny'"
+            )
+    if body is None:
+        body = _any_timm(name, in_channels, pretrained)
+    own = body.feature_info.reduction()[-1]
+    if output_stride is not None and own != output_stride:
+        raise InputError(
+            f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}"
+        )
+    return body
+
+
+def _any_timm(name: str, in_channels: int, pretrained: bool) -> Any:
+    """The backbone with a free input size, where its family needs to be asked for it."""
+    for options in ({"strict_img_size": False}, {"dynamic_img_size": True}, {}):
+        body = _try_timm(name, in_channels, pretrained, options, last=not options)
+        if body is not None:
+            return body
+    raise AssertionError("the last attempt raises or returns")
+
+
+def _try_timm(
+    name: str, in_channels: int, pretrained: bool, options: dict[str, Any], last: bool = False
+) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated timm names, SyncBN and the like
+            return timm.create_model(
+                name, features_only=True, in_chans=in_channels, pretrained=pretrained, **options
+            )
+    except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
+        # How timm's families say that they do not know an option or a stride.
+        if last:
+            raise InputError(f"backbone {name!r} gives no feature maps: {error}") from error
+        return None
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise InputError(f"backbone {name!r} cannot be built: {error}") from error
+        raise InputError(
+            f"pretrained weights of {name!r} could not be loaded ({type(error).__name__}:"
+            f" {str(error).splitlines()[0]}). Without a network connection, fill the cache first"
+            f" or train from scratch with pretrained=False"
+        ) from error
+
+
+def _fake_forward(backbone: Backbone, in_channels: int, size: tuple[int, int]) -> list[Tensor]:
+    """The feature maps of a picture of that size, as shapes only."""
+    training = backbone.training
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            return backbone.eval()(torch.empty(1, in_channels, *size))
+    finally:
+        backbone.train(training)
+
+
+def _input_multiple(backbone: Backbone, name: str) -> int:
+    """1 where any input size gives ceil(size / reduction); else what to pad to."""
+    coarsest = max(backbone.reductions)
+    problem: object = "sizes are not ceil(side / reduction)"
+    for multiple, size in (
+        (1, (3 * coarsest + 1, 2 * coarsest + 1)),
+        (coarsest, (4 * coarsest, 3 * coarsest)),
+        (224, (448, 224)),  # windows of 7 on a map of 1/32
+        (256, (512, 256)),  # windows of 8
+    ):
+        try:
+            features = _fake_forward(backbone, backbone.in_channels, size)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            problem = error
+            continue
+        expected = [tuple(-(-side // r) for side in size) for r in backbone.reductions]
+        if [tuple(f.shape[-2:]) for f in features] == expected:
+            return multiple
+    raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
+
+
+def _set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
+    blocks = getattr(body, "layer4", None)
+    if not isinstance(blocks, nn.Sequential) or len(blocks) != len(dilations):
+        found = f"{len(blocks)} blocks" if isinstance(blocks, nn.Sequential) else "no layer4"
+        raise InputError(
+            f"multi_grid={dilations} needs a residual network with one dilation per block of its"
+            f" last stage; backbone {name!r} has {found}"
+        )
+    block: Any
+    for block, dilation in zip(blocks, dilations, strict=True):
+        block.conv2.dilation = block.conv2.padding = (dilation, dilation)

@@ -1,0 +1,118 @@
+"""What a network is, as plain data: built from it, saved beside its weights."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pixelwise.errors import InputError
+
+Attention = Mapping[int, tuple[str, Mapping[str, Any]]]
+"""Stage -> (layer key, its options)."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture, classes, and what the input must look like.
+
+    The network's input is `(raw / scale - mean) / std`, band by band.
+    """
+
+    arch: str
+    backbone: str
+    num_classes: int
+    in_channels: int = 3
+    task: str = "multiclass"
+    output_stride: int | None = None
+    attention: Attention = field(default_factory=dict)
+    multi_grid: tuple[int, ...] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the decoder."""
+    names: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+    ignore_index: int = 255
+    mean: tuple[float, ...] = ()
+    """Per band, in units of raw / scale; empty is 0.5."""
+    std: tuple[float, ...] = ()
+    """Per band, in units of raw / scale; empty is 0.25."""
+    scale: float = 255.0
+    """The raw value that stands for 1: 255 for 8-bit pictures, 65535 for 16-bit ones."""
+    bands: tuple[int, ...] | None = None
+    """Which bands of a picture file are the input; None is all."""
+
+    def __post_init__(self) -> None:
+        if self.in_channels < 1:
+            raise InputError(f"in_channels must be at least 1, got {self.in_channels}")
+        for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
+            values = tuple(given) or (default,) * self.in_channels
+            if len(values) != self.in_channels:
+                raise InputError(
+                    f"{name} needs one value per band ({self.in_channels}), got {len(values)}"
+                )
+            object.__setattr__(self, name, values)
+        if any(value <= 0 for value in self.std):
+            raise InputError(f"std must be positive, got {self.std}")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "ModelConfig":
+        """Read what `save` wrote."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            found["attention"] = {
+                int(stage): (key, options) for stage, (key, options) in found["attention"].items()
+            }
+            for name in ("names", "mean", "std", "bands", "multi_grid"):
+                found[name] = None if found[name] is None else tuple(found[name])
+            found["palette"] = tuple(tuple(colour) for colour in found["palette"])
+            return cls(**found)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{path}: not a model description ({type(error).__name__}: {error});"
+                " expected the config.json that save_pretrained writes"
+            ) from error
+
+
+def attention_plan(spec: str | Mapping[Any, Any] | None) -> Attention:
+    """Read the ways of naming attention layers.
+
+    `"psa_s"` (after the last stage), `"psa_s@3,4"` (after stages 3 and 4), or a mapping from
+    stage to a name or to `{"name": ..., option: ...}`.
+    """
+    if spec is None or spec == "none":
+        return {}
+    if isinstance(spec, str):
+        key, _, stages = spec.partition("@")
+        return {_stage(stage): (key, {}) for stage in (stages or "4").split(",")}
+    plan: dict[int, tuple[str, Mapping[str, Any]]] = {}
+    for stage, entry in spec.items():
+        if isinstance(entry, str):
+            plan[_stage(stage)] = (entry, {})
+        elif isinstance(entry, Mapping) and "name" in entry:
+            options = {k: v for k, v in entry.items() if k != "name"}
+            plan[_stage(stage)] = (str(entry["name"]), options)
+        elif isinstance(entry, tuple | list) and len(entry) == 2:
+            plan[_stage(stage)] = (str(entry[0]), dict(entry[1]))
+        else:
+            raise InputError(
+                f"attention after stage {stage}: give a layer's name or a mapping with 'name' and"
+                f" its options, got {entry!r}"
+            )
+    return plan
+
+
+def _stage(text: object) -> int:
+    number = str(text).strip().removeprefix("stage")
+    if number not in ("1", "2", "3", "4"):
+        raise InputError(
+            f"attention: stages are 1 to 4 (4 the last), got {text!r}; write for example"
+            " 'psa_s', 'psa_s@3,4' or {'stage3': 'gc'}"
+        )
+    return int(number)

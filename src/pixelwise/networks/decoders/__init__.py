@@ -1,0 +1,1 @@
+"""Decoders, one network family per file."""

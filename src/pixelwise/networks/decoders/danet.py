@@ -1,0 +1,124 @@
+"""Dual attention network: pixels attend to pixels, channels to channels, side by side.
+
+    p = W2p * pam(W1p * x)            position attention on a quarter of the width
+    c = W2c * cam(W1c * x)            channel attention, likewise
+    logits = W (p + c)                and Wp p, Wc c as two auxiliary outputs
+
+Each W* is a 3x3 convolution with batch norm and ReLU, the classifiers are dropout and a 1x1
+convolution. The paper's loss is the sum of the three cross-entropies.
+
+Source: Fu et al., "Dual Attention Network for Scene Segmentation", 2019,
+https://arxiv.org/abs/1809.02983.
+Reference: github.com/junfu1115/DANet, encoding/models/sseg/danet.py (MIT), commit b0a0fa0. Its
+published weights use ResNet-101 at output stride 8 with layer 4 dilated by 4, 8, 16
+(`multi_grid=(4, 8, 16)` of `create_model`). The repository's newest loss class cannot train
+three outputs; the paper's sum is used here. mmsegmentation's DAHead (Apache-2.0) is the same
+network with other names and free widths.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.channel_attention import ChannelAttention
+from pixelwise.layers.position_attention import PositionAttention
+from pixelwise.networks.base import Decoder, Outputs, conv_norm_relu
+
+
+class DANet(Decoder):
+    """Position and channel attention on the last feature map, summed.
+
+    Args:
+        channels: Widths of the feature maps, finest first; the last is used.
+        outputs: Logits per pixel.
+        width: Width of both branches; None is a quarter of the last feature map's.
+        key_width: Width of position attention's query and key; None is an eighth of `width`.
+
+    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
+    Raises: InputError for a width under 8, where no query would be left.
+    """
+
+    key = "danet"
+    summary = "dual attention: position (pam) and channel (cam) attention side by side"
+    source = "Fu et al. 2019, https://arxiv.org/abs/1809.02983"
+    align_corners = True
+    auxiliary_weights: ClassVar[Mapping[str, float]] = {"position": 1.0, "channel": 1.0}
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        # The authors' names.
+        "conv5a": "position_reduce",
+        "sa": "position",
+        "conv51": "position_expand",
+        "conv6.1": "classify_position.1",
+        "conv5c": "channel_reduce",
+        "sc": "channel",
+        "conv52": "channel_expand",
+        "conv7.1": "classify_channel.1",
+        "conv8.1": "classify.1",
+        # mmsegmentation's names.
+        "pam_in_conv.conv": "position_reduce.0",
+        "pam_in_conv.bn": "position_reduce.1",
+        "pam": "position",
+        "pam_out_conv.conv": "position_expand.0",
+        "pam_out_conv.bn": "position_expand.1",
+        "pam_conv_seg": "classify_position.1",
+        "cam_in_conv.conv": "channel_reduce.0",
+        "cam_in_conv.bn": "channel_reduce.1",
+        "cam": "channel",
+        "cam_out_conv.conv": "channel_expand.0",
+        "cam_out_conv.bn": "channel_expand.1",
+        "cam_conv_seg": "classify_channel.1",
+        "conv_seg": "classify.1",
+    }
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        width: int | None = None,
+        key_width: int | None = None,
+    ) -> None:
+        super().__init__()
+        inner = channels[-1] // 4 if width is None else width
+        if inner < 8 and key_width is None:
+            raise InputError(
+                f"danet needs branches of at least 8 channels, got {inner}: take a backbone whose"
+                f" last feature map has at least 32 channels (this one has {channels[-1]})"
+            )
+        self.position_reduce = conv_norm_relu(channels[-1], inner)
+        self.position = PositionAttention(inner, hidden=key_width)
+        self.position_expand = conv_norm_relu(inner, inner)
+        self.channel_reduce = conv_norm_relu(channels[-1], inner)
+        self.channel = ChannelAttention(inner)
+        self.channel_expand = conv_norm_relu(inner, inner)
+        self.classify = self._classifier(inner, outputs)
+        self.classify_position = self._classifier(inner, outputs)
+        self.classify_channel = self._classifier(inner, outputs)
+
+    @staticmethod
+    def _classifier(channels: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(channels, outputs, kernel_size=1))
+
+    def _branches(self, x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor]:
+        position = self.position_expand(self.position(self.position_reduce(x)))
+        channel = self.channel_expand(self.channel(self.channel_reduce(x)))
+        return position, channel
+
+    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
+        """Logits of the summed branches."""
+        position, channel = self._branches(features[-1])
+        return self.classify(position + channel)
+
+    def with_auxiliary(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Outputs:
+        """Logits of the sum, and of each branch."""
+        position, channel = self._branches(features[-1])
+        return Outputs(
+            self.classify(position + channel),
+            {
+                "position": self.classify_position(position),
+                "channel": self.classify_channel(channel),
+            },
+        )

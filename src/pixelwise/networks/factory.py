@@ -1,0 +1,109 @@
+"""`create_model`: an architecture, a backbone, and attention where one names it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pixelwise.errors import InputError
+from pixelwise.networks import registry
+from pixelwise.networks.config import ModelConfig, attention_plan
+from pixelwise.networks.segmenter import Segmenter
+
+ALIASES = {
+    "encoder_name": "backbone",
+    "classes": "num_classes",
+    "in_chans": "in_channels",
+}
+"""Names of segmentation_models_pytorch and timm -> names here."""
+
+
+def create_model(
+    arch: str,
+    backbone: str | None = None,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    pretrained: bool | None = None,
+    task: str = "multiclass",
+    output_stride: int | None = None,
+    attention: str | Mapping[Any, Any] | None = None,
+    multi_grid: Sequence[int] | None = None,
+    names: Sequence[str] = (),
+    palette: Sequence[tuple[int, int, int]] = (),
+    ignore_index: int = 255,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    scale: float = 255.0,
+    bands: Sequence[int] | None = None,
+    **options: Any,
+) -> Segmenter:
+    """Build a segmentation network.
+
+    Args:
+        arch: `fcn`, `danet`, ...; see `list_models()`.
+        backbone: Any timm backbone with feature maps; the default is `resnet50`.
+        num_classes: Real outputs, background included; 1 for the task `binary`.
+        in_channels: Input bands, 3 by default; pretrained weights are adapted.
+        pretrained: Start the backbone from timm's weights.
+        task: `multiclass` or `binary`.
+        output_stride: 8, 16 or 32 input pixels per pixel of the last feature map; None takes the
+            decoder's own choice where the backbone can.
+        attention: Layers after backbone stages: `"psa_s"` (the last stage), `"psa_s@3,4"`, or a
+            mapping `{3: "gc", 4: {"name": "psa_s", "variant": "paper"}}`.
+        multi_grid: Dilations of the last stage's blocks (residual backbones), e.g. `(4, 8, 16)`.
+        names: Class names, kept in the saved config, as are `palette` (an RGB triple per class),
+            `ignore_index`, `mean`, `std`, `scale` and `bands`: the input is
+            `(raw / scale - mean) / std` of the picture's `bands`.
+        palette: See `names`.
+        ignore_index: See `names`.
+        mean: See `names`.
+        std: See `names`.
+        scale: See `names`.
+        bands: See `names`.
+        **options: The decoder's own options, and the names `encoder_name`, `encoder_weights`,
+            `classes` and `in_chans` of other libraries; anything else is refused.
+
+    Raises:
+        InputError: An unknown or contradictory name or value, with the remedy.
+    """
+    values: dict[str, Any] = {
+        "backbone": backbone,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+    }
+    for alias, name in ALIASES.items():
+        if alias in options:
+            values[name] = _same(name, values[name], alias, options.pop(alias))
+    if "encoder_weights" in options:
+        wanted = options.pop("encoder_weights") is not None
+        pretrained = _same("pretrained", pretrained, "encoder_weights", wanted)
+    classes = values["num_classes"]
+    if classes is None:
+        if task != "binary":
+            raise InputError("num_classes is missing: the number of classes, background included")
+        classes = 1
+    registry.check_options(arch, options)
+    config = ModelConfig(
+        arch=arch,
+        backbone=values["backbone"] or "resnet50",
+        num_classes=classes,
+        in_channels=values["in_channels"] or 3,
+        task=task,
+        output_stride=output_stride,
+        attention=attention_plan(attention),
+        multi_grid=None if multi_grid is None else tuple(multi_grid),
+        options=options,
+        names=tuple(names),
+        palette=tuple(palette),
+        ignore_index=ignore_index,
+        mean=tuple(mean),
+        std=tuple(std),
+        scale=scale,
+        bands=None if bands is None else tuple(bands),
+    )
+    return Segmenter(config, pretrained=bool(pretrained))
+
+
+def _same(name: str, value: Any, alias: str, given: Any) -> Any:
+    if value is not None and value != given:
+        raise InputError(f"{name}={value!r} and {alias}={given!r} contradict; give one of them")
+    return given

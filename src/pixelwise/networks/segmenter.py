@@ -1,0 +1,168 @@
+"""A network: backbone -> decoder -> one tensor of logits at the input's size."""
+
+import tempfile
+from pathlib import Path
+
+import safetensors
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.networks.backbone import Backbone
+from pixelwise.networks.base import Outputs
+from pixelwise.networks.config import ModelConfig
+from pixelwise.networks.heads import task_named
+from pixelwise.networks.registry import check_options, decoder_named
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+
+class Segmenter(nn.Module):
+    """A segmentation network described by a `ModelConfig`.
+
+    Args:
+        config: Architecture, classes, preprocessing.
+        pretrained: Start the backbone from timm's weights.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes, h, w), for any h and w, in train and eval.
+    """
+
+    def __init__(self, config: ModelConfig, *, pretrained: bool = False) -> None:
+        super().__init__()
+        decoder = decoder_named(config.arch)
+        check_options(config.arch, config.options)
+        self.config = config
+        self.task = task_named(config.task)
+        outputs = self.task.outputs(config.num_classes)
+        self.backbone = Backbone(
+            config.backbone,
+            in_channels=config.in_channels,
+            pretrained=pretrained,
+            output_stride=config.output_stride,
+            preferred_stride=decoder.output_stride,
+            attention=config.attention,
+            multi_grid=config.multi_grid,
+        )
+        self.decoder = decoder(self.backbone.channels, outputs, **config.options)
+        self.auxiliary_weights = dict(decoder.auxiliary_weights)
+
+    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+        """Logits at the input's size."""
+        features = self.backbone(self._padded(image))
+        return self._at_input_size(self.decoder(features), image)
+
+    def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
+        """Logits and auxiliary logits, all at the input's size."""
+        logits, auxiliary = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
+        return Outputs(
+            self._at_input_size(logits, image),
+            {name: self._at_input_size(extra, image) for name, extra in auxiliary.items()},
+        )
+
+    def classes(self, logits: Float[Tensor, "n k h w"]) -> Int[Tensor, "n h w"]:
+        """The class of every pixel (binary: 1 where the logit is positive)."""
+        return self.task.classes(logits)
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """Repeat the last row and column until the backbone can divide the picture."""
+        multiple = self.backbone.multiple
+        if multiple == 1:
+            return image
+        # By index rather than by pad and slice, whose guards torch.export cannot keep free.
+        for axis in (2, 3):
+            side = image.shape[axis]
+            index = torch.arange(-(-side // multiple) * multiple, device=image.device)
+            image = image.index_select(axis, index.clamp(max=side - 1))
+        return image
+
+    def _at_input_size(self, logits: Tensor, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        multiple = self.backbone.multiple
+        size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+        logits = F.interpolate(
+            logits, size=size, mode="bilinear", align_corners=self.decoder.align_corners
+        )
+        if multiple == 1:
+            return logits
+        for axis, side in ((2, height), (3, width)):
+            logits = logits.index_select(axis, torch.arange(side, device=image.device))
+        return logits
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `config.json`; each file appears whole or not at all."""
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            state = {name: value.contiguous() for name, value in self.state_dict().items()}
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as hidden:
+                save_file(state, Path(hidden) / WEIGHTS, metadata={"format": "pt"})
+                self.config.save(Path(hidden) / CONFIG)
+                for name in (WEIGHTS, CONFIG):
+                    (Path(hidden) / name).replace(folder / name)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise InputError(f"{folder}: cannot save the model there: {error}") from error
+
+    @classmethod
+    def from_pretrained(cls, where: str | Path) -> "Segmenter":
+        """Load what `save_pretrained` wrote: a folder, or a model's name on the Hub.
+
+        A folder is never looked up on the network; the backbone's own weights are not fetched.
+        """
+        config, weights = _files(where)
+        model = cls(ModelConfig.load(config))
+        try:
+            state = load_file(weights)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise InputError(
+                f"{weights}: cannot be read as safetensors ({error}); the file may be truncated,"
+                " copy it again"
+            ) from error
+        own = model.state_dict()
+        missing = sorted(own.keys() - state.keys())
+        extra = sorted(state.keys() - own.keys())
+        resized = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+        if missing or extra or resized:
+            raise InputError(
+                f"{weights} does not fit {config}: {len(missing)} tensors missing {missing[:3]},"
+                f" {len(extra)} left over {extra[:3]}, {len(resized)} of another shape"
+                f" {sorted(resized)[:3]}"
+            )
+        model.load_state_dict(state)
+        return model.eval()
+
+
+def _files(where: str | Path) -> tuple[Path, Path]:
+    folder = Path(where)
+    if folder.is_dir():
+        for name in (CONFIG, WEIGHTS):
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"{folder}: no {name} in it; give the folder that holds {WEIGHTS} and {CONFIG}"
+                )
+        return folder / CONFIG, folder / WEIGHTS
+    if folder.exists() or str(where).count("/") != 1 or str(where).startswith((".", "~", "/")):
+        raise InputError(
+            f"{where}: no such folder; give a folder that holds {WEIGHTS} and {CONFIG}, or a"
+            " model's name on the Hub (owner/name)"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return (
+            Path(hf_hub_download(str(where), CONFIG)),
+            Path(hf_hub_download(str(where), WEIGHTS)),
+        )
+    except Exception as error:  # the Hub's client raises many unrelated types
+        raise InputError(
+            f"{where}: neither a folder here nor to be had from the Hub"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]})"
+        ) from error
+
+
+def load(where: str | Path) -> Segmenter:
+    """A network as it was saved: a run's folder, a `save_pretrained` folder, or a Hub name."""
+    return Segmenter.from_pretrained(where)

@@ -1,0 +1,1 @@
+"""Functions without parameters. Each has one plain reference, and a lean form that equals it."""

@@ -1,0 +1,112 @@
+"""Attention between all pixels, without the matrix of all pairs.
+
+    A_ij = softmax_j(q_i . k_j)     where pixel i looks
+    o_i = sum_j A_ij v_j            what it sees
+
+Channels come first and value and key may differ in width. On a CPU, blocks of queries are
+computed at a time; backward computes each block of A again from q and k:
+
+    dv += g_i A_i,   dA_i = g_i^T v,   dS_i = A_i * (dA_i - sum_j A_ij dA_ij),
+    dq_i = k dS_i^T,   dk += q_i dS_i
+
+On a GPU, and in a traced graph, it is torch's fused attention, for which q and k are padded
+with zeros to the width of v.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pixelwise.ops.blocks import SHARED_CACHE, images, spans
+from pixelwise.ops.precision import statistics_dtype
+
+
+def reference(
+    query: Float[Tensor, "b d n"], key: Float[Tensor, "b d m"], value: Float[Tensor, "b e m"]
+) -> Float[Tensor, "b e n"]:
+    """Attention as the equations say."""
+    kind = statistics_dtype(value)
+    weights = torch.einsum("bdn,bdm->bnm", query.to(kind), key.to(kind)).softmax(dim=-1)
+    return torch.einsum("bem,bnm->ben", value.to(kind), weights).to(value.dtype)
+
+
+def attention(
+    query: Float[Tensor, "b d n"], key: Float[Tensor, "b d m"], value: Float[Tensor, "b e m"]
+) -> Float[Tensor, "b e n"]:
+    """Attention of every query to every key; memory grows with n + m, never with n m."""
+    fused = value.is_cuda and value.dtype != torch.float64  # float64 has no fused kernel
+    if torch.compiler.is_compiling() or fused:
+        return _fused(query, key, value)
+    return _BlockAttention.apply(query, key, value)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    missing = max(0, value.shape[1] - query.shape[1])
+    q, k = (F.pad(z.mT, (0, missing))[:, None] for z in (query, key))
+    return F.scaled_dot_product_attention(q, k, value.mT[:, None], scale=1.0)[:, 0].mT
+
+
+class _BlockAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(query, key, value)
+        kind = statistics_dtype(value)
+        q, k, v = query.to(kind), key.to(kind), value.to(kind)
+        out = v.new_empty(len(v), v.shape[1], q.shape[2])
+        space = _Space(q, k)
+        for i in images(q):
+            for run in _runs(q, k):
+                weights = _weights(q[i, :, run], k[i], space.take(run))
+                torch.bmm(v[i], weights.mT, out=out[i, :, run])
+        return out.to(value.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value = ctx.saved_tensors
+        kind = statistics_dtype(value)
+        q, k, v, g = query.to(kind), key.to(kind), value.to(kind), grad.to(kind)
+        wants_pair = any(ctx.needs_input_grad[:2])
+        d_q, d_k, d_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        space, other = _Space(q, k), _Space(q, k)
+        for i in images(q):
+            for run in _runs(q, k):
+                weights = _weights(q[i, :, run], k[i], space.take(run))
+                if ctx.needs_input_grad[2]:
+                    d_v[i].baddbmm_(g[i, :, run], weights)
+                if wants_pair:
+                    d_weights = torch.bmm(g[i, :, run].mT, v[i], out=other.take(run))
+                    d_scores = torch.ops.aten._softmax_backward_data.out(
+                        d_weights, weights, -1, kind, grad_input=d_weights
+                    )
+                    torch.bmm(k[i], d_scores.mT, out=d_q[i, :, run])
+                    d_k[i].baddbmm_(q[i, :, run], d_scores)
+        pair = (d_q.to(query.dtype), d_k.to(key.dtype)) if wants_pair else (None, None)
+        return *pair, d_v.to(value.dtype) if ctx.needs_input_grad[2] else None
+
+
+def _runs(query: Tensor, key: Tensor) -> list[slice]:
+    row = key.shape[2] if query.device.type == "cpu" else len(query) * key.shape[2]
+    return list(spans(query.shape[2], row, SHARED_CACHE, query.device))
+
+
+class _Space:
+    """One block of weights, written again for every run: fresh pages cost more than the softmax."""
+
+    def __init__(self, query: Tensor, key: Tensor) -> None:
+        image, run = next(images(query)), _runs(query, key)[0]
+        count, rows = image.stop - image.start, run.stop - run.start
+        self._block = query.new_empty(count, rows, key.shape[2])
+
+    def take(self, run: slice) -> Tensor:
+        """The part of the block that fits `run`."""
+        return self._block[:, : run.stop - run.start]
+
+
+def _weights(query: Tensor, key: Tensor, out: Tensor) -> Tensor:
+    torch.bmm(query.mT, key, out=out)
+    return torch.softmax(out, dim=-1, out=out)

@@ -1,0 +1,48 @@
+"""How much of a map to work on at once: the one rule that all lean forms share.
+
+On a CPU a block that stays in the cache saves the trip to memory, and the fresh pages, of every
+intermediate. On other devices each block costs launches, so there a block is as large as it can be.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor, device
+
+CORE_CACHE = 1 << 18
+"""Elements of a block of an element-wise pass on a CPU (1 MB of float32)."""
+SHARED_CACHE = 1 << 21
+"""Elements of a block that a matrix product writes on a CPU (8 MB of float32)."""
+DEVICE_BLOCK = 1 << 28
+"""Elements of a block elsewhere (1 GB of float32): bounds memory, not time."""
+
+Block = tuple[slice, slice, slice]
+
+
+def spans(total: int, row: int, budget: int, where: device) -> Iterator[slice]:
+    """Cut `total` rows of `row` elements each into runs of at most `budget` elements."""
+    limit = budget if where.type == "cpu" else DEVICE_BLOCK
+    length = max(1, min(total, limit // max(1, row)))
+    for start in range(0, total, length):
+        yield slice(start, min(total, start + length))
+
+
+def images(x: Tensor) -> Iterator[slice]:
+    """One image at a time on a CPU, the whole batch elsewhere."""
+    count = x.shape[0]
+    step = 1 if x.device.type == "cpu" else max(1, count)
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def map_blocks(x: Tensor) -> Iterator[Block]:
+    """Blocks (image, channels, pixels) of a (b, c, n) map, each contiguous in memory if `x` is."""
+    _, channels, pixels = x.shape
+    if x.device.type != "cpu":
+        yield slice(None), slice(None), slice(None)
+        return
+    for image in images(x):
+        if x.stride(1) >= x.stride(2):
+            for rows in spans(channels, pixels, CORE_CACHE, x.device):
+                yield image, rows, slice(None)
+        else:
+            for columns in spans(pixels, channels, CORE_CACHE, x.device):
+                yield image, slice(None), columns

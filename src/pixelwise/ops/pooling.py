@@ -1,0 +1,102 @@
+"""Pool the pixels of an image by a softmax over them, and by their mean.
+
+    p = softmax_n(w . x_n + beta)     where to look
+    r = sum_n p_n x_n                 what is there
+    m = (1 / N) sum_n x_n             the mean, from the same pass backward
+
+The lean form never writes a map that is not a result. Its gradient of x has rank three,
+
+    dx = dr p^T + w dl^T + (dm / N) 1^T,    dl = p * (dr . x - sum_n p_n dr . x_n),
+
+hence one matrix product with three columns.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.products import over_channels, over_pixels
+
+
+def pixel_weights(
+    x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
+) -> Float[Tensor, "b n"]:
+    """The softmax over pixels of `weight . x + bias`, in the type of statistics."""
+    kind = statistics_dtype(x)
+    score = torch.einsum("bcn,c->bn", x.to(kind), weight.to(kind))
+    return (score if bias is None else score + bias.to(kind)).softmax(dim=-1)
+
+
+def reference(
+    x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
+) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
+    """Both poolings as the equations say."""
+    kind = statistics_dtype(x)
+    weights = pixel_weights(x, weight, bias)
+    return torch.einsum("bcn,bn->bc", x.to(kind), weights), x.mean(dim=-1, dtype=kind)
+
+
+def attention_pool(
+    x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
+) -> Float[Tensor, "b c"]:
+    """The softmax-weighted sum of the pixels; float32 for half types."""
+    if torch.compiler.is_compiling():
+        return reference(x, weight, bias)[0]
+    context, _ = _Pool.apply(x, weight, bias, False)
+    return context
+
+
+def attention_and_mean_pool(
+    x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
+) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
+    """The softmax-weighted sum of the pixels and their mean; float32 for half types."""
+    if torch.compiler.is_compiling():
+        return reference(x, weight, bias)
+    context, mean = _Pool.apply(x, weight, bias, True)
+    return context, mean
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, with_mean: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        kind = statistics_dtype(x)
+        score = over_channels(x, weight.to(kind).expand(len(x), -1))
+        if bias is not None:
+            score += bias
+        weights = score.softmax(dim=-1)
+        ctx.save_for_backward(x, weight, weights)
+        return over_pixels(x, weights), x.mean(dim=-1, dtype=kind) if with_mean else None
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_context: Tensor, d_mean: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, weight, weights = ctx.saved_tensors
+        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
+        d_weights = over_channels(x, d_context)
+        d_score = weights * (d_weights - (weights * d_weights).sum(dim=-1, keepdim=True))
+        d_x = d_weight = d_bias = None
+        if wants_weight:
+            d_weight = over_pixels(x, d_score).sum(dim=0).to(weight.dtype)
+        if wants_bias:
+            d_bias = d_score.sum().to(weight.dtype)[None]
+        if wants_x:
+            left = [d_context, weight.to(d_context.dtype).expand_as(d_context)]
+            right = [weights, d_score]
+            if d_mean is not None:
+                left.append(d_mean / x.shape[2])
+                right.append(torch.ones_like(d_score))
+            d_x = _low_rank(torch.stack(left, dim=2), torch.stack(right, dim=1), x)
+        return d_x, d_weight, d_bias, None
+
+
+def _low_rank(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
+    out = torch.empty_like(like)
+    if out.dtype == left.dtype:
+        return torch.bmm(left, right, out=out)
+    return out.copy_(torch.bmm(left, right))

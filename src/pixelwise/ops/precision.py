@@ -1,0 +1,21 @@
+"""In which type statistics are taken."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+HALF_TYPES = (torch.float16, torch.bfloat16)
+
+
+def statistics_dtype(x: Tensor) -> torch.dtype:
+    """The type for softmaxes, means and sums over pixels of `x`: float32 for half types."""
+    return torch.float32 if x.dtype in HALF_TYPES else x.dtype
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Autocast switched off where it is on for the device of `x`."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()

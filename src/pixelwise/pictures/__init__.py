@@ -1,0 +1,33 @@
+"""Pictures for people: masks in colour, comparisons, curves, confusion matrices, attention maps.
+
+Pictures are uint8 (h, w, 3) arrays or PNG bytes; `write_bytes` puts the latter into a file. Nothing
+is told apart by hue alone: classes have outlines and a legend, marks differ in lightness.
+"""
+
+from pixelwise.pictures.charts import confusion_matrix, curves, map_overlay
+from pixelwise.pictures.comparison import comparison, legend, side_by_side, triptych
+from pixelwise.pictures.files import png, write_bytes
+from pixelwise.pictures.masks import (
+    coloured,
+    displayable,
+    overlay,
+    write_index_png,
+    wrong_pixels,
+)
+
+__all__ = [
+    "coloured",
+    "comparison",
+    "confusion_matrix",
+    "curves",
+    "displayable",
+    "legend",
+    "map_overlay",
+    "overlay",
+    "png",
+    "side_by_side",
+    "triptych",
+    "write_bytes",
+    "write_index_png",
+    "wrong_pixels",
+]

@@ -1,0 +1,159 @@
+"""Charts as PNG bytes; matplotlib is imported when one is drawn, its global state left alone."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from pixelwise.pictures.colours import LINES
+from pixelwise.pictures.types import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = Sequence[Mapping[str, object]]
+"""Rows of a metrics.csv: column -> number, number as text, or None or "" where there is none."""
+
+PANELS = (
+    ("loss", "loss", 1.0),
+    ("lr", "learning rate", 1.0),
+    ("miou", "mean IoU, % of union", 100.0),
+)
+"""Column, title and factor of each panel of `curves`."""
+_STYLES = ("-", "--", ":", "-.")
+_DENSE = 200  # points of a curve; more of them are averaged in groups of equal size
+_MANY = 12  # from here on a confusion matrix has no room for numbers in its cells
+
+
+def curves(runs: Mapping[str, Rows], *, x: str = "step") -> bytes:
+    """Loss, learning rate and mean IoU (a fraction, drawn in percent) of one or more runs.
+
+    Args:
+        runs: Rows with the columns `x`, `loss`, `lr`, `miou`, by the run's name. A
+            column that no run has gets no panel; cells without a number are passed over. More than
+            200 points are averaged in groups.
+        x: The column along the horizontal axis.
+    """
+    lines = {
+        title: {name: _points(rows, x, column, factor) for name, rows in runs.items()}
+        for column, title, factor in PANELS
+    }
+    lines = {title: found for title, found in lines.items() if any(map(len, found.values()))}
+    figure = _figure(4.4 * max(1, len(lines)), 3.2)
+    if not lines:
+        figure.text(0.5, 0.5, "no numbers recorded", ha="center")
+        return _drawn(figure)
+    for axes, (title, found) in zip(
+        figure.subplots(1, len(lines), squeeze=False)[0], lines.items(), strict=True
+    ):
+        for i, (name, points) in enumerate(found.items()):
+            if not points:
+                continue
+            axes.plot(
+                *zip(*points, strict=True),
+                _STYLES[i % len(_STYLES)],
+                color=[channel / 255 for channel in LINES[i % len(LINES)]],
+                marker="os^D"[i % 4] if len(points) <= 30 else None,
+                markersize=4,
+                linewidth=1.8,
+                label=name,
+            )
+        axes.set_title(title, fontsize=11)
+        axes.set_xlabel(x)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(runs) > 1:
+            axes.legend(frameon=False, fontsize=9)
+    return _drawn(figure)
+
+
+def _points(rows: Rows, x: str, column: str, factor: float) -> list[tuple[float, float]]:
+    pairs = ((_number(row.get(x)), _number(row.get(column)) * factor) for row in rows)
+    points = [pair for pair in pairs if all(map(math.isfinite, pair))]
+    size = -(-len(points) // _DENSE)
+    groups = [points[i : i + size] for i in range(0, len(points), max(1, size))]
+    return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]
+
+
+def _number(cell: object) -> float:
+    return math.nan if cell is None or cell == "" else float(str(cell))
+
+
+def confusion_matrix(matrix: Integer[np.ndarray, "k k"], names: Sequence[str]) -> bytes:
+    """Percent of each true class's pixels that were predicted as each class.
+
+    Rows are the truth and sum to 100; a class without truth pixels is hatched and called absent.
+    """
+    count = len(matrix)
+    pixels = matrix.sum(1, keepdims=True)
+    percent = 100 * matrix / np.maximum(pixels, 1)
+    side = min(12.0, 2.6 + 0.5 * count)
+    figure = _figure(side + 0.8, side)
+    axes = figure.subplots()
+    drawn = axes.imshow(np.where(pixels > 0, percent, np.nan), cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(drawn, ax=axes, label="% of the true class's pixels", shrink=0.8)
+    for row in range(count):
+        if pixels[row] == 0:
+            axes.axhspan(row - 0.5, row + 0.5, facecolor="0.92", edgecolor="0.6", hatch="////")
+            place = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+            axes.text((count - 1) / 2, row, "absent", ha="center", va="center", bbox=place)
+        elif count <= _MANY:
+            for column, value in enumerate(percent[row]):
+                ink = "white" if value > 55 else "black"
+                text = "0" if matrix[row, column] == 0 else f"{value:.1f}"
+                axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+    size = 9 if count <= 30 else 5
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(range(count), names, fontsize=size, parse_math=False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("truth")
+    return _drawn(figure)
+
+
+def map_overlay(
+    image: Picture,
+    weights: Float[np.ndarray, "map_h map_w"],
+    at: tuple[int, int] | None = None,
+    *,
+    label: str = "weight",
+) -> bytes:
+    """Where a layer looks: its map over the picture in grey, with a colour bar.
+
+    Args:
+        image: The picture.
+        weights: The map, at any resolution; each of its cells is drawn as one block.
+        at: (row, column) of the query in the picture, marked by a cross.
+        label: What the colours mean, with its unit; beside the colour bar.
+    """
+    height, width = image.shape[:2]
+    figure = _figure(5.2, max(1.2, 4.2 * height / width + 0.2))
+    axes = figure.subplots()
+    axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
+    frame = (-0.5, width - 0.5, height - 0.5, -0.5)
+    drawn = axes.imshow(weights, cmap="viridis", alpha=0.7, extent=frame, interpolation="nearest")
+    figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
+    if at is not None:
+        row, column = at
+        for colour, thick in (("black", 4.5), ("white", 2.0)):
+            axes.plot(column, row, "+", color=colour, markersize=16, markeredgewidth=thick)
+    axes.set_axis_off()
+    return _drawn(figure)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    return Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
+
+
+def _drawn(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

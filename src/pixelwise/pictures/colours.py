@@ -1,0 +1,9 @@
+"""Colours of marks; those of classes are the data's own."""
+
+from pixelwise.data.classes import Colour
+
+IGNORED: Colour = (127, 127, 127)
+"""Where the truth does not count; striped with white where it is drawn."""
+WRONG: Colour = (255, 176, 0)
+LINES: tuple[Colour, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
+"""Lines of charts, told apart with any of the usual colour blindnesses (Okabe and Ito)."""

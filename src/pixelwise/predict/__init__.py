@@ -1,0 +1,1 @@
+"""Pictures in, masks and overlays out."""

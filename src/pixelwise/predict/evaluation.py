@@ -1,0 +1,53 @@
+"""A network's scores on labelled pictures, at their full size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.metrics import Confusion
+from pixelwise.predict.windows import predict_logits
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    pictures: EvaluationSet,
+    *,
+    window: int,
+    device: torch.device | str = "cpu",
+    workers: int = 0,
+    on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, predicted, mask: None,
+) -> Confusion:
+    """One confusion matrix over all pictures, whatever their sizes.
+
+    Args:
+        model: A `Segmenter`; its training mode is left as it was.
+        pictures: Items are (image (c, h, w), mask (h, w), name).
+        window: Pictures larger than this in either direction go through in blended tiles.
+        device: Where the network is.
+        workers: Processes that load pictures.
+        on_picture: Called after each picture with its index, prediction and mask, both (h, w);
+            what it raises ends the evaluation.
+    """
+    training = model.training
+    config: Any = model.config
+    confusion = Confusion(max(config.num_classes, 2), config.ignore_index)
+    loader = torch.utils.data.DataLoader(
+        pictures,
+        batch_size=None,
+        num_workers=workers,
+        generator=torch.Generator(),  # keeps the process's own random state untouched
+    )
+    try:
+        model.eval()
+        for index, (image, mask, _) in enumerate(loader):
+            logits = predict_logits(model, image[None].to(device), window=(window, window))
+            predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
+            confusion.update(predicted, mask)
+            on_picture(index, predicted, mask)
+    finally:
+        model.train(training)
+    return confusion

@@ -1,0 +1,188 @@
+"""Picture files in, index masks and overlays out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor
+
+from pixelwise.data.classes import default_palette
+from pixelwise.data.reading import PICTURE_SUFFIXES, read_image
+from pixelwise.errors import InputError
+from pixelwise.networks.segmenter import Segmenter
+from pixelwise.pictures import displayable, overlay, png, write_bytes, write_index_png
+from pixelwise.predict.windows import predict_bands
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of one picture: the files written, or the problem that prevented them."""
+
+    picture: Path
+    mask: Path
+    overlay: Path
+    problem: str | None = None
+
+
+def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+    """The picture files that `inputs` name, each once, in the order given.
+
+    Args:
+        inputs: Files, folders (their pictures, not those of folders inside), or patterns such as
+            `"street/**/*.jpg"`.
+
+    Raises:
+        InputError: an input that names no picture.
+    """
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        for picture in _named_by(Path(given)):
+            found.setdefault(picture.resolve(), picture)
+    if not found:
+        raise InputError("no picture named; give files, folders or patterns such as 'street/*.jpg'")
+    return list(found.values())
+
+
+def _named_by(path: Path) -> list[Path]:
+    known = ", ".join(sorted(PICTURE_SUFFIXES))
+    if path.is_file():
+        if not _is_picture(path):
+            raise InputError(f"{path}: not a picture's name; expected one that ends in {known}")
+        return [path]
+    if path.is_dir():
+        pictures, remedy = path.iterdir(), f"for folders inside it write '{path}/**/*.png'"
+    elif any(mark in str(path) for mark in "*?["):
+        pictures = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+        remedy = "check the pattern"
+    else:
+        raise InputError(f"{path}: no such file or folder; check the path")
+    chosen = sorted(found for found in pictures if found.is_file() and _is_picture(found))
+    if not chosen:
+        raise InputError(f"{path}: no picture there ({known}); {remedy}")
+    return chosen
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
+def predict_mask(
+    model: Segmenter,
+    image: Shaped[Tensor, "c h w"],
+    *,
+    window: int | None = 1024,
+    overlap: float = 0.25,
+) -> Int[Tensor, "h w"]:
+    """The class of every pixel of a picture of raw values, on the CPU.
+
+    Args:
+        model: In eval mode, on any device; tiles are moved there one at a time.
+        image: Raw values as read from a file; scale, mean and std are the model's own.
+        window: A picture with a side of more pixels is predicted in tiles; None never is.
+        overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
+    """
+    config = model.config
+    device = next(model.parameters()).device
+    mean = torch.tensor(config.mean, device=device)[:, None, None]
+    std = torch.tensor(config.std, device=device)[:, None, None]
+
+    def logits(tile: Tensor) -> Tensor:
+        return model((tile.to(device).to(torch.float32) / config.scale - mean) / std)
+
+    size = None if window is None else (window, window)
+    bands = predict_bands(logits, image[None], window=size, overlap=overlap)
+    return torch.cat([model.classes(band)[0].cpu() for band in bands])
+
+
+def predict_pictures(
+    model: Segmenter,
+    pictures: Sequence[Path],
+    folder: Path,
+    *,
+    window: int | None = 1024,
+    overlap: float = 0.25,
+    stop_on_error: bool = False,
+) -> Iterator[Predicted]:
+    """Predict files one by one and write `<stem>.png` and `<stem>_overlay.png` into a folder.
+
+    The mask's pixels are class numbers, shown in the model's palette. Pictures of one stem get
+    names of their own (`output_names`).
+
+    Args:
+        model: In eval mode.
+        pictures: Files to read, as `find_pictures` lists them.
+        folder: Where the results go; made if need be.
+        window: A picture with a side of more pixels is predicted in tiles; None never is.
+        overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
+        stop_on_error: Raise for the first picture that cannot be used, instead of yielding it with
+            its `problem` and going on.
+
+    Raises:
+        InputError: results that cannot be written or would replace a picture; with
+            `stop_on_error`, a file that cannot be read or has another number of bands.
+    """
+    config = model.config
+    count = max(2, config.num_classes)  # binary: one logit, two classes
+    palette = config.palette if len(config.palette) >= count else default_palette(count)
+    names = output_names(pictures)
+    _check_untouched(names, folder)
+    for picture, name in names.items():
+        done = Predicted(picture, folder / f"{name}.png", folder / f"{name}_overlay.png")
+        try:
+            image = _read(picture, model)
+        except InputError as error:
+            if stop_on_error:
+                raise
+            yield Predicted(picture, done.mask, done.overlay, str(error))
+            continue
+        mask = predict_mask(model, image, window=window, overlap=overlap).numpy().astype(np.uint8)
+        write_index_png(done.mask, mask, palette, ignore_index=config.ignore_index)
+        tinted = overlay(displayable(image), mask, palette, ignore_index=config.ignore_index)
+        write_bytes(done.overlay, png(tinted))
+        yield done
+
+
+def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
+    """A name for each picture's results so that none replaces another's.
+
+    The stem (`a`); where that is taken, with the suffix (`a_jpg`), with the folder (`street_a`),
+    or with a number. `a_overlay` counts as taken by `a`.
+    """
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for picture in pictures:
+        stem, suffix, parent = picture.stem, picture.suffix[1:], picture.resolve().parent.name
+        choices = [stem, f"{stem}_{suffix}", f"{parent}_{stem}"]
+        choices += [f"{stem}_{i}" for i in range(2, len(pictures) + 2)]
+        for choice in choices:
+            files = {choice.casefold(), f"{choice}_overlay".casefold()}
+            if not files & taken:
+                break
+        taken |= files
+        names[picture] = choice
+    return names
+
+
+def _check_untouched(names: dict[Path, str], folder: Path) -> None:
+    """Refuse to write over the pictures that are read."""
+    sources = {picture.resolve() for picture in names}
+    for name in names.values():
+        for file in (folder / f"{name}.png", folder / f"{name}_overlay.png"):
+            if file.resolve() in sources:
+                raise InputError(
+                    f"{file}: the mask would replace the picture; choose another --out"
+                )
+
+
+def _read(picture: Path, model: Segmenter) -> Shaped[Tensor, "c h w"]:
+    config = model.config
+    image = read_image(picture, config.bands, config.in_channels)
+    if config.scale == 255 and (peak := image.numpy().max()) > 255:
+        raise InputError(
+            f"{picture}: values up to {peak:g}, but the model was trained on pictures of 0..255; "
+            "convert it to 8 bits"
+        )
+    return image

@@ -1,0 +1,231 @@
+"""A report as one HTML file: works offline, prints well, follows the reader's light or dark theme.
+
+A `Report` is sections of blocks: `Table`, `Figure` and `Commands`. Pictures are inside the file,
+there is no script, and text is escaped.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+from pixelwise.metrics import Scores
+from pixelwise.pictures import write_bytes
+
+BETTER = "\N{BLACK UP-POINTING TRIANGLE}"
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A number to see first: what it is, its value with the unit, and a remark."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell; the better one of a row is marked by a symbol and bold type."""
+
+    text: str
+    better: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows below a header: the first column is names, the others align right.
+
+    Args:
+        header: One text per column; empty for no header.
+        rows: Cells, or their text.
+        caption: What the numbers are, with their unit.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was run: names and values in two columns."""
+
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture; figures that follow each other share a row where they have room.
+
+    Args:
+        png: The picture as PNG bytes.
+        alt: What is to be seen, for those who cannot see it.
+        caption: Below the picture.
+        wide: Takes a row of its own.
+    """
+
+    png: bytes
+    alt: str
+    caption: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Lines to type, each with what it does."""
+
+    lines: Mapping[str, str]
+
+
+Block = Table | Settings | Figure | Commands
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, paragraphs (parted by empty lines) and blocks."""
+
+    title: str
+    text: str = ""
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole page. `footer` is a line on where the numbers come from."""
+
+    title: str
+    summary: str
+    highlights: tuple[Highlight, ...] = ()
+    sections: tuple[Section, ...] = ()
+    footer: str = ""
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Write `report.html` into a folder and return its path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = folder / "report.html"
+    write_bytes(path, render(report).encode())
+    return path
+
+
+def scores_table(results: Mapping[str, Scores], names: Sequence[str]) -> Table:
+    """IoU per class of one or more networks; the best of each row is marked if they differ.
+
+    Args:
+        results: Scores on the same pictures, by the network's name.
+        names: The classes.
+    """
+    pixels = next(iter(results.values())).pixels
+    total = max(1, sum(pixels))
+    rows: list[tuple[str | Cell, ...]] = [
+        (
+            name,
+            f"{100 * count / total:.1f}" if count else "0",
+            *_compared([s.iou[i] for s in results.values()]),
+        )
+        for i, (name, count) in enumerate(zip(names, pixels, strict=True))
+    ]
+    rows.append(("mean IoU", "", *_compared([scores.miou for scores in results.values()])))
+    rows.append(("pixel accuracy", "", *_compared([s.accuracy for s in results.values()])))
+    caption = (
+        "Intersection over union in % of the union; accuracy in % of the counted pixels. The mean "
+        "is over the classes that occur. 'absent': no pixel of the class in the truth."
+    )
+    if len(results) > 1:
+        caption += f" {BETTER} marks the best of a row, to one decimal."
+    return Table(("class", "share of pixels, %", *results), tuple(rows), caption)
+
+
+def _compared(values: Sequence[float | None]) -> list[Cell]:
+    texts = ["absent" if value is None else f"{100 * value:.1f}" for value in values]
+    numbers = [float(text) for text in texts if text != "absent"]
+    differ = len(set(numbers)) > 1
+    return [Cell(t, differ and t != "absent" and float(t) == max(numbers)) for t in texts]
+
+
+def render(report: Report) -> str:
+    """The page as text."""
+    template = Template(files("pixelwise").joinpath("report_template.html").read_text("utf-8"))
+    contents = "".join(
+        f'<li><a href="#s{i}">{escape(section.title)}</a></li>'
+        for i, section in enumerate(report.sections)
+    )
+    highlights = "".join(map(_highlight, report.highlights))
+    return template.substitute(
+        title=escape(report.title),
+        summary=_paragraphs(report.summary),
+        highlights=f'<dl class="highlights">{highlights}</dl>' if highlights else "",
+        contents=contents,
+        sections="".join(_section(i, section) for i, section in enumerate(report.sections)),
+        footer=escape(report.footer),
+    )
+
+
+def _section(number: int, section: Section) -> str:
+    parts = [f'<section id="s{number}"><h2>{escape(section.title)}</h2>']
+    parts.append(_paragraphs(section.text))
+    for is_figure, blocks in groupby(section.blocks, lambda block: isinstance(block, Figure)):
+        inner = "".join(map(_block, blocks))
+        parts.append(f'<div class="figures">{inner}</div>' if is_figure else inner)
+    return "".join([*parts, "</section>\n"])
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Table():
+            return _table(block)
+        case Settings(values):
+            return f'<dl class="settings">{_pairs(values)}</dl>'
+        case Figure(png, alt, caption, wide):
+            source = base64.b64encode(png).decode()
+            below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+            return (
+                f'<figure{" class=wide" if wide else ""}><img alt="{escape(alt)}" '
+                f'src="data:image/png;base64,{source}">{below}</figure>'
+            )
+        case Commands(lines):
+            return f'<dl class="commands">{_pairs(lines)}</dl>'
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    return "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in values.items()
+    )
+
+
+def _table(table: Table) -> str:
+    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
+    head = f"<thead><tr>{head}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{_cells(row)}</tr>" for row in table.rows)
+    return f'<div class="scroll"><table>{caption}{head}<tbody>{body}</tbody></table></div>'
+
+
+def _cells(row: Iterable[str | Cell]) -> str:
+    first, *others = (cell if isinstance(cell, Cell) else Cell(cell) for cell in row)
+    cells = [f'<th scope="row">{escape(first.text)}</th>']
+    for cell in others:
+        if cell.better:
+            mark = f'<span role="img" aria-label="best">{BETTER}</span>'
+            cells.append(f'<td class="better">{mark} {escape(cell.text)}</td>')
+        else:
+            cells.append(f"<td>{escape(cell.text)}</td>")
+    return "".join(cells)
+
+
+def _highlight(highlight: Highlight) -> str:
+    note = f"<small>{escape(highlight.note)}</small>" if highlight.note else ""
+    return f"<div><dt>{escape(highlight.label)}</dt><dd>{escape(highlight.value)}{note}</dd></div>"
+
+
+def _paragraphs(text: str) -> str:
+    return "".join(f"<p>{escape(part.strip())}</p>" for part in text.split("\n\n") if part.strip())

@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM end a run between two steps, after a checkpoint."""
+
+import signal
+from pathlib import Path
+from types import FrameType, TracebackType
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state is saved. `exit_code` is what the process returns."""
+
+    def __init__(self, number: int, step: int, run: Path) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+        self.step = step
+        self.run = run
+
+
+class StopSignals:
+    """While active, the first SIGINT or SIGTERM is remembered; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            self.__exit__(None, None, None)
+            signal.raise_signal(number)
+        self.received = number
+
+
+def quiet_worker(_: int) -> None:
+    """Loader processes leave Ctrl-C to the main process and end on SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

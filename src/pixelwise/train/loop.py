@@ -1,0 +1,284 @@
+"""The training loop.
+
+Every random draw is a function of (seed, step), so a run that was cut off goes on from its last
+checkpoint to the very weights of one that was not.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, runtime_checkable
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from pixelwise.errors import InputError
+from pixelwise.metrics import Scores
+from pixelwise.networks.segmenter import Segmenter
+from pixelwise.predict.evaluation import evaluate
+from pixelwise.settings import parse_duration
+from pixelwise.train import checkpoint
+from pixelwise.train.interrupt import Interrupted, StopSignals, quiet_worker
+from pixelwise.train.journal import Journal
+from pixelwise.train.recipes import learning_rate, make_optimizer
+from pixelwise.train.setup import Plan
+
+Batches = Iterator[tuple[Tensor, Tensor, list[str]]]
+
+
+class Stopped(Exception):
+    """Training cannot go on; the message says why and what is left."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Who looks on: the progress bar, or nobody."""
+
+    def say(self, line: str) -> None:
+        """One line of plain text."""
+
+    def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
+        """After every optimiser step; `progress` is 0 to 1."""
+
+    def busy(self, what: str, done: int, total: int) -> None:
+        """During anything else that takes time: pictures done, of how many."""
+
+    def validated(self, step: int, scores: Scores) -> None:
+        """After every evaluation of val."""
+
+
+def _average(decay: float) -> Any:
+    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+
+@dataclasses.dataclass
+class State:
+    """How far a run is."""
+
+    step: int = 0
+    elapsed: float = 0.0
+    validated: int = 0
+    """The last step at which val was evaluated."""
+    validated_part: int = 0
+    """Which of the run's evaluations that was."""
+    best_miou: float = -1.0
+    best_step: int = 0
+
+
+class Loop:
+    """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
+
+    def __init__(self, plan: Plan, run: Path, watcher: Watcher) -> None:
+        self.plan, self.run, self.watcher = plan, run, watcher
+        settings = plan.settings
+        self.fabric = Fabric(
+            accelerator=plan.device,
+            devices=1,
+            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        )
+        self.state = State()
+        self.averaged: AveragedModel | None = None
+        optimizer = make_optimizer(plan.model, settings)
+        self.model, self.optimizer = self.fabric.setup(plan.model, optimizer)
+        self.model.mark_forward_method("with_auxiliary")
+        if settings.ema:
+            self.averaged = AveragedModel(
+                plan.model, multi_avg_fn=_average(settings.ema), use_buffers=True
+            )
+        self._restore()
+
+    def fit(self) -> State:
+        """Train to the end of the plan.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; the state is saved.
+            Stopped: The loss or a gradient is not finite; the last good checkpoint is kept.
+        """
+        journal = Journal(self.run, self.state.step, self.state.validated)
+        try:
+            with StopSignals() as signals:
+                try:
+                    self._train(journal, signals)
+                except Interrupted:
+                    self._save(journal)
+                    raise
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self.run}: cannot be written ({error.strerror or error}); free"
+                f" some space, then: pixelwise train --resume {self.run}"
+            ) from error
+        finally:
+            journal.close()
+        return self.state
+
+    def _train(self, journal: Journal, signals: StopSignals) -> None:
+        saved_at = time.monotonic()
+        started = saved_at - self.state.elapsed
+        every = self.plan.settings.checkpoint_every
+        pause = 0.0 if every == "0" else parse_duration(every, "checkpoint_every")
+        batches = self._batches()
+        while (progress := self._progress()) < 1:
+            if signals.received is not None:
+                raise Interrupted(signals.received, self.state.step, self.run)
+            if self._part(progress) > self.state.validated_part:
+                self._validate(journal, signals)
+            journal.step(self._step(batches, learning_rate(self.plan.settings, progress)))
+            now = time.monotonic()
+            self.state.elapsed = now - started
+            if now - saved_at >= pause:
+                self._save(journal)
+                saved_at = time.monotonic()
+        if self.state.validated != self.state.step:
+            self._validate(journal, signals)
+            self.state.elapsed = time.monotonic() - started
+        self._save(journal)
+
+    @property
+    def result(self) -> Segmenter:
+        """The network that is evaluated and kept: the averaged one where weights are averaged."""
+        if self.averaged is None:
+            return self.plan.model
+        averaged = self.averaged.module
+        assert isinstance(averaged, Segmenter)
+        return averaged
+
+    def _progress(self) -> float:
+        if self.plan.total_steps is not None:
+            return self.state.step / self.plan.total_steps
+        assert self.plan.seconds is not None
+        return self.state.elapsed / self.plan.seconds
+
+    def _part(self, progress: float) -> int:
+        """Evaluations are spread evenly over the run; the last one is at its end."""
+        return int(progress * self.plan.settings.validations)
+
+    def _batches(self) -> Batches:
+        settings = self.plan.settings
+        per_step = settings.batch_size * settings.accumulate
+        end = (
+            len(self.plan.stream)
+            if self.plan.total_steps is None
+            else (self.plan.total_steps * per_step)
+        )
+        loader = DataLoader(
+            self.plan.stream,
+            batch_size=settings.batch_size,
+            sampler=range(self.state.step * per_step, end),
+            num_workers=settings.workers,
+            worker_init_fn=quiet_worker,
+            pin_memory=self.plan.device == "cuda",
+            generator=torch.Generator(),
+        )
+        return iter(loader)
+
+    def _step(self, batches: Batches, lr: float) -> dict[str, Any]:
+        settings, state = self.plan.settings, self.state
+        begun = time.monotonic()
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        torch.manual_seed(settings.seed * 1_000_003 + state.step)  # dropout
+        total, names = 0.0, []
+        for _ in range(settings.accumulate):
+            image, mask, files = next(batches)
+            names += files
+            loss = self._loss(image.to(self.fabric.device), mask.to(self.fabric.device))
+            if not torch.isfinite(loss):
+                self._not_finite("loss", names)
+            self.fabric.backward(loss / settings.accumulate)
+            total += loss.item() / settings.accumulate
+        norm = nn.utils.clip_grad_norm_(self.plan.model.parameters(), settings.clip or float("inf"))
+        if not torch.isfinite(norm):
+            self._not_finite("gradient", names)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.plan.model)
+        state.step += 1
+        self.watcher.step(self._progress(), state.step, total, state.elapsed)
+        return {
+            "step": state.step,
+            "epoch": round(state.step / self.plan.steps_per_epoch, 3),
+            "loss": total,
+            "lr": lr,
+            "gradient_norm": norm.item(),
+            "seconds": round(time.monotonic() - begun, 4),
+        }
+
+    def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        plan = self.plan
+        logits, auxiliary = self.model.with_auxiliary(image)
+        loss = plan.loss(logits, mask)
+        for name, extra in auxiliary.items():
+            weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
+            loss = loss + weight * plan.loss(extra, mask)
+        return loss
+
+    def _not_finite(self, what: str, names: list[str]) -> NoReturn:
+        newest = checkpoint.newest(self.run)
+        kept = (
+            f"the last good checkpoint is {newest}" if newest else "no checkpoint was written yet"
+        )
+        raise Stopped(
+            f"the {what} is not finite at step {self.state.step + 1}, in the batch of"
+            f" {', '.join(names)}; {kept}. Lower --lr or set clip, and look at those pictures"
+        )
+
+    def _validate(self, journal: Journal, signals: StopSignals) -> None:
+        plan, state = self.plan, self.state
+
+        def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
+            if signals.received is not None:
+                raise Interrupted(signals.received, state.step, self.run)
+            self.watcher.busy("evaluating", index + 1, len(plan.val))
+
+        scores = evaluate(
+            self.result,
+            plan.val_inputs,
+            window=plan.settings.window,
+            device=self.fabric.device,
+            workers=plan.settings.workers,
+            on_picture=watch,
+        ).scores()
+        state.validated, state.validated_part = state.step, self._part(self._progress())
+        row: dict[str, Any] = {
+            "step": state.step,
+            "epoch": round(state.step / plan.steps_per_epoch, 3),
+            "miou": scores.miou,
+            "accuracy": scores.accuracy,
+        }
+        names = plan.source.classes.names
+        row |= {f"iou_{name}": iou for name, iou in zip(names, scores.iou, strict=True)}
+        journal.validation(row)
+        if scores.miou > state.best_miou:
+            state.best_miou, state.best_step = scores.miou, state.step
+            self.result.save_pretrained(self.run)
+        self.watcher.validated(state.step, scores)
+
+    def _save(self, journal: Journal) -> None:
+        if not all(torch.isfinite(p).all() for p in self.plan.model.parameters()):
+            self._not_finite("weight", ["the step before"])
+        journal.flush()
+        state: dict[str, Any] = {
+            "state": dataclasses.asdict(self.state),
+            "model": self.plan.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        if self.averaged is not None:
+            state["averaged"] = self.averaged.state_dict()
+        checkpoint.save(self.run, self.state.step, state)
+
+    def _restore(self) -> None:
+        found = checkpoint.load_newest(self.run, self.watcher.say)
+        if found is None:
+            return
+        path, saved = found
+        self.state = State(**saved["state"])
+        self.plan.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(saved["averaged"])
+        self.watcher.say(f"resume  {path}, step {self.state.step}")

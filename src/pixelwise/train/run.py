@@ -1,0 +1,138 @@
+"""A whole run: settings in, a folder with weights, numbers and pictures out."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+
+from pixelwise import pictures
+from pixelwise.errors import InputError
+from pixelwise.metrics import Scores
+from pixelwise.networks.segmenter import load
+from pixelwise.predict.evaluation import evaluate
+from pixelwise.settings import as_plain
+from pixelwise.train.journal import STEPS, VALIDATION, read_rows
+from pixelwise.train.loop import Loop, Watcher
+from pixelwise.train.settings import TrainSettings
+from pixelwise.train.setup import Plan, make_plan, new_run
+
+SETTINGS = "config.yaml"
+DONE = "metrics.json"
+SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came out of a run."""
+
+    run: Path
+    names: tuple[str, ...]
+    scores: Scores
+    """Of the best network on val."""
+    best_step: int
+    steps: int
+    seconds: float
+
+
+def train(
+    settings: TrainSettings, watcher: Watcher, *, resume: Path | None = None, command: str = "train"
+) -> Finished | None:
+    """Train, keep the best and the last network, and draw the run's pictures.
+
+    Args:
+        settings: The run.
+        watcher: Told what happens.
+        resume: A run's folder to go on with; `settings` are then those of its `config.yaml`.
+        command: Folder under `runs` for new runs.
+
+    Returns:
+        None where the resumed run is finished already.
+
+    Raises:
+        InputError: Before the first step, for anything that cannot work.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        Stopped: The loss is not finite.
+    """
+    if resume is not None and (resume / DONE).is_file():
+        return None
+    plan = make_plan(settings, watcher.say, partial(watcher.busy, "reading masks"))
+    run = new_run(settings, command) if resume is None else resume
+    if resume is None:
+        text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
+        (run / SETTINGS).write_text(text, encoding="utf-8")
+    watcher.say(f"folder  {run}")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(settings.deterministic)
+    try:
+        loop = Loop(plan, run, watcher)
+        state = loop.fit()
+        loop.result.save_pretrained(run / "last")
+    finally:
+        torch.use_deterministic_algorithms(before)
+    scores = _finish(plan, run, loop, watcher)
+    return Finished(
+        run, plan.source.classes.names, scores, state.best_step, state.step, state.elapsed
+    )
+
+
+def read_settings(run: Path) -> TrainSettings:
+    """The settings of a run from its `config.yaml`."""
+    path = run / SETTINGS
+    if not path.is_file():
+        raise InputError(f"{run}: no {SETTINGS} in it, so it is no training run to go on with")
+    try:
+        return TrainSettings(**yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (TypeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as settings of a run: {error}") from error
+
+
+def _finish(plan: Plan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
+    """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
+    best = load(run).to(loop.fabric.device)
+    chosen = set(range(0, len(plan.val), max(1, len(plan.val) // SAMPLES)))
+    classes, settings = plan.source.classes, plan.settings
+
+    def draw(index: int, predicted: torch.Tensor, mask: torch.Tensor) -> None:
+        watcher.busy("evaluating", index + 1, len(plan.val))
+        if index in chosen:
+            sample = plan.val[index]
+            picture = pictures.triptych(
+                pictures.displayable(sample.image),
+                mask.numpy(),
+                predicted.numpy(),
+                classes.names,
+                classes.palette,
+                ignore_index=classes.ignore_index,
+            )
+            path = run / "samples" / f"{index:04d}_{Path(sample.name).stem}.png"
+            pictures.write_bytes(path, pictures.png(picture))
+
+    confusion = evaluate(
+        best,
+        plan.val_inputs,
+        window=settings.window,
+        device=loop.fabric.device,
+        workers=settings.workers,
+        on_picture=draw,
+    )
+    scores = confusion.scores()
+    rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
+    pictures.write_bytes(run / "curves.png", pictures.curves({settings.model: rows}))
+    matrix = pictures.confusion_matrix(confusion.matrix.numpy(), classes.names)
+    pictures.write_bytes(run / "confusion.png", matrix)
+    summary = {
+        "miou": scores.miou,
+        "accuracy": scores.accuracy,
+        "iou": dict(zip(classes.names, scores.iou, strict=True)),
+        "best_step": loop.state.best_step,
+        "steps": loop.state.step,
+        "seconds": round(loop.state.elapsed, 1),
+        "validation_pictures": len(plan.val),
+    }
+    unfinished = run / f"{DONE}.partial"
+    unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(run / DONE)
+    return scores

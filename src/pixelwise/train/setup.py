@@ -1,0 +1,180 @@
+"""From settings to everything a run needs, with every check that can be made before step one."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.data.normalise import measure_statistics
+from pixelwise.data.source import LabelledPictures, Source, open_data
+from pixelwise.data.stream import Augmentation, TrainingStream
+from pixelwise.errors import InputError
+from pixelwise.losses import class_weights_from_counts, loss_for
+from pixelwise.networks.config import ModelConfig, attention_plan
+from pixelwise.networks.segmenter import Segmenter
+from pixelwise.predict.device import pick_device
+from pixelwise.settings import parse_duration, parse_size
+from pixelwise.train.settings import TrainSettings
+
+LARGEST_CROP = 512
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run needs."""
+
+    settings: TrainSettings
+    source: Source
+    train: LabelledPictures
+    val: LabelledPictures
+    stream: TrainingStream
+    val_inputs: EvaluationSet
+    model: Segmenter
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    crop: tuple[int, int]
+    device: str
+    total_steps: int | None
+    """None where a time limit decides."""
+    seconds: float | None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in which the training pictures are seen once."""
+        return math.ceil(len(self.train) / (self.settings.batch_size * self.settings.accumulate))
+
+
+def make_plan(
+    settings: TrainSettings, say: Callable[[str], None], progress: Callable[[int, int], None]
+) -> Plan:
+    """Open the data, check it, build the network.
+
+    Args:
+        settings: The run.
+        say: Takes one line about what was understood.
+        progress: Told (done, all) while masks are read.
+    """
+    if not settings.data:
+        raise InputError("data is missing: give --data with a data.yaml, or 'scenes'")
+    device = pick_device(settings.device)
+    source = open_data(settings.data)
+    train, val = source.split("train"), source.split("val")
+    names = source.classes.names
+    if settings.task == "binary" and len(names) != 2:
+        raise InputError(
+            f"task 'binary' needs two classes, {source.name} has {len(names)}; take 'multiclass'"
+        )
+    say(
+        f"data    {source.name}: {len(train)} training and {len(val)} validation pictures,"
+        f" {len(names)} classes, ignore {source.classes.ignore_index}"
+    )
+    # First what needs no picture to be read: a misspelt name must not wait for the masks.
+    config = ModelConfig(
+        arch=settings.model,
+        backbone=settings.backbone,
+        num_classes=1 if settings.task == "binary" else len(names),
+        in_channels=source.bands,
+        task=settings.task,
+        output_stride=settings.output_stride,
+        attention=attention_plan(settings.attention),
+        names=names,
+        palette=source.classes.palette,
+        ignore_index=source.classes.ignore_index,
+        scale=source.scale,
+        bands=source.band_numbers,
+    )
+    torch.manual_seed(settings.seed)
+    model = Segmenter(config, pretrained=settings.pretrained)
+    counts = None
+    if settings.check_data or settings.class_weights == "auto":
+        counts = train.check(progress)
+        val.check(progress)
+    use_imagenet = settings.pretrained and source.bands == 3
+    mean, std = IMAGENET if use_imagenet else measure_statistics(train)
+    model.config = dataclasses.replace(config, mean=tuple(mean), std=tuple(std))
+    crop = _crop_like(train) if settings.crop == "auto" else parse_size(settings.crop, "crop")
+    weights = None
+    if settings.class_weights == "auto" and counts is not None:
+        weights = class_weights_from_counts(counts).to(device)
+    parameters = sum(p.numel() for p in model.parameters())
+    attention = "" if settings.attention == "none" else f" with {settings.attention}"
+    say(
+        f"model   {settings.model}{attention} on {settings.backbone}: {parameters / 1e6:.2f} M"
+        f" parameters, output stride {model.backbone.reductions[-1]}"
+    )
+    per_step = settings.batch_size * settings.accumulate
+    total = settings.steps
+    if settings.epochs is not None or (total is None and settings.time_limit is None):
+        total = math.ceil((settings.epochs or 50) * len(train) / per_step)
+    seconds = settings.time_limit and parse_duration(settings.time_limit, "time_limit")
+    length = f"{total} steps" if total is not None else f"{settings.time_limit} of wall time"
+    say(
+        f"run     {length} of {per_step} crops {crop[0]}x{crop[1]}, {settings.recipe}"
+        f" lr {settings.peak_lr:g}, {settings.precision}-bit on {device}, seed {settings.seed}"
+    )
+    return Plan(
+        settings=settings,
+        source=source,
+        train=train,
+        val=val,
+        stream=TrainingStream(
+            train,
+            crop=crop,
+            seed=settings.seed,
+            mean=mean,
+            std=std,
+            scale=source.scale,
+            augmentation=Augmentation(
+                scale=(settings.scale_min, settings.scale_max),
+                flip=settings.flip,
+                flip_vertical=settings.flip_vertical,
+                rotate=settings.rotate,
+                colour=settings.colour,
+            ),
+        ),
+        val_inputs=EvaluationSet(val, mean=mean, std=std, scale=source.scale),
+        model=model,
+        loss=loss_for(
+            settings.task, class_weights=weights, ignore_index=source.classes.ignore_index
+        ),
+        crop=crop,
+        device=device,
+        total_steps=total,
+        seconds=seconds or None,
+    )
+
+
+def _crop_like(pictures: LabelledPictures) -> tuple[int, int]:
+    height, width = pictures[0].image.shape[-2:]
+    return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
+
+
+def new_run(settings: TrainSettings, command: str = "train") -> Path:
+    """Make the run's folder: `runs/<command>/<name>`, numbered where it has no name."""
+    parent = Path(settings.runs) / command
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if settings.name is not None:
+            run = parent / settings.name
+            if (run / "config.yaml").exists():
+                raise InputError(
+                    f"{run} exists; choose another --name, or go on with it:"
+                    f" pixelwise train --resume {run}"
+                )
+            run.mkdir(exist_ok=True)
+            return run
+        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
+        while True:
+            try:
+                (run := parent / str(number)).mkdir()
+                return run
+            except FileExistsError:  # another run took the number at this moment
+                number += 1
+    except OSError as error:
+        raise InputError(
+            f"{parent}: cannot make the run's folder there: {error.strerror}"
+        ) from error

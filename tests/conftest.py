@@ -1,0 +1,12 @@
+"""Options of the test run."""
+
+from pathlib import Path
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        type=Path,
+        metavar="DIR",
+        help="folder of recorded vectors to test in place of tests/golden/vectors",
+    )

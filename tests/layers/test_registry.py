@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import pytest
+
+from pixelwise.errors import InputError
+from pixelwise.layers.registry import available, create, options
+
+
+def test_the_layers_are_found():
+    assert {"gc", "psa_p", "psa_s", "pam", "cam", "coord"} <= set(available())
+
+
+def test_options_reach_the_layer():
+    assert create("gc", 32, reduction=8).add.reduce.out_features == 4
+    assert options("gc")["reduction"] == 4
+
+
+def test_unknown_key_suggests():
+    with pytest.raises(InputError, match="unknown layer 'psa'. Did you mean 'psa_"):
+        create("psa", 8)
+
+
+def test_unknown_option_suggests():
+    with pytest.raises(InputError, match="option of layer 'gc': 'reductoin'. Did you mean 'reduc"):
+        create("gc", 8, reductoin=2)
+
+
+def test_import_loads_only_torch():
+    code = (
+        "import sys, pixelwise.layers.registry as r; r.available();"
+        "print([m for m in ('timm', 'torchvision', 'lightning_fabric', 'PIL') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,198 @@
+"""Building networks: backbones, strides, attention, names, and what goes wrong."""
+
+import copy
+
+import pytest
+import torch
+
+from pixelwise.errors import InputError
+from pixelwise.networks.backbone import Backbone
+from pixelwise.networks.config import attention_plan
+from pixelwise.networks.factory import create_model
+from pixelwise.networks.registry import available
+
+SMALL = "test_resnet"
+BACKBONES = [
+    "resnet18",
+    "test_convnext",
+    "test_efficientnet",
+    "mobilenetv3_small_050",
+    "regnetx_002",
+    "hrnet_w18_small",
+    "swin_tiny_patch4_window7_224",
+    "test_vit",
+]
+
+
+def tiny(arch="fcn", backbone=SMALL, **options):
+    torch.manual_seed(0)
+    return create_model(arch, backbone, num_classes=options.pop("num_classes", 4), **options)
+
+
+@pytest.mark.parametrize("arch", available())
+@pytest.mark.parametrize("size", [(64, 64), (65, 49), (33, 120)])
+def test_logits_have_the_size_of_the_input(arch, size):
+    model = tiny(arch).eval()
+    image = torch.randn(2, 3, *size)
+    outputs = model.with_auxiliary(image)
+    assert model(image).shape == (2, 4, *size)
+    torch.testing.assert_close(outputs.logits, model(image))
+    assert outputs.auxiliary.keys() == model.auxiliary_weights.keys()
+    assert all(extra.shape == (2, 4, *size) for extra in outputs.auxiliary.values())
+
+
+@pytest.mark.parametrize("arch", available())
+def test_train_mode_returns_one_tensor_and_every_parameter_learns(arch):
+    model = tiny(arch).train()
+    image = torch.randn(2, 3, 64, 48)
+    assert model(image).shape == (2, 4, 64, 48)
+    logits, auxiliary = model.with_auxiliary(image)
+    (logits.square().mean() + sum(x.square().mean() for x in auxiliary.values())).backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None]
+    assert idle == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_any_backbone_any_size(backbone):
+    model = create_model("fcn", backbone, num_classes=3).eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 97, 65)).shape == (1, 3, 97, 65)
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_output_stride(stride):
+    backbone = Backbone(SMALL, output_stride=stride)
+    features = backbone(torch.randn(1, 3, 64, 96))
+    assert features[-1].shape[-2:] == (64 // stride, 96 // stride)
+
+
+def test_output_stride_the_backbone_cannot_have():
+    with pytest.raises(InputError, match=r"cannot work at output_stride=8; its own is 32"):
+        create_model("fcn", "densenet121", num_classes=2, output_stride=8)
+    assert create_model("fcn", "densenet121", num_classes=2).backbone.reductions[-1] == 32
+    with pytest.raises(InputError, match="8, 16 or 32"):
+        tiny(output_stride=5)
+
+
+def test_padding_repeats_the_border_and_keeps_the_inside():
+    model = tiny(backbone="test_convnext").eval()
+    assert model.backbone.multiple == 8
+    image = torch.randn(1, 3, 43, 70)
+    padded = torch.nn.functional.pad(image, (0, 2, 0, 5), mode="replicate")
+    torch.testing.assert_close(model(image), model(padded)[..., :43, :70])
+
+
+def test_attention_stands_between_the_stages():
+    torch.manual_seed(0)
+    plain = Backbone(SMALL, output_stride=8).eval()
+    torch.manual_seed(0)
+    attended = Backbone(SMALL, output_stride=8, attention={3: ("psa_s", {})}).eval()
+    image = torch.randn(1, 3, 64, 64)
+    before, after = plain(image), attended(image)
+    torch.testing.assert_close(before[1], after[1])
+    expected = attended.attention["stage3"](before[-2])
+    torch.testing.assert_close(after[-2], expected)
+    torch.testing.assert_close(after[-1], plain.body.layer4(expected))
+
+
+def test_a_copy_has_its_own_attention():
+    model = tiny(attention="psa_s@3,4").eval()
+    twin = copy.deepcopy(model)
+    image = torch.randn(1, 3, 32, 32)
+    before = model(image)
+    with torch.no_grad():
+        for p in twin.backbone.attention.parameters():
+            p.mul_(3)
+    assert torch.equal(model(image), before)
+    assert not torch.allclose(twin(image), before)
+
+
+def test_attention_in_a_channels_last_host():
+    model = create_model(
+        "fcn", "swin_tiny_patch4_window7_224", num_classes=2, attention={2: "coord", 4: "gc"}
+    ).eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("spec", "plan"),
+    [
+        (None, {}),
+        ("none", {}),
+        ("gc", {4: ("gc", {})}),
+        ("gc@2,3", {2: ("gc", {}), 3: ("gc", {})}),
+        (
+            {"stage3": "gc", 4: {"name": "coord", "reduction": 8}},
+            {3: ("gc", {}), 4: ("coord", {"reduction": 8})},
+        ),
+    ],
+)
+def test_ways_of_naming_attention(spec, plan):
+    assert attention_plan(spec) == plan
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"arch": "dannet"}, r"unknown model 'dannet'\. Did you mean 'danet'\?"),
+        ({"backbone": "resnet81"}, r"unknown backbone 'resnet81'\. Did you mean 'resnet"),
+        ({"attention": "psa"}, r"unknown layer 'psa'\. Did you mean 'psa_"),
+        ({"attention": "gc@5"}, r"stages are 1 to 4"),
+        ({"attention": {3: 7}}, r"give a layer's name"),
+        ({"attention": {4: {"name": "gc", "reductoin": 4}}}, r"reduction"),
+        ({"task": "multi"}, r"unknown task 'multi'"),
+        ({"task": "binary", "num_classes": 3}, r"num_classes=1"),
+        ({"num_classes": 1}, r"at least 2"),
+        ({"num_classes": None}, r"num_classes is missing"),
+        ({"widht": 3}, r"widht"),
+        ({"classes": 7}, r"num_classes=4 and classes=7 contradict"),
+        ({"multi_grid": (4, 8, 16)}, r"one dilation per block"),
+        ({"mean": (0.5,)}, r"one value per band"),
+        ({"std": (1.0, 1.0, 0.0)}, r"positive"),
+    ],
+)
+def test_what_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        create_model(**{"arch": "danet", "backbone": SMALL, "num_classes": 4} | options)
+
+
+def test_names_of_other_libraries():
+    model = create_model("fcn", encoder_name=SMALL, classes=5, in_chans=2, encoder_weights=None)
+    assert model(torch.randn(2, 2, 32, 32)).shape == (2, 5, 32, 32)
+
+
+def test_binary_head():
+    model = create_model("fcn", SMALL, task="binary").eval()
+    logits = model(torch.randn(1, 3, 32, 32))
+    assert logits.shape == (1, 1, 32, 32)
+    assert torch.equal(model.classes(logits), (logits[:, 0] > 0).long())
+
+
+def test_pretrained_without_a_network_says_how_to_go_on(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        InputError, match=r"pretrained weights of 'test_resnet' could not be loaded"
+    ):
+        create_model("fcn", SMALL, num_classes=2, pretrained=True)
+
+
+def test_published_size_of_the_danet_head():
+    model = create_model("danet", "resnet50", num_classes=19)
+    assert sum(p.numel() for p in model.decoder.parameters()) == 23_954_619
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", available())
+@pytest.mark.parametrize("backbone", [SMALL, "test_convnext"])
+def test_exports_with_free_size(arch, backbone):
+    model = create_model(arch, backbone, num_classes=3, attention="psa_s@3,4").eval()
+    free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    exported = torch.export.export(model, (torch.randn(1, 3, 70, 90),), dynamic_shapes=(free,))
+    for size in ((70, 90), (64, 128), (97, 65)):
+        image = torch.randn(1, 3, *size)
+        torch.testing.assert_close(exported.module()(image), model(image), rtol=1e-4, atol=1e-5)

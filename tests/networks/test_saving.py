@@ -1,0 +1,88 @@
+"""Saved networks come back equal, and broken files are named."""
+
+import json
+
+import pytest
+import torch
+
+from pixelwise.errors import InputError
+from pixelwise.networks.factory import create_model
+from pixelwise.networks.segmenter import Segmenter, load
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return create_model(
+        "danet",
+        "test_resnet",
+        num_classes=3,
+        in_channels=2,
+        attention={3: {"name": "gc", "reduction": 8}},
+        names=("a", "b", "c"),
+        palette=((0, 0, 0), (1, 2, 3), (4, 5, 6)),
+        mean=(0.1, 0.2),
+        std=(0.3, 0.4),
+        scale=65535.0,
+        bands=(3, 0),
+    ).eval()
+
+
+def test_round_trip(model, tmp_path):
+    model.save_pretrained(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    image = torch.randn(1, 2, 50, 41)
+    assert again.config == model.config
+    assert not again.training
+    assert torch.equal(again(image), model(image))
+    assert sorted(p.name for p in (tmp_path / "saved").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_loading_never_asks_the_network(model, tmp_path, monkeypatch):
+    model.save_pretrained(tmp_path)
+
+    def refuse(*_, **__):
+        raise AssertionError("a network call")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    assert isinstance(Segmenter.from_pretrained(tmp_path), Segmenter)
+
+
+def test_truncated_weights(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be read"):
+        load(tmp_path)
+
+
+def test_weights_of_another_network(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_classes": 4}))
+    with pytest.raises(InputError, match=r"does not fit .*0 tensors missing.*6 of another shape"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"arch": "fcn"}'])
+def test_broken_description(model, tmp_path, text):
+    model.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json"):
+        load(tmp_path)
+
+
+def test_missing_folder_and_missing_files(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no config\.json in it"):
+        load(tmp_path)
+
+
+def test_unwritable_folder(model, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot save the model there"):
+        model.save_pretrained(tmp_path / "file")

@@ -1,0 +1,110 @@
+"""Losses: equal to torch's on the pixels that count, and never NaN."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pixelwise.errors import InputError
+from pixelwise.losses import class_weights_from_counts, loss_for
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 5, 6, requires_grad=True)
+    mask = torch.randint(0, 4, (2, 5, 6))
+    mask[0, :2] = 255
+    mask[1, 3, 4] = 255
+    return logits, mask
+
+
+def counted(logits, mask):
+    """Only the pixels that count, as rows."""
+    keep = mask != 255
+    return logits.permute(0, 2, 3, 1)[keep], mask[keep]
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 0.0, 2.0, 1.0])])
+def test_multiclass_equals_cross_entropy_of_the_counted_pixels(batch, weights):
+    logits, mask = batch
+    loss = loss_for("multiclass", class_weights=weights)(logits, mask)
+    rows, labels = counted(logits, mask)
+    expected = F.cross_entropy(rows, labels, weight=weights)
+    torch.testing.assert_close(loss, expected)
+    mine, theirs = (torch.autograd.grad(x, logits)[0] for x in (loss, expected))
+    torch.testing.assert_close(mine, theirs)
+    assert (mine.permute(0, 2, 3, 1)[mask == 255] == 0).all()
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 3.0])])
+def test_binary_equals_binary_cross_entropy_of_the_counted_pixels(batch, weights):
+    logits, mask = batch[0][:, :1], batch[1]
+    mask = torch.where(mask == 255, 255, mask % 2)
+    loss = loss_for("binary", class_weights=weights)(logits, mask)
+    rows, labels = counted(logits, mask)
+    each = F.binary_cross_entropy_with_logits(rows[:, 0], labels.float(), reduction="none")
+    share = torch.ones_like(each) if weights is None else weights[labels]
+    torch.testing.assert_close(loss, (share * each).sum() / share.sum())
+
+
+def test_binary_equals_two_classes():
+    """One logit z is the two logits (0, z)."""
+    torch.manual_seed(1)
+    one = torch.randn(1, 1, 4, 4)
+    mask = torch.randint(0, 2, (1, 4, 4))
+    two = torch.cat([torch.zeros_like(one), one], dim=1)
+    torch.testing.assert_close(loss_for("binary")(one, mask), loss_for("multiclass")(two, mask))
+
+
+@pytest.mark.parametrize(("task", "k"), [("multiclass", 3), ("binary", 1)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_nothing_counted_is_zero_with_zero_gradient(task, k, weighted):
+    logits = torch.randn(1, k, 3, 3, requires_grad=True)
+    weights = torch.ones(3 if k == 3 else 2) if weighted else None
+    loss = loss_for(task, class_weights=weights)(logits, torch.full((1, 3, 3), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+@pytest.mark.parametrize(("task", "k"), [("multiclass", 3), ("binary", 1)])
+def test_only_classes_without_weight_is_zero(task, k):
+    logits = torch.randn(1, k, 3, 3, requires_grad=True)
+    weights = torch.tensor([0.0, 1.0, 1.0][: max(k, 2)])
+    mask = torch.zeros(1, 3, 3, dtype=torch.int64)
+    loss = loss_for(task, class_weights=weights)(logits, mask)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_another_ignore_index(batch):
+    logits, mask = batch
+    other = torch.where(mask == 255, 9, mask)
+    torch.testing.assert_close(
+        loss_for("multiclass", ignore_index=9)(logits, other), loss_for("multiclass")(logits, mask)
+    )
+
+
+def test_half_precision_logits_give_a_float_loss(batch):
+    logits, mask = batch
+    loss = loss_for("multiclass")(logits.bfloat16(), mask)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(loss_for("multiclass")(logits, mask).item(), rel=1e-2)
+
+
+def test_faults():
+    with pytest.raises(InputError, match="Did you mean 'multiclass'"):
+        loss_for("multiclas")
+    with pytest.raises(InputError, match="must be finite and not negative"):
+        loss_for("multiclass", class_weights=torch.tensor([1.0, -1.0]))
+    with pytest.raises(InputError, match="two class weights, got 3"):
+        loss_for("binary", class_weights=torch.ones(3))
+    with pytest.raises(InputError, match="pixel counts"):
+        class_weights_from_counts((0, 0))
+
+
+def test_weights_are_median_frequency():
+    weights = class_weights_from_counts((100, 50, 0, 25, 1))
+    assert weights.tolist() == pytest.approx([0.375, 0.75, 0.0, 1.5, 10.0])
+    assert class_weights_from_counts((100, 50, 0, 25, 1), limit=50.0).tolist()[4] == 37.5

@@ -1,0 +1,227 @@
+"""What a run leaves behind, what it refuses, and how it stops."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import pytest
+import torch
+import yaml
+
+from pixelwise.errors import InputError
+from pixelwise.networks.segmenter import load
+from pixelwise.train import checkpoint
+from pixelwise.train.interrupt import Interrupted
+from pixelwise.train.journal import read_rows
+from pixelwise.train.loop import Stopped
+from pixelwise.train.run import read_settings, train
+from pixelwise.train.settings import TrainSettings
+
+
+def weights(run):
+    return {p.name: p.read_bytes() for p in (run / "last").iterdir()}
+
+
+def test_a_run_leaves_weights_numbers_and_pictures(settings, silent):
+    chosen = settings()
+    finished = train(chosen, silent)
+    found = {str(p.relative_to(finished.run)) for p in finished.run.rglob("*") if p.is_file()}
+    assert {
+        "config.yaml",
+        "config.json",
+        "model.safetensors",
+        "last/model.safetensors",
+        "last/config.json",
+        "steps.csv",
+        "validation.csv",
+        "metrics.json",
+        "curves.png",
+        "confusion.png",
+        "checkpoints/step_00000008.pt",
+    } <= found
+    assert len([name for name in found if name.startswith("samples/")]) == 3
+    assert any(name.startswith("tensorboard/") for name in found)
+    assert not [name for name in found if "partial" in name]
+    steps = read_rows(finished.run / "steps.csv")
+    assert [row["step"] for row in steps] == list(range(1, 9))
+    assert [row["loss"] for row in steps] == pytest.approx(silent.losses)
+    assert [row["step"] for row in read_rows(finished.run / "validation.csv")] == [4, 8]
+    summary = json.loads((finished.run / "metrics.json").read_text())
+    assert summary["miou"] == pytest.approx(max(miou for _, miou in silent.evaluations))
+    model = load(finished.run)
+    assert model.config.names == tuple(summary["iou"])
+    assert len(model.config.mean) == 3
+    assert read_settings(finished.run) == chosen
+
+
+def test_loss_falls_and_the_same_settings_give_the_same_weights(settings, silent):
+    chosen = settings(steps=30, name="a", lr=3e-3)
+    first = train(chosen, silent)
+    assert sum(silent.losses[-8:]) < 0.9 * sum(silent.losses[:8])
+    again = train(dataclasses.replace(chosen, name="b", workers=2), silent)
+    assert weights(first.run) == weights(again.run)
+    other = train(dataclasses.replace(chosen, name="c", seed=1), silent)
+    assert weights(first.run) != weights(other.run)
+
+
+def test_accumulation_covers_the_same_pictures(settings, silent):
+    train(settings(steps=2, batch_size=4, ema=0.0, validations=1), silent)
+    whole = silent.losses[:]
+    silent.losses.clear()
+    train(settings(steps=2, batch_size=2, accumulate=2, ema=0.0, validations=1), silent)
+    assert silent.losses[0] == pytest.approx(whole[0], rel=0.2)
+    assert len(silent.losses) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "danet"},
+        {"recipe": "sgd", "clip": 1.0, "class_weights": "auto"},
+        {"precision": "bf16"},
+        {"epochs": 1, "steps": None},
+        {"time_limit": "1s", "steps": None},
+        {"deterministic": True},
+    ],
+)
+def test_recipes(settings, silent, changes):
+    finished = train(settings(**({"steps": 2} | changes)), silent)
+    assert 0 <= finished.scores.miou <= 1
+    expected = {"epochs": 4, "steps": 2}
+    if "time_limit" not in changes:
+        assert finished.steps == expected["epochs" if "epochs" in changes else "steps"]
+    assert all(torch.isfinite(torch.tensor(silent.losses)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_resumed_run_ends_in_the_same_weights(settings, silent, number):
+    whole = train(settings(name="whole"), silent)
+    before = signal.getsignal(number)
+    chosen = settings(name="cut", checkpoint_every="1h")
+    step = silent.step
+
+    def strike(progress, done, loss, elapsed):
+        step(progress, done, loss, elapsed)
+        if done == 3:
+            os.kill(os.getpid(), number)
+
+    silent.step = strike
+    with pytest.raises(Interrupted) as stop:
+        train(chosen, silent)
+    assert stop.value.exit_code == 128 + number
+    assert stop.value.step == 3
+    assert signal.getsignal(number) is before
+    silent.step = step
+    resumed = train(read_settings(stop.value.run), silent, resume=stop.value.run)
+    assert weights(whole.run) == weights(resumed.run)
+    assert [row["step"] for row in read_rows(resumed.run / "steps.csv")] == list(range(1, 9))
+    assert train(chosen, silent, resume=resumed.run) is None
+
+
+def test_a_signal_during_evaluation(settings, silent):
+    whole = train(settings(name="whole"), silent)
+    busy = silent.busy
+
+    def strike(what, done, total):
+        if what == "evaluating":
+            silent.busy = busy
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    silent.busy = strike
+    with pytest.raises(Interrupted) as stop:
+        train(settings(name="cut"), silent)
+    assert stop.value.step == 4
+    resumed = train(settings(name="cut"), silent, resume=stop.value.run)
+    assert weights(whole.run) == weights(resumed.run)
+    for name in ("validation.csv", "model.safetensors"):
+        assert (whole.run / name).read_bytes() == (resumed.run / name).read_bytes()
+
+
+def test_a_truncated_checkpoint_is_named_and_the_one_before_used(settings, silent):
+    whole = train(settings(name="whole"), silent)
+    cut = train(settings(name="cut"), silent)
+    (cut.run / "metrics.json").unlink()
+    newest = checkpoint.newest(cut.run)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    resumed = train(settings(name="cut"), silent, resume=cut.run)
+    assert any(newest.name in line and "cannot be read" in line for line in silent.lines)
+    assert any("step 7" in line for line in silent.lines)
+    assert weights(whole.run) == weights(resumed.run)
+
+
+def test_a_loss_that_is_not_finite_names_the_pictures(settings, silent, monkeypatch):
+    from pixelwise.train import loop
+
+    calls = iter(range(100))
+    plain = loop.Loop._loss
+
+    def spoiled(self, image, mask):
+        loss = plain(self, image, mask)
+        return loss * float("nan") if next(calls) == 3 else loss
+
+    monkeypatch.setattr(loop.Loop, "_loss", spoiled)
+    with pytest.raises(Stopped, match=r"loss is not finite at step 4, in the batch of \S+") as stop:
+        train(settings(), silent)
+    assert "step_00000003.pt" in str(stop.value)
+
+
+def test_a_full_disk_loses_nothing(settings, silent, monkeypatch):
+    plain = torch.save
+
+    def full(state, file):
+        if state["state"]["step"] == 5:
+            file.write(b"half a checkpoint")
+            raise OSError(28, "No space left on device", str(file.name))
+        plain(state, file)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"No space left on device.*--resume"):
+        train(settings(name="full"), silent)
+    monkeypatch.undo()
+    run = silent.lines[-1].split()[-1]
+    assert "runs" in run
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": ""}, "data is missing"),
+        ({"data": "nowhere/data.yaml"}, "nowhere"),
+        ({"task": "binary"}, "two classes"),
+        ({"lr": 50.0}, "lr must be in"),
+        ({"epochs": 3}, "exclude each other"),
+        ({"crop": "12by7"}, "HEIGHTxWIDTH"),
+        ({"recipe": "adam"}, r"unknown recipe 'adam'\. Did you mean 'adamw'"),
+        ({"time_limit": "soon", "steps": None}, "duration"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"backbone": "resnet17"}, "Did you mean 'resnet"),
+        ({"attention": "psa_z"}, "unknown layer"),
+        ({"device": "cuda"}, "sees no GPU"),
+        ({"name": "a/b"}, "plain folder name"),
+    ],
+)
+def test_what_is_refused_before_the_first_step(settings, silent, changes, message):
+    if changes.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match=message):
+        train(settings(**changes), silent)
+    assert silent.losses == []
+
+
+def test_a_name_that_exists_and_a_folder_that_cannot_be(settings, silent, tmp_path):
+    train(settings(name="once", steps=1), silent)
+    with pytest.raises(InputError, match=r"exists; choose another --name"):
+        train(settings(name="once", steps=1), silent)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot make the run's folder"):
+        train(settings(runs=str(tmp_path / "file")), silent)
+
+
+def test_settings_of_a_broken_run(tmp_path):
+    with pytest.raises(InputError, match=r"no config\.yaml"):
+        read_settings(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"modle": "fcn"}))
+    with pytest.raises(InputError, match="modle"):
+        read_settings(tmp_path)
+    assert "batch_size" in TrainSettings.__dataclass_fields__
