@@ -71,7 +71,7 @@ def test_mmsegmentation_names_and_key_width():
     ours.load_reference(layout)
     assert ours.gain.item() == pytest.approx(0.7)
     assert torch.equal(ours.keys.weight, layout["key_project.weight"][:, :, 0, 0])
-    with pytest.raises(InputError, match="wrong shape: query_project.weight"):
+    with pytest.raises(InputError, match=r"wrong shape: query_project\.weight"):
         theirs.load_reference(layout)
 
 

@@ -17,12 +17,12 @@ def test_options_reach_the_layer():
 
 
 def test_unknown_key_suggests():
-    with pytest.raises(InputError, match="unknown layer 'psa'. Did you mean 'psa_"):
+    with pytest.raises(InputError, match=r"unknown layer 'psa'\. Did you mean 'psa_"):
         create("psa", 8)
 
 
 def test_unknown_option_suggests():
-    with pytest.raises(InputError, match="option of layer 'gc': 'reductoin'. Did you mean 'reduc"):
+    with pytest.raises(InputError, match=r"option of layer 'gc': 'reductoin'\. Did you mean"):
         create("gc", 8, reductoin=2)
 
 
@@ -31,5 +31,7 @@ def test_import_loads_only_torch():
         "import sys, pixelwise.layers.registry as r; r.available();"
         "print([m for m in ('timm', 'torchvision', 'lightning_fabric', 'PIL') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"

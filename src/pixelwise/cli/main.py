@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -61,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _one_line(error: InputError) -> str:
+    text = str(error)
+    if "Original Traceback" in text:  # a loader process's error, wrapped by torch
+        text = text.rpartition("InputError: ")[2]
+    return " ".join(text.split())
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """Scenes: a data set without files, drawn from a seed (see landscape.py for what they show)."""
 
+import functools
 from dataclasses import dataclass, fields
 
 import torch
@@ -49,6 +50,10 @@ class SceneOptions:
                 )
 
 
+# Drawing a scene costs as much as a small network's step on it: keep what is drawn in one epoch.
+_drawn = functools.lru_cache(maxsize=1024)(draw)
+
+
 class ScenePictures(LabelledPictures):
     """One split of the scenes; item i is a pure function of (seed, split, i, size)."""
 
@@ -64,7 +69,7 @@ class ScenePictures(LabelledPictures):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.count:
             raise IndexError(index)
-        picture, mask = draw(self.options.seed, self.split_number, index, self.options.size)
+        picture, mask = _drawn(self.options.seed, self.split_number, index, self.options.size)
         name = f"scene {SPLITS[self.split_number]} {index}"
         image = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
         return Sample(image, torch.from_numpy(mask).long(), name)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least
-from pixelwise.ops.pooling import attention_pool, pixel_weights
+from pixelwise.ops.pooling import Pooled, attention_pool, pixel_weights
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
 FUSIONS = ("add", "mul")
@@ -107,8 +107,8 @@ class GlobalContext(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x by the context, add the transformed context, or both."""
         with full_precision(x):
-            context = self._context(x.flatten(2))
-            y = x
+            flat, context = self._context(x.flatten(2))
+            y = flat.view(x.shape)
             if self.mul is not None:
                 y = y * self.mul(context).sigmoid().to(x.dtype)[:, :, None, None]
             if self.add is not None:
@@ -124,12 +124,12 @@ class GlobalContext(AttentionLayer):
                 weights = uniform.to(statistics_dtype(x))
             else:
                 weights = pixel_weights(flat, self.score.weight[0], self.score.bias)
-            gates = None if self.mul is None else self.mul(self._context(flat)).sigmoid()
+            gates = None if self.mul is None else self.mul(self._context(flat)[1]).sigmoid()
             return Maps(spatial=weights.view(len(x), 1, *x.shape[2:]), channel=gates)
 
-    def _context(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b c"]:
+    def _context(self, flat: Float[Tensor, "b c n"]) -> Pooled:
         if self.score is None:
-            return flat.mean(dim=-1, dtype=statistics_dtype(flat))
+            return flat, flat.mean(dim=-1, dtype=statistics_dtype(flat))
         return attention_pool(flat, self.score.weight[0], self.score.bias)
 
 

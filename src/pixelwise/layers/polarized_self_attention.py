@@ -40,6 +40,8 @@ VARIANTS = ("code", "paper")
 
 
 class _Gates(NamedTuple):
+    flat: Float[Tensor, "b c n"]
+    """The map, to be gated by the others."""
     channel: Float[Tensor, "b c"]
     direction: Float[Tensor, "b c"] | None
     """Pixel logits are direction . x + offset."""
@@ -79,16 +81,14 @@ class _PolarizedSelfAttention(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by channel and by pixel."""
         with full_precision(x):
-            flat = x.flatten(2)
-            gates = self._gates(flat)
+            flat, *gates = self._gates(x.flatten(2))
             y = polarized_gate(flat, *gates, product=self.product, softmax=self._softmax)
             return y.view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, the same for every `at`, and gates of the channels."""
         with full_precision(x):
-            flat = x.flatten(2)
-            channel, direction, offset = self._gates(flat)
+            flat, channel, direction, offset = self._gates(x.flatten(2))
             spatial = pixel_gate(pixel_logits(flat, direction, offset), self._softmax)
             return Maps(spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=channel)
 
@@ -102,7 +102,7 @@ class _PolarizedSelfAttention(AttentionLayer):
 
     def _gates(self, flat: Float[Tensor, "b c n"]) -> _Gates:
         query = self.channel_query
-        context, mean = attention_and_mean_pool(flat, query.weight[0], query.bias)
+        flat, context, mean = attention_and_mean_pool(flat, query.weight[0], query.bias)
         own = query.weight.dtype
         channel = self._expand(self.channel_value(context.to(own))).sigmoid().to(mean.dtype)
         seen = channel * mean if self.product else mean
@@ -110,13 +110,13 @@ class _PolarizedSelfAttention(AttentionLayer):
         value = self.spatial_value.weight.to(mean.dtype)
         if self.variant == "code" and self.product:
             weight = value * channel[:, None]
-            return _Gates(channel, None, streamed_projection(flat, weight, wanted))
+            return _Gates(flat, channel, None, streamed_projection(flat, weight, wanted))
         offset = None
         if self.variant == "paper":
             wanted = wanted.softmax(dim=-1)
             offset = (wanted @ self.spatial_value.bias.to(wanted.dtype))[:, None]
         direction = wanted @ value
-        return _Gates(channel, channel * direction if self.product else direction, offset)
+        return _Gates(flat, channel, channel * direction if self.product else direction, offset)
 
 
 class ParallelPolarizedSelfAttention(_PolarizedSelfAttention):

@@ -58,3 +58,8 @@ def create(key: str, channels: int, **chosen: Any) -> AttentionLayer:
         if name not in known:
             raise unknown(f"option of layer {key!r}:", name, known)
     return available()[key](channels, **chosen)
+
+
+def names() -> list[str]:
+    """The keys of all layers."""
+    return list(available())

@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.layers.reference import ReferenceWeights
+
 
 class Outputs(NamedTuple):
     """Logits, and the logits of the auxiliary heads by name."""
@@ -15,7 +17,7 @@ class Outputs(NamedTuple):
     auxiliary: dict[str, Tensor]
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(ReferenceWeights, ABC):
     """From a backbone's feature maps to logits at the resolution of one of them.
 
     Subclasses take `(channels, outputs)`: the widths of the feature maps, finest first, and
@@ -34,8 +36,6 @@ class Decoder(nn.Module, ABC):
     """How logits are brought to the input's size."""
     auxiliary_weights: ClassVar[Mapping[str, float]] = {}
     """Weight of each auxiliary output in the training loss."""
-    reference_keys: ClassVar[Mapping[str, str]] = {}
-    """Parameter prefixes in the authors' checkpoints -> prefixes here."""
 
     @abstractmethod
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:

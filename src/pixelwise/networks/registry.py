@@ -23,6 +23,11 @@ def available() -> Mapping[str, type[Decoder]]:
     return dict(sorted(found.items()))
 
 
+def names() -> list[str]:
+    """The keys of all networks."""
+    return list(available())
+
+
 def decoder_named(key: str) -> type[Decoder]:
     """The decoder class of that name."""
     if key not in available():

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.errors import InputError
+from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.backbone import Backbone
 from pixelwise.networks.base import Outputs
 from pixelwise.networks.config import ModelConfig
@@ -21,7 +22,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
-class Segmenter(nn.Module):
+class Segmenter(ReferenceWeights):
     """A segmentation network described by a `ModelConfig`.
 
     Args:
@@ -91,6 +92,17 @@ class Segmenter(nn.Module):
         for axis, side in ((2, height), (3, width)):
             logits = logits.index_select(axis, torch.arange(side, device=image.device))
         return logits
+
+    def reference_name(self, key: str) -> str | None:
+        """Our name in a checkpoint of the family of github.com/zhanghang1989/PyTorch-Encoding.
+
+        Its networks hold the backbone as `pretrained` and the decoder as `head`.
+        """
+        if key.startswith("pretrained."):
+            return "backbone.body." + key.removeprefix("pretrained.")
+        inside = self.decoder.reference_name(key)
+        inside = inside or self.decoder.reference_name(key.removeprefix("head."))
+        return None if inside is None else f"decoder.{inside}"
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`; each file appears whole or not at all."""

@@ -19,10 +19,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pixelwise.ops.blocks import SHARED_CACHE, images, spans
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops import blocks
+from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 
 def reference(
@@ -39,9 +38,10 @@ def attention(
 ) -> Float[Tensor, "b e n"]:
     """Attention of every query to every key; memory grows with n + m, never with n m."""
     fused = value.is_cuda and value.dtype != torch.float64  # float64 has no fused kernel
-    if torch.compiler.is_compiling() or fused:
-        return _fused(query, key, value)
-    return _BlockAttention.apply(query, key, value)
+    with full_precision(value):
+        if torch.compiler.is_compiling() or fused:
+            return _fused(query, key, value)
+        return _BlockAttention.apply(query, key, value)
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -58,22 +58,22 @@ class _BlockAttention(torch.autograd.Function):
         q, k, v = query.to(kind), key.to(kind), value.to(kind)
         out = v.new_empty(len(v), v.shape[1], q.shape[2])
         space = _Space(q, k)
-        for i in images(q):
+        for i in blocks.images(q):
             for run in _runs(q, k):
                 weights = _weights(q[i, :, run], k[i], space.take(run))
                 torch.bmm(v[i], weights.mT, out=out[i, :, run])
         return out.to(value.dtype)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         query, key, value = ctx.saved_tensors
         kind = statistics_dtype(value)
         q, k, v, g = query.to(kind), key.to(kind), value.to(kind), grad.to(kind)
         wants_pair = any(ctx.needs_input_grad[:2])
         d_q, d_k, d_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         space, other = _Space(q, k), _Space(q, k)
-        for i in images(q):
+        for i in blocks.images(q):
             for run in _runs(q, k):
                 weights = _weights(q[i, :, run], k[i], space.take(run))
                 if ctx.needs_input_grad[2]:
@@ -90,15 +90,17 @@ class _BlockAttention(torch.autograd.Function):
 
 
 def _runs(query: Tensor, key: Tensor) -> list[slice]:
-    row = key.shape[2] if query.device.type == "cpu" else len(query) * key.shape[2]
-    return list(spans(query.shape[2], row, SHARED_CACHE, query.device))
+    count = 1 if blocks.cached(query.device) else len(query)
+    return list(
+        blocks.spans(query.shape[2], count * key.shape[2], blocks.SHARED_CACHE, query.device)
+    )
 
 
 class _Space:
     """One block of weights, written again for every run: fresh pages cost more than the softmax."""
 
     def __init__(self, query: Tensor, key: Tensor) -> None:
-        image, run = next(images(query)), _runs(query, key)[0]
+        image, run = next(blocks.images(query)), _runs(query, key)[0]
         count, rows = image.stop - image.start, run.stop - run.start
         self._block = query.new_empty(count, rows, key.shape[2])
 

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pixelwise.ops.blocks import CORE_CACHE, images, spans
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops import blocks
+from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 
 def reference(
@@ -28,9 +27,10 @@ def axis_gate(
     x: Float[Tensor, "b c h w"], rows: Float[Tensor, "b c h"], columns: Float[Tensor, "b c w"]
 ) -> Float[Tensor, "b c h w"]:
     """Gate `x` by `rows` and `columns`, all of one type."""
-    if torch.compiler.is_compiling():
-        return reference(x, rows, columns)
-    return _AxisGate.apply(x, rows, columns)
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return reference(x, rows, columns)
+        return _AxisGate.apply(x, rows, columns)
 
 
 class _AxisGate(torch.autograd.Function):
@@ -44,8 +44,8 @@ class _AxisGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, rows, columns = ctx.saved_tensors
         wants_x, wants_rows, wants_columns = ctx.needs_input_grad
         kind = statistics_dtype(x)
@@ -69,9 +69,9 @@ class _AxisGate(torch.autograd.Function):
 def _blocks(x: Tensor) -> Iterator[tuple[slice, slice]]:
     _, channels, height, width = x.shape
     channel_last = x.stride(1) < x.stride(3)
-    for image in images(x):
+    for image in blocks.images(x):
         if channel_last:  # a run of channels would be scattered over memory
             yield image, slice(None)
         else:
-            for run in spans(channels, height * width, CORE_CACHE, x.device):
+            for run in blocks.spans(channels, height * width, blocks.CORE_CACHE, x.device):
                 yield image, run

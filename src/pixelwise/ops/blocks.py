@@ -6,7 +6,8 @@ intermediate. On other devices each block costs launches, so there a block is as
 
 from collections.abc import Iterator
 
-from torch import Tensor, device
+import torch
+from torch import Tensor
 
 CORE_CACHE = 1 << 18
 """Elements of a block of an element-wise pass on a CPU (1 MB of float32)."""
@@ -18,25 +19,30 @@ DEVICE_BLOCK = 1 << 28
 Block = tuple[slice, slice, slice]
 
 
-def spans(total: int, row: int, budget: int, where: device) -> Iterator[slice]:
-    """Cut `total` rows of `row` elements each into runs of at most `budget` elements."""
-    limit = budget if where.type == "cpu" else DEVICE_BLOCK
+def cached(device: torch.device) -> bool:
+    """Whether blocks are to fit the cache of `device`, one image at a time."""
+    return device.type == "cpu"
+
+
+def spans(total: int, row: int, budget: int, device: torch.device) -> Iterator[slice]:
+    """Cut `total` rows of `row` elements into runs of at most `budget` elements, or one row."""
+    limit = budget if cached(device) else DEVICE_BLOCK
     length = max(1, min(total, limit // max(1, row)))
     for start in range(0, total, length):
         yield slice(start, min(total, start + length))
 
 
 def images(x: Tensor) -> Iterator[slice]:
-    """One image at a time on a CPU, the whole batch elsewhere."""
+    """One image at a time where blocks are to fit a cache, else the whole batch."""
     count = x.shape[0]
-    step = 1 if x.device.type == "cpu" else max(1, count)
+    step = 1 if cached(x.device) else max(1, count)
     return (slice(start, start + step) for start in range(0, count, step))
 
 
 def map_blocks(x: Tensor) -> Iterator[Block]:
     """Blocks (image, channels, pixels) of a (b, c, n) map, each contiguous in memory if `x` is."""
     _, channels, pixels = x.shape
-    if x.device.type != "cpu":
+    if not cached(x.device):
         yield slice(None), slice(None), slice(None)
         return
     for image in images(x):

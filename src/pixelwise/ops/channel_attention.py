@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 
 def channel_weights(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
@@ -38,9 +37,10 @@ def channel_attention(
     x: Float[Tensor, "b c n"], gain: Float[Tensor, "1"]
 ) -> Float[Tensor, "b c n"]:
     """Add to every channel the mixture of those unlike it, times `gain`."""
-    if torch.compiler.is_compiling():
-        return reference(x, gain)
-    return _ChannelAttention.apply(x, gain)
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return reference(x, gain)
+        return _ChannelAttention.apply(x, gain)
 
 
 class _ChannelAttention(torch.autograd.Function):
@@ -54,8 +54,8 @@ class _ChannelAttention(torch.autograd.Function):
         return out.to(x.dtype)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, gain, weights = ctx.saved_tensors
         wide, g = x.to(weights.dtype), grad.to(weights.dtype)
         d_mixture = torch.bmm(g, wide.mT)

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from pixelwise.ops.blocks import map_blocks
+from pixelwise.ops.precision import Gradients, full_precision, own_backward
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -63,9 +63,10 @@ def polarized_gate(
     softmax: bool,
 ) -> Float[Tensor, "b c n"]:
     """Gate `x`; all but `x` come in the type of statistics. The result has the type of `x`."""
-    if torch.compiler.is_compiling():
-        return reference(x, channel, direction, offset, product=product, softmax=softmax)
-    return _Gate.apply(x, channel, direction, offset, product, softmax)
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return reference(x, channel, direction, offset, product=product, softmax=softmax)
+        return _Gate.apply(x, channel, direction, offset, product, softmax)
 
 
 class _Gate(torch.autograd.Function):
@@ -95,8 +96,8 @@ class _Gate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, direction, weights, spatial = ctx.saved_tensors
         wants_x, *_ = ctx.needs_input_grad
         d_x = torch.empty_like(x) if wants_x else None

@@ -4,11 +4,13 @@
     r = sum_n p_n x_n                 what is there
     m = (1 / N) sum_n x_n             the mean, from the same pass backward
 
-The lean form never writes a map that is not a result. Its gradient of x has rank three,
+The gradient of x has rank three,
 
-    dx = dr p^T + w dl^T + (dm / N) 1^T,    dl = p * (dr . x - sum_n p_n dr . x_n),
+    dx = dr p^T + w dl^T + (dm / N) 1^T,    dl = p * (dr . x - sum_n p_n dr . x_n)
 
-hence one matrix product with three columns.
+The pools hand the map on beside their result. Whatever uses that one sends its gradient back
+through the pool, where the three columns are added to it block by block: else each would be a
+map of its own, written and added to the other.
 """
 
 from typing import Any
@@ -16,9 +18,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.blocks import map_blocks
+from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -40,42 +42,55 @@ def reference(
     return torch.einsum("bcn,bn->bc", x.to(kind), weights), x.mean(dim=-1, dtype=kind)
 
 
+Pooled = tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]
+PooledTwice = tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"], Float[Tensor, "b c"]]
+
+
 def attention_pool(
     x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
-) -> Float[Tensor, "b c"]:
-    """The softmax-weighted sum of the pixels; float32 for half types."""
-    if torch.compiler.is_compiling():
-        return reference(x, weight, bias)[0]
-    context, _ = _Pool.apply(x, weight, bias, False)
-    return context
+) -> Pooled:
+    """The map to go on with, and the softmax-weighted sum of its pixels.
+
+    The sum is float32 for half types.
+    """
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return x, reference(x, weight, bias)[0]
+        onward, context, _ = _Pool.apply(x, weight, bias, False)
+        return onward, context
 
 
 def attention_and_mean_pool(
     x: Float[Tensor, "b c n"], weight: Float[Tensor, " c"], bias: Float[Tensor, "1"] | None
-) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
-    """The softmax-weighted sum of the pixels and their mean; float32 for half types."""
-    if torch.compiler.is_compiling():
-        return reference(x, weight, bias)
-    context, mean = _Pool.apply(x, weight, bias, True)
-    return context, mean
+) -> PooledTwice:
+    """The map to go on with, the softmax-weighted sum of its pixels, and their mean.
+
+    The sums are float32 for half types.
+    """
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return x, *reference(x, weight, bias)
+        onward, context, mean = _Pool.apply(x, weight, bias, True)
+        return onward, context, mean
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, with_mean: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         kind = statistics_dtype(x)
         score = over_channels(x, weight.to(kind).expand(len(x), -1))
         if bias is not None:
             score += bias
         weights = score.softmax(dim=-1)
         ctx.save_for_backward(x, weight, weights)
-        return over_pixels(x, weights), x.mean(dim=-1, dtype=kind) if with_mean else None
+        mean = x.mean(dim=-1, dtype=kind) if with_mean else None
+        return x, over_pixels(x, weights), mean
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_context: Tensor, d_mean: Tensor | None) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor, d_context: Tensor, d_mean: Tensor | None) -> Gradients:
         x, weight, weights = ctx.saved_tensors
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
         d_weights = over_channels(x, d_context)
@@ -91,12 +106,13 @@ class _Pool(torch.autograd.Function):
             if d_mean is not None:
                 left.append(d_mean / x.shape[2])
                 right.append(torch.ones_like(d_score))
-            d_x = _low_rank(torch.stack(left, dim=2), torch.stack(right, dim=1), x)
+            columns, rows = torch.stack(left, dim=2), torch.stack(right, dim=1)
+            d_x = torch.empty_like(x)
+            for block in map_blocks(x):
+                i, c, n = block
+                pair = columns[i, c], rows[i, :, n]
+                if d_x.dtype == columns.dtype:
+                    torch.baddbmm(grad[block], *pair, out=d_x[block])
+                else:
+                    torch.add(grad[block], torch.bmm(*pair), out=d_x[block])
         return d_x, d_weight, d_bias, None
-
-
-def _low_rank(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
-    out = torch.empty_like(like)
-    if out.dtype == left.dtype:
-        return torch.bmm(left, right, out=out)
-    return out.copy_(torch.bmm(left, right))

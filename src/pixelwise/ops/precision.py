@@ -1,9 +1,15 @@
 """In which type statistics are taken."""
 
+import functools
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+Gradients = tuple[Tensor | None, ...]
 
 HALF_TYPES = (torch.float16, torch.bfloat16)
 
@@ -19,3 +25,14 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         return torch.autocast(kind, enabled=False)
     return nullcontext()
+
+
+def own_backward(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+    """Mark a backward written by hand: not differentiable again, and never under autocast."""
+
+    @functools.wraps(backward)
+    def guarded(ctx: Any, grad: Tensor, *others: Tensor | None) -> Gradients:
+        with full_precision(grad):
+            return backward(ctx, grad, *others)
+
+    return once_differentiable(guarded)

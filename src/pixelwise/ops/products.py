@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.ops import blocks
 from pixelwise.ops.precision import statistics_dtype
 
 
 def over_pixels(x: Float[Tensor, "b c n"], weights: Float[Tensor, "b n"]) -> Float[Tensor, "b c"]:
     """Sum the pixels of each image with its own weights, in the type of statistics."""
     kind = statistics_dtype(x)
-    if x.device.type == "cpu":  # one product per image: a batched one is several times slower
+    if blocks.cached(x.device):  # one product per image: a batched one is several times slower
         pairs = zip(x, weights.to(kind), strict=True)
         return torch.stack([torch.mv(image.to(kind), weight) for image, weight in pairs])
     return torch.bmm(x, weights.to(x.dtype)[:, :, None])[:, :, 0].to(kind)

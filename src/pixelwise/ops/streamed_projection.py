@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pixelwise.ops.blocks import SHARED_CACHE, images, spans
+from pixelwise.ops import blocks
+from pixelwise.ops.precision import Gradients, full_precision, own_backward
 
 
 def reference(
@@ -32,9 +32,10 @@ def streamed_projection(
     x: Float[Tensor, "b c n"], weight: Float[Tensor, "b o c"], query: Float[Tensor, "b o"]
 ) -> Float[Tensor, "b n"]:
     """The mixture; `weight` and `query` come in the type of statistics, as does the result."""
-    if torch.compiler.is_compiling():
-        return reference(x, weight, query)
-    return _Projection.apply(x, weight, query)
+    with full_precision(x):
+        if torch.compiler.is_compiling():
+            return reference(x, weight, query)
+        return _Projection.apply(x, weight, query)
 
 
 class _Projection(torch.autograd.Function):
@@ -43,7 +44,7 @@ class _Projection(torch.autograd.Function):
         ctx.save_for_backward(x, weight, query)
         b, _, n = x.shape
         mixture = query.new_zeros(b, 1, n)
-        for i in images(x):
+        for i in blocks.images(x):
             image = x[i].to(weight.dtype)
             for run in _runs(weight, image):
                 softmaxes = _softmaxes(weight[i, run], image)
@@ -51,13 +52,13 @@ class _Projection(torch.autograd.Function):
         return mixture[:, 0]
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    @own_backward
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, weight, query = ctx.saved_tensors
         wants_x, _, _ = ctx.needs_input_grad
         d_x = torch.zeros_like(x, dtype=weight.dtype) if wants_x else None
         d_weight, d_query = torch.empty_like(weight), torch.empty_like(query)
-        for i in images(x):
+        for i in blocks.images(x):
             image = x[i].to(weight.dtype)
             e = grad[i, None]
             for run in _runs(weight, image):
@@ -73,7 +74,7 @@ class _Projection(torch.autograd.Function):
 
 def _runs(weight: Tensor, image: Tensor) -> list[slice]:
     row = len(image) * image.shape[2]
-    return list(spans(weight.shape[1], row, SHARED_CACHE // 2, image.device))
+    return list(blocks.spans(weight.shape[1], row, blocks.SHARED_CACHE // 2, image.device))
 
 
 def _softmaxes(weight: Tensor, image: Tensor) -> Tensor:

@@ -1,8 +1,104 @@
 """Adapters of heads and whole networks."""
 
-from adapters.subject import Adapter
+from collections.abc import Sequence
+from typing import Any
 
-ADAPTERS: dict[str, Adapter] = {}
+from torch import Tensor
+
+from adapters.subject import Adapter, Shapes, Subject
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.networks.base import Decoder
+from pixelwise.networks.decoders.danet import DANet
+from pixelwise.networks.decoders.fcn import FCNHead
+from pixelwise.networks.factory import create_model
+
+BRANCHES = ("position", "channel")
+
+
+def subject(module: ReferenceWeights, run: Any, shapes: Any = None) -> Subject:
+    def own(key: str) -> Tensor:
+        return module.state_dict(keep_vars=True)[module.reference_name(key)]
+
+    return Subject(module, module.load_reference, own, shapes or (lambda: {}), run)
+
+
+def decoder_outputs(decoder: Decoder, names: Sequence[str]) -> Any:
+    def run(*features: Tensor) -> tuple[Tensor, ...]:
+        logits, auxiliary = decoder.with_auxiliary(features)
+        return logits, *(auxiliary[name] for name in names)
+
+    return run
+
+
+def danet_head(config: dict[str, Any]) -> Subject:
+    decoder = DANet([config["in_channels"]], config["out_channels"])
+    return subject(decoder, decoder_outputs(decoder, BRANCHES))
+
+
+def mmseg_da(config: dict[str, Any]) -> Subject:
+    decoder = DANet(
+        [config["in_channels"]],
+        config["num_classes"],
+        width=config["channels"],
+        key_width=config["pam_channels"],
+    )
+    return subject(decoder, decoder_outputs(decoder, BRANCHES))
+
+
+def fcn_head(config: dict[str, Any]) -> Subject:
+    head = FCNHead(config["in_channels"], config["out_channels"])
+    return subject(head, head)
+
+
+def danet_full(config: dict[str, Any]) -> Subject:
+    model = create_model(
+        "danet",
+        config["backbone"] + ("" if config.get("no_deepstem") else "s"),
+        num_classes=config["nclass"],
+        output_stride=config.get("os", 8),
+        multi_grid=tuple(config["multi_dilation"]) if config.get("multi_grid") else None,
+    )
+
+    def run(image: Tensor) -> tuple[Tensor, ...]:
+        logits, auxiliary = model.with_auxiliary(image)
+        return logits, *(auxiliary[name] for name in BRANCHES)
+
+    def shapes() -> Shapes:
+        own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        theirs = {
+            "position_reduce": "conv5a",
+            "position.query": "sa.query_conv",
+            "position.keys": "sa.key_conv",
+            "position.value": "sa.value_conv",
+            "position.gain": "sa.gamma",
+            "position_expand": "conv51",
+            "classify_position": "conv6",
+            "channel_reduce": "conv5c",
+            "channel.gain": "sc.gamma",
+            "channel_expand": "conv52",
+            "classify_channel": "conv7",
+            "classify": "conv8",
+        }
+        keys = {}
+        for name, shape in own.items():
+            if name.startswith("backbone.body."):
+                keys["pretrained." + name.removeprefix("backbone.body.")] = shape
+                continue
+            inner = name.removeprefix("decoder.")
+            ours = max((o for o in theirs if inner == o or inner.startswith(o + ".")), key=len)
+            key = f"head.{theirs[ours]}{inner.removeprefix(ours)}"
+            keys[key] = (*shape, 1, 1) if len(shape) == 2 else shape  # ours is a linear map
+        return keys
+
+    return subject(model, run, shapes)
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "danet_full@author": danet_full,
+    "danet_head@author": danet_head,
+    "fcn_head@author": fcn_head,
+    "mmseg_da": mmseg_da,
+}
 
 DIFFERENT: dict[str, str] = {
     "danet_head@seed004": (

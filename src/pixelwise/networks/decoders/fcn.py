@@ -15,22 +15,30 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.base import Decoder, Outputs, conv_norm_relu
 
 
-class FCNHead(nn.Sequential):
+class FCNHead(ReferenceWeights):
     """3x3 convolution to a quarter of the width, dropout 0.1, 1x1 convolution to the outputs.
 
     Shape: (b, channels, h, w) -> (b, outputs, h, w).
     """
 
+    reference_keys: ClassVar[Mapping[str, str]] = {"conv5": "layers"}
+
     def __init__(self, channels: int, outputs: int) -> None:
         hidden = max(channels // 4, 1)
-        super().__init__(
+        super().__init__()
+        self.layers = nn.Sequential(
             *conv_norm_relu(channels, hidden),
             nn.Dropout(0.1),
             nn.Conv2d(hidden, outputs, kernel_size=1),
         )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
+        """Logits at the feature map's size."""
+        return self.layers(x)
 
 
 class FCN(Decoder):
@@ -49,8 +57,8 @@ class FCN(Decoder):
     align_corners = True
     auxiliary_weights: ClassVar[Mapping[str, float]] = {"stage3": 0.2}
     reference_keys: ClassVar[Mapping[str, str]] = {
-        "head.conv5": "head",
-        "auxlayer.conv5": "auxiliary",
+        "head": "head",
+        "auxlayer": "auxiliary",
     }
 
     def __init__(self, channels: Sequence[int], outputs: int) -> None:

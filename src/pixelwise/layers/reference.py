@@ -1,0 +1,73 @@
+"""Weights under other people's names: keys of known checkpoints -> parameters here."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+
+
+class ReferenceWeights(nn.Module):
+    """A module that knows how the sources it follows name its parameters."""
+
+    reference_keys: ClassVar[Mapping[str, str]] = {}
+    """Module and parameter names in the checkpoints of known sources -> names here."""
+
+    def reference_name(self, key: str) -> str | None:
+        """Our name for `key` of a known source's checkpoint, or None if it has none here.
+
+        The longest known name that `key` begins with is replaced; a part that is such a module
+        itself then translates what is left.
+        """
+        for theirs in sorted(self.reference_keys, key=len, reverse=True):
+            if key == theirs or key.startswith(theirs + "."):
+                return self._inside(
+                    self.reference_keys[theirs], key.removeprefix(theirs).removeprefix(".")
+                )
+        return None
+
+    def _inside(self, ours: str, rest: str) -> str | None:
+        part = self.get_submodule(ours) if ours in dict(self.named_modules()) else None
+        if rest and ours and isinstance(part, ReferenceWeights):
+            found = part.reference_name(rest)
+            return None if found is None else f"{ours}.{found}"
+        return ".".join(name for name in (ours, rest) if name)
+
+    @torch.no_grad()
+    def load_reference(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Load the weights of a known source; all of them must fit, or none is loaded.
+
+        Raises:
+            InputError: A weight is missing, left over, or of another shape (axes of size 1 aside).
+        """
+        own = self.state_dict()
+        renamed: dict[str, Tensor] = {}
+        surplus, misshapen = [], []
+        for key, value in state_dict.items():
+            name = self.reference_name(key)
+            if name is None or name not in own or name in renamed:
+                surplus.append(key)
+                continue
+            renamed[name] = value
+            if _squeezed(value) != _squeezed(own[name]):
+                misshapen.append(f"{key} {tuple(value.shape)} for {tuple(own[name].shape)}")
+        faults = {
+            "missing": [name for name in own if name not in renamed],
+            "left over": surplus,
+            "wrong shape": misshapen,
+        }
+        if any(faults.values()):
+            told = "; ".join(
+                f"{what}: {', '.join(names)}" for what, names in faults.items() if names
+            )
+            raise InputError(
+                f"the checkpoint does not fit {type(self).__name__}: {told}. "
+                "Build it with the options that the checkpoint was trained with"
+            )
+        self.load_state_dict({k: v.reshape(own[k].shape) for k, v in renamed.items()})
+
+
+def _squeezed(value: Tensor) -> list[int]:
+    return [size for size in value.shape if size != 1]

@@ -1,0 +1,210 @@
+"""The commands as a user types them: what they print, leave behind, and return."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.cli.main import COMMANDS, main
+
+RUN = [
+    "train", "--data", "scenes:size=64,train=6,val=2,test=2", "--backbone", "test_resnet",
+    "--attention", "psa_s", "--output-stride", "16", "--steps", "4", "--batch-size", "2",
+    "--workers", "0", "--validations", "1", "--device", "cpu",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    assert main([*RUN, "--quiet", "--runs", str(folder), "--name", "one"]) == 0
+    return folder / "train" / "one"
+
+
+def error_of(capsys, *words):
+    assert main(list(words)) == 2
+    caught = capsys.readouterr()
+    lines = caught.err.strip().splitlines()
+    assert len(lines) == 1, caught.err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_help_lists_every_command_and_exit_codes(capsys):
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+    assert "130 interrupted" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_is_short(capsys, name):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    flags = {w.strip("[],") for w in text.split() if w.strip("[],").startswith("--")}
+    flags = {f for f in flags if not f.startswith(("--no-", "--print_config", "--help"))}
+    assert len(flags) <= 25, sorted(flags)
+
+
+def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
+    assert main([*RUN, "--runs", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    for part in ("6 training and 2 validation", "fcn with psa_s on test_resnet", "4 steps of 2"):
+        assert part in text
+    assert f"next: pixelwise predict {tmp_path / 'train' / '1'}" in text
+
+
+def test_the_runs_own_yaml_reproduces_it(run, tmp_path, capsys):
+    words = ["train", "--config", str(run / "config.yaml"), "--quiet", "--runs", str(tmp_path)]
+    assert main(words) == 0
+    again = tmp_path / "train" / "one" / "model.safetensors"
+    assert again.read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_evaluate(run, capsys):
+    assert main(["evaluate", str(run), "--split", "test", "--device", "cpu", "--quiet"]) == 0
+    assert "mean" in capsys.readouterr().out
+    found = json.loads((run / "evaluate" / "test" / "metrics.json").read_text())
+    present = [iou for iou in found["iou"].values() if iou is not None]
+    assert found["miou"] == pytest.approx(sum(present) / len(present))
+    assert (run / "evaluate" / "test" / "confusion.png").is_file()
+
+
+def test_predict(run, tmp_path, capsys):
+    for name in "ab":
+        noise = np.random.default_rng(0).integers(0, 255, (40, 52, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{name}.png")
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(tmp_path), "--out", str(out), "--window", "32"]) == 0
+    names = sorted(p.name for p in out.iterdir())
+    assert names == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
+    with Image.open(out / "a.png") as mask:
+        assert mask.mode == "P"
+        assert mask.size == (52, 40)
+    (tmp_path / "c.png").write_bytes(b"not a picture")
+    assert main(["predict", str(run), str(tmp_path), "--out", str(out)]) == 1
+    caught = capsys.readouterr()
+    assert "c.png" in caught.err
+    assert "2 of 3 pictures predicted" in caught.out
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["trian"], ["'trian'", "'train'"]),
+        (["train"], ["data is missing"]),
+        (["train", "--epoch", "3"], ["--epoch.", "Did you mean --epochs?"]),
+        (["train", "--lr", "fast"], ["--lr fast", "a number"]),
+        (["train", "--data", "scenes", "--lr", "11"], ["lr must be in", "11"]),
+        (["train", "--data", "nowhere"], ["nowhere"]),
+        (["train", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["train", "--resume", "nowhere"], ["nowhere", "config.yaml"]),
+        (["train", "--resume", "nowhere", "--lr", "0.1"], ["leave out lr"]),
+        (["train", "--data", "scenes", "--model", "danett"], ["Did you mean 'danet'?"]),
+        (["evaluate", "nowhere", "--data", "scenes"], ["nowhere", "no such folder"]),
+        (["predict", "nowhere", "a.png", "--out", "x"], ["a.png"]),
+        (["layers", "psa"], ["Did you mean 'psa_"]),
+        (["models", "fnc"], ["Did you mean 'fcn'?"]),
+        (["demo", "--steps", "0"], ["steps must be in"]),
+    ],
+)
+def test_wrong_input_is_one_line(capsys, tmp_path, monkeypatch, words, parts):
+    monkeypatch.chdir(tmp_path)
+    line = error_of(capsys, *words)
+    assert all(part in line for part in parts), line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluating_on_other_classes(run, tmp_path, capsys):
+    for folder in ("images", "masks"):
+        (tmp_path / "val" / folder).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "val" / "images" / "a.png")
+    Image.new("L", (8, 8)).save(tmp_path / "val" / "masks" / "a.png")
+    data = tmp_path / "data.yaml"
+    data.write_text("path: .\nval: val/images\nnames: {0: a, 1: b}\n")
+    line = error_of(capsys, "evaluate", str(run), "--data", str(data), "--quiet")
+    assert "7 classes" in line
+    assert "2 (a, b)" in line
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_mask_value_outside_the_map_is_named(tmp_path, capsys, workers):
+    for split in ("train", "val"):
+        for folder in ("images", "masks"):
+            (tmp_path / split / folder).mkdir(parents=True)
+        Image.new("RGB", (64, 64)).save(tmp_path / split / "images" / "a.png")
+        mask = Image.new("L", (64, 64))
+        mask.putpixel((3, 3), 7)
+        mask.putpixel((4, 4), 1)
+        mask.save(tmp_path / split / "masks" / "a.png")
+    data = tmp_path / "data.yaml"
+    data.write_text("path: .\ntrain: train/images\nval: val/images\nnames: {0: a, 1: b}\n")
+    words = ["train", "--data", str(data), "--backbone", "test_resnet", "--runs", str(tmp_path)]
+    words += ["--steps", "2", "--batch-size", "2", "--workers", workers, "--quiet"]
+    for check in ("--check-data", "--no-check-data"):
+        line = error_of(capsys, *words, check)
+        assert "a.png" in line
+        assert "7" in line
+        assert "Traceback" not in line
+
+
+def test_cards(capsys):
+    assert main(["layers"]) == 0
+    assert "psa_s" in capsys.readouterr().out
+    assert main(["layers", "psa_s"]) == 0
+    card = capsys.readouterr().out
+    for part in ("arxiv.org/abs/2107.00782", "variant='code'", "MFLOP", "create_layer"):
+        assert part in card
+    assert main(["models"]) == 0
+    assert "danet" in capsys.readouterr().out
+    assert main(["models", "danet", "--backbone", "test_resnet"]) == 0
+    card = capsys.readouterr().out
+    for part in ("arxiv.org/abs/1809.02983", "width=None", "GFLOP"):
+        assert part in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_the_process_with_their_code(tmp_path, number, code):
+    words = [*RUN, "--steps", "100000", "--workers", "2", "--runs", str(tmp_path), "--quiet"]
+    words.remove("4")
+    words.remove("--steps")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pixelwise.cli.main", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    run = tmp_path / "train" / "1"
+    for _ in range(600):
+        if (run / "tensorboard").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert f"pixelwise train --resume {run}" in said
+    assert len(list((run / "checkpoints").glob("*.pt"))) == 1
+
+
+@pytest.mark.slow
+def test_demo(tmp_path, capsys):
+    assert main(["demo", "--steps", "3", "--runs", str(tmp_path), "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    folder = tmp_path / "demo" / "1"
+    assert str(folder / "report.html") in text
+    assert "boat" in text
+    for name in ("report.html", "metrics.json", "model.safetensors", "config.json", "config.yaml"):
+        assert (folder / name).is_file()
+    assert len(list((folder / "predictions").glob("*.png"))) == 12
+    assert main(["predict", str(folder), str(folder / "scenes"), "--quiet"]) == 0

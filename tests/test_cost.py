@@ -1,0 +1,48 @@
+import pytest
+import torch
+from torch import nn
+
+from pixelwise.cost import flops, parameters
+
+
+@pytest.mark.parametrize(
+    ("function", "operations"),
+    [
+        (lambda a, v: a @ v, 40),
+        (lambda a, v: torch.mv(a, v), 40),
+        (lambda a, v: torch.addmv(torch.ones(4), a, v), 40),
+        (lambda a, v: torch.dot(v, v), 10),
+        (lambda a, v: a @ a.T, 160),
+        (lambda a, v: a * v, 20),
+        (lambda a, v: a.mean(1), 20),
+        (lambda a, v: a.sum(), 20),
+        (lambda a, v: a.relu(), 0),
+    ],
+)
+def test_operations(function, operations):
+    assert flops(function, torch.ones(4, 5), torch.ones(5)) == operations
+
+
+def test_convolution_on_the_meta_device():
+    layer = nn.Conv2d(3, 8, 3, padding=1, device="meta")
+    image = torch.empty(2, 3, 10, 20, device="meta")
+    assert flops(layer, image) == 2 * 2 * 8 * 3 * 9 * 200
+
+
+def test_deformable_convolution_counts_more_than_a_plain_one():
+    ops = pytest.importorskip("torchvision").ops
+    x, weight, offset = torch.ones(1, 3, 5, 5), torch.ones(4, 3, 3, 3), torch.zeros(1, 18, 5, 5)
+    plain = flops(lambda image: nn.functional.conv2d(image, weight, padding=1), x)
+    deformed = flops(lambda image: ops.deform_conv2d(image, offset, weight, padding=1), x)
+    assert deformed == plain + 8 * 3 * 9 * 25
+
+
+def test_attention_is_counted():
+    q = torch.ones(1, 1, 7, 4)
+    count = flops(nn.functional.scaled_dot_product_attention, q, q, q)
+    assert count >= 2 * 2 * 7 * 7 * 4
+
+
+def test_shared_parameters_count_once():
+    one = nn.Linear(3, 4)
+    assert parameters(nn.Sequential(one, one)) == 16
