@@ -40,7 +40,7 @@ from pixelwise.train.settings import TrainSettings
 
 PLAIN = "without attention"
 BACKBONE = "test_resnet"
-SIZE = 128
+SIZE = 160
 PICTURES = {"train": 600, "val": 40, "test": 80}
 SHOWN = 6
 """Pictures on the page."""

@@ -183,6 +183,7 @@ def test_signals_end_the_process_with_their_code(tmp_path, number, code):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
     run = tmp_path / "train" / "1"
     for _ in range(600):
@@ -190,7 +191,7 @@ def test_signals_end_the_process_with_their_code(tmp_path, number, code):
             break
         time.sleep(0.1)
     time.sleep(1.0)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal or a scheduler does: loaders get it too
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert f"pixelwise train --resume {run}" in said

@@ -94,8 +94,9 @@ def block_size(request, monkeypatch):
         monkeypatch.setattr(blocks, "cached", lambda device: False)
     elif request.param != "one block":
         size = 1 if request.param == "blocks of one row" else 70
-        monkeypatch.setattr(blocks, "CORE_CACHE", size)
-        monkeypatch.setattr(blocks, "SHARED_CACHE", size)
+        monkeypatch.setattr(blocks, "PASS_BLOCK", size)
+        monkeypatch.setattr(blocks, "PRODUCT_BLOCK", size)
+        monkeypatch.setattr(channel_attention, "STRIP", 3)
 
 
 def draw(name, seed, dtype=torch.float64):
@@ -204,5 +205,5 @@ def test_blocks_cover_a_map_once(block_size):
 def test_blocks_fit_the_cache():
     for layout in (torch.zeros(2, 64, 8192), torch.zeros(2, 8192, 64).mT):
         for block in blocks.map_blocks(layout):
-            assert 0 < layout[block].numel() <= blocks.CORE_CACHE
+            assert 0 < layout[block].numel() <= blocks.PASS_BLOCK
             assert layout[block].is_contiguous() or layout[block].mT.is_contiguous()

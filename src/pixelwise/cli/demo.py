@@ -15,7 +15,7 @@ which only the far surroundings tell a car from a boat; then compare them on a p
 class DemoSettings:
     """Settings of `pixelwise demo`."""
 
-    attention: str = setting("psa_s@3,4", "the layer and the stages after which it stands")
+    attention: str = setting("psa_s@2,3,4", "the layer and the stages after which it stands")
     steps: int = setting(300, "optimiser steps of each of the two networks")
     seed: int = setting(0, "of the scenes and of the training")
     device: str = setting("auto", "auto, cpu or cuda")

@@ -81,8 +81,10 @@ class _PolarizedSelfAttention(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by channel and by pixel."""
         with full_precision(x):
-            flat, *gates = self._gates(x.flatten(2))
-            y = polarized_gate(flat, *gates, product=self.product, softmax=self._softmax)
+            flat, channel, direction, offset = self._gates(x.flatten(2))
+            y = polarized_gate(
+                flat, channel, direction, offset, product=self.product, softmax=self._softmax
+            )
             return y.view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:

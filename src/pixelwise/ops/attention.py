@@ -92,7 +92,7 @@ class _BlockAttention(torch.autograd.Function):
 def _runs(query: Tensor, key: Tensor) -> list[slice]:
     count = 1 if blocks.cached(query.device) else len(query)
     return list(
-        blocks.spans(query.shape[2], count * key.shape[2], blocks.SHARED_CACHE, query.device)
+        blocks.spans(query.shape[2], count * key.shape[2], blocks.PRODUCT_BLOCK, query.device)
     )
 
 

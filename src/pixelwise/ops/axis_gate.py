@@ -73,5 +73,5 @@ def _blocks(x: Tensor) -> Iterator[tuple[slice, slice]]:
         if channel_last:  # a run of channels would be scattered over memory
             yield image, slice(None)
         else:
-            for run in blocks.spans(channels, height * width, blocks.CORE_CACHE, x.device):
+            for run in blocks.spans(channels, height * width, blocks.PASS_BLOCK, x.device):
                 yield image, run

@@ -1,7 +1,10 @@
 """How much of a map to work on at once: the one rule that all lean forms share.
 
 On a CPU a block that stays in the cache saves the trip to memory, and the fresh pages, of every
-intermediate. On other devices each block costs launches, so there a block is as large as it can be.
+intermediate. But each block starts parallel passes of its own, at whose ends the threads wait for
+each other, for milliseconds where other programs want the cores: blocks of a quarter of the size
+save a tenth of the time on an idle machine and cost several times the whole on a busy one.
+On other devices each block costs launches, so there a block is as large as it can be.
 """
 
 from collections.abc import Iterator
@@ -9,9 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-CORE_CACHE = 1 << 18
-"""Elements of a block of an element-wise pass on a CPU (1 MB of float32)."""
-SHARED_CACHE = 1 << 21
+PASS_BLOCK = 1 << 20
+"""Elements of a block of an element-wise pass on a CPU (4 MB of float32)."""
+PRODUCT_BLOCK = 1 << 21
 """Elements of a block that a matrix product writes on a CPU (8 MB of float32)."""
 DEVICE_BLOCK = 1 << 28
 """Elements of a block elsewhere (1 GB of float32): bounds memory, not time."""
@@ -47,8 +50,8 @@ def map_blocks(x: Tensor) -> Iterator[Block]:
         return
     for image in images(x):
         if x.stride(1) >= x.stride(2):
-            for rows in spans(channels, pixels, CORE_CACHE, x.device):
+            for rows in spans(channels, pixels, PASS_BLOCK, x.device):
                 yield image, rows, slice(None)
         else:
-            for columns in spans(pixels, channels, CORE_CACHE, x.device):
+            for columns in spans(pixels, channels, PASS_BLOCK, x.device):
                 yield image, slice(None), columns

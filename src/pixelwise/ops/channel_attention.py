@@ -4,7 +4,8 @@
     A_cd = softmax_d(max_d E_cd - E_cd)    = softmax_d(-E_cd)
     y_c = x_c + gamma sum_d A_cd x_d
 
-The lean form needs three products backward instead of four:
+The lean form computes half of E, which is symmetric, and needs three products backward instead
+of four:
 
     R = g x^T,   dgamma = <R, A>,   D = gamma A * (sum_d A_cd R_cd - R),
     dx = g + gamma A^T g + (D + D^T) x
@@ -16,20 +17,35 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.ops import blocks
 from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+
+STRIP = 128
+"""Rows of E that are computed at a time on a CPU; fewer make a product slow."""
 
 
 def channel_weights(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
     """The weights A, in the type of statistics: a sum over pixels overflows float16."""
-    wide = x.to(statistics_dtype(x))
-    return torch.bmm(wide, wide.mT).neg().softmax(dim=-1)
+    return likeness(x.to(statistics_dtype(x))).neg().softmax(dim=-1)
+
+
+def likeness(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
+    """The symmetric matrix E, of which only strips up to the diagonal are computed on a CPU."""
+    count, channels, pixels = x.shape
+    alike = x.new_empty(count, channels, channels)
+    strip = STRIP * pixels * count
+    for rows in blocks.spans(channels, pixels * count, strip, x.device):
+        stop = rows.stop
+        torch.bmm(x[:, rows], x[:, :stop].mT, out=alike[:, rows, :stop])
+        alike[:, : rows.start, rows] = alike[:, rows, : rows.start].mT
+    return alike
 
 
 def reference(x: Float[Tensor, "b c n"], gain: Float[Tensor, "1"]) -> Float[Tensor, "b c n"]:
     """The result as the equations say."""
     wide = x.to(statistics_dtype(x))
-    likeness = torch.einsum("bcn,bdn->bcd", wide, wide)
-    weights = (likeness.amax(dim=-1, keepdim=True) - likeness).softmax(dim=-1)
+    alike = torch.einsum("bcn,bdn->bcd", wide, wide)
+    weights = (alike.amax(dim=-1, keepdim=True) - alike).softmax(dim=-1)
     return (wide + gain * torch.einsum("bcd,bdn->bcn", weights, wide)).to(x.dtype)
 
 
@@ -64,7 +80,7 @@ class _ChannelAttention(torch.autograd.Function):
             d_gain = (d_mixture * weights).sum().to(gain.dtype)[None]
         if ctx.needs_input_grad[0]:
             scaled = weights * gain
-            d_likeness = scaled * ((weights * d_mixture).sum(dim=-1, keepdim=True) - d_mixture)
+            d_alike = scaled * ((weights * d_mixture).sum(dim=-1, keepdim=True) - d_mixture)
             out = torch.baddbmm(g, scaled.mT, g, out=torch.empty_like(wide))
-            d_x = out.baddbmm_(d_likeness + d_likeness.mT, wide).to(x.dtype)
+            d_x = out.baddbmm_(d_alike + d_alike.mT, wide).to(x.dtype)
         return d_x, d_gain

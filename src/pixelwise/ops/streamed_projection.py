@@ -5,7 +5,7 @@
 
 The lean form computes a run of projections at a time, forward and again backward:
 
-    dq = S e,   dS = q e^T,   dT = S * (dS - sum_n S dS),   dW = dT x^T,   dx = W^T dT
+    dq = S e,   T_on = S_on (e_n - dq_o),   dW_o = q_o T_o x^T,   dx = sum_o q_o W_o^T T_o
 
 with e the gradient of a; only x, W and q are kept.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pixelwise.ops import blocks
 from pixelwise.ops.precision import Gradients, full_precision, own_backward
+from pixelwise.ops.products import over_channels, over_pixels
 
 
 def reference(
@@ -43,13 +44,13 @@ class _Projection(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, query: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, query)
         b, _, n = x.shape
-        mixture = query.new_zeros(b, 1, n)
+        mixture = query.new_zeros(b, n)
         for i in blocks.images(x):
             image = x[i].to(weight.dtype)
             for run in _runs(weight, image):
                 softmaxes = _softmaxes(weight[i, run], image)
-                mixture[i].baddbmm_(query[i, None, run], softmaxes)
-        return mixture[:, 0]
+                mixture[i] += over_channels(softmaxes, query[i, run])
+        return mixture
 
     @staticmethod
     @own_backward
@@ -60,21 +61,21 @@ class _Projection(torch.autograd.Function):
         d_weight, d_query = torch.empty_like(weight), torch.empty_like(query)
         for i in blocks.images(x):
             image = x[i].to(weight.dtype)
-            e = grad[i, None]
             for run in _runs(weight, image):
                 softmaxes = _softmaxes(weight[i, run], image)
-                along = torch.bmm(softmaxes, e.mT)
-                d_query[i, run] = along[:, :, 0]
-                d_logits = softmaxes.mul_((e - along).mul_(query[i, run, None]))
-                torch.bmm(d_logits, image.mT, out=d_weight[i, run])
+                along = over_pixels(softmaxes, grad[i])
+                d_query[i, run] = along
+                moved = softmaxes.mul_(grad[i, None] - along[:, :, None])
+                scale = query[i, run, None]
+                torch.mul(torch.bmm(moved, image.mT), scale, out=d_weight[i, run])
                 if d_x is not None:
-                    d_x[i].baddbmm_(weight[i, run].mT, d_logits)
+                    d_x[i].baddbmm_((weight[i, run] * scale).mT, moved)
         return None if d_x is None else d_x.to(x.dtype), d_weight, d_query
 
 
 def _runs(weight: Tensor, image: Tensor) -> list[slice]:
     row = len(image) * image.shape[2]
-    return list(blocks.spans(weight.shape[1], row, blocks.SHARED_CACHE // 2, image.device))
+    return list(blocks.spans(weight.shape[1], row, blocks.PRODUCT_BLOCK, image.device))
 
 
 def _softmaxes(weight: Tensor, image: Tensor) -> Tensor:

@@ -44,6 +44,9 @@ class StopSignals:
 
 
 def quiet_worker(_: int) -> None:
-    """Loader processes leave Ctrl-C to the main process and end on SIGTERM."""
+    """Loader processes leave signals to the main process, and end when it does.
+
+    Terminals and schedulers send them to the whole group of processes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -183,7 +183,7 @@ class Loop:
         torch.manual_seed(settings.seed * 1_000_003 + state.step)  # dropout
         total, names = 0.0, []
         for _ in range(settings.accumulate):
-            image, mask, files = next(batches)
+            image, mask, files = self._next(batches)
             names += files
             loss = self._loss(image.to(self.fabric.device), mask.to(self.fabric.device))
             if not torch.isfinite(loss):
@@ -207,6 +207,18 @@ class Loop:
             "gradient_norm": norm.item(),
             "seconds": round(time.monotonic() - begun, 4),
         }
+
+    def _next(self, batches: Batches) -> tuple[Tensor, Tensor, list[str]]:
+        try:
+            return next(batches)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise Stopped(
+                f"a process that loads pictures was killed at step {self.state.step + 1}, perhaps"
+                f" for lack of memory. Go on with fewer 'workers' in {self.run}/config.yaml:"
+                f" pixelwise train --resume {self.run}"
+            ) from error
 
     def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
         plan = self.plan
