@@ -104,7 +104,10 @@ def test_faults():
         class_weights_from_counts((0, 0))
 
 
-def test_weights_are_median_frequency():
-    weights = class_weights_from_counts((100, 50, 0, 25, 1))
-    assert weights.tolist() == pytest.approx([0.375, 0.75, 0.0, 1.5, 10.0])
-    assert class_weights_from_counts((100, 50, 0, 25, 1), limit=50.0).tolist()[4] == 37.5
+def test_rare_classes_weigh_more_within_bounds():
+    weights = class_weights_from_counts((100, 60, 0, 30, 10))
+    shares = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    assert weights[2] == 0
+    found = weights[[0, 1, 3, 4]].double()
+    torch.testing.assert_close(found, 1 / (1.02 + shares).log(), rtol=1e-6, atol=0)
+    assert class_weights_from_counts((1, 0)).tolist() == pytest.approx([1.4223, 0], abs=1e-4)

@@ -77,15 +77,13 @@ def _mass(mask: Tensor, counted: Tensor, weights: Tensor | None) -> Tensor:
     return mass.clamp(min=torch.finfo(mass.dtype).tiny)
 
 
-def class_weights_from_counts(counts: Sequence[int], *, limit: float = 10.0) -> Float[Tensor, "k"]:
-    """Median frequency balancing: w_c = median(f) / f_c, at most `limit`.
+def class_weights_from_counts(counts: Sequence[int]) -> Float[Tensor, "k"]:
+    """Rare classes weigh more, within bounds: w_c = 1 / ln(1.02 + f_c), 1.42 to 50.5.
 
-    f_c is the share of class c among the pixels, the median is over the classes that occur. A
-    class that does not occur has weight 0.
+    f_c is the share of class c among the pixels. A class that does not occur has weight 0.
 
-    Source: Eigen & Fergus, "Predicting Depth, Surface Normals and Semantic Labels with a Common
-    Multi-Scale Convolutional Architecture", 2015, https://arxiv.org/abs/1411.4734, section 4.3.2
-    (there f_c is taken over the pictures in which c occurs).
+    Source: Paszke et al., "ENet: A Deep Neural Network Architecture for Real-Time Semantic
+    Segmentation", 2016, https://arxiv.org/abs/1606.02147, section 5.2.
 
     Raises:
         InputError: No pixel at all, or a negative count.
@@ -94,6 +92,5 @@ def class_weights_from_counts(counts: Sequence[int], *, limit: float = 10.0) -> 
     present = pixels > 0
     if (pixels < 0).any() or not present.any():
         raise InputError(f"class weights need pixel counts, got {list(counts)}")
-    median = pixels[present].quantile(0.5)
-    weights = torch.where(present, median / pixels.clamp(min=1), 0.0)
-    return weights.clamp(max=limit).float()
+    weights = 1 / torch.log(1.02 + pixels / pixels.sum())
+    return torch.where(present, weights, 0.0).float()

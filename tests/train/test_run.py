@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -150,6 +151,14 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_used(settings, silen
     assert weights(whole.run) == weights(resumed.run)
 
 
+def test_data_that_changed_under_a_run(settings, silent):
+    cut = train(settings(name="cut"), silent)
+    (cut.run / "metrics.json").unlink()
+    other = settings(name="cut", backbone="test_convnext")
+    with pytest.raises(InputError, match=r"step_00000008\.pt does not fit .* 7 classes now"):
+        train(other, silent, resume=cut.run)
+
+
 def test_a_loss_that_is_not_finite_names_the_pictures(settings, silent, monkeypatch):
     from pixelwise.train import loop
 
@@ -167,20 +176,23 @@ def test_a_loss_that_is_not_finite_names_the_pictures(settings, silent, monkeypa
 
 
 def test_a_full_disk_loses_nothing(settings, silent, monkeypatch):
-    plain = torch.save
+    whole = train(settings(name="whole"), silent)
+    chosen = settings(name="full")
 
-    def full(state, file):
-        if state["state"]["step"] == 5:
-            file.write(b"half a checkpoint")
-            raise OSError(28, "No space left on device", str(file.name))
-        plain(state, file)
+    def full(file):
+        if "step_00000005" in Path(f"/proc/self/fd/{file}").readlink().name:
+            raise OSError(28, "No space left on device", "the checkpoint")
+        sync(file)
 
-    monkeypatch.setattr(torch, "save", full)
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"No space left on device.*--resume"):
-        train(settings(name="full"), silent)
+        train(chosen, silent)
     monkeypatch.undo()
-    run = silent.lines[-1].split()[-1]
-    assert "runs" in run
+    run = Path(chosen.runs) / "train" / "full"
+    names = sorted(p.name for p in (run / "checkpoints").iterdir())
+    assert names == ["step_00000003.pt", "step_00000004.pt"]
+    assert weights(train(chosen, silent, resume=run).run) == weights(whole.run)
 
 
 @pytest.mark.parametrize(

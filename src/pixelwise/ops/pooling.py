@@ -110,9 +110,14 @@ class _Pool(torch.autograd.Function):
             d_x = torch.empty_like(x)
             for block in map_blocks(x):
                 i, c, n = block
-                pair = columns[i, c], rows[i, :, n]
-                if d_x.dtype == columns.dtype:
-                    torch.baddbmm(grad[block], *pair, out=d_x[block])
-                else:
-                    torch.add(grad[block], torch.bmm(*pair), out=d_x[block])
+                _add_product(grad[block], columns[i, c], rows[i, :, n], d_x[block])
         return d_x, d_weight, d_bias, None
+
+
+def _add_product(start: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
+    if out.dtype != left.dtype:
+        torch.add(start, torch.bmm(left, right), out=out)
+    elif len(out) == 1:  # a batched product into a block would copy the block twice more
+        torch.addmm(start[0], left[0], right[0], out=out[0])
+    else:
+        torch.baddbmm(start, left, right, out=out)

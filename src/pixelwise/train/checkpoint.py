@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there, and the newest that can be read."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,12 @@ def save(run: Path, step: int, state: dict[str, Any]) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"step_{step:08d}.pt"
     partial = path.with_suffix(".partial")
+    # By way of memory: torch reports a full disk as an error of its own format.
+    content = io.BytesIO()
+    torch.save(state, content)
     try:
         with partial.open("wb") as file:
-            torch.save(state, file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -289,8 +289,16 @@ class Loop:
             return
         path, saved = found
         self.state = State(**saved["state"])
-        self.plan.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(saved["averaged"])
+        try:
+            self.plan.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(saved["averaged"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            classes = len(self.plan.source.classes)
+            raise InputError(
+                f"{path} does not fit the run's network and data: {self.plan.source.name} has"
+                f" {classes} classes now. Undo what changed in the data or in config.yaml, or start"
+                f" a new run"
+            ) from error
         self.watcher.say(f"resume  {path}, step {self.state.step}")
