@@ -14,7 +14,8 @@ HEAVY = ("timm", "torchvision", "lightning_fabric", "lightning", "rasterio", "ra
 
 def loaded_after(code):
     listed = f"{code}; import sys; print(*sorted(m for m in sys.modules if '.' not in m))"
-    done = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", listed]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

@@ -17,7 +17,6 @@ from torch import Tensor
 from pixelwise import __version__, pictures
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import LabelledPictures, open_data
-from pixelwise.errors import InputError
 from pixelwise.explain import look
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.networks.segmenter import CONFIG, WEIGHTS, Segmenter, load
@@ -37,6 +36,7 @@ from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Watcher
 from pixelwise.train.run import SETTINGS, train
 from pixelwise.train.settings import TrainSettings
+from pixelwise.train.setup import numbered_folder
 
 PLAIN = "without attention"
 BACKBONE = "test_resnet"
@@ -76,7 +76,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         settings: `attention`, `steps`, `seed`, `device`, `runs`.
         watcher: Told what happens.
     """
-    folder = _new_folder(Path(settings.runs) / "demo")
+    folder = numbered_folder(Path(settings.runs) / "demo")
     data = f"scenes:seed={settings.seed},size={SIZE}" + "".join(
         f",{split}={count}" for split, count in PICTURES.items()
     )
@@ -114,16 +114,6 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
     learnt = _learnt(scores, test.classes.names)
     write_report(folder, _report(trained, scores, test, base, learnt, folder))
     return Shown(folder, test.classes.names, scores, learnt)
-
-
-def _new_folder(parent: Path) -> Path:
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
-        (folder := parent / str(number)).mkdir()
-    except OSError as error:
-        raise InputError(f"{parent}: cannot make a folder there: {error.strerror}") from error
-    return folder
 
 
 def _train(settings: TrainSettings, test: LabelledPictures, watcher: Watcher) -> Trained:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.data.workers import quiet_worker
 from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
 
@@ -39,6 +40,7 @@ def evaluate(
         pictures,
         batch_size=None,
         num_workers=workers,
+        worker_init_fn=quiet_worker,
         generator=torch.Generator(),  # keeps the process's own random state untouched
     )
     try:

@@ -41,12 +41,3 @@ class StopSignals:
             self.__exit__(None, None, None)
             signal.raise_signal(number)
         self.received = number
-
-
-def quiet_worker(_: int) -> None:
-    """Loader processes leave signals to the main process, and end when it does.
-
-    Terminals and schedulers send them to the whole group of processes.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from pixelwise.data.workers import quiet_worker
 from pixelwise.errors import InputError
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.settings import parse_duration
 from pixelwise.train import checkpoint
-from pixelwise.train.interrupt import Interrupted, StopSignals, quiet_worker
+from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
 from pixelwise.train.recipes import learning_rate, make_optimizer
 from pixelwise.train.setup import Plan

@@ -156,25 +156,30 @@ def _crop_like(pictures: LabelledPictures) -> tuple[int, int]:
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
     """Make the run's folder: `runs/<command>/<name>`, numbered where it has no name."""
     parent = Path(settings.runs) / command
+    if settings.name is None:
+        return numbered_folder(parent)
+    run = parent / settings.name
+    if (run / "config.yaml").exists():
+        raise InputError(
+            f"{run} exists; choose another --name, or go on with it: pixelwise train --resume {run}"
+        )
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{run}: cannot make the run's folder: {error.strerror}") from error
+    return run
+
+
+def numbered_folder(parent: Path) -> Path:
+    """Make the next of the folders 1, 2, 3, ... inside `parent`."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        if settings.name is not None:
-            run = parent / settings.name
-            if (run / "config.yaml").exists():
-                raise InputError(
-                    f"{run} exists; choose another --name, or go on with it:"
-                    f" pixelwise train --resume {run}"
-                )
-            run.mkdir(exist_ok=True)
-            return run
         number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
         while True:
             try:
-                (run := parent / str(number)).mkdir()
-                return run
+                (folder := parent / str(number)).mkdir()
+                return folder
             except FileExistsError:  # another run took the number at this moment
                 number += 1
     except OSError as error:
-        raise InputError(
-            f"{parent}: cannot make the run's folder there: {error.strerror}"
-        ) from error
+        raise InputError(f"{parent}: cannot make the run's folder: {error.strerror}") from error
