@@ -9,10 +9,7 @@ with the operations that one would reach for first; they share the layer's param
 """
 
 import argparse
-import csv
-import datetime
 import multiprocessing
-import platform
 import resource
 import statistics
 import time
@@ -23,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import machine
 from pixelwise.layers.base import AttentionLayer
 from pixelwise.layers.registry import create
 
@@ -160,19 +158,6 @@ def alone(function: Callable, *arguments: object) -> object:
         return pool.apply(function, arguments)
 
 
-def machine() -> dict[str, object]:
-    """Where the numbers come from."""
-    names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(":")[1].strip() for line in names if "model name" in line), None)
-    return {
-        "cpu": cpu or platform.processor(),
-        "cores": multiprocessing.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--size", default="1x512x64x128", help="batch x channels x height x width")
@@ -198,17 +183,13 @@ def main() -> None:
                     "ratio": round(ratio, 2),
                     "plain_mb": round(memory["plain"], 1),
                     "lean_mb": round(memory["lean"], 1),
-                    **machine(),
                 }
             )
             times = f"{1e3 * took['plain']:10.1f}{1e3 * took['lean']:10.1f}{ratio:9.2f}x"
             sizes = f"{memory['plain']:10.0f}{memory['lean']:10.0f}"
             print(f"{key:8}{mode:8}{times}{sizes}", flush=True)
     if options.out:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        machine.write(options.out, rows)
 
 
 if __name__ == "__main__":
