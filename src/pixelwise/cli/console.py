@@ -47,6 +47,7 @@ class Console:
         self._tasks: dict[str, TaskID] = {}
         self._loss: float | None = None
         self._miou = ""
+        self._step = 0
         self._spoke = time.monotonic()
 
     def __enter__(self) -> "Console":
@@ -79,6 +80,9 @@ class Console:
 
     def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
         """After every optimiser step."""
+        if step <= self._step:  # another run begins
+            self._loss, self._miou = None, ""
+        self._step = step
         smooth = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._loss = smooth
         note = f"step {step}  loss {smooth:.3f}{self._miou}"

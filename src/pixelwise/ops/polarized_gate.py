@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, own_backward
+from pixelwise.ops.precision import Gradients, full_precision, hand_over, own_backward
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -127,6 +127,8 @@ class _Gate(torch.autograd.Function):
                     d_x[block].addcmul_(outer[0].to(x.dtype), outer[1].to(x.dtype))
         if ctx.offset_shape is not None:
             d_offset = d_logits.sum_to_size(ctx.offset_shape)
+        if d_x is not None:
+            hand_over(d_x)
         return d_x, d_channel, d_direction, d_offset, None, None
 
 

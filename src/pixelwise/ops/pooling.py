@@ -20,7 +20,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.precision import (
+    Gradients,
+    full_precision,
+    handed_over,
+    own_backward,
+    statistics_dtype,
+)
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -107,7 +113,8 @@ class _Pool(torch.autograd.Function):
                 left.append(d_mean / x.shape[2])
                 right.append(torch.ones_like(d_score))
             columns, rows = torch.stack(left, dim=2), torch.stack(right, dim=1)
-            d_x = torch.empty_like(x)
+            # Fresh memory would cost as much as the whole sum.
+            d_x = grad if handed_over(grad) else torch.empty_like(x)
             for block in map_blocks(x):
                 i, c, n = block
                 _add_product(grad[block], columns[i, c], rows[i, :, n], d_x[block])

@@ -27,6 +27,20 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def hand_over(grad: Tensor) -> Tensor:
+    """Mark a gradient made here, on its way to another function of this package alone.
+
+    Maps inside a layer are seen by nobody else, so the next function may add to it in place.
+    """
+    grad.handed_over = True  # type: ignore[attr-defined]
+    return grad
+
+
+def handed_over(grad: Tensor) -> bool:
+    """Whether `grad` was marked by `hand_over`; a user's own gradient never is."""
+    return getattr(grad, "handed_over", False)
+
+
 def own_backward(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
     """Mark a backward written by hand: not differentiable again, and never under autocast."""
 
