@@ -24,6 +24,7 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--span", type=float, default=3.0, help="seconds of training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -36,31 +37,29 @@ def main():
             "--steps", str(options.steps), "--workers", str(options.workers), "--ema", "0.9",
             "--checkpoint-every", "0.2", "--validations", "6", "--device", "cpu", "--runs", folder,
         ]  # fmt: skip
-        begun = time.monotonic()
         subprocess.run([*command, "--name", "whole"], check=True, stdout=subprocess.DEVNULL)
-        length = time.monotonic() - begun
         run = Path(folder) / "train" / "cut"
         moments = []
         words = [*command, "--name", "cut"]
         while len(moments) < options.kills:
-            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            # Anywhere from start-up to well into training; progress is made between kills.
-            wait = chance.uniform(0.3, 0.8) * length
+            logs = len(list(run.glob("tensorboard/*")))
+            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while process.poll() is None and len(list(run.glob("tensorboard/*"))) == logs:
+                time.sleep(0.02)  # until training begins
+            wait = chance.uniform(0.0, options.span)
             try:
                 process.wait(timeout=wait)
-                finished = process.returncode == 0
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                finished = False
                 newest = max((p.stem for p in run.glob("checkpoints/step_*.pt")), default="none")
                 moments.append((round(wait, 2), newest))
-            if finished:  # start the same run anew, for the kills that remain
+                words = [*command[:4], "--quiet", "--resume", str(run)]
+            else:  # the run ended first: look at it, and start the same one anew
+                assert process.returncode == 0
                 assert digest(run) == digest(run.parent / "whole")
                 run.rename(run.with_name(f"cut{len(moments)}"))
                 words = [*command, "--name", "cut"]
-            elif (run / "config.yaml").exists():
-                words = [*command[:4], "--quiet", "--resume", str(run)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         equal = digest(run) == digest(run.parent / "whole")
     print(f"{len(moments)} kills, workers {options.workers}: weights bit-equal: {equal}")

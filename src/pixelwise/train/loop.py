@@ -28,7 +28,8 @@ from pixelwise.train.journal import Journal
 from pixelwise.train.recipes import learning_rate, make_optimizer
 from pixelwise.train.setup import Plan
 
-Batches = Iterator[tuple[Tensor, Tensor, list[str]]]
+Batches = Iterator[list[Any]]
+"""Pictures, masks and file names, as the loader collates them."""
 
 
 class Stopped(Exception):
@@ -211,7 +212,8 @@ class Loop:
 
     def _next(self, batches: Batches) -> tuple[Tensor, Tensor, list[str]]:
         try:
-            return next(batches)
+            image, mask, files = next(batches)
+            return image, mask, list(files)
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
