@@ -4,6 +4,7 @@ Every random draw is a function of (seed, step), so a run that was cut off goes 
 checkpoint to the very weights of one that was not.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
@@ -114,7 +115,8 @@ class Loop:
                 f" some space, then: pixelwise train --resume {self.run}"
             ) from error
         finally:
-            journal.close()
+            with contextlib.suppress(OSError):  # what counts was flushed with the checkpoint
+                journal.close()
         return self.state
 
     def _train(self, journal: Journal, signals: StopSignals) -> None:
