@@ -95,6 +95,17 @@ def test_layout_does_not_matter_and_nothing_is_modified(key):
         assert torch.equal(cotangent, before_g)
 
 
+@pytest.mark.parametrize("after", ["psa_p", "psa_s"])
+def test_the_gradient_between_two_layers_is_left_alone(key, after):
+    first, second = build(key).double(), build(after).double()
+    x, g = picture(2, 6, 5).double().requires_grad_(), picture(2, 6, 5).double().cos()
+    between = first(x)
+    both = torch.autograd.grad(second(between), [between, x], g)
+    between = first(x).detach().requires_grad_()
+    (alone,) = torch.autograd.grad(second(between), [between], g)
+    torch.testing.assert_close(both[0], alone, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_gradients_are_those_of_the_formula(key, training):
     layer = build(key, 8).double().train(training)

@@ -23,9 +23,9 @@ from pixelwise.ops.blocks import map_blocks
 from pixelwise.ops.precision import (
     Gradients,
     full_precision,
-    handed_over,
     own_backward,
     statistics_dtype,
+    taken_over,
 )
 from pixelwise.ops.products import over_channels, over_pixels
 
@@ -114,7 +114,7 @@ class _Pool(torch.autograd.Function):
                 right.append(torch.ones_like(d_score))
             columns, rows = torch.stack(left, dim=2), torch.stack(right, dim=1)
             # Fresh memory would cost as much as the whole sum.
-            d_x = grad if handed_over(grad) else torch.empty_like(x)
+            d_x = grad if taken_over(grad) else torch.empty_like(x)
             for block in map_blocks(x):
                 i, c, n = block
                 _add_product(grad[block], columns[i, c], rows[i, :, n], d_x[block])

@@ -36,9 +36,10 @@ def hand_over(grad: Tensor) -> Tensor:
     return grad
 
 
-def handed_over(grad: Tensor) -> bool:
-    """Whether `grad` was marked by `hand_over`; a user's own gradient never is."""
-    return getattr(grad, "handed_over", False)
+def taken_over(grad: Tensor) -> bool:
+    """Whether `grad` was marked by `hand_over`. The mark goes: what leaves the layer has none."""
+    marked: bool = vars(grad).pop("handed_over", False)
+    return marked
 
 
 def own_backward(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
