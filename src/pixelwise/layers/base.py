@@ -1,4 +1,4 @@
-"""The interface that every attention layer fulfils."""
+"""The interface that every layer fulfils."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -19,19 +19,65 @@ class Maps(NamedTuple):
     """A gate for every channel, or for every channel its weights of the channels (rows)."""
 
 
-class AttentionLayer(ReferenceWeights, ABC):
-    """A map from features to features that weighs them by their content.
+class Limits(NamedTuple):
+    """What a layer cannot take, where the mechanism itself sets a limit."""
 
-    Subclasses are found by `key`; see `pixelwise.layers.registry`.
-    """
+    least: int = 1
+    """Rows and columns of the input at least."""
+    multiple: int = 1
+    """Rows and columns must be multiples of it."""
+    images: int = 1
+    """Images in a training batch at least: where one vector per image is normalised over them."""
+
+
+class Layer(ReferenceWeights, ABC):
+    """A map from features to features. Subclasses are found by `key`; see the registry."""
 
     key: ClassVar[str]
     """Name on the command line, in configs and in leaderboards."""
     cost_exponent: ClassVar[float]
     """The p for which FLOPs grow as (h * w) ** p; a test measures it."""
+    keeps_shape: bool = True
+    """Whether the output has the channels, height and width of the input, with these options."""
+    limits: Limits = Limits()
+    """What inputs the layer cannot take, with these options."""
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def reset_parameters(self) -> None:
+        """Initialise again, as the constructor does."""
+
+    def check(self, x: Float[Tensor, "b c h w"]) -> None:
+        """Refuse an input beyond `limits`; `forward` of a layer that has any begins with this.
+
+        Raises:
+            InputError: The input is too small, of a size that does not divide, or one image alone
+                where training needs several.
+        """
+        least, multiple, images = self.limits
+        height, width = x.shape[2:]
+        if height < least or width < least:
+            raise InputError(
+                f"layer {self.key!r} got a map of {height} rows and {width} columns: both must be "
+                f"at least {least}; place the layer where the map is larger"
+            )
+        if multiple > 1 and (height % multiple or width % multiple):
+            raise InputError(
+                f"layer {self.key!r} got a map of {height} rows and {width} columns: both must be "
+                f"multiples of {multiple}; pad the input"
+            )
+        if self.training and len(x) < images:
+            raise InputError(
+                f"layer {self.key!r} got a batch of {len(x)}: must be at least {images} in "
+                "training, since one vector per image is normalised over the batch; "
+                "give more images, or call eval()"
+            )
+
+
+class AttentionLayer(Layer):
+    """A layer of one input that weighs features by their content."""
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Attend; see the subclass for the formula."""
 
     @abstractmethod
@@ -39,11 +85,52 @@ class AttentionLayer(ReferenceWeights, ABC):
         """Attention that `forward(x)` uses, for the output pixel `at` (row, column)."""
 
 
+class FusionLayer(Layer):
+    """A layer of two inputs: features, and a guide that says where to look in them."""
+
+    @abstractmethod
+    def forward(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b o h w"]:
+        """Attend to x as the guide says; see the subclass for the formula."""
+
+    @abstractmethod
+    def maps(
+        self,
+        x: Float[Tensor, "b c h w"],
+        guide: Float[Tensor, "b g i j"],
+        at: tuple[int, int] | None = None,
+    ) -> Maps:
+        """Attention that `forward(x, guide)` uses, for the output pixel `at` (row, column)."""
+
+
 def at_least(least: int, **values: int) -> None:
     """Raise an InputError for the first of `values` that is below `least`."""
     for name, value in values.items():
         if value < least:
             raise InputError(f"{name}={value}: must be at least {least}; raise {name}")
+
+
+def one_of(choices: tuple[str, ...], **values: str) -> None:
+    """Raise an InputError for the first of `values` that is not one of `choices`."""
+    for name, value in values.items():
+        if value not in choices:
+            listed = ", ".join(map(repr, choices))
+            raise InputError(f"{name}={value!r}: must be one of {listed}; use one of them")
+
+
+def reduced(channels: int, reduction: int, hidden: int | None, what: str = "hidden") -> int:
+    """The width of a bottleneck: `hidden` itself, or `channels // reduction`."""
+    at_least(1, channels=channels, reduction=reduction)
+    if hidden is not None:
+        at_least(1, **{what: hidden})
+        return hidden
+    if reduction > channels:
+        raise InputError(
+            f"reduction={reduction}: must not exceed channels={channels}; "
+            f"lower it, or give the width as {what}"
+        )
+    return channels // reduction
 
 
 def pixel_index(x: Float[Tensor, "b c h w"], at: tuple[int, int] | None) -> int:

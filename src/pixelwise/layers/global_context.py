@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.layers.base import AttentionLayer, Maps, one_of, reduced
 from pixelwise.ops.pooling import Pooled, attention_pool, pixel_weights
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
@@ -76,16 +76,8 @@ class GlobalContext(AttentionLayer):
         fusions: tuple[str, ...] = ("add",),
     ) -> None:
         super().__init__()
-        at_least(1, channels=channels, reduction=reduction)
-        width = channels // reduction if hidden is None else hidden
-        if hidden is None and width < 1:
-            raise InputError(
-                f"reduction={reduction}: must not exceed channels={channels}; "
-                "lower it, or give the width as hidden"
-            )
-        at_least(1, hidden=width)
-        if pooling not in ("att", "avg"):
-            raise InputError(f"pooling={pooling!r}: must be 'att' or 'avg'; use one of them")
+        width = reduced(channels, reduction, hidden)
+        one_of(("att", "avg"), pooling=pooling)
         if not fusions or not set(fusions) <= set(FUSIONS) or len(set(fusions)) < len(fusions):
             raise InputError(
                 f"fusions={fusions!r}: must name 'add', 'mul' or both, once; e.g. fusions=('add',)"

@@ -20,8 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.attention import attention
 from pixelwise.ops.polarized_gate import pixel_logits
 from pixelwise.ops.precision import full_precision, statistics_dtype
@@ -63,14 +62,7 @@ class PositionAttention(AttentionLayer):
 
     def __init__(self, channels: int, *, reduction: int = 8, hidden: int | None = None) -> None:
         super().__init__()
-        at_least(1, channels=channels, reduction=reduction)
-        width = channels // reduction if hidden is None else hidden
-        if hidden is None and width < 1:
-            raise InputError(
-                f"reduction={reduction}: must not exceed channels={channels}; "
-                "lower it, or give the key width as hidden"
-            )
-        at_least(1, hidden=width)
+        width = reduced(channels, reduction, hidden)
         self.query = nn.Linear(channels, width)
         self.keys = nn.Linear(channels, width)
         self.value = nn.Linear(channels, channels)

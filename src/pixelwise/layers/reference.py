@@ -35,6 +35,10 @@ class ReferenceWeights(nn.Module):
             return None if found is None else f"{ours}.{found}"
         return ".".join(name for name in (ours, rest) if name)
 
+    def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`state_dict` with what no change of names can bring over; most layers have nothing."""
+        return state_dict
+
     @torch.no_grad()
     def load_reference(self, state_dict: Mapping[str, Tensor]) -> None:
         """Load the weights of a known source; all of them must fit, or none is loaded.
@@ -45,7 +49,7 @@ class ReferenceWeights(nn.Module):
         own = self.state_dict()
         renamed: dict[str, Tensor] = {}
         surplus, misshapen = [], []
-        for key, value in state_dict.items():
+        for key, value in self.translated(state_dict).items():
             name = self.reference_name(key)
             if name is None or name not in own or name in renamed:
                 surplus.append(key)

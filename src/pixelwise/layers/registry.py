@@ -10,10 +10,10 @@ from typing import Any
 
 from pixelwise import layers
 from pixelwise.errors import unknown
-from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.base import Layer
 
 
-def _concrete(cls: type[AttentionLayer]) -> Iterator[type[AttentionLayer]]:
+def _concrete(cls: type[Layer]) -> Iterator[type[Layer]]:
     if "key" in vars(cls):
         yield cls
     for child in cls.__subclasses__():
@@ -21,14 +21,14 @@ def _concrete(cls: type[AttentionLayer]) -> Iterator[type[AttentionLayer]]:
 
 
 @functools.cache
-def available() -> Mapping[str, type[AttentionLayer]]:
+def available() -> Mapping[str, type[Layer]]:
     """Key -> class, for every layer here and in plugins (entry points `pixelwise.layers`)."""
     for module in pkgutil.iter_modules(layers.__path__, layers.__name__ + "."):
         importlib.import_module(module.name)
     for plugin in entry_points(group="pixelwise.layers"):
         plugin.load()
-    found: dict[str, type[AttentionLayer]] = {}
-    for cls in _concrete(AttentionLayer):
+    found: dict[str, type[Layer]] = {}
+    for cls in _concrete(Layer):
         if other := found.get(cls.key):
             raise ImportError(f"layer key {cls.key!r} is taken twice: by {other} and by {cls}")
         found[cls.key] = cls
@@ -47,7 +47,7 @@ def options(key: str) -> Mapping[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def create(key: str, channels: int, **chosen: Any) -> AttentionLayer:
+def create(key: str, channels: int, **chosen: Any) -> Layer:
     """Build a layer by key, e.g. `create("gc", 64, reduction=8)`.
 
     Raises:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry
-from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.base import AttentionLayer, FusionLayer
 
 LAST_STAGE = 4
 
@@ -99,6 +99,12 @@ class Backbone(nn.Module):
             )
         index = stage - first
         layer = registry.create(key, self.channels[index], **options)
+        if not isinstance(layer, AttentionLayer) or not layer.keeps_shape:
+            why = "takes a second input" if isinstance(layer, FusionLayer) else "changes the shape"
+            raise InputError(
+                f"attention after stage {stage}: layer {key!r} {why} with these options; "
+                "take one that maps features to features of the same shape, e.g. 'psa_s'"
+            )
         if stage < LAST_STAGE:
             self._stage_module(name, index).register_forward_hook(
                 _After(layer, self.channels[index])

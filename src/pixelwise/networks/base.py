@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.layers.reference import ReferenceWeights
 
@@ -44,12 +44,3 @@ class Decoder(ReferenceWeights, ABC):
     @abstractmethod
     def with_auxiliary(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Outputs:
         """Logits and auxiliary logits, each at its own resolution."""
-
-
-def conv_norm_relu(channels: int, outputs: int, kernel_size: int = 3) -> nn.Sequential:
-    """Convolution that keeps the size, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels, outputs, kernel_size, padding=kernel_size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )

@@ -1,8 +1,17 @@
-"""How to build our module for each recorded system, one adapter per system."""
+"""How to build our module for each recorded system, one adapter per system.
 
-from adapters import layers, networks
+Every module here may hold `ADAPTERS` (system -> adapter) and `DIFFERENT` (system -> why it is other
+arithmetic than ours, on purpose).
+"""
 
-ADAPTERS = layers.ADAPTERS | networks.ADAPTERS
-"""System -> adapter."""
-DIFFERENT = layers.DIFFERENT | networks.DIFFERENT
-"""System -> why it is other arithmetic than ours, on purpose."""
+import importlib
+import pkgutil
+
+from adapters.subject import Adapter
+
+ADAPTERS: dict[str, Adapter] = {}
+DIFFERENT: dict[str, str] = {}
+for found in pkgutil.iter_modules(__path__, __name__ + "."):
+    module = importlib.import_module(found.name)
+    ADAPTERS |= getattr(module, "ADAPTERS", {})
+    DIFFERENT |= getattr(module, "DIFFERENT", {})

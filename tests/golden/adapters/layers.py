@@ -1,20 +1,9 @@
 """Adapters of single layers."""
 
-from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
-from adapters.subject import Adapter, Shapes, Subject
-from pixelwise.layers.base import AttentionLayer
+from adapters.subject import Adapter, Shapes, Subject, subject
 from pixelwise.layers.registry import create
-
-
-def subject(layer: AttentionLayer, shapes: Callable[[], Shapes]) -> Subject:
-    def own(key: str) -> Tensor:
-        return layer.state_dict(keep_vars=True)[layer.reference_name(key)]
-
-    return Subject(layer, layer.load_reference, own, shapes)
 
 
 def conv(name: str, out: int, into: int, bias: bool = True) -> Shapes:

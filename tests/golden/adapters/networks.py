@@ -5,21 +5,13 @@ from typing import Any
 
 from torch import Tensor
 
-from adapters.subject import Adapter, Shapes, Subject
-from pixelwise.layers.reference import ReferenceWeights
+from adapters.subject import Adapter, Shapes, Subject, subject
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.decoders.danet import DANet
 from pixelwise.networks.decoders.fcn import FCNHead
 from pixelwise.networks.factory import create_model
 
 BRANCHES = ("position", "channel")
-
-
-def subject(module: ReferenceWeights, run: Any, shapes: Any = None) -> Subject:
-    def own(key: str) -> Tensor:
-        return module.state_dict(keep_vars=True)[module.reference_name(key)]
-
-    return Subject(module, module.load_reference, own, shapes or (lambda: {}), run)
 
 
 def decoder_outputs(decoder: Decoder, names: Sequence[str]) -> Any:
@@ -32,7 +24,7 @@ def decoder_outputs(decoder: Decoder, names: Sequence[str]) -> Any:
 
 def danet_head(config: dict[str, Any]) -> Subject:
     decoder = DANet([config["in_channels"]], config["out_channels"])
-    return subject(decoder, decoder_outputs(decoder, BRANCHES))
+    return subject(decoder, run=decoder_outputs(decoder, BRANCHES))
 
 
 def mmseg_da(config: dict[str, Any]) -> Subject:
@@ -42,12 +34,12 @@ def mmseg_da(config: dict[str, Any]) -> Subject:
         width=config["channels"],
         key_width=config["pam_channels"],
     )
-    return subject(decoder, decoder_outputs(decoder, BRANCHES))
+    return subject(decoder, run=decoder_outputs(decoder, BRANCHES))
 
 
 def fcn_head(config: dict[str, Any]) -> Subject:
     head = FCNHead(config["in_channels"], config["out_channels"])
-    return subject(head, head)
+    return subject(head)
 
 
 def danet_full(config: dict[str, Any]) -> Subject:
@@ -90,7 +82,7 @@ def danet_full(config: dict[str, Any]) -> Subject:
             keys[key] = (*shape, 1, 1) if len(shape) == 2 else shape  # ours is a linear map
         return keys
 
-    return subject(model, run, shapes)
+    return subject(model, shapes, run)
 
 
 ADAPTERS: dict[str, Adapter] = {

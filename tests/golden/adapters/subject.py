@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pixelwise.layers.reference import ReferenceWeights
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -31,3 +33,26 @@ class Subject:
 
 Adapter = Callable[[dict[str, Any]], Subject]
 """Keyword arguments of the authors' class -> our module; one per system, never per file."""
+
+
+def subject(
+    module: ReferenceWeights,
+    shapes: Callable[[], Shapes] = dict,
+    run: Callable[..., Tensor | tuple[Tensor, ...]] | None = None,
+) -> Subject:
+    """A module that names the authors' parameters by itself."""
+
+    def own(key: str) -> Tensor:
+        return module.state_dict(keep_vars=True)[module.reference_name(key)]
+
+    return Subject(module, module.load_reference, own, shapes, run)
+
+
+def theirs(module: nn.Module, names: Mapping[str, str]) -> Shapes:
+    """The shapes of a module's state under the authors' names: our name or beginning -> theirs."""
+    keys = {}
+    for name, value in module.state_dict().items():
+        ours = max((o for o in names if not o or name == o or name.startswith(o + ".")), key=len)
+        rest = name.removeprefix(ours).removeprefix(".")
+        keys[".".join(part for part in (names[ours], rest) if part)] = tuple(value.shape)
+    return keys

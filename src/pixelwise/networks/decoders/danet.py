@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.channel_attention import ChannelAttention
+from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.position_attention import PositionAttention
-from pixelwise.networks.base import Decoder, Outputs, conv_norm_relu
+from pixelwise.networks.base import Decoder, Outputs
 
 
 class DANet(Decoder):
@@ -88,12 +89,12 @@ class DANet(Decoder):
                 f"danet needs branches of at least 8 channels, got {inner}: take a backbone whose"
                 f" last feature map has at least 32 channels (this one has {channels[-1]})"
             )
-        self.position_reduce = conv_norm_relu(channels[-1], inner)
+        self.position_reduce = conv_norm(channels[-1], inner, 3)
         self.position = PositionAttention(inner, hidden=key_width)
-        self.position_expand = conv_norm_relu(inner, inner)
-        self.channel_reduce = conv_norm_relu(channels[-1], inner)
+        self.position_expand = conv_norm(inner, inner, 3)
+        self.channel_reduce = conv_norm(channels[-1], inner, 3)
         self.channel = ChannelAttention(inner)
-        self.channel_expand = conv_norm_relu(inner, inner)
+        self.channel_expand = conv_norm(inner, inner, 3)
         self.classify = self._classifier(inner, outputs)
         self.classify_position = self._classifier(inner, outputs)
         self.classify_channel = self._classifier(inner, outputs)

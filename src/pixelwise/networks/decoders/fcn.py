@@ -15,8 +15,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
-from pixelwise.networks.base import Decoder, Outputs, conv_norm_relu
+from pixelwise.networks.base import Decoder, Outputs
 
 
 class FCNHead(ReferenceWeights):
@@ -31,7 +32,7 @@ class FCNHead(ReferenceWeights):
         hidden = max(channels // 4, 1)
         super().__init__()
         self.layers = nn.Sequential(
-            *conv_norm_relu(channels, hidden),
+            *conv_norm(channels, hidden, 3),
             nn.Dropout(0.1),
             nn.Conv2d(hidden, outputs, kernel_size=1),
         )
