@@ -51,7 +51,7 @@ def test_no_parameter_is_without_gradient():
         ({"reduction": 0}, "reduction=0: must be at least 1"),
         ({"reduction": 9}, "reduction=9: must not exceed channels=8; lower it"),
         ({"hidden": 0}, "hidden=0: must be at least 1"),
-        ({"pooling": "max"}, "pooling='max': must be 'att' or 'avg'"),
+        ({"pooling": "max"}, "pooling='max': must be one of 'att', 'avg'"),
         ({"fusions": ()}, r"fusions=\(\): must name 'add', 'mul' or both"),
         ({"fusions": ("add", "add")}, "must name 'add', 'mul' or both, once"),
         ({"fusions": ("sum",)}, "must name 'add', 'mul' or both"),
