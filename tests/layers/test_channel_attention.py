@@ -3,6 +3,8 @@ import torch
 
 from pixelwise.layers.channel_attention import ChannelAttention
 
+ONCE_DIFFERENTIABLE = {"cam"}
+
 
 def reconstruct(layer, x, at):
     pixel = x[:, :, at[0], at[1]]

@@ -1,9 +1,21 @@
 """What every layer promises. A new layer is covered without a change here.
 
-A layer in `<module>.py` brings `test_<module>.py` with a function `reconstruct(layer, x, at)`: the
-output at the pixel `at`, computed from `layer.maps(x, at)` and the plain equations.
+A layer in `<module>.py` brings `test_<module>.py` with a function `reconstruct(layer, x, at)`, for
+a layer of two inputs `reconstruct(layer, x, guide, at)`: the output at the output pixel `at`,
+computed from the layer's maps and the plain equations. It may also hold
+
+    OPTIONS = {key: {...}}      options with which the layer is small enough for 8 and 16 channels
+    guide(x)                    the second input that goes with x
+    output_shape(layer, x)      where the output has another shape than x
+    SIDES = (256, 512)          sides of the maps between which FLOPs are compared
+    SLACK = {key: 2.0}          factor on the tolerance of half types, for deep stacks
+    PER_PIXEL = {key}           layers where every pixel has a map of its own
+    ONCE_DIFFERENTIABLE = {key} layers that refuse second derivatives, clearly
+
+`--matrix FILE` writes a table of layers and promises from a run of this file.
 """
 
+import contextlib
 import copy
 import importlib
 import multiprocessing
@@ -14,20 +26,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pixelwise.cost import flops
 from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, FusionLayer
+from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import available, create
 
 LAYERS = list(available())
+NORMS = torch.nn.modules.batchnorm._BatchNorm
+ATTENDING = [k for k in LAYERS if issubclass(available()[k], AttentionLayer | FusionLayer)]
 CHANNELS = 16
 SIZES = [(1, 1), (1, 17), (7, 5), (33, 64)]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 
-pytestmark = pytest.mark.parametrize("key", LAYERS)
+every_layer = pytest.mark.parametrize("key", LAYERS)
+attending = pytest.mark.parametrize("key", ATTENDING)
+
+
+def told(key, name, default=None):
+    """What the layer's own test file says under `name`."""
+    module = available()[key].__module__.rpartition(".")[2]
+    return getattr(importlib.import_module(f"test_{module}"), name, default)
+
+
+def make(key, channels=CHANNELS):
+    return create(key, channels, **told(key, "OPTIONS", {}).get(key, {}))
 
 
 def build(key, channels=CHANNELS):
     """A layer whose every parameter matters: none is left at zero, where it may hide others."""
     torch.manual_seed(3)
-    layer = create(key, channels)
+    layer = make(key, channels)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -38,37 +65,93 @@ def picture(b, h, w, c=CHANNELS, dtype=torch.float32):
     return torch.randn(b, c, h, w, generator=torch.Generator().manual_seed(h * w + b)).to(dtype)
 
 
-def close(a, b, dtype):
+def fitted(layer, height, width):
+    """The next size that the layer's limits allow."""
+    least, multiple, _ = layer.limits
+    return tuple(-(-max(size, least) // multiple) * multiple for size in (height, width))
+
+
+def inputs(key, layer, b, h, w, c=CHANNELS, dtype=torch.float32):
+    x = picture(max(b, layer.limits.images if layer.training else 1), *fitted(layer, h, w), c=c)
+    return with_guide(key, x.to(dtype))
+
+
+def with_guide(key, x):
+    return (x, told(key, "guide")(x)) if issubclass(available()[key], FusionLayer) else (x,)
+
+
+def output_shape(key, layer, x):
+    return x.shape if layer.keeps_shape else told(key, "output_shape")(layer, x)
+
+
+def cotangent(key, layer, x):
+    shape = output_shape(key, layer, x)
+    values = torch.arange(torch.Size(shape).numel())
+    return (values * 0.7).sin().reshape(shape).to(x.dtype)
+
+
+def cast(tensors, dtype):
+    return tuple(tensor.to(dtype) for tensor in tensors)
+
+
+def close(a, b, dtype, slack=1.0):
     scale = b.abs().max().clamp(min=1e-30)
-    assert ((a.double() - b.double()).abs().max() / scale) <= TOLERANCE[dtype]
+    assert ((a.double() - b.double()).abs().max() / scale) <= slack * TOLERANCE[dtype]
 
 
+@every_layer
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_size_and_type_are_kept(key, size, batch, dtype):
+def test_size_and_type(key, size, batch, dtype):
     layer = build(key).eval()
-    x = picture(batch, *size).to(dtype)
-    exact = copy.deepcopy(layer).to(dtype).double()(x.double())
-    y = layer.to(dtype)(x)
-    assert y.shape == x.shape
+    if fitted(layer, *size) != size:
+        with pytest.raises(InputError, match="must be"):
+            layer(*with_guide(key, picture(batch, *size)))
+    given = inputs(key, layer, batch, *size, dtype=dtype)
+    exact = copy.deepcopy(layer).to(dtype).double()(*cast(given, torch.float64))
+    y = layer.to(dtype)(*given)
+    assert y.shape == output_shape(key, layer, given[0])
     assert y.dtype == dtype
-    close(y, exact, dtype)
+    slack = told(key, "SLACK", {}).get(key, 1.0) if dtype.itemsize == 2 else 1.0
+    close(y, exact, dtype, slack)
 
 
+@every_layer
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_trains_on_one_image_or_refuses(key, size):
+    layer = build(key).train()
+    alone = with_guide(key, picture(1, *fitted(layer, *size)))
+    if layer.limits.images > 1:
+        with pytest.raises(InputError, match="batch of 1"):
+            layer(*alone)
+        alone = inputs(key, layer, 1, *size)
+    if size == (1, 1) and any(isinstance(part, NORMS) for part in layer.modules()):
+        with contextlib.suppress(ValueError):  # a single value, refused in torch's own words
+            layer(*alone)
+        return
+    layer(*alone).square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in layer.parameters() if p.requires_grad)
+
+
+@every_layer
 def test_memory_format_is_kept(key):
     layer = build(key).eval()
-    x = picture(2, 7, 5)
-    last = x.to(memory_format=torch.channels_last)
-    y = layer(last)
-    assert y.is_contiguous(memory_format=torch.channels_last)
-    assert layer(x).is_contiguous()
-    torch.testing.assert_close(y, layer(x), rtol=1e-5, atol=1e-5)
+    given = inputs(key, layer, 2, 7, 5)
+    y = layer(*given)
+    last = layer(*(x.to(memory_format=torch.channels_last) for x in given))
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert y.is_contiguous()
+    torch.testing.assert_close(last, y, rtol=1e-5, atol=1e-5)
 
 
-def gradients(layer, x, g):
-    x = x.detach().requires_grad_()
-    return torch.autograd.grad(layer(x), [x, *layer.parameters()], g)
+def trained(layer):
+    return [parameter for parameter in layer.parameters() if parameter.requires_grad]
+
+
+def gradients(layer, given, g):
+    given = [x.detach().requires_grad_() for x in given]
+    return torch.autograd.grad(layer(*given), [*given, *trained(layer)], g)
 
 
 def strided(x):
@@ -83,85 +166,95 @@ def strided(x):
     yield x.mT.contiguous().mT
 
 
+@every_layer
 def test_layout_does_not_matter_and_nothing_is_modified(key):
     layer = build(key).double()
-    x, g = picture(2, 6, 5).double(), picture(2, 6, 5).double().cos()
-    expected = gradients(layer, x, g)
-    for other, cotangent in zip(strided(x), strided(g), strict=True):
-        before, before_g = other.clone(), cotangent.clone()
-        for found, wanted in zip(gradients(layer, other, cotangent), expected, strict=True):
+    given = inputs(key, layer, 2, 6, 5, dtype=torch.float64)
+    g = cotangent(key, layer, given[0])
+    expected = gradients(layer, given, g)
+    for *others, other_g in zip(*map(strided, (*given, g)), strict=True):
+        before = [value.clone() for value in (*others, other_g)]
+        for found, wanted in zip(gradients(layer, others, other_g), expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
-        assert torch.equal(other, before)
-        assert torch.equal(cotangent, before_g)
+        assert all(map(torch.equal, (*others, other_g), before))
 
 
+@every_layer
 @pytest.mark.parametrize("after", ["psa_p", "psa_s"])
 def test_the_gradient_between_two_layers_is_left_alone(key, after):
-    first, second = build(key).double(), build(after).double()
-    x, g = picture(2, 6, 5).double().requires_grad_(), picture(2, 6, 5).double().cos()
-    between = first(x)
-    both = torch.autograd.grad(second(between), [between, x], g)
-    between = first(x).detach().requires_grad_()
+    first = build(key).double()
+    given = [x.requires_grad_() for x in inputs(key, first, 2, 6, 5, dtype=torch.float64)]
+    between = first(*given)
+    second = build(after, between.shape[1]).double()
+    g = (torch.arange(between.numel()) * 0.7).sin().view(between.shape).double()
+    both = torch.autograd.grad(second(between), [between, *given], g)
+    between = between.detach().requires_grad_()
     (alone,) = torch.autograd.grad(second(between), [between], g)
     torch.testing.assert_close(both[0], alone, rtol=1e-12, atol=1e-12)
 
 
+@every_layer
 @pytest.mark.parametrize("training", [False, True])
 def test_gradients_are_those_of_the_formula(key, training):
     layer = build(key, 8).double().train(training)
-    x = picture(2, 3, 4, c=8).double().requires_grad_()
-    names = dict(layer.named_parameters())
+    given = [x.requires_grad_() for x in inputs(key, layer, 2, 3, 4, c=8, dtype=torch.float64)]
+    names = {name: p for name, p in layer.named_parameters() if p.requires_grad}
 
-    def run(image, *parameters):
-        given = dict(zip(names, parameters, strict=True))
-        return torch.func.functional_call(copy.deepcopy(layer), given, (image,))
+    def run(*values):
+        images, parameters = values[: len(given)], values[len(given) :]
+        replaced = dict(zip(names, parameters, strict=True))
+        torch.manual_seed(0)  # the same dropout every time
+        return torch.func.functional_call(copy.deepcopy(layer), replaced, images)
 
-    assert torch.autograd.gradcheck(run, (x, *names.values()), fast_mode=True)
+    assert torch.autograd.gradcheck(run, (*given, *names.values()), fast_mode=True)
 
 
+@every_layer
 def test_float32_training_gradients_are_finite_and_close(key):
     layer = build(key).train()
-    x, g = picture(2, 9, 8), picture(2, 9, 8).sin()
-    exact = gradients(copy.deepcopy(layer).double(), x.double(), g.double())
-    for found, wanted in zip(gradients(layer, x, g), exact, strict=True):
+    given = inputs(key, layer, 2, 9, 8)
+    g = cotangent(key, layer, given[0])
+    twin = copy.deepcopy(layer).double()
+    torch.manual_seed(0)
+    exact = gradients(twin, cast(given, torch.float64), g.double())
+    torch.manual_seed(0)
+    for found, wanted in zip(gradients(layer, given, g), exact, strict=True):
         assert torch.isfinite(found).all()
-        scale = max(exact[1].abs().max(), wanted.abs().max())  # a zero gradient has no scale
-        assert (found.double() - wanted).abs().max() <= 1e-4 * scale
+        scale = max(exact[-1].abs().max(), exact[0].abs().max(), wanted.abs().max())
+        assert (found.double() - wanted).abs().max() <= 1e-4 * scale  # zero has no scale
 
 
+@every_layer
 def test_frozen_parameters_and_frozen_input(key):
-    layer = build(key).double()
-    x, g = picture(1, 4, 5).double(), picture(1, 4, 5).double().cos()
-    d_x, *d_parameters = gradients(layer, x, g)
-    for frozen in [*layer.parameters()]:
-        frozen.requires_grad_(False)
-    (alone,) = gradients_of_input(layer, x, g)
-    torch.testing.assert_close(alone, d_x, rtol=1e-12, atol=1e-12)
-    for parameter in layer.parameters():
+    layer = build(key).double().eval()
+    given = inputs(key, layer, 1, 4, 5, dtype=torch.float64)
+    g = cotangent(key, layer, given[0])
+    parameters = trained(layer)
+    wanted = gradients(layer, given, g)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    alone = gradients(layer, given, g)
+    for parameter in parameters:
         parameter.requires_grad_(True)
-    found = torch.autograd.grad(layer(x), list(layer.parameters()), g)
-    for one, other in zip(found, d_parameters, strict=True):
+    rest = torch.autograd.grad(layer(*given), parameters, g)
+    for one, other in zip((*alone, *rest), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-def gradients_of_input(layer, x, g):
-    x = x.detach().requires_grad_()
-    return torch.autograd.grad(layer(x), [x], g)
-
-
+@every_layer
 def test_autocast(key):
-    layer = build(key)
-    x = picture(2, 7, 5)
-    exact = copy.deepcopy(layer).double()(x.double())
-    for image in (x, x.bfloat16()):
-        image = image.requires_grad_()
+    layer = build(key).eval()
+    given = inputs(key, layer, 2, 7, 5)
+    exact = copy.deepcopy(layer).double()(*cast(given, torch.float64))
+    for kind in (torch.float32, torch.bfloat16):
+        images = [x.detach().to(kind).requires_grad_() for x in given]
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            y = layer(image)
+            y = layer(*images)
             y.float().square().sum().backward()
-        assert y.dtype == image.dtype
-        close(y, exact, torch.bfloat16)
-        assert image.grad.dtype == image.dtype
-        assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
+        assert y.dtype in (kind, torch.bfloat16)
+        close(y, exact, torch.bfloat16, told(key, "SLACK", {}).get(key, 1.0))
+        assert images[0].grad.dtype == kind
+        assert all(torch.isfinite(p.grad).all() for p in trained(layer))
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +264,7 @@ def plain_process():
         yield pool
 
 
+@every_layer
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compiles_without_a_break(key, dynamic, plain_process):
     plain_process.apply(compile_and_compare, (key, dynamic))
@@ -181,35 +275,48 @@ def compile_and_compare(key, dynamic):
     layer = build(key)
     compiled = torch.compile(layer, fullgraph=True, dynamic=dynamic, backend="aot_eager")
     for size in [(7, 5), (6, 9)]:
-        x, g = picture(2, *size), picture(2, *size).cos()
-        wanted, found = gradients(layer, x, g), gradients(compiled, x, g)
+        given = inputs(key, layer, 2, *size)
+        g = cotangent(key, layer, given[0])
+        before = copy.deepcopy(layer.state_dict())
+        torch.manual_seed(0)
+        wanted = gradients(layer, given, g)
+        layer.load_state_dict(before)
+        torch.manual_seed(0)
+        found = gradients(compiled, given, g)
         layer.eval()
-        torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(compiled(*given), layer(*given), rtol=1e-4, atol=1e-5)
         layer.train()
         for one, other in zip(found, wanted, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+@every_layer
 def test_exports_with_free_height_and_width(key):
     layer = build(key).eval()
-    free = {2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)}
-    program = torch.export.export(layer, (picture(2, 8, 9),), dynamic_shapes=(free,)).module()
+    given = inputs(key, layer, 2, 8, 9)
+    if len(given) == 1 and layer.limits == (1, 1, 1):
+        free = ({2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)},)
+    else:  # sizes depend on each other, or divide
+        free = tuple(dict.fromkeys((2, 3), torch.export.Dim.AUTO) for _ in given)
+    program = torch.export.export(layer, given, dynamic_shapes=free).module()
     for size in [(8, 9), (5, 17), (23, 4)]:
-        x = picture(2, *size)
-        torch.testing.assert_close(program(x), layer(x), rtol=1e-5, atol=1e-5)
+        given = inputs(key, layer, 2, *size)
+        torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
 
 
+@every_layer
 def test_copies_and_saves(key):
     layer = build(key).eval()
-    other = create(key, CHANNELS).eval()
+    other = make(key).eval()
     other.load_state_dict(layer.state_dict())
-    x = picture(1, 5, 6)
-    assert torch.equal(layer(x), other(x))
-    assert torch.equal(layer(x), copy.deepcopy(layer)(x))
+    given = inputs(key, layer, 1, 5, 6)
+    assert torch.equal(layer(*given), other(*given))
+    assert torch.equal(layer(*given), copy.deepcopy(layer)(*given))
 
 
+@every_layer
 def test_reset_parameters_draws_as_the_constructor_does(key):
-    fresh, layer = create(key, 64), build(key, 64)
+    fresh, layer = make(key, 64), build(key, 64)
     layer.reset_parameters()
     for name, wanted in fresh.named_parameters():
         value = layer.get_parameter(name)
@@ -219,49 +326,67 @@ def test_reset_parameters_draws_as_the_constructor_does(key):
             assert 0.8 < value.norm() / wanted.norm() < 1.25, name
 
 
+@every_layer
 def test_nothing_is_kept_without_gradients(key):
     layer = build(key)
     with torch.no_grad():
-        assert layer(picture(1, 5, 6)).grad_fn is None
+        assert layer(*inputs(key, layer, 1, 5, 6)).grad_fn is None
 
 
-def test_second_derivatives_are_refused_or_right(key):
-    layer = build(key, 8).double()
-    x = picture(1, 3, 3, c=8).double().requires_grad_()
-    (first,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
+REFUSED = "once_differentiable|derivative for .* is not implemented"
 
 
-def test_cost_grows_as_declared(key):
-    layer = create(key, 64).to("meta").eval()
+@every_layer
+def test_second_derivatives_are_refused_or_right(key, record_property):
+    layer = build(key, 8).double().eval()
+    given = [x.requires_grad_() for x in inputs(key, layer, 1, 3, 3, c=8, dtype=torch.float64)]
+    first = torch.autograd.grad(layer(*given).square().sum(), given, create_graph=True)
+    total = sum(part.square().sum() for part in first)
+    if key in told(key, "ONCE_DIFFERENTIABLE", ()):
+        with pytest.raises(RuntimeError, match=REFUSED):
+            total.backward()
+        record_property("cell", "refused")
+        return
+    assert torch.autograd.gradgradcheck(layer, given, fast_mode=True)
+
+
+@every_layer
+def test_cost_grows_as_declared(key, record_property):
+    layer = make(key, 64).to("meta").eval()
 
     def cost(side):
-        return flops(layer, torch.empty(1, 64, side, side, device="meta"))
+        return flops(layer, *with_guide(key, torch.empty(1, 64, side, side, device="meta")))
 
-    growth = cost(512) / cost(256)
-    assert growth == pytest.approx(4 ** available()[key].cost_exponent, rel=0.05)
+    less, more = told(key, "SIDES", (256, 512))
+    growth = cost(more) / cost(less)
+    exponent = layer.cost_exponent
+    assert growth == pytest.approx((more / less) ** (2 * exponent), rel=0.05)
+    record_property("cell", f"{exponent:g}")
 
 
-@pytest.mark.parametrize("at", [(0, 0), (4, 2), (6, 4)], ids=str)
-def test_output_is_reconstructed_from_the_maps(key, at):
-    module = available()[key].__module__.rpartition(".")[2]
-    reconstruct = importlib.import_module(f"test_{module}").reconstruct
+@attending
+@pytest.mark.parametrize("where", [0.0, 0.6, 1.0])
+def test_output_is_reconstructed_from_the_maps(key, where):
     layer = build(key).double().eval()
-    x = picture(2, 7, 5).double()
-    found = reconstruct(layer, x, at)
-    torch.testing.assert_close(found, layer(x)[:, :, at[0], at[1]], rtol=1e-10, atol=1e-10)
+    given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
+    y = layer(*given)
+    at = tuple(int(where * (size - 1)) for size in y.shape[2:])
+    found = told(key, "reconstruct")(layer, *given, at)
+    torch.testing.assert_close(found, y[:, :, at[0], at[1]], rtol=1e-10, atol=1e-10)
 
 
+@attending
 def test_maps_have_the_declared_shapes(key):
-    x = picture(2, 7, 5)
-    maps = build(key).maps(x, at=(1, 2))
+    layer = build(key)
+    given = inputs(key, layer, 2, 7, 5)
+    maps = layer.maps(*given, at=(1, 2))
     assert maps.spatial is not None or maps.channel is not None
     if maps.spatial is not None:
-        assert maps.spatial.shape[0] == 2
-        assert maps.spatial.shape[2:] == (7, 5)
+        assert maps.spatial.shape[0] == len(given[0])
+        assert maps.spatial.shape[2:] == given[0].shape[2:]
     if maps.channel is not None:
-        assert maps.channel.shape in [(2, CHANNELS), (2, CHANNELS, CHANNELS)]
+        assert maps.channel.ndim in (2, 3)
+        assert maps.channel.shape[0] == len(given[0])
 
 
 class Largest(TorchDispatchMode):
@@ -277,23 +402,33 @@ class Largest(TorchDispatchMode):
         return result
 
 
+@attending
 def test_maps_need_memory_linear_in_the_pixels(key):
     layer = build(key, 8).eval()
+    given = inputs(key, layer, 1, 32, 40, c=8)
     with torch.no_grad(), Largest() as seen:
-        layer.maps(picture(1, 32, 40, c=8), at=(3, 4))
-    assert seen.elements <= 2 * 8 * 32 * 40
+        maps = layer.maps(*given, at=(3, 4))
+    shown = 0 if maps.spatial is None else maps.spatial.numel()
+    assert seen.elements <= max(4 * given[0].numel(), 2 * shown)
 
 
-@pytest.mark.parametrize("at", [None, (-1, 0), (7, 0), (0, 5)], ids=str)
-def test_pairwise_maps_need_a_pixel_of_the_map(key, at):
-    layer = build(key)
-    if available()[key].cost_exponent <= 1:
-        assert layer.maps(picture(1, 7, 5), at=None) is not None
+@attending
+def test_maps_are_one_for_all_pixels_or_need_a_pixel_of_the_map(key):
+    layer = build(key).eval()
+    given = inputs(key, layer, 1, 7, 5)
+    height, width = given[0].shape[2:]
+    if key in told(key, "PER_PIXEL", ()):
+        for at in [None, (-1, 0), (height, 0), (0, width)]:
+            with pytest.raises(InputError, match="at="):
+                layer.maps(*given, at=at)
         return
-    with pytest.raises(InputError, match="at="):
-        layer.maps(picture(1, 7, 5), at=at)
+    maps = layer.maps(*given, at=None)
+    for at in [(0, 0), (2, 3)]:
+        for one, other in zip(maps, layer.maps(*given, at=at), strict=True):
+            assert (one is None and other is None) or torch.equal(one, other)
 
 
+@every_layer
 def test_checkpoint_that_does_not_fit_is_refused_whole(key):
     layer = build(key)
     theirs = reference_state(layer)
@@ -314,28 +449,37 @@ def test_checkpoint_that_does_not_fit_is_refused_whole(key):
 
 def reference_state(layer):
     """The layer's own weights under the names of the first source that has them."""
-    back = {}
-    for theirs, ours in layer.reference_keys.items():
-        back.setdefault(ours, theirs)
-    state = {}
-    for name, value in layer.state_dict().items():
-        ours = next(o for o in back if name == o or name.startswith(o + "."))
-        state[back[ours] + name.removeprefix(ours)] = value.clone()
-    return state
+    return {their_name(layer, key): value.clone() for key, value in layer.state_dict().items()}
 
 
+def their_name(module, name):
+    for theirs, ours in module.reference_keys.items():
+        if name == ours or name.startswith(ours + ".") or not ours:
+            rest = name.removeprefix(ours).removeprefix(".")
+            part = module.get_submodule(ours) if ours in dict(module.named_modules()) else None
+            if rest and ours and isinstance(part, ReferenceWeights):
+                rest = their_name(part, rest)
+            found = ".".join(word for word in (theirs, rest) if word)
+            if module.reference_name(found) == name:
+                return found
+    raise AssertionError(f"no source of {type(module).__name__} has a name for {name}")
+
+
+@every_layer
 def test_reference_checkpoint_round_trip(key):
-    layer, other = build(key).eval(), create(key, CHANNELS).eval()
+    layer, other = build(key).eval(), make(key).eval()
     other.load_reference(reference_state(layer))
-    x = picture(1, 4, 5)
-    assert torch.equal(layer(x), other(x))
+    given = inputs(key, layer, 1, 4, 5)
+    assert torch.equal(layer(*given), other(*given))
 
 
+@every_layer
 def test_unknown_option_is_named(key):
     with pytest.raises(InputError, match="unknown option of layer"):
         create(key, CHANNELS, no_such_option=1)
 
 
+@every_layer
 def test_no_channels_are_refused(key):
     with pytest.raises(InputError, match="channels=0: must be at least"):
         create(key, 0)

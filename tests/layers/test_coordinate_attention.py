@@ -4,6 +4,8 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.coordinate_attention import CoordinateAttention
 
+ONCE_DIFFERENTIABLE = {"coord"}
+
 
 def reconstruct(layer, x, at):
     row, column = at

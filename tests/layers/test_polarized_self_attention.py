@@ -9,6 +9,8 @@ from pixelwise.layers.polarized_self_attention import (
 
 BOTH = [ParallelPolarizedSelfAttention, SequentialPolarizedSelfAttention]
 
+ONCE_DIFFERENTIABLE = {"psa_p", "psa_s"}
+
 
 def reconstruct(layer, x, at):
     maps = layer.maps(x, at)

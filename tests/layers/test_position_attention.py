@@ -5,6 +5,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pixelwise.errors import InputError
 from pixelwise.layers.position_attention import PositionAttention
 
+PER_PIXEL = ONCE_DIFFERENTIABLE = {"pam"}
+
 
 def reconstruct(layer, x, at):
     weights = layer.maps(x, at).spatial[:, 0]
