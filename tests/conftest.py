@@ -10,3 +10,9 @@ def pytest_addoption(parser):
         metavar="DIR",
         help="folder of recorded vectors to test in place of tests/golden/vectors",
     )
+    parser.addoption(
+        "--matrix",
+        type=Path,
+        metavar="FILE",
+        help="write which layer keeps which promise, from a run of the contract tests",
+    )
