@@ -1,7 +1,10 @@
+import functools
 import subprocess
 import sys
 
 import pytest
+import timm
+import torch
 
 from pixelwise.errors import InputError
 from pixelwise.layers.registry import available, create, options
@@ -24,6 +27,19 @@ def test_unknown_key_suggests():
 def test_unknown_option_suggests():
     with pytest.raises(InputError, match=r"option of layer 'gc': 'reductoin'\. Did you mean"):
         create("gc", 8, reductoin=2)
+
+
+def test_device_and_type_are_those_asked_for():
+    layer = create("coord", 16, device="meta", dtype=torch.bfloat16)
+    assert {(p.device.type, p.dtype) for p in layer.parameters()} == {("meta", torch.bfloat16)}
+
+
+def test_a_timm_network_takes_any_layer():
+    network = timm.create_model(
+        "resnet18", block_args={"attn_layer": functools.partial(create, "gc", reduction=8)}
+    )
+    assert network.layer3[1].se.add.reduce.out_features == 256 // 8
+    assert network.eval()(torch.randn(1, 3, 64, 64)).shape == (1, 1000)
 
 
 def test_import_loads_only_torch():

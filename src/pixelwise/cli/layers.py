@@ -21,8 +21,9 @@ def main(arguments: Sequence[str]) -> int:
 
     layers = available()
     if found.name is None:
+        width = max(map(len, layers))
         for key, layer in layers.items():
-            print(f"{key:8} {(inspect.getdoc(layer) or '').splitlines()[0]}")
+            print(f"{key:{width}} {(inspect.getdoc(layer) or '').splitlines()[0]}")
         print("\nnext: pixelwise layers psa_s")
         return 0
     if found.name not in layers:
@@ -42,12 +43,14 @@ def _cost(key: str) -> str:
     import torch
 
     from pixelwise.cost import flops, parameters
-    from pixelwise.layers.registry import available, create
+    from pixelwise.layers.base import FusionLayer
+    from pixelwise.layers.registry import create
 
     with torch.device("meta"):
         layer = create(key, CHANNELS).eval()
-        count = flops(layer, torch.empty(1, CHANNELS, SIDE, SIDE))
-    power = available()[key].cost_exponent
+        x = torch.empty(1, CHANNELS, SIDE, SIDE)
+        count = flops(layer, *((x, x) if isinstance(layer, FusionLayer) else (x,)))
+    power = layer.cost_exponent
     growth = "the number of pixels" if power == 1 else f"(number of pixels) ** {power:g}"
     return (
         f"{CHANNELS} channels at {SIDE}x{SIDE} pixels: {parameters(layer):,} parameters,"

@@ -1,5 +1,6 @@
 """Find layers by name: a file in this package, or an installed plugin, is enough."""
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -7,6 +8,8 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
+
+import torch
 
 from pixelwise import layers
 from pixelwise.errors import unknown
@@ -47,8 +50,24 @@ def options(key: str) -> Mapping[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def create(key: str, channels: int, **chosen: Any) -> Layer:
+def create(
+    key: str,
+    channels: int,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    **chosen: Any,
+) -> Layer:
     """Build a layer by key, e.g. `create("gc", 64, reduction=8)`.
+
+    `functools.partial(create, "gc")` is what timm takes as `attn_layer`.
+
+    Args:
+        key: Name of the layer, one of `names()`.
+        channels: Channels of its input.
+        device: Where its parameters are to be; None is torch's default device.
+        dtype: Their type; None is torch's default type.
+        chosen: Options of the layer.
 
     Raises:
         InputError: The layer or one of its options does not exist, or a value is out of range.
@@ -57,7 +76,8 @@ def create(key: str, channels: int, **chosen: Any) -> Layer:
     for name in chosen:
         if name not in known:
             raise unknown(f"option of layer {key!r}:", name, known)
-    return available()[key](channels, **chosen)
+    with contextlib.nullcontext() if device is None else torch.device(device):
+        return available()[key](channels, **chosen).to(dtype=dtype)
 
 
 def names() -> list[str]:
