@@ -1,36 +1,22 @@
-"""Polarized self-attention: a gate for every channel and a gate for every pixel.
+"""What both forms of polarized self-attention share: where to look, and what to look for.
 
 For pixels x_n in R^c of one image, with N of them,
 
     p = softmax_n(w . x_n)                     where to look           (one weight per pixel)
     m = sigmoid(up(Wv sum_n p_n x_n))          which channels matter   (one gate per channel)
     q = Wq mean_n(x_n)                         what to look for        (one vector per image)
-    s_n = sigmoid(softmax_n(q . V x_n))        which pixels matter, parallel (psa_p)
-    s_n = sigmoid(sum_o q_o softmax_n(V x)_o)  the same, sequential (psa_s): of m * x, not of x
-    y_n = x_n * m + x_n * s_n                  parallel
-    y_n = x_n * m * s_n                        sequential
 
-`up` is U (psa_p) or U2 relu(norm(U1 . + b1)) + b2 (psa_s) in the code. The paper has one form for
-both: q becomes softmax_c(Wq mean(x) + bq), s_n = sigmoid(q . (V x_n + bv)), up = norm_c(U . + b)
-and all projections have a bias.
-
-Source: Liu et al., "Polarized Self-Attention: Towards High-quality Pixel-wise Regression",
-2021, https://arxiv.org/abs/2107.00782.
-Reference: variant "code": github.com/DeLightCMU/PSA, semantic-segmentation/network/PSA.py, PSA_p
-and PSA_s (stride 1). Variant "paper": github.com/xmu-xiaoma666/External-Attention-pytorch,
-model/attention/PolarizedSelfAttention.py (MIT). Differences: the products are taken in the
-order in which Wv x, V x (psa_p) and m * x (psa_s) are never written as maps.
+The forms differ in `up`, in what q is held against, and in how the gates meet. The products are
+taken in the order in which neither Wv x nor, where it can be avoided, V x are written as maps.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.layers.base import AttentionLayer, Maps, one_of
 from pixelwise.ops.polarized_gate import pixel_gate, pixel_logits, polarized_gate
 from pixelwise.ops.pooling import attention_and_mean_pool
 from pixelwise.ops.precision import full_precision
@@ -48,15 +34,16 @@ class _Gates(NamedTuple):
     offset: Float[Tensor, "b #n"] | None
 
 
-class _PolarizedSelfAttention(AttentionLayer):
+class PolarizedSelfAttention(AttentionLayer):
+    """The mechanism but for `up` and for how the two gates meet."""
+
     cost_exponent: ClassVar[float] = 1.0
     product: ClassVar[bool]
     """Whether the two gates are multiplied or added."""
 
     def __init__(self, channels: int, variant: str) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise InputError(f"variant={variant!r}: must be 'code' or 'paper'; use one of them")
+        one_of(VARIANTS, variant=variant)
         self.variant = variant
         half, biased = channels // 2, variant == "paper"
         self.channel_query = nn.Linear(channels, 1, bias=biased)
@@ -119,108 +106,3 @@ class _PolarizedSelfAttention(AttentionLayer):
             offset = (wanted @ self.spatial_value.bias.to(wanted.dtype))[:, None]
         direction = wanted @ value
         return _Gates(flat, channel, channel * direction if self.product else direction, offset)
-
-
-class ParallelPolarizedSelfAttention(_PolarizedSelfAttention):
-    """Gate the channels and the pixels of the same map, and add the two.
-
-    Args:
-        channels: Channels c of the input and of the output, at least 2.
-        variant: "code" as the authors released it, "paper" as they wrote it; neither loads the
-            other's checkpoints.
-
-    Shape:
-        (b, c, h, w) -> (b, c, h, w), for any h and w.
-
-    Cost:
-        4 c multiply-adds per pixel; no map beside the result is kept.
-
-    Raises:
-        InputError: An option is out of range.
-
-    In "code" the pixel gate is nearly constant: a softmax over N pixels, then a sigmoid, which
-    lies close to 0.5 + 1 / (4 N).
-    """
-
-    key: ClassVar[str] = "psa_p"
-    product: ClassVar[bool] = False
-    reference_keys: ClassVar[Mapping[str, str]] = {
-        "conv_q_right": "channel_query",
-        "conv_v_right": "channel_value",
-        "conv_up": "expand",
-        "conv_q_left": "spatial_query",
-        "conv_v_left": "spatial_value",
-        "ch_wq": "channel_query",
-        "ch_wv": "channel_value",
-        "ch_wz": "expand",
-        "ln": "norm",
-        "sp_wq": "spatial_query",
-        "sp_wv": "spatial_value",
-    }
-
-    def __init__(self, channels: int, *, variant: str = "code") -> None:
-        at_least(2, channels=channels)
-        super().__init__(channels, variant)
-        paper = variant == "paper"
-        self.expand = nn.Linear(channels // 2, channels, bias=paper)
-        self.norm = nn.LayerNorm(channels) if paper else nn.Identity()
-        self.reset_parameters()
-
-    def _expand(self, context: Float[Tensor, "b half"]) -> Float[Tensor, "b c"]:
-        return self.norm(self.expand(context))
-
-
-class SequentialPolarizedSelfAttention(_PolarizedSelfAttention):
-    """Gate the channels, then gate the pixels of what that leaves.
-
-    Args:
-        channels: Channels c of the input and of the output, at least 8 (2 in the paper's form).
-        variant: "code" as the authors released it, "paper" as they wrote it; neither loads the
-            other's checkpoints.
-
-    Shape:
-        (b, c, h, w) -> (b, c, h, w), for any h and w.
-
-    Cost:
-        c * c / 2 multiply-adds per pixel in "code", 4 c in "paper"; no map beside the result
-        is kept.
-
-    Raises:
-        InputError: An option is out of range.
-    """
-
-    key: ClassVar[str] = "psa_s"
-    product: ClassVar[bool] = True
-    reference_keys: ClassVar[Mapping[str, str]] = {
-        "conv_q_right": "channel_query",
-        "conv_v_right": "channel_value",
-        "conv_up.0": "reduce",
-        "conv_up.1": "norm",
-        "conv_up.3": "expand",
-        "conv_q_left": "spatial_query",
-        "conv_v_left": "spatial_value",
-        "ch_wq": "channel_query",
-        "ch_wv": "channel_value",
-        "ch_wz": "expand",
-        "ln": "norm",
-        "sp_wq": "spatial_query",
-        "sp_wv": "spatial_value",
-    }
-
-    def __init__(self, channels: int, *, variant: str = "code") -> None:
-        at_least(2 if variant == "paper" else 8, channels=channels)
-        super().__init__(channels, variant)
-        half = channels // 2
-        if variant == "paper":
-            self.expand = nn.Linear(half, channels)
-            self.norm = nn.LayerNorm(channels)
-        else:
-            self.reduce = nn.Linear(half, half // 4)
-            self.norm = nn.LayerNorm(half // 4)
-            self.expand = nn.Linear(half // 4, channels)
-        self.reset_parameters()
-
-    def _expand(self, context: Float[Tensor, "b half"]) -> Float[Tensor, "b c"]:
-        if self.variant == "paper":
-            return self.norm(self.expand(context))
-        return self.expand(self.norm(self.reduce(context)).relu())

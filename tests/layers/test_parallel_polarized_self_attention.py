@@ -1,0 +1,11 @@
+"""What the contract asks of psa_p; both forms are tested in test_polarized_self_attention.py."""
+
+ONCE_DIFFERENTIABLE = {"psa_p"}
+
+
+def reconstruct(layer, x, at):
+    maps = layer.maps(x, at)
+    row, column = at
+    spatial = maps.spatial[:, :, row, column]
+    gate = maps.channel * spatial if layer.product else maps.channel + spatial
+    return x[:, :, row, column] * gate
