@@ -1,12 +1,16 @@
 """The interface that every layer fulfils."""
 
+import functools
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.errors import InputError
+from pixelwise.layers.parts import reset
 from pixelwise.layers.reference import ReferenceWeights
 
 
@@ -35,16 +39,16 @@ class Layer(ReferenceWeights, ABC):
 
     key: ClassVar[str]
     """Name on the command line, in configs and in leaderboards."""
-    cost_exponent: ClassVar[float]
-    """The p for which FLOPs grow as (h * w) ** p; a test measures it."""
+    cost_exponent: float
+    """The p for which FLOPs grow as (h * w) ** p, with these options; a test measures it."""
     keeps_shape: bool = True
     """Whether the output has the channels, height and width of the input, with these options."""
     limits: Limits = Limits()
     """What inputs the layer cannot take, with these options."""
 
-    @abstractmethod
     def reset_parameters(self) -> None:
-        """Initialise again, as the constructor does."""
+        """Initialise again, as the constructor does: here as torch does."""
+        reset(*self.children())
 
     def check(self, x: Float[Tensor, "b c h w"]) -> None:
         """Refuse an input beyond `limits`; `forward` of a layer that has any begins with this.
@@ -102,6 +106,27 @@ class FusionLayer(Layer):
         at: tuple[int, int] | None = None,
     ) -> Maps:
         """Attention that `forward(x, guide)` uses, for the output pixel `at` (row, column)."""
+
+
+MapsMethod = TypeVar("MapsMethod", bound=Callable[..., Maps])
+
+
+def pure(maps: MapsMethod) -> MapsMethod:
+    """Let `maps` change nothing: in training, batch norms use the batch but do not count it."""
+
+    @functools.wraps(maps)
+    def unmoved(layer: Layer, *args: Any, **kwargs: Any) -> Maps:
+        norms = [part for part in layer.modules() if isinstance(part, _BatchNorm) and part.training]
+        tracking = [norm.track_running_stats for norm in norms]
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            return maps(layer, *args, **kwargs)
+        finally:
+            for norm, before in zip(norms, tracking, strict=True):
+                norm.track_running_stats = before
+
+    return cast("MapsMethod", unmoved)
 
 
 def at_least(least: int, **values: int) -> None:

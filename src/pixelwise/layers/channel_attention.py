@@ -44,7 +44,7 @@ class ChannelAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "cam"
-    cost_exponent: ClassVar[float] = 1.0
+    cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"gamma": "gain", "gamma.scale": "gain"}
 
     def __init__(self, channels: int) -> None:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pure
 from pixelwise.ops.axis_gate import axis_gate
 
 LEAST_HIDDEN = 8
@@ -51,7 +51,7 @@ class CoordinateAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "coord"
-    cost_exponent: ClassVar[float] = 1.0
+    cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1": "reduce",
         "bn1": "norm",
@@ -68,17 +68,13 @@ class CoordinateAttention(AttentionLayer):
         self.expand_rows = nn.Conv1d(hidden, gates, kernel_size=1)
         self.expand_columns = nn.Conv1d(hidden, gates, kernel_size=1)
 
-    def reset_parameters(self) -> None:
-        """Initialise as the authors do: as torch does."""
-        for module in (self.reduce, self.norm, self.expand_rows, self.expand_columns):
-            module.reset_parameters()
-
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by row and by column."""
         rows, columns = self._gates(x)
         channels = x.shape[1]  # a shared gate is repeated, without a copy
         return axis_gate(x, rows.expand(-1, channels, -1), columns.expand(-1, channels, -1))
 
+    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, the same for every `at`; a head is a channel (one if shared)."""
         rows, columns = self._gates(x)

@@ -55,7 +55,7 @@ class GlobalContext(AttentionLayer):
     """
 
     key: ClassVar[str] = "gc"
-    cost_exponent: ClassVar[float] = 1.0
+    cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_mask": "score",
         "channel_add_conv.0": "add.reduce",

@@ -9,6 +9,7 @@ ACTIVATIONS = ("relu", "leaky_relu")
 """What may follow a normalisation; "leaky_relu" is what InPlaceABN has, with slope 0.01."""
 
 KNOWN = (
+    nn.Conv1d,
     nn.Conv2d,
     nn.ConvTranspose2d,
     nn.Linear,

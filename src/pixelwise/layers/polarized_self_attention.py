@@ -37,7 +37,7 @@ class _Gates(NamedTuple):
 class PolarizedSelfAttention(AttentionLayer):
     """The mechanism but for `up` and for how the two gates meet."""
 
-    cost_exponent: ClassVar[float] = 1.0
+    cost_exponent: float = 1.0
     product: ClassVar[bool]
     """Whether the two gates are multiplied or added."""
 

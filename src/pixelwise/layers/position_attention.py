@@ -48,7 +48,7 @@ class PositionAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "pam"
-    cost_exponent: ClassVar[float] = 2.0
+    cost_exponent: float = 2.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "query_conv": "query",
         "key_conv": "keys",

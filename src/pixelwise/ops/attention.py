@@ -9,8 +9,8 @@ computed at a time; backward computes each block of A again from q and k:
     dv += g_i A_i,   dA_i = g_i^T v,   dS_i = A_i * (dA_i - sum_j A_ij dA_ij),
     dq_i = k dS_i^T,   dk += q_i dS_i
 
-On a GPU, and in a traced graph, it is torch's fused attention, for which q and k are padded
-with zeros to the width of v.
+On a GPU, in a traced graph, and on a CPU where key and value are equally wide, it is torch's fused
+attention, which keeps no more either; see `fused_is_cheaper`.
 """
 
 from typing import Any
@@ -37,17 +37,55 @@ def attention(
     query: Float[Tensor, "b d n"], key: Float[Tensor, "b d m"], value: Float[Tensor, "b e m"]
 ) -> Float[Tensor, "b e n"]:
     """Attention of every query to every key; memory grows with n + m, never with n m."""
-    fused = value.is_cuda and value.dtype != torch.float64  # float64 has no fused kernel
     with full_precision(value):
-        if torch.compiler.is_compiling() or fused:
+        if torch.compiler.is_compiling():
             return _fused(query, key, value)
+        if fused_is_cheaper(query, value):
+            return _fused(*_OnceDifferentiable.apply(query, key, value))
         return _BlockAttention.apply(query, key, value)
 
 
+def fused_is_cheaper(query: Tensor, value: Tensor) -> bool:
+    """Whether to use torch's fused attention, by the device and the widths.
+
+    A GPU has a fused kernel for all but float64. The kernel for CPUs takes equal widths only.
+    Zeros would make them equal, but also cost as much as channels do: for a key of an eighth of
+    the value's width, nearly twice the products. Then blocks, at the true widths, are cheaper; with
+    equal widths the kernel is, since blocks write their scores to memory and read them again.
+    """
+    if value.is_cuda:
+        return value.dtype != torch.float64
+    return value.device.type == "cpu" and query.shape[1] == value.shape[1]
+
+
 def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    missing = max(0, value.shape[1] - query.shape[1])
-    q, k = (F.pad(z.mT, (0, missing))[:, None] for z in (query, key))
-    return F.scaled_dot_product_attention(q, k, value.mT[:, None], scale=1.0)[:, 0].mT
+    width = max(query.shape[1], value.shape[1])
+    q, k, v = (_tokens(z, width)[:, None] for z in (query, key, value))
+    seen = F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0, :, : value.shape[1]]
+    return seen.mT
+
+
+def _tokens(z: Tensor, width: int) -> Tensor:
+    """Channels last, zeros up to `width`: else all pairs are computed, as in the plain form."""
+    tokens = z.mT
+    if z.shape[1] < width:
+        tokens = F.pad(tokens, (0, width - z.shape[1]))
+    if tokens.stride(-1) == 1:
+        return tokens
+    return tokens.clone(memory_format=torch.contiguous_format)
+
+
+class _OnceDifferentiable(torch.autograd.Function):
+    """Hands its inputs on. Fused attention has no second derivative: this one says so."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs
+
+    @staticmethod
+    @own_backward
+    def backward(ctx: Any, *grads: Tensor) -> Gradients:
+        return grads
 
 
 class _BlockAttention(torch.autograd.Function):
@@ -58,10 +96,9 @@ class _BlockAttention(torch.autograd.Function):
         q, k, v = query.to(kind), key.to(kind), value.to(kind)
         out = v.new_empty(len(v), v.shape[1], q.shape[2])
         space = _Space(q, k)
-        for i in blocks.images(q):
-            for run in _runs(q, k):
-                weights = _weights(q[i, :, run], k[i], space.take(run))
-                torch.bmm(v[i], weights.mT, out=out[i, :, run])
+        for i, run in _parts(q, k):
+            weights = _weights(q[i, :, run], k[i], space.take(i, run))
+            torch.bmm(v[i], weights.mT, out=out[i, :, run])
         return out.to(value.dtype)
 
     @staticmethod
@@ -73,40 +110,45 @@ class _BlockAttention(torch.autograd.Function):
         wants_pair = any(ctx.needs_input_grad[:2])
         d_q, d_k, d_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         space, other = _Space(q, k), _Space(q, k)
-        for i in blocks.images(q):
-            for run in _runs(q, k):
-                weights = _weights(q[i, :, run], k[i], space.take(run))
-                if ctx.needs_input_grad[2]:
-                    d_v[i].baddbmm_(g[i, :, run], weights)
-                if wants_pair:
-                    d_weights = torch.bmm(g[i, :, run].mT, v[i], out=other.take(run))
-                    d_scores = torch.ops.aten._softmax_backward_data.out(
-                        d_weights, weights, -1, kind, grad_input=d_weights
-                    )
-                    torch.bmm(k[i], d_scores.mT, out=d_q[i, :, run])
-                    d_k[i].baddbmm_(q[i, :, run], d_scores)
+        for i, run in _parts(q, k):
+            weights = _weights(q[i, :, run], k[i], space.take(i, run))
+            if ctx.needs_input_grad[2]:
+                d_v[i].baddbmm_(g[i, :, run], weights)
+            if wants_pair:
+                d_weights = torch.bmm(g[i, :, run].mT, v[i], out=other.take(i, run))
+                d_scores = torch.ops.aten._softmax_backward_data.out(
+                    d_weights, weights, -1, kind, grad_input=d_weights
+                )
+                torch.bmm(k[i], d_scores.mT, out=d_q[i, :, run])
+                d_k[i].baddbmm_(q[i, :, run], d_scores)
         pair = (d_q.to(query.dtype), d_k.to(key.dtype)) if wants_pair else (None, None)
         return *pair, d_v.to(value.dtype) if ctx.needs_input_grad[2] else None
 
 
-def _runs(query: Tensor, key: Tensor) -> list[slice]:
-    count = 1 if blocks.cached(query.device) else len(query)
-    return list(
-        blocks.spans(query.shape[2], count * key.shape[2], blocks.PRODUCT_BLOCK, query.device)
-    )
+def _parts(query: Tensor, key: Tensor) -> list[tuple[slice, slice]]:
+    """Images and runs of their queries; several images at once where one alone is little work."""
+    (b, _, n), m, device = query.shape, key.shape[2], query.device
+    budget = blocks.PRODUCT_BLOCK
+    if not blocks.cached(device):
+        return [(slice(0, b), run) for run in blocks.spans(n, b * m, budget, device)]
+    return [
+        (images, run)
+        for images in blocks.spans(b, n * m, budget, device)
+        for run in blocks.spans(n, m * (images.stop - images.start), budget, device)
+    ]
 
 
 class _Space:
     """One block of weights, written again for every run: fresh pages cost more than the softmax."""
 
     def __init__(self, query: Tensor, key: Tensor) -> None:
-        image, run = next(blocks.images(query)), _runs(query, key)[0]
-        count, rows = image.stop - image.start, run.stop - run.start
+        images, run = _parts(query, key)[0]
+        count, rows = images.stop - images.start, run.stop - run.start
         self._block = query.new_empty(count, rows, key.shape[2])
 
-    def take(self, run: slice) -> Tensor:
+    def take(self, images: slice, run: slice) -> Tensor:
         """The part of the block that fits `run`."""
-        return self._block[:, : run.stop - run.start]
+        return self._block[: images.stop - images.start, : run.stop - run.start]
 
 
 def _weights(query: Tensor, key: Tensor, out: Tensor) -> Tensor:

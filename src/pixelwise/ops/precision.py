@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -43,11 +42,34 @@ def taken_over(grad: Tensor) -> bool:
 
 
 def own_backward(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
-    """Mark a backward written by hand: not differentiable again, and never under autocast."""
+    """Mark a backward written by hand: not differentiable again, and never under autocast.
+
+    torch's own mark for that loses the way back to the inputs, so that `torch.autograd.grad` takes
+    a gradient for a constant instead of refusing.
+    """
 
     @functools.wraps(backward)
     def guarded(ctx: Any, grad: Tensor, *others: Tensor | None) -> Gradients:
-        with full_precision(grad):
-            return backward(ctx, grad, *others)
+        with torch.no_grad(), full_precision(grad):
+            found = backward(ctx, grad, *others)
+        if not torch.is_grad_enabled():
+            return found
+        sources = (grad, *others, *ctx.saved_tensors)
+        return _Final.apply(len(found), *found, *sources)
 
-    return once_differentiable(guarded)
+    return guarded
+
+
+class _Final(torch.autograd.Function):
+    """Gradients that know where they come from, but not how."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *found_and_sources: Tensor | None) -> Gradients:
+        return tuple(z if z is None else z.detach() for z in found_and_sources[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Gradients:
+        raise NotImplementedError(
+            "the second derivative for a layer with a backward of its own is not implemented; "
+            "take gradients without create_graph=True"
+        )

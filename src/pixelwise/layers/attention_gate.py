@@ -1,0 +1,206 @@
+"""Attention gate: a coarse guide says where in finer features to look.
+
+For features x and a guide g, with up(.) bilinear to the size of what it is added to or meets,
+
+    f = act(X * x + up(G g + b))       both, where X strides down to the guide's resolution
+    e_n = w . f_n + c                  how well a place suits the guide
+    a = up(normalise(e))               where to look: a weight for every pixel of x
+    y = norm(W (a x) + d)              what is there, transformed
+
+where normalise is a sigmoid, a softmax over all n, or another rule of ops/place_weights.py.
+
+Source: Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018,
+https://arxiv.org/abs/1804.03999.
+Reference: github.com/ozan-oktay/Attention-Gated-Networks, models/layers/grid_attention_layer.py
+(MIT), GridAttentionBlock2D: mode "concatenation" is activation="relu" with normalise="sigmoid",
+"concatenation_debug" has "softplus", "concatenation_residual" normalise="softmax". The same file's
+GridAttentionBlock2D_TORR has strided_guide=True, and mode "concatenation_<normalise>". Weights
+trained with torch before 0.4 want align_corners=True. Differences: a comes from `maps`; in
+evaluation it is applied behind W, into which the norm is folded; a map below the stride is padded
+by zeros.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import FusionLayer, Maps, at_least, one_of
+from pixelwise.layers.parts import conv_norm, reset
+from pixelwise.layers.pointwise import affine, product
+from pixelwise.ops.place_weights import NORMALISE, place_weights
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "softplus": F.softplus,
+    "none": lambda features: features,
+}
+START = {"sigmoid": 3.0, "softmax": 10.0}
+"""Where the authors start c of a strided guide."""
+
+
+class AttentionGate(FusionLayer):
+    """Gate features by their agreement with a guide, and transform them.
+
+    Args:
+        channels: Channels c of the features and of the output.
+        guide_channels: Channels of the guide; by default c.
+        hidden: Channels in which the two are compared; by default half of c.
+        stride: Step of the comparison on the features, one number or (rows, columns).
+        activation: "relu", "softplus" or "none".
+        normalise: What makes weights of scores: "sigmoid", "softmax", "mean", "mean_flow" or
+            "range".
+        strided_guide: Project the guide with this stride too, and without a bias.
+        align_corners: Whether resizing matches the centres of the corner pixels.
+        project: False: the features are compared as they are (hidden = c, no stride).
+        project_guide: False: the guide is compared as it is (hidden = guide_channels).
+        score: False: every hidden channel is a score (hidden = 1, or c with "sigmoid").
+        transform: False: the gated features are returned as they are.
+        norm: Whether a batch norm follows the transform.
+
+    Shape:
+        (b, c, h, w), (b, g, i, j) -> (b, c, h, w), for any sizes.
+
+    Cost:
+        c * (hidden + c) multiply-adds per pixel; maps of c and of the hidden width.
+
+    Raises:
+        InputError: An option is out of range, or widths do not fit.
+    """
+
+    key: ClassVar[str] = "gate"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "theta": "reduce",
+        "phi": "reduce_guide",
+        "psi": "score",
+        "W.0": "transform.0",
+        "W.1": "transform.1",
+        "W": "transform.0",
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        guide_channels: int | None = None,
+        hidden: int | None = None,
+        stride: int | tuple[int, int] = 2,
+        activation: str = "relu",
+        normalise: str = "sigmoid",
+        strided_guide: bool = False,
+        align_corners: bool = False,
+        project: bool = True,
+        project_guide: bool = True,
+        score: bool = True,
+        transform: bool = True,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        at_least(1, channels=channels)
+        guides = channels if guide_channels is None else guide_channels
+        width = max(1, channels // 2) if hidden is None else hidden
+        rows, columns = (stride, stride) if isinstance(stride, int) else stride
+        at_least(1, guide_channels=guides, hidden=width, stride=min(rows, columns))
+        one_of(tuple(ACTIVATIONS), activation=activation)
+        one_of(tuple(NORMALISE), normalise=normalise)
+        allowed = (1, channels) if normalise == "sigmoid" else (1,)
+        for named, free, widths in [
+            ("project", project, (channels,)),
+            ("project_guide", project_guide, (guides,)),
+            ("score", score, allowed),
+        ]:
+            if not free and width not in widths:
+                raise InputError(
+                    f"hidden={width} with {named}=False: must be "
+                    f"{' or '.join(map(str, widths))}; set hidden, or {named}=True"
+                )
+        self.activation, self.normalise = activation, normalise
+        self.strided_guide, self.align_corners = strided_guide, align_corners
+        self.stride = step = (rows, columns)
+        self.reduce = self.reduce_guide = self.score = self.transform = None
+        if project:
+            self.reduce = nn.Conv2d(channels, width, step, step, bias=False)
+        if project_guide:
+            step = step if strided_guide else (1, 1)
+            self.reduce_guide = nn.Conv2d(guides, width, step, step, bias=not strided_guide)
+        if score:
+            self.score = nn.Conv2d(width, 1, 1)
+        if transform:
+            self.transform = conv_norm(channels, channels, bias=True, activation=None)
+            if not norm:
+                self.transform[1] = nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise as the authors do."""
+        reset(self)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02)
+        if self.strided_guide and self.score is not None and self.normalise in START:
+            assert self.score.bias is not None
+            nn.init.constant_(self.score.bias, START[self.normalise])
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Weigh the pixels of x as the guide says, and transform them."""
+        weights = self._weights(x, guide).to(x.dtype)
+        if self.transform is None:
+            return x * weights
+        if self.training or self.transform[1].training or self.score is None:
+            return self.transform(x * weights).to(x.dtype)
+        weight, bias = affine(self.transform)  # one weight per pixel: it passes through W
+        if x.is_contiguous():
+            y = product(weight, None, x.flatten(2)).view(x.shape)
+        else:
+            y = F.conv2d(x, weight[:, :, None, None])
+        assert bias is not None
+        bias, weights = bias.to(y.dtype)[:, None, None], weights.to(y.dtype)
+        if y.requires_grad or weights.requires_grad:
+            return torch.addcmul(bias, y, weights).to(x.dtype)
+        return y.mul_(weights).add_(bias).to(x.dtype)
+
+    def maps(
+        self,
+        x: Float[Tensor, "b c h w"],
+        guide: Float[Tensor, "b g i j"],
+        at: tuple[int, int] | None = None,
+    ) -> Maps:
+        """Weights of the pixels of x, the same for every `at`."""
+        return Maps(spatial=self._weights(x, guide).to(statistics_dtype(x)))
+
+    def _weights(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b heads h w"]:
+        features = x if self.reduce is None else self.reduce(self._whole_cell(x))
+        if self.reduce_guide is not None:
+            guide = self.reduce_guide(self._whole_cell(guide) if self.strided_guide else guide)
+        both = features + self._resized(guide, features)
+        agreement = ACTIVATIONS[self.activation](both)
+        score = agreement if self.score is None else self.score(agreement)
+        with full_precision(x):
+            flat = score.to(statistics_dtype(x)).flatten(2)
+            weights = place_weights(flat, self.normalise).view(score.shape)
+            return self._resized(weights, x)
+
+    def _resized(
+        self, z: Float[Tensor, "b d i j"], to: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b d h w"]:
+        size = to.shape[2:]
+        return F.interpolate(z, size, mode="bilinear", align_corners=self.align_corners)
+
+    def _whole_cell(self, z: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+        """`z`, padded by zeros where it is smaller than the stride."""
+        (rows, columns), (height, width) = self.stride, z.shape[2:]
+        if height >= rows and width >= columns:
+            return z
+        return F.pad(z, (0, max(0, columns - width), 0, max(0, rows - height)))

@@ -1,0 +1,144 @@
+"""Bottleneck attention: one gate from a channel branch and a pixel branch together.
+
+For pixels x_n in R^c of one image,
+
+    m = W2 relu(norm(W1 mean_n(x_n) + b1)) + b2     which channels matter
+    z = relu(norm(P x + p))                         narrowed, per pixel
+    z = relu(norm(D_k * z + d_k))                   k times, D_k a dilated 3x3 convolution
+    s_n = w . z_n + b                               which pixels matter
+    y_cn = x_cn (1 + sigmoid(m_c s_n))              variant "code"
+    y_cn = x_cn (1 + sigmoid(m_c + s_n))            variant "paper"
+
+Source: Park et al., "BAM: Bottleneck Attention Module", BMVC 2018,
+https://arxiv.org/abs/1807.06514.
+Reference: github.com/Jongchan/attention-module, MODELS/bam.py (MIT). Differences: the mean runs
+over the whole map, where the authors' window is a square of the map's height (`square_window`
+for that); the gate is never kept as a map.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pure, reduced
+from pixelwise.layers.parts import conv_norm
+from pixelwise.ops.joint_gate import joint_gate, joint_weights
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+NUMBERED = re.compile(r"(gate_s_(?:conv|bn)_di)_(\d+)")
+PIXELS = "spatial_att.gate_s"
+
+
+class BottleneckAttention(AttentionLayer):
+    """Amplify what both a channel branch and a pixel branch point at.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: Bottleneck ratio of both branches; the hidden width is `channels // reduction`.
+        hidden: Hidden width itself, in place of `reduction`.
+        dilation: Dilation of the 3x3 convolutions.
+        depth: How many 3x3 convolutions there are.
+        variant: "code" multiplies the branches, as released; "paper" adds them, as written.
+        square_window: Take the mean of a channel over its first h columns alone, as the authors
+            do; then h <= w < 2 h must hold.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w; in training b is 2 at least.
+
+    Cost:
+        hidden * (c + 9 hidden * depth) multiply-adds per pixel; maps of the hidden width.
+
+    Raises:
+        InputError: An option is out of range, one image alone is to train the norm of the channel
+            branch, or the map is too high or too wide for `square_window`.
+    """
+
+    key: ClassVar[str] = "bam"
+    cost_exponent: float = 1.0
+    limits: Limits = Limits(images=2)
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "channel_att.gate_c.gate_c_fc_0": "reduce",
+        "channel_att.gate_c.gate_c_bn_1": "norm",
+        "channel_att.gate_c.gate_c_fc_final": "expand",
+        f"{PIXELS}.gate_s_conv_reduce0": "narrow.0",
+        f"{PIXELS}.gate_s_bn_reduce0": "narrow.1",
+        f"{PIXELS}.gate_s_conv_di": "dilated",
+        f"{PIXELS}.gate_s_bn_di": "norms",
+        f"{PIXELS}.gate_s_conv_final": "score",
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        hidden: int | None = None,
+        dilation: int = 4,
+        depth: int = 2,
+        variant: str = "code",
+        square_window: bool = False,
+    ) -> None:
+        super().__init__()
+        width = reduced(channels, reduction, hidden)
+        at_least(1, dilation=dilation)
+        at_least(0, depth=depth)
+        one_of(("code", "paper"), variant=variant)
+        self.variant, self.square_window = variant, square_window
+        self.reduce = nn.Linear(channels, width)
+        self.norm = nn.BatchNorm1d(width)
+        self.expand = nn.Linear(width, channels)
+        self.narrow = conv_norm(channels, width, bias=True)
+        self.dilated = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation) for _ in range(depth)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(depth))
+        self.score = nn.Conv2d(width, 1, 1)
+
+    def reference_name(self, key: str) -> str | None:
+        """Our name for the authors' `key`, in which the dilated convolutions are numbered."""
+        return super().reference_name(NUMBERED.sub(r"\1.\2", key))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Amplify x by one gate from both branches."""
+        channel, spatial = self._branches(x)
+        product = self.variant == "code"
+        return joint_gate(x.flatten(2), channel, spatial, product=product).view(x.shape)
+
+    @pure
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Factors of the pixels, 1 to 2, the same for every `at`; a head is a channel."""
+        channel, spatial = self._branches(x)
+        with full_precision(x):
+            weights = joint_weights(channel, spatial, product=self.variant == "code")
+            return Maps(spatial=(1 + weights).view(x.shape))
+
+    def _branches(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n"]]:
+        self.check(x)
+        kind = statistics_dtype(x)
+        with full_precision(x):
+            mean = self._window(x).mean(dim=(2, 3), dtype=kind)
+            hidden = self.norm(self.reduce(mean.to(self.reduce.weight.dtype))).relu()
+            channel = self.expand(hidden).to(kind)
+        z = self.narrow(x)
+        for conv, norm in zip(self.dilated, self.norms, strict=True):
+            z = torch.relu_(norm(conv(z)))
+        return channel, self.score(z).flatten(1).to(kind)
+
+    def _window(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w2"]:
+        if not self.square_window:
+            return x
+        height, width = x.shape[2:]
+        if not height <= width < 2 * height:
+            raise InputError(
+                f"square_window=True with a map of {height} rows and {width} columns: must have "
+                "as many columns as rows at least, and less than twice as many; "
+                "set square_window=False"
+            )
+        return x[..., :height]

@@ -1,0 +1,133 @@
+"""Criss-cross attention: every pixel gathers from its row and its column.
+
+For pixels x_p in R^c of one image, and the cross C_p of pixels in the row or the column of p, p
+itself once,
+
+    q_p, k_u, v_u = Wq x_p + bq, Wk x_u + bk, Wv x_u + bv
+    A_pu = softmax_{u in C_p}(q_p . k_u)     where pixel p looks    (not scaled by 1 / sqrt(d))
+    y_p = x_p + gamma sum_u A_pu v_u         what it sees, added
+
+and the same step again on y, with the same weights: after two of them every pixel has heard of
+every other one, which is in the row of some pixel of its column.
+
+Source: Huang et al., "CCNet: Criss-Cross Attention for Semantic Segmentation", ICCV 2019,
+https://arxiv.org/abs/1811.11721.
+Reference: github.com/speedinghzl/CCNet, cc_attention/functions.py (MIT), CrissCrossAttention, and
+mmcv's mmcv/ops/cc_attention.py (Apache-2.0). Differences: those are one step, which the network
+around them repeats; here `recurrence` does, twice by default, as the paper does. Rows and columns
+are views of one map, and only a run of rows has its weights in memory at a time.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index, reduced
+from pixelwise.ops.axis_attention import criss_cross
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+class CrissCrossAttention(AttentionLayer):
+    """Add to every pixel a mixture of its row and column, by likeness, a few times over.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: The key width d is `channels // reduction`.
+        hidden: Key width itself, in place of `reduction`.
+        recurrence: How many times, with the same weights; 1 is the authors' module.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        h w (h + w) (c + d) multiply-adds each time; memory linear in h * w.
+
+    Raises:
+        InputError: An option is out of range.
+
+    The identity at initialisation, since gamma starts at zero. The gradient of bk is zero: a
+    softmax ignores shifts.
+    """
+
+    key: ClassVar[str] = "crisscross"
+    cost_exponent: float = 1.5
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "query_conv": "query",
+        "key_conv": "keys",
+        "value_conv": "value",
+        "gamma": "gain",
+        "gamma.scale": "gain",
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 8,
+        hidden: int | None = None,
+        recurrence: int = 2,
+    ) -> None:
+        super().__init__()
+        width = reduced(channels, reduction, hidden)
+        at_least(1, recurrence=recurrence)
+        self.recurrence = recurrence
+        self.query = nn.Linear(channels, width)
+        self.keys = nn.Linear(channels, width)
+        self.value = nn.Linear(channels, channels)
+        self.gain = nn.Parameter(torch.zeros(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise as the authors do: torch's own projections, and a gain of zero."""
+        for projection in (self.query, self.keys, self.value):
+            projection.reset_parameters()
+        nn.init.zeros_(self.gain)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Add what every pixel sees, times gamma; and again."""
+        for _ in range(self.recurrence):
+            x = self._step(x)
+        return x
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Weights with which the pixel `at` sees its row and column, in the last step.
+
+        They weigh the values of that step's input, which the steps before have made of x.
+
+        Raises:
+            InputError: `at` is missing or outside of the map.
+        """
+        row, column = divmod(pixel_index(x, at), x.shape[3])
+        for _ in range(self.recurrence - 1):
+            x = self._step(x)
+        query, key, _ = self._parts(x)
+        with full_precision(x):
+            kind = statistics_dtype(x)
+            query, height = query[:, row, column, :, None].to(kind), x.shape[2]
+            in_column = torch.matmul(key[:, :, column].to(kind), query)[..., 0]
+            own = torch.arange(height, device=x.device) == row
+            in_column = in_column.masked_fill(own, float("-inf"))
+            in_row = torch.matmul(key[:, row].to(kind), query)[..., 0]
+            weights = torch.cat([in_column, in_row], dim=1).softmax(dim=1)
+            spatial = weights.new_zeros(len(x), 1, *x.shape[2:])
+            spatial[:, 0, :, column] = weights[:, :height]
+            spatial[:, 0, row] += weights[:, height:]
+            return Maps(spatial=spatial)
+
+    def _step(self, x: Tensor) -> Tensor:
+        query, key, value = self._parts(x)
+        with full_precision(x):
+            seen = criss_cross(query, key, value).permute(0, 3, 1, 2)
+            return torch.addcmul(x, self.gain.to(x.dtype), seen.to(x.dtype))
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values, channels last."""
+        parts = (self.query, self.keys, self.value)
+        weight = torch.cat([part.weight for part in parts])
+        bias = torch.cat([part.bias for part in parts])
+        projected = torch.baddbmm(bias, x.flatten(2).mT, weight.T.expand(len(x), -1, -1))
+        projected = projected.view(len(x), *x.shape[2:], -1)
+        return torch.split(projected, [part.out_features for part in parts], dim=3)

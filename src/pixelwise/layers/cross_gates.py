@@ -1,0 +1,136 @@
+"""Two gates that cross over: a channel gate from where, and a pixel gate from what.
+
+For pixels x_n in R^c of one image, N of them, channel gates drawn from a map of weights are
+
+    s_n = sigmoid((K * [mean_c x, max_c x])_n)    which pixels matter   (K: 7x7 convolution)
+    a_c = sum_n s_n x_cn                          how strong a channel is there   (not a mean)
+    y_cn = a_c x_cn
+
+and pixel gates drawn from a vector of weights are
+
+    g = W2 relu(W1 mean_n(x_n))                   which channels matter
+    a_n = sum_c g_c x_cn                          how strong they are in this pixel
+    y_cn = a_n x_cn
+
+Source: no paper; two ideas in a note on attention for segmentation.
+Reference: its classes Channel_Attention_With_Spatial, with two slips mended without which it does
+not run, and Spatial_Attention_With_Channel. Difference: products of x with a gate are summed
+without being written as maps.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, reduced
+from pixelwise.ops.maximum import maximum
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+class ChannelGateFromSpatial(AttentionLayer):
+    """Multiply every channel by its sum over the pixels that matter.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        kernel_size: Side of the convolution that weighs the pixels; odd.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        About 4 c + 2 kernel_size^2 multiply-adds per pixel; no map beside the result is kept.
+
+    Raises:
+        InputError: An option is out of range.
+
+    The gate is a sum without a sigmoid: the output grows with the number of pixels and with the
+    square of x, so a network wants a normalisation behind it.
+    """
+
+    key: ClassVar[str] = "channel_from_spatial"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
+
+    def __init__(self, channels: int, *, kernel_size: int = 7) -> None:
+        super().__init__()
+        at_least(1, channels=channels, kernel_size=kernel_size)
+        if kernel_size % 2 == 0:
+            raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
+        self.score = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Multiply the channels by their gates."""
+        with full_precision(x):
+            gate, _ = self._gates(x)
+            return x * gate.to(x.dtype)[:, :, None, None]
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Weights of the pixels, the same for every `at`, and gates of the channels."""
+        with full_precision(x):
+            gate, weights = self._gates(x)
+            return Maps(spatial=weights, channel=gate)
+
+    def _gates(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b 1 h w"]]:
+        flat, kind = x.flatten(2), statistics_dtype(x)
+        pooled = torch.stack([flat.mean(dim=1, dtype=kind), maximum(flat, 1).to(kind)], dim=1)
+        pooled = pooled.view(len(x), 2, *x.shape[2:])
+        weights = self.score(pooled.to(self.score.weight.dtype)).to(kind).sigmoid()
+        return torch.einsum("bcn,bn->bc", flat.to(kind), weights.flatten(1)), weights
+
+
+class SpatialGateFromChannel(AttentionLayer):
+    """Multiply every pixel by the strength of the channels that matter.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: Bottleneck ratio; the hidden width is `channels // reduction`.
+        hidden: Hidden width itself, in place of `reduction`.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        3 c multiply-adds per pixel; no map beside the result is kept.
+
+    Raises:
+        InputError: An option is out of range.
+
+    The gate has no sigmoid: it may be negative, and the output grows with the square of x and
+    beyond.
+    """
+
+    key: ClassVar[str] = "spatial_from_channel"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {"fc1": "reduce", "fc2": "expand"}
+
+    def __init__(self, channels: int, *, reduction: int = 16, hidden: int | None = None) -> None:
+        super().__init__()
+        width = reduced(channels, reduction, hidden)
+        self.reduce = nn.Linear(channels, width, bias=False)
+        self.expand = nn.Linear(width, channels, bias=False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Multiply the pixels by their gates."""
+        with full_precision(x):
+            gate, _ = self._gates(x)
+            return x * gate.to(x.dtype)
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Gates of the pixels, the same for every `at`, and weights of the channels."""
+        with full_precision(x):
+            gate, weights = self._gates(x)
+            return Maps(spatial=gate, channel=weights)
+
+    def _gates(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b c"]]:
+        kind = statistics_dtype(x)
+        mean = x.mean(dim=(2, 3), dtype=kind)
+        weights = self.expand(self.reduce(mean.to(self.reduce.weight.dtype)).relu()).to(kind)
+        return torch.einsum("bchw,bc->bhw", x.to(kind), weights)[:, None], weights

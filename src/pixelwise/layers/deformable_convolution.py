@@ -1,0 +1,213 @@
+"""Deformable convolution: every pixel chooses where each tap of the kernel reads.
+
+For an output pixel p with taps k at places p_k of a regular grid,
+
+    o_pk = (Wo * x)_pk             how far the tap moves          (two numbers, in pixels)
+    m_pk = sigmoid((Wm * x)_pk)    how much it counts             (version 2; 1 in version 1)
+    y_p = b + sum_k m_pk W_k x(p_k + o_pk)      x(r): bilinear between pixels, zero outside
+
+Source: Dai et al., "Deformable Convolutional Networks", ICCV 2017,
+https://arxiv.org/abs/1703.06211; Zhu et al., "Deformable ConvNets v2", CVPR 2019,
+https://arxiv.org/abs/1811.11168.
+Reference: github.com/open-mmlab/mmcv, mmcv/ops/modulated_deform_conv.py (Apache-2.0),
+ModulatedDeformConv2dPack, and deform_conv.py, DeformConv2dPack; the operator is torchvision's
+(BSD-3-Clause). Difference: offsets come in the order in which the operator reads them in all.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index
+from pixelwise.layers.pointwise import formatted
+from pixelwise.ops.deformable import Pair, deformable_convolution, operator
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+class DeformableConvolution(AttentionLayer):
+    """Convolve where learned offsets point.
+
+    Args:
+        channels: Channels c of the input.
+        out_channels: Channels of the output, by default `channels`.
+        kernel_size: Rows and columns of the kernel, one number for both or a pair.
+        stride: Pixels of the input from one pixel of the output to the next.
+        padding: Rows and columns of zeros around the input; by default what keeps the size of a
+            map under an odd kernel.
+        dilation: Pixels from one tap to the next.
+        groups: Groups of channels that are convolved apart.
+        offset_groups: Groups of channels with offsets of their own.
+        modulation: Whether taps have factors (version 2) or not (version 1).
+        bias: Whether a bias is added.
+
+    Shape:
+        (b, c, h, w) -> (b, out_channels, i, j), the sizes of a convolution.
+
+    Cost:
+        k c o / groups + 3 k^2 c offset_groups multiply-adds per pixel for k taps and o channels
+        of the output, and 4 k c reads at scattered places; memory k c per pixel.
+
+    Raises:
+        InputError: An option is out of range.
+
+    At initialisation the offsets are zero: a convolution, halved by the factors in version 2.
+    """
+
+    key: ClassVar[str] = "deform"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "weight": "weight",
+        "bias": "bias",
+        "conv_offset": "offset",
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        out_channels: int | None = None,
+        kernel_size: int | Pair = 3,
+        stride: int | Pair = 1,
+        padding: int | Pair | None = None,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        offset_groups: int = 1,
+        modulation: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        outputs = channels if out_channels is None else out_channels
+        at_least(1, channels=channels, out_channels=outputs)
+        at_least(1, groups=groups, offset_groups=offset_groups)
+        for name, count in (("groups", groups), ("offset_groups", offset_groups)):
+            divided = (channels, outputs) if name == "groups" else (channels,)
+            if any(width % count for width in divided):
+                raise InputError(
+                    f"{name}={count}: must divide the channels, {channels} in and {outputs} out; "
+                    f"choose another {name}"
+                )
+        kernel = _pair(1, kernel_size=kernel_size)
+        self.stride, self.dilation = _pair(1, stride=stride), _pair(1, dilation=dilation)
+        same = self.dilation[0] * (kernel[0] // 2), self.dilation[1] * (kernel[1] // 2)
+        self.padding = same if padding is None else _pair(0, padding=padding)
+        self.offset_groups, self.modulation = offset_groups, modulation
+        kept = all(
+            s == 1 and 2 * p == d * (k - 1)
+            for s, p, d, k in zip(self.stride, self.padding, self.dilation, kernel, strict=True)
+        )
+        self.keeps_shape = kept and outputs == channels
+        self.weight = nn.Parameter(torch.empty(outputs, channels // groups, *kernel))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        each = (3 if modulation else 2) * math.prod(kernel)
+        self.offset = nn.Conv2d(
+            channels, each * offset_groups, kernel, self.stride, self.padding, self.dilation
+        )
+        operator()  # loads it now, not in the middle of a first step
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise as mmcv does: uniform weights, and offsets that start at zero."""
+        bound = 1 / math.sqrt(self.offset.in_channels * math.prod(self.weight.shape[2:]))
+        nn.init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
+
+    def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """With the layer's own keys, where mmcv's old ones are `<name>.*` and `<name>_offset.*`."""
+        if "weight" in state_dict:
+            return state_dict
+        suffix = "_offset.weight"
+        names = [key.removesuffix(suffix) for key in state_dict if key.endswith(suffix)]
+        found = dict(state_dict)
+        for name in names[:1]:
+            for key in state_dict:
+                for theirs, ours in ((f"{name}_offset.", "conv_offset."), (f"{name}.", "")):
+                    if key.startswith(theirs):
+                        found[ours + key.removeprefix(theirs)] = found.pop(key)
+                        break
+        return found
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """Convolve x at the offsets that it asks for."""
+        with full_precision(x):
+            offset, factor = self._split(self._offsets(x, self.padding))
+            y = deformable_convolution(
+                x,
+                offset,
+                self.weight,
+                self.bias,
+                factor,
+                stride=self.stride,
+                padding=self.padding,
+                dilation=self.dilation,
+            )
+            return formatted(y, x)
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Weights with which each tap of the output pixel `at` reads the input.
+
+        Heads are taps, row by row, for the first group of channels with offsets of its own, then
+        for the next.
+
+        Raises:
+            InputError: `at` is missing or outside of the output.
+        """
+        kernel = self.weight.shape[2:]
+        size = [
+            (x.shape[2 + i] + 2 * self.padding[i] - self.dilation[i] * (kernel[i] - 1) - 1)
+            // self.stride[i]
+            + 1
+            for i in (0, 1)
+        ]
+        index = pixel_index(x[:1, :1, :1, :1].expand(1, 1, *size), at)
+        with full_precision(x):
+            kind, corner, patch = statistics_dtype(x), divmod(index, size[1]), x
+            places = []
+            for i in (0, 1):
+                tap = torch.arange(kernel[i], device=x.device) * self.dilation[i]
+                place = tap + corner[i] * self.stride[i] - self.padding[i]
+                inside = ((place >= 0) & (place < x.shape[2 + i])).to(x.dtype)
+                patch = patch.index_select(2 + i, place.clamp(0, x.shape[2 + i] - 1))
+                patch = patch * (inside[:, None] if i == 0 else inside)
+                places.append(place.to(kind))
+            offset, factor = self._split(self._offsets(patch, (0, 0), dense=True)[..., 0, 0])
+            shift = offset.view(len(x), self.offset_groups, *kernel, 2)
+            read = []
+            for i, place in enumerate((places[0][:, None], places[1])):
+                position = (place + shift[..., i]).flatten(1)
+                pixel = torch.arange(x.shape[2 + i], device=x.device, dtype=kind)
+                read.append((1 - (position[..., None] - pixel).abs()).clamp(min=0))
+            rows = read[0] if factor is None else read[0] * factor[..., None]
+            return Maps(spatial=rows[..., None] * read[1][:, :, None])
+
+    def _offsets(
+        self, x: Float[Tensor, "b c h w"], padding: Pair, dense: bool = False
+    ) -> Float[Tensor, "b k i j"]:
+        """Offsets and factors in full precision, since they are places in the map."""
+        kind, layer = statistics_dtype(x), self.offset
+        weight, bias = (parameter.to(kind) for parameter in layer.parameters())
+        if dense:
+            return F.conv2d(x.to(kind), weight, bias)
+        return F.conv2d(x.to(kind), weight, bias, self.stride, padding, self.dilation)
+
+    def _split(self, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not self.modulation:
+            return offsets, None
+        taps = offsets.shape[1] // 3
+        return offsets[:, : 2 * taps], offsets[:, 2 * taps :].sigmoid()
+
+
+def _pair(least: int, **values: int | Pair) -> Pair:
+    """The one value as a pair, checked."""
+    ((name, value),) = values.items()
+    rows, columns = (value, value) if isinstance(value, int) else value
+    at_least(least, **{name: min(rows, columns)})
+    return rows, columns

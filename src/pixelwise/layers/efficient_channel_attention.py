@@ -1,0 +1,87 @@
+"""Efficient channel attention: one gate per channel, from its mean and its neighbours' means.
+
+For pixels x_n in R^c of one image,
+
+    z = mean_n(x_n)                               one number per channel
+    g_c = sigmoid(sum_j v_j z_(c + j))            what the next channels say, |j| <= k // 2
+    y_n = x_n * g
+    k = odd(|log2(c) / gamma + beta / gamma|)     wider for more channels
+
+where odd(t) is the whole part of t, plus one where that is even.
+
+Source: Wang et al., "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural
+Networks", CVPR 2020, https://arxiv.org/abs/1910.03151.
+Reference: written from the paper; parameters are called as in github.com/BangguWu/ECANet,
+models/eca_module.py (MIT), where k is an argument. No recorded numbers. Difference: none known.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+class EfficientChannelAttention(AttentionLayer):
+    """Gate every channel by a few channels beside it.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        kernel_size: Channels k that a gate sees; odd. By default it follows from c.
+        gamma: Divides log2(c) in the rule for k.
+        beta: Is added to log2(c) in the rule for k.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        2 c operations per pixel, k parameters in all; no map beside the result is kept.
+
+    Raises:
+        InputError: An option is out of range.
+    """
+
+    key: ClassVar[str] = "eca"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int | None = None,
+        gamma: float = 2.0,
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__()
+        at_least(1, channels=channels)
+        if gamma <= 0:
+            raise InputError(f"gamma={gamma}: must be above 0; the paper has gamma=2.0")
+        if kernel_size is None:
+            whole = int(abs((math.log2(channels) + beta) / gamma))
+            kernel_size = whole + 1 - whole % 2
+        at_least(1, kernel_size=kernel_size)
+        if kernel_size % 2 == 0:
+            raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
+        self.score = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate the channels of x."""
+        with full_precision(x):
+            return x * self._gate(x).to(x.dtype)[:, :, None, None]
+
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Gates of the channels, the same for every `at`."""
+        with full_precision(x):
+            return Maps(channel=self._gate(x))
+
+    def _gate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        mean = x.mean(dim=(2, 3), dtype=statistics_dtype(x))[:, None]
+        weight = self.score.weight.to(mean.dtype)
+        return F.conv1d(mean, weight, padding=weight.shape[2] // 2)[:, 0].sigmoid()

@@ -1,0 +1,235 @@
+"""Object context: every pixel asks the regions of the picture what it belongs to.
+
+For pixels x_n in R^c and the guide's logits l_rn of k regions,
+
+    P_r = softmax_n(scale l_rn)                    where region r lies
+    f_r = sum_n P_rn x_n                           what it looks like     (one vector per region)
+    q_n, k_r, v_r = fq(x_n), fk(f_r), fv(f_r)      layers of convolution, norm, ReLU: 2, 2 and 1
+    A_nr = softmax_r(q_n . k_r / sqrt(d))          how much pixel n belongs to region r
+    z_n = relu(norm(Wu sum_r A_nr v_r))            what its regions say
+    y_n = relu(norm(Wy [z_n, x_n]))                with what was there
+
+Source: Yuan et al., "Object-Contextual Representations for Semantic Segmentation", ECCV 2020,
+https://arxiv.org/abs/1909.11065.
+Reference: github.com/HRNet/HRNet-Semantic-Segmentation, lib/models/seg_hrnet_ocr.py (MIT),
+SpatialGather_Module and SpatialOCR_Module; github.com/openseg-group/openseg.pytorch (MIT),
+lib/models/modules/spatial_ocr_block.py, is `bias=True`; mmsegmentation's OCRHead has HRNet's.
+Differences: `scale` of the gathering is a name apart from that of the pooling, here `pool`; Wu is
+applied to the k regions, since it commutes with the mixture; the concatenation is never written.
+Norms are batch norms; InPlaceABN is a batch norm with `activation="leaky_relu"`.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import FusionLayer, Limits, Maps, at_least, one_of, pixel_index, pure
+from pixelwise.layers.parts import ACTIVATIONS, conv_norm
+from pixelwise.layers.pointwise import (
+    affine,
+    both_layers,
+    finish,
+    formatted,
+    one_layer_keys,
+    pointwise,
+    product,
+    two_layer_keys,
+    two_layers,
+    with_batch_norms,
+)
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.ops.corners import corners
+from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.regions import gather_regions, region_maps
+
+
+class ObjectAttention(ReferenceWeights):
+    """Mix the regions for every pixel: z of the equations above, from x and f.
+
+    Its options are those of `ObjectContext`. In training it refuses one region of one image.
+    """
+
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        **two_layer_keys("f_pixel", "query"),
+        **two_layer_keys("f_object", "keys"),
+        **one_layer_keys("f_down", "value"),
+        **one_layer_keys("f_up", "expand"),
+        # mmsegmentation's names.
+        **two_layer_keys("query_project", "query"),
+        **two_layer_keys("key_project", "keys"),
+        **one_layer_keys("value_project", "value"),
+        **one_layer_keys("out_project", "expand"),
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        key_channels: int | None = None,
+        pool: int = 1,
+        bias: bool = False,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        at_least(1, channels=channels)
+        inner = max(1, channels // 2) if key_channels is None else key_channels
+        at_least(1, key_channels=inner, pool=pool)
+        one_of(ACTIVATIONS, activation=activation)
+        self.pool, self.activation = pool, activation
+        self.query, self.keys = (
+            two_layers(channels, inner, bias=bias, activation=activation) for _ in range(2)
+        )
+        self.value = conv_norm(channels, inner, bias=bias, activation=activation)
+        self.expand = conv_norm(inner, channels, bias=bias, activation=activation)
+
+    def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`state_dict` with batch norms in place of InPlaceABN."""
+        return with_batch_norms(state_dict, self.activation)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b c h w"]:
+        """What the regions of every pixel say; `regions` as from `gather_regions`."""
+        if self.training and len(x) == regions.shape[2] == 1:
+            raise InputError(
+                "one image with one region: the norms of key and value need at least two values in "
+                "training; give more images or more regions, or call eval()"
+            )
+        pooled = self.pooled(x)
+        weights = self.weights(pooled.flatten(2), regions)
+        weight, bias = affine(self.expand)
+        # The weights of a pixel sum to one, so that the bias may come before them.
+        columns = product(weight, bias, pointwise(self.value, regions))
+        with full_precision(x):
+            mixed = torch.bmm(columns.to(weights.dtype), weights).to(x.dtype)
+        z = finish(self.expand, mixed).view(len(x), -1, *pooled.shape[2:])
+        if self.pool > 1:
+            z = F.interpolate(z, size=x.shape[2:], mode="bilinear", align_corners=True)
+        return z
+
+    def pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c i j"]:
+        """The map whose pixels are compared with the regions."""
+        return x if self.pool == 1 else F.max_pool2d(x, self.pool)
+
+    def weights(
+        self, x: Float[Tensor, "b c n"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b k n"]:
+        """How much each pixel belongs to each region, in the type of statistics."""
+        query, key = both_layers(self.query, x), both_layers(self.keys, regions)
+        with full_precision(x):
+            kind = statistics_dtype(x)
+            scaled = key.to(kind) * key.shape[1] ** -0.5
+            return torch.bmm(scaled.mT, query.to(kind)).softmax(dim=1)
+
+
+class ObjectContext(FusionLayer):
+    """Fuse every pixel with a mixture of the regions that a guide, rough logits, tells.
+
+    Args:
+        channels: Channels c of the features.
+        key_channels: Width d of query, key and value; None is half of `channels`.
+        out_channels: Channels o of the output; None is `channels`.
+        dropout: Probability with which a channel of the output is dropped in training.
+        scale: Factor on the guide, before its softmax over pixels.
+        pool: Pixels are compared as maxima of windows of pool x pool; what the regions say is
+            brought back to the input's size bilinearly, with aligned corners.
+        bias: Whether the convolutions have biases.
+        activation: "relu", or "leaky_relu" as in InPlaceABN checkpoints.
+
+    Shape:
+        (b, c, h, w), (b, k, h, w) -> (b, o, h, w), for any k, and any h and w from `pool` up.
+
+    Cost:
+        2 k c + k d multiply-adds per pixel, beside its convolutions; memory linear in h * w.
+
+    Raises:
+        InputError: An option is out of range; the guide is of another height or width than the
+            features; the map is smaller than a pooling window.
+
+    In training, the norms of key and value see one value per region and image only.
+    """
+
+    key: ClassVar[str] = "ocr"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "object_context_block": "attention",
+        **one_layer_keys("conv_bn_dropout", "fusion"),
+        **one_layer_keys("object_context_block.bottleneck", "fusion"),  # mmsegmentation's
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        key_channels: int | None = None,
+        out_channels: int | None = None,
+        dropout: float = 0.1,
+        scale: float = 1.0,
+        pool: int = 1,
+        bias: bool = False,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        outputs = channels if out_channels is None else out_channels
+        at_least(1, channels=channels, out_channels=outputs)
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
+        self.scale, self.activation = scale, activation
+        self.keeps_shape, self.limits = outputs == channels, Limits(least=pool)
+        self.attention = ObjectAttention(
+            channels, key_channels=key_channels, pool=pool, bias=bias, activation=activation
+        )
+        self.fusion = conv_norm(2 * channels, outputs, bias=bias, activation=activation)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`state_dict` with batch norms in place of InPlaceABN."""
+        return with_batch_norms(state_dict, self.activation)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"]
+    ) -> Float[Tensor, "b o h w"]:
+        """Every pixel, fused with what its regions say."""
+        return self.fuse(x, gather_regions(x, guide, self.scale))
+
+    def fuse(
+        self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b o h w"]:
+        """The output, from regions that are gathered already."""
+        self.check(x)
+        z = self.attention(x, regions)
+        fused = pointwise(self.fusion, z.flatten(2), x.flatten(2))
+        return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
+
+    @pure
+    def maps(
+        self,
+        x: Float[Tensor, "b c h w"],
+        guide: Float[Tensor, "b k i j"],
+        at: tuple[int, int] | None = None,
+    ) -> Maps:
+        """Weights with which the pixel `at` sees all pixels; a head is its way through a region.
+
+        The sum over pixels of a head is how much the pixel belongs to the region, the sum over
+        heads where it looks. With `pool`, a pixel is a mixture of the pooled ones around it.
+
+        Raises:
+            InputError: `at` is missing or outside of the map.
+        """
+        pixel_index(x, at)
+        self.check(x)
+        assert at is not None
+        pooled = self.attention.pooled(x)
+        size, full = (pooled.shape[2], pooled.shape[3]), (x.shape[2], x.shape[3])
+        regions = gather_regions(x, guide, self.scale)
+        weights = self.attention.weights(pooled.flatten(2), regions)
+        found = corners(at, full, size)
+        shares = weights.new_tensor([share for *_, share in found])
+        own = weights[:, :, [i * size[1] + j for i, j, _ in found]] @ shares
+        heads = own[:, :, None] * region_maps(guide, self.scale)
+        return Maps(spatial=heads.view(*heads.shape[:2], *full))

@@ -1,0 +1,119 @@
+"""Squeeze and excitation: one gate per channel, from the mean of every channel.
+
+For pixels x_n in R^c of one image,
+
+    z = mean_n(x_n)                          squeeze    (or half mean, half maximum)
+    g = gate(W2 act(W1 z + b1) + b2)         excite     (a norm may follow W1)
+    y_n = x_n * g
+
+Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018,
+https://arxiv.org/abs/1709.01507.
+Reference: the two lines of implementations in PyTorch. timm/layers/squeeze_excite.py, SEModule
+(Apache-2.0) has 1x1 convolutions with biases, and rounds the hidden width to a multiple of 8; give
+it as `hidden`. github.com/changzy00/pytorch-attention, attention_mechanisms/se_module.py and many
+like it have linear maps without biases. Difference: one class for both.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, one_of, pure, reduced
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "hard_swish": F.hardswish,
+}
+GATES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": Tensor.sigmoid,
+    "hard_sigmoid": F.hardsigmoid,
+}
+
+
+class SqueezeExcitation(AttentionLayer):
+    """Gate every channel by what the channels are on the whole.
+
+    Args:
+        channels: Channels c of the input and of the output.
+        reduction: Bottleneck ratio; the hidden width is `channels // reduction`.
+        hidden: Hidden width itself, in place of `reduction`.
+        bias: Whether both linear maps have biases.
+        add_max: Squeeze by half the mean and half the maximum.
+        norm: Batch norm behind the first linear map.
+        activation: "relu", "silu", "gelu" or "hard_swish".
+        gate: "sigmoid", or "hard_sigmoid", min(max(z + 3, 0), 6) / 6.
+
+    Shape:
+        (b, c, h, w) -> (b, c, h, w), for any h and w.
+
+    Cost:
+        2 c operations per pixel; no map beside the result is kept.
+
+    Raises:
+        InputError: An option is out of range, or one image alone is to train a `norm`.
+    """
+
+    key: ClassVar[str] = "se"
+    cost_exponent: float = 1.0
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        "fc1": "reduce",
+        "bn": "norm",
+        "fc2": "expand",
+        "conv_reduce": "reduce",
+        "conv_expand": "expand",
+        "fc.0": "reduce",
+        "fc.2": "expand",
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        hidden: int | None = None,
+        bias: bool = True,
+        add_max: bool = False,
+        norm: bool = False,
+        activation: str = "relu",
+        gate: str = "sigmoid",
+    ) -> None:
+        super().__init__()
+        width = reduced(channels, reduction, hidden)
+        one_of(tuple(ACTIVATIONS), activation=activation)
+        one_of(tuple(GATES), gate=gate)
+        self.add_max, self.activation, self.gate = add_max, activation, gate
+        self.reduce = nn.Linear(channels, width, bias=bias)
+        self.norm = nn.BatchNorm1d(width) if norm else None
+        self.expand = nn.Linear(width, channels, bias=bias)
+        if norm:
+            self.limits = Limits(images=2)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate the channels of x."""
+        self.check(x)
+        with full_precision(x):
+            return x * self._gate(x).to(x.dtype)[:, :, None, None]
+
+    @pure
+    def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
+        """Gates of the channels, the same for every `at`."""
+        self.check(x)
+        with full_precision(x):
+            return Maps(channel=self._gate(x))
+
+    def _gate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        kind = statistics_dtype(x)
+        squeezed = x.mean(dim=(2, 3), dtype=kind)
+        if self.add_max:
+            squeezed = 0.5 * squeezed + 0.5 * x.amax(dim=(2, 3)).to(kind)
+        hidden = self.reduce(squeezed.to(self.reduce.weight.dtype))
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        excited = self.expand(ACTIVATIONS[self.activation](hidden)).to(kind)
+        return GATES[self.gate](excited)

@@ -1,0 +1,36 @@
+"""Describe the regions of a picture, given rough logits of where they are.
+
+P_r = softmax_n(scale l_rn)        where region r lies
+f_r = sum_n P_rn x_n               what it looks like
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pixelwise.errors import InputError
+from pixelwise.ops.precision import full_precision, statistics_dtype
+
+
+def region_maps(guide: Float[Tensor, "b k h w"], scale: float = 1.0) -> Float[Tensor, "b k n"]:
+    """Where each region lies: the softmax of its logits over pixels, in the type of statistics."""
+    with full_precision(guide):
+        return (scale * guide.flatten(2).to(statistics_dtype(guide))).softmax(dim=-1)
+
+
+def gather_regions(
+    x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"], scale: float = 1.0
+) -> Float[Tensor, "b c k"]:
+    """What each region looks like: the mean of its pixels, weighed by where it lies.
+
+    Raises:
+        InputError: The guide is not of the height and width of x.
+    """
+    if guide.shape[2:] != x.shape[2:]:
+        raise InputError(
+            f"the guide has {guide.shape[2]} rows and {guide.shape[3]} columns: must have the "
+            f"{x.shape[2]} rows and {x.shape[3]} columns of the features; resize it"
+        )
+    weights = region_maps(guide, scale)
+    with full_precision(x):
+        return torch.bmm(x.flatten(2).to(weights.dtype), weights.mT).to(x.dtype)

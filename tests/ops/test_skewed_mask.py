@@ -1,0 +1,157 @@
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pixelwise.ops import blocks, skewed_mask
+from pixelwise.ops.skewed_mask import expand_mask, pixel_logits, reference, skewed_attention
+
+CASES = [  # images, height, width, mask rows, mask columns
+    (1, 1, 1, 1, 1),
+    (2, 1, 7, 3, 5),
+    (2, 6, 1, 3, 1),
+    (2, 5, 7, 9, 13),
+    (1, 8, 6, 5, 7),
+    (2, 4, 5, 15, 17),
+    (1, 3, 23, 3, 3),
+    (1, 9, 4, 3, 9),
+]
+FORMS = pytest.mark.parametrize("softmax", [True, False], ids=["softmax", "plain"])
+DIRECTIONS = pytest.mark.parametrize("collect", [True, False], ids=["collect", "distribute"])
+
+
+@pytest.fixture(params=[(1, 1), (40, 2), (1 << 21, 32)], ids=["tiny", "small", "whole"])
+def block_size(request, monkeypatch):
+    budget, run = request.param
+    monkeypatch.setattr(blocks, "PRODUCT_BLOCK", budget)
+    monkeypatch.setattr(skewed_mask, "LEAST_RUN", run)
+
+
+def draw(b, h, w, p, q, d=3, c=4, dtype=torch.float64, scale=1.0):
+    generator = torch.Generator().manual_seed(b * h * w + p + q)
+    shapes = ((p, q, d), (b, d, h, w), (b, c, h, w))
+    return [scale * torch.randn(s, generator=generator).to(dtype) for s in shapes]
+
+
+def run(form, inputs, **options):
+    inputs = [value.detach().requires_grad_() for value in inputs]
+    y = form(*inputs, **options)
+    g = torch.arange(y.numel()).view(y.shape).cos().to(y.dtype)
+    return y, *torch.autograd.grad(y, inputs, g)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@DIRECTIONS
+@FORMS
+def test_equals_the_reference(case, collect, softmax, block_size):
+    inputs, options = draw(*case), {"collect": collect, "softmax": softmax}
+    wanted = run(reference, inputs, **options)
+    for found, value in zip(run(skewed_attention, inputs, **options), wanted, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-10, atol=1e-10)
+
+
+def test_reference_by_loops():
+    (weight, guide, value), (h, w) = draw(1, 3, 4, 3, 5), (3, 4)
+    logits = torch.zeros(h, w, h, w).double()
+    for i in range(h):
+        for j in range(w):
+            for k in range(h):
+                for m in range(w):
+                    p, q = k - i + 1, m - j + 2
+                    if 0 <= p < 3 and 0 <= q < 5:
+                        logits[k, m, i, j] = weight[p, q] @ guide[0, :, i, j]
+    logits = logits.view(h * w, h * w)
+    flat = value[0].flatten(1)
+    collected = flat @ logits.softmax(0)
+    distributed = flat @ logits.T.softmax(0)
+    found = reference(weight, guide, value, collect=True)[0].flatten(1)
+    torch.testing.assert_close(found, collected)
+    found = reference(weight, guide, value, collect=False)[0].flatten(1)
+    torch.testing.assert_close(found, distributed)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("case", [(1, 5, 7, 9, 13), (1, 8, 6, 5, 7)], ids=["full", "partial"])
+def test_large_logits_overflow_nothing(collect, sign, case):
+    weight, guide, value = draw(*case, dtype=torch.float32)
+    weight, guide = 30 * sign * weight.abs(), 10 * guide.abs()
+    found = run(skewed_attention, (weight, guide, value), collect=collect)
+    exact = (weight.double(), guide.double(), value.double())
+    wanted = run(reference, exact, collect=collect)
+    assert all(torch.isfinite(tensor).all() for tensor in found)
+    torch.testing.assert_close(found[0].double(), wanted[0], rtol=2e-3, atol=2e-3)
+
+
+@DIRECTIONS
+@FORMS
+def test_layout_does_not_matter(collect, softmax):
+    weight, guide, value = draw(2, 5, 6, 3, 5)
+    options = {"collect": collect, "softmax": softmax}
+    wanted = run(skewed_attention, (weight, guide, value), **options)
+    last = [z.to(memory_format=torch.channels_last) for z in (guide, value)]
+    weight = weight.transpose(0, 1).contiguous().transpose(0, 1)
+    found = run(skewed_attention, (weight, *last), **options)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_types(collect, dtype):
+    inputs = draw(2, 5, 6, 3, 5, dtype=dtype)
+    found = run(skewed_attention, inputs, collect=collect)
+    wanted = run(reference, [value.double() for value in inputs], collect=collect)
+    tolerance = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}[dtype]
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == dtype
+        assert (one.double() - other).abs().max() <= tolerance * other.abs().max()
+
+
+@DIRECTIONS
+@FORMS
+def test_gradients_by_finite_differences(collect, softmax):
+    inputs = [value.requires_grad_() for value in draw(2, 3, 4, 3, 5)]
+
+    def form(*given):
+        return skewed_attention(*given, collect=collect, softmax=softmax)
+
+    assert torch.autograd.gradcheck(form, inputs)
+
+
+@DIRECTIONS
+def test_works_on_the_meta_device(collect):
+    inputs = [torch.empty(value.shape, device="meta") for value in draw(2, 5, 6, 3, 5)]
+    assert skewed_attention(*inputs, collect=collect).shape == (2, 4, 5, 6)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_logits_of_one_pixel(collect, case):
+    weight, guide, _ = draw(*case)
+    mask = torch.einsum("md,bdhw->bmhw", weight.flatten(0, 1), guide)
+    pairs = expand_mask(mask, case[3:], collect)
+    height, width = case[1:3]
+    for place in [(0, 0), (height - 1, width // 2), (height // 2, width - 1)]:
+        found = pixel_logits(weight, guide, place, collect=collect)
+        torch.testing.assert_close(found.flatten(1), pairs[:, :, place[0] * width + place[1]])
+
+
+class Largest(TorchDispatchMode):
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("mask", [(39, 47), (7, 9)], ids=str)
+def test_neither_pairs_nor_masks_are_stored(collect, mask):
+    h, w = 20, 24
+    inputs = [value.requires_grad_() for value in draw(2, h, w, *mask)]
+    with Largest() as seen:
+        skewed_attention(*inputs, collect=collect).sum().backward()
+    assert 0 < seen.elements < (h * w) ** 2 / 8

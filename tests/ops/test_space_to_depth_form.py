@@ -1,0 +1,17 @@
+"""Rearranging by torch's own operator equals slicing."""
+
+import pytest
+import torch
+
+from pixelwise.ops.space_to_depth import reference, space_to_depth
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_results_and_gradients(factor, dtype):
+    x = torch.randn(2, 5, 6, 12).to(dtype).requires_grad_()
+    for layout in (x, x.to(memory_format=torch.channels_last), x.mT.contiguous().mT):
+        y, wanted = space_to_depth(layout, factor), reference(layout, factor)
+        assert torch.equal(y, wanted)
+        g = torch.randn_like(wanted)
+        assert torch.equal(torch.autograd.grad(y, x, g)[0], torch.autograd.grad(wanted, x, g)[0])
