@@ -11,10 +11,10 @@ from pixelwise.layers.registry import create
 from pixelwise.ops.skewed_mask import expand_mask
 
 # A shrunk map cannot be exported from 2 rows on: tests of the default follow below.
-OPTIONS = {"psanet": {"mask_size": (5, 7), "shrink": 1}}
+OPTIONS = {"psanet": {"mask_size": (3, 5), "shrink": 1}}
 PER_PIXEL = {"psanet"}
 ONCE_DIFFERENTIABLE = {"psanet"}
-SIDES = (128, 256)
+SIDES = (64, 128)
 
 
 def neighbours(place, side, shrunk):

@@ -51,10 +51,11 @@ def affine(part: nn.Sequential) -> tuple[Float[Tensor, "o c"], Float[Tensor, " o
 def finish(part: nn.Sequential, x: Float[Tensor, "b o n"]) -> Float[Tensor, "b o n"]:
     """What `affine` left out of a `conv_norm`: the norm if it is not fixed, and the activation."""
     fixed = _fixed(part[1])
-    y = x if fixed else x.unsqueeze(-1)
+    # As one row: as one column, torch misreads a gradient that comes with channels last.
+    y = x if fixed else x.unsqueeze(2)
     for rest in part[2:] if fixed else part[1:]:
         y = rest(y)
-    return y if fixed else y.squeeze(-1)
+    return y if fixed else y.squeeze(2)
 
 
 def pointwise(part: nn.Sequential, *maps: Float[Tensor, "b _ n"]) -> Float[Tensor, "b o n"]:
