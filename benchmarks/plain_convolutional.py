@@ -50,7 +50,7 @@ def plain_acmix(layer: Layer, x: Tensor) -> Tensor:
 
 
 def plain_acmix_window(layer: Layer, x: Tensor) -> Tensor:
-    (rows, columns), heads, shift = layer.window, layer.heads, layer.shift
+    (rows, columns), heads, shift = layer.windows.size, layer.heads, layer.windows.shift
     b, _, height, width = x.shape
     x = F.pad(x, (0, -width % columns, 0, -height % rows)).roll((-shift, -shift), (2, 3))
     projected = layer.project(x.permute(0, 2, 3, 1))
@@ -60,7 +60,7 @@ def plain_acmix_window(layer: Layer, x: Tensor) -> Tensor:
     bias = layer.position[layer.offsets.flatten()].view(*layer.offsets.shape, heads)
     score = (tiles[0] * layer.scale) @ tiles[1].mT + bias.permute(2, 0, 1)
     if shift:
-        score = score + layer.shift_mask(x)[:, None].to(score.dtype)
+        score = score + layer.windows.apart(x)[:, None].to(score.dtype)
     seen = (score.softmax(-1) @ tiles[2]).view(b, n, m, heads, rows, columns, -1)
     seen = seen.permute(0, 1, 4, 2, 5, 3, 6).reshape(*x.shape[:1], *x.shape[2:], -1)
     seen = layer.expand(seen).permute(0, 3, 1, 2)

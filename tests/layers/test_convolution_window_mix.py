@@ -10,9 +10,9 @@ PER_PIXEL = {"acmix_window"}
 
 
 def rolled(layer, x):
-    rows, columns = layer.window
+    rows, columns = layer.windows.size
     padded = F.pad(x, (0, -x.shape[3] % columns, 0, -x.shape[2] % rows))
-    return padded.roll((-layer.shift, -layer.shift), (2, 3))
+    return padded.roll((-layer.windows.shift, -layer.windows.shift), (2, 3))
 
 
 def convolved(layer, x):
@@ -23,7 +23,7 @@ def convolved(layer, x):
     taps = taps + layer.convolution.taps.bias[:, None, None]
     shift = layer.convolution.shift.weight
     y = F.conv2d(taps.flatten(1, 2), shift, padding=1, groups=layer.convolution.width)
-    return y.roll((layer.shift, layer.shift), (2, 3))
+    return y.roll((layer.windows.shift, layer.windows.shift), (2, 3))
 
 
 def reconstruct(layer, x, at):
@@ -81,7 +81,7 @@ def test_pixels_that_meet_by_rolling_do_not_look_at_each_other():
 
 
 def test_mask_is_between_regions_of_one_window():
-    mask = create("acmix_window", 8, window_size=2, shift=1).shift_mask(torch.zeros(1, 8, 4, 4))
+    mask = create("acmix_window", 8, window_size=2, shift=1).windows.apart(torch.zeros(1, 8, 4, 4))
     assert mask.shape == (4, 4, 4)
     assert (mask[0] == 0).all()
     assert torch.equal(mask[1] == 0, torch.eye(2).bool().repeat(2, 2))

@@ -23,10 +23,9 @@ convolution; the table of offsets is indexed anew, not loaded.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -36,9 +35,7 @@ from pixelwise.layers.pointwise import formatted
 from pixelwise.layers.shared_projections import ConvolutionPath, head_width, project
 from pixelwise.ops.local_attention import by_place
 from pixelwise.ops.precision import full_precision, statistics_dtype
-
-APART = -100.0
-"""Added to the score of pixels that are not neighbours, as Swin does."""
+from pixelwise.ops.shifted_windows import ShiftedWindows
 
 
 class ConvolutionWindowMix(AttentionLayer):
@@ -97,7 +94,7 @@ class ConvolutionWindowMix(AttentionLayer):
                 "half a window is usual"
             )
         width = head_width(channels, heads)
-        self.window, self.heads, self.shift = window, heads, shift
+        self.windows, self.heads = ShiftedWindows(window, shift), heads
         self.scale = width**-0.5 if scale is None else scale
         self.project = nn.Linear(channels, 3 * channels, bias=bias)
         self.expand = nn.Linear(channels, channels)
@@ -105,7 +102,7 @@ class ConvolutionWindowMix(AttentionLayer):
         self.convolution = ConvolutionPath(heads, width, bias=True)
         self.attention_rate = nn.Parameter(torch.empty(1))
         self.convolution_rate = nn.Parameter(torch.empty(1))
-        self.register_buffer("offsets", _offsets(*window), persistent=False)
+        self.register_buffer("offsets", self.windows.offsets(), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -122,7 +119,7 @@ class ConvolutionWindowMix(AttentionLayer):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees in its window to the convolution around it."""
-        rolled = self._rolled(x)
+        rolled = self.windows.rolled(x)
         weight = self.project.weight.view(3, *self.expand.weight.shape)
         bias = None if self.project.bias is None else self.project.bias.view(3, -1)
         mixed, parts = project(rolled, weight, bias, self.heads)
@@ -131,16 +128,16 @@ class ConvolutionWindowMix(AttentionLayer):
             if torch.compiler.is_exporting():
                 seen = self._by_place(x, *parts).to(kind).flatten(3).flatten(1, 2)
             else:
-                query, key, value = (self._windows(part.to(kind)) for part in parts)
+                query, key, value = (self.windows.split(part.to(kind)) for part in parts)
                 score = torch.matmul(query * self.scale, key.mT) + self._bias(kind)
-                if self.shift:
-                    score = score + self.shift_mask(x)[:, None].to(kind)
-                seen = self._unwindowed(torch.matmul(score.softmax(dim=-1), value), rolled)
+                if self.windows.shift:
+                    score = score + self.windows.apart(x)[:, None].to(kind)
+                seen = self.windows.join(torch.matmul(score.softmax(dim=-1), value), rolled)
             rate = self.attention_rate.to(kind)
             expand, start = self.expand.weight.to(kind) * rate, self.expand.bias.to(kind) * rate
             seen = torch.baddbmm(start[:, None], expand.expand(len(x), -1, -1), seen)
             y = self.convolution(mixed, self.convolution_rate)
-            y = self._unrolled(y + seen.view(y.shape).to(y.dtype), x)
+            y = self.windows.unrolled(y + seen.view(y.shape).to(y.dtype), x)
             return formatted(y, x)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
@@ -155,11 +152,13 @@ class ConvolutionWindowMix(AttentionLayer):
         with full_precision(x):
             kind, own, tokens = statistics_dtype(x), self.project.weight.dtype, x
             axes, inside, window, token = [], [], 0, 0
-            for i, (count, side) in enumerate(zip(self._count(x), self.window, strict=True)):
-                number, offset = divmod((place[i] - self.shift) % (count * side), side)
+            for i, (count, side) in enumerate(
+                zip(self.windows.count(x), self.windows.size, strict=True)
+            ):
+                number, offset = divmod((place[i] - self.windows.shift) % (count * side), side)
                 window, token = window * count + number, token * side + offset
                 rolled = torch.arange(side, device=x.device) + number * side
-                position = (rolled + self.shift) % (count * side)
+                position = (rolled + self.windows.shift) % (count * side)
                 inside.append(position < x.shape[2 + i])
                 axes.append(position.clamp(max=x.shape[2 + i] - 1))
                 tokens = tokens.index_select(2 + i, axes[i])
@@ -168,84 +167,21 @@ class ConvolutionWindowMix(AttentionLayer):
             projected = self.project(tokens).to(kind).view(*tokens.shape[:2], 3, self.heads, -1)
             query, key = projected[:, token, 0] * self.scale, projected[:, :, 1]
             score = torch.einsum("bmd,btmd->bmt", query, key) + self._bias(kind)[:, token]
-            if self.shift:
-                score = score + self.shift_mask(x)[window, token].to(kind)
+            if self.windows.shift:
+                score = score + self.windows.apart(x)[window, token].to(kind)
             weights = score.softmax(dim=-1) * real.to(kind)
             spread = weights.new_zeros(*weights.shape[:2], x.shape[2] * x.shape[3])
             places = (axes[0][:, None] * x.shape[3] + axes[1]).flatten()
             spread = spread.index_add(2, places, weights)
             return Maps(spatial=spread.view(*weights.shape[:2], *x.shape[2:]))
 
-    def shift_mask(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "windows t t"]:
-        """What is added to the score of two pixels of a window of the rolled map: 0 or -100."""
-        regions = []
-        for count, side in zip(self._count(x), self.window, strict=True):
-            place = torch.arange(count * side, device=x.device)
-            regions.append(self._regions(place, count * side, side).view(count, side))
-        both = regions[0][:, None, :, None] * 3 + regions[1][None, :, None, :]
-        tokens = both.flatten(2).flatten(0, 1)
-        return (tokens[:, :, None] != tokens[:, None]).float() * APART
-
-    def _regions(self, place: Tensor, total: Any, side: int) -> Tensor:
-        """0, 1 or 2: where rolling brought a place of the map beside its window's others."""
-        return (place >= total - side).long() + (place >= total - self.shift).long()
-
-    def _count(self, x: Tensor) -> tuple[Any, Any]:
-        """Rows and columns of windows: integers, or symbols in a traced graph."""
-        rows, columns = self.window
-        return (x.shape[2] + rows - 1) // rows, (x.shape[3] + columns - 1) // columns
+    def _by_place(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention where no number of windows may be fixed; see `by_place`."""
+        token, rows, columns = self.windows.places(x)
+        bias = self._bias(statistics_dtype(x))[:, token].permute(0, 3, 1, 2)
+        if self.windows.shift:
+            bias = bias + self.windows.apart_by_place(x).to(bias.dtype)
+        return by_place(query, key, value, rows, columns, self.scale, bias)
 
     def _bias(self, kind: torch.dtype) -> Float[Tensor, "m t t"]:
         return self.position.to(kind)[self.offsets].permute(2, 0, 1)
-
-    def _rolled(self, x: Tensor) -> Tensor:
-        (n, m), (rows, columns) = self._count(x), self.window
-        below, right = n * rows - x.shape[2], m * columns - x.shape[3]
-        if torch.compiler.is_compiling() or below or right:
-            x = F.pad(x, (0, right, 0, below))
-        return x.roll((-self.shift, -self.shift), (2, 3)) if self.shift else x
-
-    def _unrolled(self, y: Tensor, x: Tensor) -> Tensor:
-        y = y.roll((self.shift, self.shift), (2, 3)) if self.shift else y
-        if not torch.compiler.is_compiling() and y.shape[2:] == x.shape[2:]:
-            return y
-        rows, columns = (torch.arange(size, device=x.device) for size in x.shape[2:])
-        return y.index_select(2, rows).index_select(3, columns)
-
-    def _by_place(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attention where no number of windows may be fixed; see `by_place`."""
-        own, places, regions = [], [], []
-        for count, side in zip(self._count(x), self.window, strict=True):
-            place = torch.arange(count * side, device=x.device)
-            own.append(place % side)
-            places.append([place - place % side + other for other in range(side)])
-            regions.append(self._regions(place, count * side, side))
-        token = own[0][:, None] * self.window[1] + own[1]
-        bias = self._bias(statistics_dtype(x))[:, token].permute(0, 3, 1, 2)
-        if self.shift:
-            mine = regions[0][:, None] * 3 + regions[1]
-            theirs = [
-                regions[0][r][:, None] * 3 + regions[1][c] for r in places[0] for c in places[1]
-            ]
-            bias = bias + (torch.stack(theirs) != mine).to(bias.dtype) * APART
-        rows, columns = places
-        return by_place(query, key, value, rows, columns, self.scale, bias)
-
-    def _windows(self, part: Float[Tensor, "b m d i j"]) -> Float[Tensor, "b n m t d"]:
-        rows, columns = self.window
-        tiles = torch.unflatten(torch.unflatten(part, 4, (-1, columns)), 3, (-1, rows))
-        return tiles.permute(0, 3, 5, 1, 4, 6, 2).flatten(4, 5).flatten(1, 2)
-
-    def _unwindowed(
-        self, seen: Float[Tensor, "b n m t d"], rolled: Float[Tensor, "b c i j"]
-    ) -> Float[Tensor, "b c p"]:
-        tiles = torch.unflatten(torch.unflatten(seen, 3, self.window), 1, self._count(rolled))
-        return tiles.permute(0, 3, 6, 1, 4, 2, 5).flatten(1, 2).flatten(2)
-
-
-def _offsets(rows: int, columns: int) -> Tensor:
-    """Where the table has the offset from each pixel of a window to each other one."""
-    down, right = torch.arange(rows), torch.arange(columns)
-    row = (down[:, None] - down + rows - 1)[:, None, :, None]
-    column = (right[:, None] - right + columns - 1)[None, :, None]
-    return (row * (2 * columns - 1) + column).reshape(rows * columns, -1)

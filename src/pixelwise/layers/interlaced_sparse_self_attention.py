@@ -29,12 +29,11 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index, pure
+from pixelwise.layers.interlaced_steps import InterlacedSteps
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
-from pixelwise.ops.attention import attention
-from pixelwise.ops.cells import crop, join, pad, six_axes, split
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.cells import crop, pad
 
 
 class InterlacedSparseSelfAttention(AttentionLayer):
@@ -109,7 +108,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
         self.activation, self.keeps_shape = activation, outputs == channels
         self.stages = nn.ModuleList(
-            _Interlaced(
+            InterlacedSteps(
                 (rows, columns),
                 *(
                     SelfAttentionBlock(
@@ -181,48 +180,5 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             heads.append(crop(stage.weights(padded, (row, column)), x))
         return Maps(spatial=torch.cat(heads, dim=1))
 
-    def _stages(self) -> list["_Interlaced"]:
-        return [stage for stage in self.stages if isinstance(stage, _Interlaced)]
-
-
-class _Interlaced(nn.Module):
-    """The two steps on a map of whole cells."""
-
-    def __init__(
-        self, cell: tuple[int, int], far: SelfAttentionBlock, near: SelfAttentionBlock
-    ) -> None:
-        super().__init__()
-        self.cell, self.far, self.near = cell, far, near
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
-        between = self._mixed(self.far, self._parts(self.far, x), "place")
-        return self._mixed(self.near, self._parts(self.near, between), "cell")
-
-    def weights(self, x: Float[Tensor, "b c h w"], at: tuple[int, int]) -> Float[Tensor, "b 1 h w"]:
-        """The weight of every pixel for the pixel `at`, through its place in the cell of `at`."""
-        (rows, columns), (row, column), kind = self.cell, at, statistics_dtype(x)
-        i, j, y, z = row // rows, column // columns, row % rows, column % columns
-        parts = self._parts(self.far, x)
-        between = self._mixed(self.far, parts, "place")
-        query, key = (six_axes(part.to(kind), self.cell) for part in parts[:2])
-        other = [six_axes(p.to(kind), self.cell) for p in self._parts(self.near, between)[:2]]
-        with full_precision(x):
-            far = torch.einsum("bdyz,bdiyjz->byzij", query[:, :, i, :, j], key)
-            near = torch.einsum("bd,bdyz->byz", other[0][:, :, i, y, j, z], other[1][:, :, i, :, j])
-            far = far.flatten(3).softmax(dim=-1).view(far.shape)
-            near = near.flatten(1).softmax(dim=-1).view(near.shape)
-            return torch.einsum("byz,byzij->biyjz", near, far).reshape(len(x), 1, *x.shape[2:])
-
-    def _parts(self, block: SelfAttentionBlock, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
-        """Query, key and value as maps."""
-        flat = block.projections(x.flatten(2))
-        return [part.view(len(x), part.shape[1], *x.shape[2:]) for part in flat]
-
-    def _mixed(
-        self, block: SelfAttentionBlock, parts: list[Tensor], by: str
-    ) -> Float[Tensor, "b o h w"]:
-        """What the pixels become when they attend inside their groups."""
-        like = parts[0]
-        seen = attention(*(split(part, self.cell, by) for part in parts))
-        mixed = block.output(join(seen, like, self.cell, by).flatten(2))
-        return mixed.view(len(like), mixed.shape[1], *like.shape[2:])
+    def _stages(self) -> list[InterlacedSteps]:
+        return [stage for stage in self.stages if isinstance(stage, InterlacedSteps)]

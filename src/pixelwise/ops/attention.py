@@ -21,7 +21,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops import blocks
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.precision import (
+    Gradients,
+    full_precision,
+    once,
+    own_backward,
+    statistics_dtype,
+)
 
 
 def reference(
@@ -41,7 +47,7 @@ def attention(
         if torch.compiler.is_compiling():
             return _fused(query, key, value)
         if fused_is_cheaper(query, value):
-            return _fused(*_OnceDifferentiable.apply(query, key, value))
+            return _fused(*once(query, key, value))
         return _BlockAttention.apply(query, key, value)
 
 
@@ -73,19 +79,6 @@ def _tokens(z: Tensor, width: int) -> Tensor:
     if tokens.stride(-1) == 1:
         return tokens
     return tokens.clone(memory_format=torch.contiguous_format)
-
-
-class _OnceDifferentiable(torch.autograd.Function):
-    """Hands its inputs on. Fused attention has no second derivative: this one says so."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return inputs
-
-    @staticmethod
-    @own_backward
-    def backward(ctx: Any, *grads: Tensor) -> Gradients:
-        return grads
 
 
 class _BlockAttention(torch.autograd.Function):

@@ -11,14 +11,17 @@ which need no operator of others, and memory for one tap at a time.
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.precision import (
+    full_precision,
+    once,
+    statistics_dtype,
+)
 
 Pair = tuple[int, int]
 
@@ -79,21 +82,8 @@ def deformable_convolution(
         geometry = {"stride": stride, "padding": padding, "dilation": dilation}
         if torch.compiler.is_compiling():
             return reference(*given, **geometry).to(x.dtype)  # type: ignore[arg-type]
-        *given, mask = _OnceDifferentiable.apply(*given)
+        *given, mask = once(*given)
         return operator()(*given, mask=mask, **geometry).to(x.dtype)
-
-
-class _OnceDifferentiable(torch.autograd.Function):
-    """Hands its inputs on. The operator has no second derivative: this one says so."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Tensor | None) -> Gradients:
-        return inputs
-
-    @staticmethod
-    @own_backward
-    def backward(ctx: Any, *grads: Tensor | None) -> Gradients:
-        return grads
 
 
 def operator() -> Callable[..., Tensor]:

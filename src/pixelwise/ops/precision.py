@@ -73,3 +73,19 @@ class _Final(torch.autograd.Function):
             "the second derivative for a layer with a backward of its own is not implemented; "
             "take gradients without create_graph=True"
         )
+
+
+def once(*inputs: Tensor | None) -> Any:
+    """`inputs`, on their way to a kernel that has no second derivative: this one says so."""
+    return _Once.apply(*inputs)
+
+
+class _Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor | None) -> Gradients:
+        return inputs
+
+    @staticmethod
+    @own_backward
+    def backward(ctx: Any, *grads: Tensor | None) -> Gradients:
+        return grads

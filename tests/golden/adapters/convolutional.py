@@ -64,7 +64,7 @@ def acmix_window(config: dict[str, Any]) -> Subject:
         if mask is None:
             assert not shift, "a shifted window comes with a mask"
         else:
-            assert torch.equal(layer.shift_mask(x.permute(0, 3, 1, 2)), mask)
+            assert torch.equal(layer.windows.apart(x.permute(0, 3, 1, 2)), mask)
         whole = x.permute(0, 3, 1, 2).roll((shift, shift), (2, 3))
         return layer(whole).roll((-shift, -shift), (2, 3)).permute(0, 2, 3, 1)
 
