@@ -9,6 +9,8 @@ with the operations that one would reach for first; they share the layer's param
 """
 
 import argparse
+import functools
+import importlib
 import multiprocessing
 import resource
 import statistics
@@ -21,12 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import machine
-from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
 from pixelwise.layers.registry import create
 
-LAYERS = ("psa_p", "psa_s", "pam", "cam", "coord", "gc")
 MODES = ("forward", "train")
-WARM_UP, SECONDS, LEAST = 2, 4.0, 5
+WARM_UP, SECONDS, LEAST = 1, 2.5, 3
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -87,7 +88,7 @@ def plain_gc(layer: AttentionLayer, x: Tensor) -> Tensor:
     return x + layer.add(context)[:, :, None, None]
 
 
-PLAIN: dict[str, Callable[[AttentionLayer, Tensor], Tensor]] = {
+PLAIN: dict[str, Callable[..., Tensor]] = {
     "psa_p": plain_psa_p,
     "psa_s": plain_psa_s,
     "pam": plain_pam,
@@ -95,58 +96,85 @@ PLAIN: dict[str, Callable[[AttentionLayer, Tensor], Tensor]] = {
     "coord": plain_coord,
     "gc": plain_gc,
 }
+for file in sorted(Path(__file__).parent.glob("plain_*.py")):
+    PLAIN |= importlib.import_module(file.stem).PLAIN
+
+CASES: dict[str, tuple[str, dict[str, object]]] = {key: (key, {}) for key in PLAIN} | {
+    "nonlocal gaussian": ("nonlocal", {"mode": "gaussian"}),
+    "nonlocal dot": ("nonlocal", {"mode": "dot_product"}),
+    "nonlocal concat": ("nonlocal", {"mode": "concatenation"}),
+    "crisscross": ("crisscross", {"recurrence": 1}),
+    "gc": ("gc", {"reduction": 16}),
+    "psanet": ("psanet", {"reduction": 1, "mask_size": (63, 127), "shrink": 1}),
+}
+"""Name -> layer and options; widths as in the authors' networks otherwise."""
+SMALLER = {"nonlocal concat": 4}
+"""Sides of the map are divided by this: the plain form would need more memory than there is."""
 
 
-def prepare(key: str, mode: str, size: list[int]) -> tuple[dict[str, Callable[[], None]], Callable]:
+def inputs(layer: Layer, size: list[int], **kind: torch.dtype) -> list[Tensor]:
+    """A map of this size, or the next that the layer takes; a guide is as large."""
+    least, multiple, images = layer.limits
+    sides = [-(-max(side, least) // multiple) * multiple for side in size[2:]]
+    shape = (max(size[0], images if layer.training else 1), size[1], *sides)
+    return [torch.randn(shape, **kind) for _ in range(1 + isinstance(layer, FusionLayer))]
+
+
+def prepare(
+    name: str, mode: str, size: list[int]
+) -> tuple[dict[str, Callable[[], None]], Callable[[], float]]:
     """The two forms as calls without arguments, and a call that returns their difference."""
     torch.manual_seed(0)
-    layer = create(key, size[1]).train(mode == "train")
+    key, options = CASES[name]
+    layer = create(key, size[1], **options).train(mode == "train")
     with torch.no_grad():  # a gain of zero would let a form leave out its work
         for parameter in layer.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
-    x = torch.randn(size)
-    cotangent = torch.randn(size) if mode == "train" else None
+    given = inputs(layer, size)
+    learnt = [parameter for parameter in layer.parameters() if parameter.requires_grad]
 
-    def call(form: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+    def call(form: Callable[..., Tensor]) -> Callable[[], None]:
         def forward() -> None:
             with torch.no_grad():
-                form(x)
+                form(*given)
 
         def train() -> None:
-            image = x.detach().requires_grad_()
-            torch.autograd.grad(form(image), [image, *layer.parameters()], cotangent)
+            images = [x.detach().requires_grad_() for x in given]
+            y = form(*images)
+            torch.autograd.grad(y, [*images, *learnt], torch.ones_like(y))
 
         return train if mode == "train" else forward
 
     def difference() -> float:
         double = layer.double().eval()
-        small = torch.randn(1, size[1], 9, 7, dtype=torch.float64)
-        return (PLAIN[key](double, small) - double(small)).abs().max().item()
+        small = inputs(double, [1, size[1], 9, 7], dtype=torch.float64)
+        plain, lean = PLAIN[key](double, *small), double(*small)
+        return ((plain - lean).abs().max() / plain.abs().max()).item()
 
-    forms = {"plain": call(lambda image: PLAIN[key](layer, image)), "lean": call(layer)}
+    forms = {"plain": call(functools.partial(PLAIN[key], layer)), "lean": call(layer)}
     return forms, difference
 
 
-def seconds(key: str, mode: str, size: list[int]) -> dict[str, float]:
+def seconds(name: str, mode: str, size: list[int]) -> dict[str, float]:
     """Median seconds of each form, the two in turns."""
-    forms, difference = prepare(key, mode, size)
-    taken: dict[str, list[float]] = {name: [] for name in forms}
+    forms, difference = prepare(name, mode, size)
+    taken: dict[str, list[float]] = {form: [] for form in forms}
     stop = None
     while stop is None or time.perf_counter() < stop or len(taken["lean"]) < LEAST + WARM_UP:
-        for name, form in forms.items():
+        for which, form in forms.items():
             start = time.perf_counter()
             form()
-            taken[name].append(time.perf_counter() - start)
+            taken[which].append(time.perf_counter() - start)
         stop = stop or time.perf_counter() + SECONDS
-    assert difference() < 1e-10, f"the two forms of {key} differ"
-    return {name: statistics.median(times[WARM_UP:]) for name, times in taken.items()}
+    assert difference() < 1e-10, f"the two forms of {name} differ"
+    return {form: statistics.median(times[WARM_UP:]) for form, times in taken.items()}
 
 
-def megabytes(key: str, mode: str, size: list[int], form: str) -> float:
+def megabytes(name: str, mode: str, size: list[int], form: str) -> float:
     """Peak memory of one call of one form above the state before it."""
-    small, _ = prepare(key, mode, [size[0], size[1], 4, 4])
+    small, _ = prepare(name, mode, [size[0], size[1], 4, 4])
     small[form]()  # libraries allocate their own on the first call
-    forms, _ = prepare(key, mode, size)
+    forms, _ = prepare(name, mode, size)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     forms[form]()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -161,23 +189,25 @@ def alone(function: Callable, *arguments: object) -> object:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--size", default="1x512x64x128", help="batch x channels x height x width")
-    parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS, help="layer keys")
+    parser.add_argument("--layers", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--out", type=Path, help="CSV file to write")
     options = parser.parse_args()
     size = [int(part) for part in options.size.split("x")]
     rows = []
-    names = ("plain ms", "lean ms", "ratio", "plain MB", "lean MB")
-    print(f"{'layer':8}{'mode':8}" + "".join(f"{name:>10}" for name in names))
+    heads = ("plain ms", "lean ms", "ratio", "plain MB", "lean MB")
+    print(f"{'layer':22}{'mode':8}" + "".join(f"{name:>10}" for name in heads))
     for key in options.layers:
+        sides = [side // SMALLER.get(key, 1) for side in size[2:]]
+        shape = [*size[:2], *sides]
         for mode in MODES:
-            took = alone(seconds, key, mode, size)
-            memory = {form: alone(megabytes, key, mode, size, form) for form in took}
+            took = alone(seconds, key, mode, shape)
+            memory = {form: alone(megabytes, key, mode, shape, form) for form in took}
             ratio = took["plain"] / took["lean"]
             rows.append(
                 {
                     "layer": key,
                     "mode": mode,
-                    "size": options.size,
+                    "size": "x".join(map(str, shape)),
                     "plain_ms": round(1e3 * took["plain"], 2),
                     "lean_ms": round(1e3 * took["lean"], 2),
                     "ratio": round(ratio, 2),
@@ -187,7 +217,7 @@ def main() -> None:
             )
             times = f"{1e3 * took['plain']:10.1f}{1e3 * took['lean']:10.1f}{ratio:9.2f}x"
             sizes = f"{memory['plain']:10.0f}{memory['lean']:10.0f}"
-            print(f"{key:8}{mode:8}{times}{sizes}", flush=True)
+            print(f"{key:22}{mode:8}{times}{sizes}", flush=True)
     if options.out:
         machine.write(options.out, rows)
 

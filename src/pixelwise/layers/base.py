@@ -18,7 +18,7 @@ class Maps(NamedTuple):
     """What a layer attends to. A field is None where the mechanism has no such map."""
 
     spatial: Float[Tensor, "b heads h w"] | None = None
-    """A weight or a gate for every pixel."""
+    """A weight or a gate for every pixel; where each channel has its own, a head per channel."""
     channel: Float[Tensor, "b c"] | Float[Tensor, "b c c"] | None = None
     """A gate for every channel, or for every channel its weights of the channels (rows)."""
 
