@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pixelwise.cli.main import COMMANDS, main
+from pixelwise.layers.registry import available
 
 RUN = [
     "train", "--data", "scenes:size=64,train=6,val=2,test=2", "--backbone", "test_resnet",
@@ -169,6 +170,15 @@ def test_cards(capsys):
     card = capsys.readouterr().out
     for part in ("arxiv.org/abs/1809.02983", "width=None", "GFLOP"):
         assert part in card
+
+
+@pytest.mark.parametrize("key", available())
+def test_every_layer_has_a_card(key, capsys):
+    assert main(["layers", key]) == 0
+    card = capsys.readouterr().out
+    for part in ("Source: ", "Options", "FLOP; grows with", f'create_layer("{key}", 256)'):
+        assert part in card
+    assert "  None" not in card
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ import multiprocessing
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.cost import flops
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, FusionLayer
@@ -398,19 +398,6 @@ def test_maps_change_nothing(key):
     before = copy.deepcopy(layer.state_dict())
     layer.maps(*inputs(key, layer, 2, 7, 5), at=(1, 2))
     assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
-
-
-class Largest(TorchDispatchMode):
-    """The number of elements of the largest tensor that any operation returns."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 @attending

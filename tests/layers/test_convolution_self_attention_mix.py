@@ -1,8 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.errors import InputError
 from pixelwise.layers.convolution_self_attention_mix import ConvolutionSelfAttentionMix
 
@@ -99,17 +99,6 @@ def test_dead_bias_is_a_buffer_under_its_key():
     layer = ConvolutionSelfAttentionMix(8)
     assert "position_bias" not in dict(layer.named_parameters())
     assert layer.reference_name("conv_p.bias") == "position_bias"
-
-
-class Largest(TorchDispatchMode):
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.untyped_storage().nbytes() // 4)
-        return result
 
 
 def test_windows_are_never_copied():

@@ -1,8 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.cost import flops
 from pixelwise.errors import InputError
 from pixelwise.layers.non_local import MODES, NonLocal
@@ -128,17 +128,6 @@ def test_batch_statistics_and_export_in_every_mode(mode):
     for size in [(6, 5), (9, 4)]:
         x = torch.randn(2, 8, *size).double()
         torch.testing.assert_close(program(x), layer(x), rtol=1e-10, atol=1e-10)
-
-
-class Largest(TorchDispatchMode):
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -96,6 +96,19 @@ def test_attention_stands_between_the_stages():
     torch.testing.assert_close(after[-1], plain.body.layer4(expected))
 
 
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        ("gate", "takes a second input"),
+        ("spd", "changes the shape"),
+        ({"name": "psanet", "concatenate": True}, "changes the shape"),
+    ],
+)
+def test_a_layer_that_cannot_stand_after_a_stage_is_refused(layer, why):
+    with pytest.raises(InputError, match=f"attention after stage 4: layer '.*' {why}"):
+        tiny(attention={4: layer})
+
+
 def test_a_copy_has_its_own_attention():
     model = tiny(attention="psa_s@3,4").eval()
     twin = copy.deepcopy(model)

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.ops import blocks
 from pixelwise.ops.axis_attention import criss_cross, reference
 
@@ -84,17 +84,6 @@ def test_gradient_of_each_input_alone():
 def test_works_on_the_meta_device():
     found = criss_cross(*(value.to("meta") for value in draw(6, 5)))
     assert found.shape == (2, 6, 5, 4)
-
-
-class Largest(TorchDispatchMode):
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 @pytest.mark.parametrize("block_size", ["one block"], indirect=True)

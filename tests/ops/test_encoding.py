@@ -1,7 +1,7 @@
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.ops import blocks
 from pixelwise.ops.encoding import _product_form, assignments, encoding, reference
 
@@ -78,17 +78,6 @@ def test_assignments_are_those_of_the_sums():
     apart = x[:, None] - codewords[:, :, None]
     found = torch.einsum("bkn,bkcn->bkc", weights, apart)
     torch.testing.assert_close(found, encoding(x, codewords, scale))
-
-
-class Largest(TorchDispatchMode):
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 def test_differences_are_never_stored():

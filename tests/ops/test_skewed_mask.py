@@ -1,7 +1,7 @@
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from largest import Largest
 from pixelwise.ops import blocks, skewed_mask
 from pixelwise.ops.skewed_mask import expand_mask, pixel_logits, reference, skewed_attention
 
@@ -134,17 +134,6 @@ def test_logits_of_one_pixel(collect, case):
     for place in [(0, 0), (height - 1, width // 2), (height // 2, width - 1)]:
         found = pixel_logits(weight, guide, place, collect=collect)
         torch.testing.assert_close(found.flatten(1), pairs[:, :, place[0] * width + place[1]])
-
-
-class Largest(TorchDispatchMode):
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 @DIRECTIONS
