@@ -11,6 +11,12 @@ def pytest_addoption(parser):
         help="folder of recorded vectors to test in place of tests/golden/vectors",
     )
     parser.addoption(
+        "--errors",
+        type=Path,
+        metavar="FILE",
+        help="write how far each recorded system is from ours, from a run of tests/golden",
+    )
+    parser.addoption(
         "--matrix",
         type=Path,
         metavar="FILE",

@@ -16,23 +16,53 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("recorded", files, ids=names)
 
 
-def pytest_terminal_summary(terminalreporter):
+COLUMNS = ("float64 output", "float64 gradient", "float32 output", "float32 gradient")
+HEAD = """# How far from the authors' code
+
+Written by `pytest tests/golden --errors docs/equality.md`. Numbers that the authors' own code gave,
+in float64, are held against ours on the same weights, loaded through `load_reference`: outputs,
+gradients of inputs and parameters, and buffers that a step changes. Errors are the worst of a
+system's files, relative to the largest value of each tensor; the recordings are float32, which
+alone is about 5e-8. A system is a mechanism and the code that it was recorded from.
+
+"""
+
+
+def pytest_terminal_summary(terminalreporter, config):
     systems = defaultdict(lambda: defaultdict(float))
+    reasons = {}
     for outcome in ("passed", "failed", "skipped"):
         for report in terminalreporter.getreports(outcome):
             facts = dict(report.user_properties)
             if "system" in facts:
-                row = systems[facts.pop("system")]
+                system = facts.pop("system")
+                row = systems[system]
                 row[outcome] += 1
+                if outcome == "skipped":
+                    reasons[system] = report.longrepr[2].partition(": ")[2].partition(": ")[2]
                 for name, value in facts.items():
                     row[name] = max(row[name], value)
     if not systems:
         return
-    columns = ("float64 output", "float64 gradient", "float32 output", "float32 gradient")
     terminalreporter.section("recorded vectors: worst relative error")
-    head = f"{'system':28}{'passed':>7}{'failed':>7}{'skipped':>8}"
-    terminalreporter.write_line(head + "".join(f"{name:>18}" for name in columns))
+    head = f"{'system':40}{'passed':>7}{'failed':>7}{'skipped':>8}"
+    terminalreporter.write_line(head + "".join(f"{name:>18}" for name in COLUMNS))
     for system, row in sorted(systems.items()):
         counts = f"{row['passed']:7.0f}{row['failed']:7.0f}{row['skipped']:8.0f}"
-        errors = "".join(f"{row[n]:18.1e}" if n in row else f"{'-':>18}" for n in columns)
-        terminalreporter.write_line(f"{system:28}{counts}{errors}")
+        errors = "".join(f"{row[n]:18.1e}" if n in row else f"{'-':>18}" for n in COLUMNS)
+        terminalreporter.write_line(f"{system:40}{counts}{errors}")
+    if file := config.getoption("errors"):
+        file.write_text(HEAD + table(systems, reasons) + "\n")
+        terminalreporter.write_line(f"wrote {file}")
+
+
+def table(systems, reasons):
+    lines = [["system", "files", *COLUMNS], ["---"] * (2 + len(COLUMNS))]
+    for system, row in sorted(systems.items()):
+        if system in reasons:
+            lines.append([f"`{system}`", f"not compared: {reasons[system]}", *[""] * len(COLUMNS)])
+            continue
+        verdict = f"{row['passed']:.0f}" + f", {row['failed']:.0f} FAIL" * bool(row["failed"])
+        errors = [f"{row[name]:.1e}" if name in row else "-" for name in COLUMNS]
+        lines.append([f"`{system}`", verdict, *errors])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -17,6 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     import inspect
 
     from pixelwise.errors import unknown
+    from pixelwise.layers.base import FusionLayer
     from pixelwise.layers.registry import available
 
     layers = available()
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         module=layer.__module__,
         options=options_of(layer),
         cost=_cost(found.name),
-        usage=f'pixelwise.create_layer("{found.name}", 256)',
+        usage=f'pixelwise.create_layer("{found.name}", 256)'
+        + ("(features, guide)" if issubclass(layer, FusionLayer) else "(features)"),
     )
     return 0
 
