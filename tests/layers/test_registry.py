@@ -1,6 +1,7 @@
 import functools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import timm
@@ -51,3 +52,9 @@ def test_import_loads_only_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_the_public_table_has_every_layer():
+    table = (Path(__file__).parents[2] / "docs" / "layers.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(available())
