@@ -11,7 +11,6 @@ training step, and for torch.export with free height and width, checked at a sec
 import argparse
 import copy
 import importlib
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +57,7 @@ class Mechanism:
 
     key: str
     vector: str
+    """The recording; empty where the first package is the source itself."""
     channels: int
     options: Mapping[str, Any]
     peers: tuple[Peer, ...]
@@ -143,6 +143,34 @@ MECHANISMS = (
                 (32,),
                 {"rd_ratio": 1 / 16, "rd_divisor": 1, "bias": False},
                 names={"fc.0": "fc1", "fc.2": "fc2"},
+            ),
+        ),
+    ),
+    Mechanism(
+        "eca",
+        "",
+        32,
+        {},
+        (
+            Peer("timm", L + "eca:EcaModule", (32,), names=SAME_NAMES),
+            Peer(
+                "fightingcv",
+                F + "ECAAttention:ECAAttention",
+                differs="a bias, and a kernel of 3 for any width",
+            ),
+        ),
+    ),
+    Mechanism(
+        "scse",
+        "",
+        32,
+        {},
+        (
+            Peer(
+                "smp",
+                "segmentation_models_pytorch.base.modules:SCSEModule",
+                (32,),
+                names=SAME_NAMES,
             ),
         ),
     ),
@@ -265,10 +293,17 @@ class Largest(TorchDispatchMode):
         return result
 
 
-def recording(vector: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def recording(vector: str) -> dict[str, Tensor]:
     with safe_open(VECTORS / f"{vector}.safetensors", "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, json.loads(file.metadata()["config"])
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def from_source(mechanism: Mechanism) -> dict[str, Tensor]:
+    """Numbers of the first package, where nothing else is recorded."""
+    module, x = built(mechanism.peers[0]), torch.randn(2, mechanism.channels, 7, 9).double()
+    state = {f"state.{name}": value for name, value in module.state_dict().items()}
+    with torch.no_grad():
+        return state | {"input": x, "output": module.double()(x)}
 
 
 def built(peer: Peer) -> nn.Module:
@@ -392,7 +427,8 @@ HEAD = """# Beside what one would take instead
 Written by `python benchmarks/peers.py`: {versions}.
 
 Each module gets the authors' recorded weights where its parameters can hold them, and is asked for
-the authors' output in float64 (error relative to the largest value). The sizes are 1x1, 1x17, 7x5
+the authors' output in float64 (error relative to the largest value); `eca` and `scse`, of which
+nothing is recorded, are held against the first package named. The sizes are 1x1, 1x17, 7x5
 and 33x64; bfloat16 must be within 5 % of float32; a training step is forward and backward; export
 is `torch.export` with free height and width, run again at a second size; the last column is the
 largest tensor made at 128x128 pixels, as a multiple of the input.
@@ -414,7 +450,11 @@ def rows() -> list[list[str]]:
     found = []
     for mechanism in MECHANISMS:
         torch.manual_seed(0)
-        tensors, _ = recording(mechanism.vector)
+        try:
+            tensors = recording(mechanism.vector) if mechanism.vector else from_source(mechanism)
+        except ModuleNotFoundError:
+            found.append(absent(mechanism, mechanism.peers[0]))
+            continue
         inputs = given_inputs(tensors)
         state = {k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")}
         ours: Any = create(mechanism.key, mechanism.channels, **mechanism.options).eval()
@@ -425,6 +465,10 @@ def rows() -> list[list[str]]:
     return found
 
 
+def absent(mechanism: Mechanism, peer: Peer) -> list[str]:
+    return [f"`{mechanism.key}`", peer.package, "not installed", *["-"] * 6]
+
+
 def peer_row(
     mechanism: Mechanism,
     peer: Peer,
@@ -432,11 +476,10 @@ def peer_row(
     tensors: Mapping[str, Tensor],
     inputs: list[Tensor],
 ) -> list[str]:
-    name, blank = f"`{mechanism.key}`", ["-"] * 6
     try:
         module = built(peer)
     except ModuleNotFoundError:
-        return [name, peer.package, "not installed", *blank]
+        return absent(mechanism, peer)
     if peer.names is None:
         assert held(module.state_dict()) != held(state), f"{peer.path} could hold the weights"
         verdict = f"**no**, cannot hold their weights: {peer.differs}"
@@ -446,7 +489,7 @@ def peer_row(
             verdict = agreement(module, tensors)
         except Exception as error:
             verdict = f"**fails** ({type(error).__name__})"
-    return row(name, peer.package, module.float(), verdict, inputs)
+    return row(f"`{mechanism.key}`", peer.package, module.float(), verdict, inputs)
 
 
 def versions() -> str:
