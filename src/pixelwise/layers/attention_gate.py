@@ -29,9 +29,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Maps, at_least, one_of
+from pixelwise.layers.base import FusionLayer, Maps, at_least, one_of, pair
 from pixelwise.layers.parts import conv_norm, reset
-from pixelwise.layers.pointwise import affine, product
+from pixelwise.layers.pointwise import weighted
 from pixelwise.ops.place_weights import NORMALISE, place_weights
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
@@ -105,8 +105,8 @@ class AttentionGate(FusionLayer):
         at_least(1, channels=channels)
         guides = channels if guide_channels is None else guide_channels
         width = max(1, channels // 2) if hidden is None else hidden
-        rows, columns = (stride, stride) if isinstance(stride, int) else stride
-        at_least(1, guide_channels=guides, hidden=width, stride=min(rows, columns))
+        at_least(1, guide_channels=guides, hidden=width)
+        rows, columns = pair(1, stride=stride)
         one_of(tuple(ACTIVATIONS), activation=activation)
         one_of(tuple(NORMALISE), normalise=normalise)
         allowed = (1, channels) if normalise == "sigmoid" else (1,)
@@ -158,16 +158,7 @@ class AttentionGate(FusionLayer):
             return x * weights
         if self.training or self.transform[1].training or self.score is None:
             return self.transform(x * weights).to(x.dtype)
-        weight, bias = affine(self.transform)  # one weight per pixel: it passes through W
-        if x.is_contiguous():
-            y = product(weight, None, x.flatten(2)).view(x.shape)
-        else:
-            y = F.conv2d(x, weight[:, :, None, None])
-        assert bias is not None
-        bias, weights = bias.to(y.dtype)[:, None, None], weights.to(y.dtype)
-        if y.requires_grad or weights.requires_grad:
-            return torch.addcmul(bias, y, weights).to(x.dtype)
-        return y.mul_(weights).add_(bias).to(x.dtype)
+        return weighted(self.transform, x, weights)
 
     def maps(
         self,

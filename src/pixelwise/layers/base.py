@@ -144,6 +144,14 @@ def one_of(choices: tuple[str, ...], **values: str) -> None:
             raise InputError(f"{name}={value!r}: must be one of {listed}; use one of them")
 
 
+def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
+    """The one of `values` as (rows, columns), both `least` or more; one number stands for both."""
+    ((name, value),) = values.items()
+    rows, columns = (value, value) if isinstance(value, int) else value
+    at_least(least, **{name: min(rows, columns)})
+    return rows, columns
+
+
 def reduced(channels: int, reduction: int, hidden: int | None, what: str = "hidden") -> int:
     """The width of a bottleneck: `hidden` itself, or `channels // reduction`."""
     at_least(1, channels=channels, reduction=reduction)

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pair, pixel_index
 from pixelwise.layers.pointwise import formatted
 from pixelwise.layers.shared_projections import ConvolutionPath, head_width, project
 from pixelwise.ops.local_attention import by_place
@@ -85,8 +85,8 @@ class ConvolutionWindowMix(AttentionLayer):
         scale: float | None = None,
     ) -> None:
         super().__init__()
-        window = (window_size, window_size) if isinstance(window_size, int) else window_size
-        at_least(1, channels=channels, window_size=min(window), heads=heads)
+        at_least(1, channels=channels, heads=heads)
+        window = pair(1, window_size=window_size)
         at_least(0, shift=shift)
         if shift >= min(window):
             raise InputError(

@@ -24,9 +24,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index
+from pixelwise.layers.base import AttentionLayer, Maps, at_least, pair, pixel_index
 from pixelwise.layers.pointwise import formatted
-from pixelwise.ops.deformable import Pair, deformable_convolution, operator
+from pixelwise.ops.deformable import Pair, deformable_convolution, operator, read_at, tap_reads
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
 
@@ -92,10 +92,10 @@ class DeformableConvolution(AttentionLayer):
                     f"{name}={count}: must divide the channels, {channels} in and {outputs} out; "
                     f"choose another {name}"
                 )
-        kernel = _pair(1, kernel_size=kernel_size)
-        self.stride, self.dilation = _pair(1, stride=stride), _pair(1, dilation=dilation)
+        kernel = pair(1, kernel_size=kernel_size)
+        self.stride, self.dilation = pair(1, stride=stride), pair(1, dilation=dilation)
         same = self.dilation[0] * (kernel[0] // 2), self.dilation[1] * (kernel[1] // 2)
-        self.padding = same if padding is None else _pair(0, padding=padding)
+        self.padding = same if padding is None else pair(0, padding=padding)
         self.offset_groups, self.modulation = offset_groups, modulation
         kept = all(
             s == 1 and 2 * p == d * (k - 1)
@@ -169,24 +169,19 @@ class DeformableConvolution(AttentionLayer):
         ]
         index = pixel_index(x[:1, :1, :1, :1].expand(1, 1, *size), at)
         with full_precision(x):
-            kind, corner, patch = statistics_dtype(x), divmod(index, size[1]), x
-            places = []
-            for i in (0, 1):
-                tap = torch.arange(kernel[i], device=x.device) * self.dilation[i]
-                place = tap + corner[i] * self.stride[i] - self.padding[i]
-                inside = ((place >= 0) & (place < x.shape[2 + i])).to(x.dtype)
-                patch = patch.index_select(2 + i, place.clamp(0, x.shape[2 + i] - 1))
-                patch = patch * (inside[:, None] if i == 0 else inside)
-                places.append(place.to(kind))
+            corner = divmod(index, size[1])
+            axes = zip(kernel, corner, self.stride, self.padding, self.dilation, strict=True)
+            places = [
+                torch.arange(taps, device=x.device) * apart + first * step - before
+                for taps, first, step, before, apart in axes
+            ]
+            patch = read_at(x, places[0], places[1])
             offset, factor = self._split(self._offsets(patch, (0, 0), dense=True)[..., 0, 0])
             shift = offset.view(len(x), self.offset_groups, *kernel, 2)
-            read = []
-            for i, place in enumerate((places[0][:, None], places[1])):
-                position = (place + shift[..., i]).flatten(1)
-                pixel = torch.arange(x.shape[2 + i], device=x.device, dtype=kind)
-                read.append((1 - (position[..., None] - pixel).abs()).clamp(min=0))
-            rows = read[0] if factor is None else read[0] * factor[..., None]
-            return Maps(spatial=rows[..., None] * read[1][:, :, None])
+            rows, columns = tap_reads(shift, places[0], places[1], (x.shape[2], x.shape[3]))
+            if factor is not None:
+                rows = rows * factor[..., None]
+            return Maps(spatial=rows[..., None] * columns[:, :, None])
 
     def _offsets(
         self, x: Float[Tensor, "b c h w"], padding: Pair, dense: bool = False
@@ -203,11 +198,3 @@ class DeformableConvolution(AttentionLayer):
             return offsets, None
         taps = offsets.shape[1] // 3
         return offsets[:, : 2 * taps], offsets[:, 2 * taps :].sigmoid()
-
-
-def _pair(least: int, **values: int | Pair) -> Pair:
-    """The one value as a pair, checked."""
-    ((name, value),) = values.items()
-    rows, columns = (value, value) if isinstance(value, int) else value
-    at_least(least, **{name: min(rows, columns)})
-    return rows, columns

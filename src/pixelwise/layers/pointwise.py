@@ -11,6 +11,7 @@ A matrix product also beats a 1x1 convolution on CPUs.
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -69,6 +70,25 @@ def pointwise(part: nn.Sequential, *maps: Float[Tensor, "b _ n"]) -> Float[Tenso
         y = torch.baddbmm(y, weight[:, start:stop].expand(len(x), -1, -1), x)
         start = stop
     return finish(part, y)
+
+
+def weighted(
+    part: nn.Sequential, x: Float[Tensor, "b c h w"], weights: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b o h w"]:
+    """What a 1x1 `conv_norm` without activation, its norm fixed, makes of `x * weights`.
+
+    One weight per pixel passes through the convolution, so that the product is the last step.
+    """
+    weight, bias = affine(part)
+    if x.is_contiguous():
+        y = product(weight, None, x.flatten(2)).view(len(x), -1, *x.shape[2:])
+    else:
+        y = F.conv2d(x, weight[:, :, None, None])
+    assert bias is not None
+    bias, weights = bias.to(y.dtype)[:, None, None], weights.to(y.dtype)
+    if y.requires_grad or weights.requires_grad:
+        return torch.addcmul(bias, y, weights).to(x.dtype)
+    return y.mul_(weights).add_(bias).to(x.dtype)
 
 
 def two_layers(channels: int, width: int, *, bias: bool, activation: str) -> nn.Sequential:
