@@ -195,3 +195,10 @@ def test_inplace_abn():
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
         SelfAttentionBlock(16, **options)
+
+
+def test_a_broken_inplace_abn_checkpoint_is_refused_with_what_it_lacks():
+    layer = SelfAttentionBlock(8, activation="leaky_relu")
+    broken = {f"f_query.1.{part}": torch.ones(4) for part in ("running_mean", "running_var")}
+    with pytest.raises(InputError, match=r"missing: .*query\.0\.1\.weight"):
+        layer.load_reference(broken)

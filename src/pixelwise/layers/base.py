@@ -152,16 +152,16 @@ def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-def reduced(channels: int, reduction: int, hidden: int | None, what: str = "hidden") -> int:
+def reduced(channels: int, reduction: int, hidden: int | None) -> int:
     """The width of a bottleneck: `hidden` itself, or `channels // reduction`."""
     at_least(1, channels=channels, reduction=reduction)
     if hidden is not None:
-        at_least(1, **{what: hidden})
+        at_least(1, hidden=hidden)
         return hidden
     if reduction > channels:
         raise InputError(
             f"reduction={reduction}: must not exceed channels={channels}; "
-            f"lower it, or give the width as {what}"
+            "lower it, or give the width as hidden"
         )
     return channels // reduction
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pure
-from pixelwise.layers.parts import conv_norm, reset
+from pixelwise.layers.parts import conv_norm
 from pixelwise.ops.precision import statistics_dtype
 
 VARIANTS = ("smp", "javeywang")
@@ -130,10 +130,6 @@ class FeaturePyramidAttention(AttentionLayer):
             self.across.append(conv_norm(narrow, narrow, size, bias=self.pooled, activation=last))
             if not self.pooled:
                 self.up.append(doubled(narrow, wide).append(nn.ReLU(inplace=True)))
-
-    def reset_parameters(self) -> None:
-        """Initialise as both sources do: as torch does."""
-        reset(self)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """Weigh every pixel by the pyramid, and add the image's context."""

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from pixelwise.errors import InputError
 from pixelwise.layers.base import FusionLayer, Limits, Maps, at_least, one_of, pure
 from pixelwise.layers.feature_pyramid_attention import VARIANTS, doubled
-from pixelwise.layers.parts import conv_norm, reset
+from pixelwise.layers.parts import conv_norm
 from pixelwise.ops.precision import statistics_dtype
 
 
@@ -95,10 +95,6 @@ class GlobalAttentionUpsample(FusionLayer):
             self.lift: nn.Module = nn.Identity()
         else:
             self.lift = (doubled if upsample else _resized)(guides, outputs)
-
-    def reset_parameters(self) -> None:
-        """Initialise as both sources do: as torch does."""
-        reset(self)
 
     def forward(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]

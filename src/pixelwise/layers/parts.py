@@ -59,12 +59,13 @@ def from_inplace_abn(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     activation beside it is `<name>.0`, so `<name>.weight` becomes `<name>.0.weight`.
     """
     found = dict(state_dict)
-    suffix = ".running_var"
+    suffix, parts = ".running_var", ("weight", "bias", "running_mean", "running_var")
     for name in [key.removesuffix(suffix) for key in state_dict if key.endswith(suffix)]:
-        if f"{name}.num_batches_tracked" in state_dict:
-            continue
-        found[f"{name}.0.weight"] = found.pop(f"{name}.weight").abs() + INPLACE_ABN_EPS
-        for part in ("bias", "running_mean", "running_var"):
+        whole = all(f"{name}.{part}" in state_dict for part in parts)
+        if not whole or f"{name}.num_batches_tracked" in state_dict:
+            continue  # what is missing is told by who loads it
+        for part in parts:
             found[f"{name}.0.{part}"] = found.pop(f"{name}.{part}")
+        found[f"{name}.0.weight"] = found[f"{name}.0.weight"].abs() + INPLACE_ABN_EPS
         found[f"{name}.0.num_batches_tracked"] = torch.zeros((), dtype=torch.int64)
     return found

@@ -23,7 +23,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import Layer, Limits, at_least, one_of
-from pixelwise.layers.parts import reset
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "silu": nn.SiLU,
@@ -84,10 +83,6 @@ class SpaceToDepth(Layer):
         )
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.activation = ACTIVATIONS[activation]()
-
-    def reset_parameters(self) -> None:
-        """Initialise as the authors do: as torch does."""
-        reset(self.conv, self.norm)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Rearrange, convolve, normalise, activate."""

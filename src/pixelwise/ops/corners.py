@@ -6,6 +6,8 @@ y_at = sum_n r_n x_n        at most four n, with positive r_n that sum to one
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.ops.resizing import neighbours
+
 Corners = list[tuple[int, int, float]]
 
 
@@ -28,8 +30,6 @@ def spread(
 
 
 def _line(at: int, size: int, source: int) -> list[tuple[int, float]]:
-    place = at * (source - 1) / (size - 1) if size > 1 else 0.0
-    start = min(int(place), source - 1)
-    share = place - start
-    ends = [(start, 1 - share), (min(start + 1, source - 1), share)]
-    return ends if share > 0 else ends[:1]
+    first, second = neighbours(at, size, source)
+    share = at * (source - 1) / max(1, size - 1) - first
+    return [(first, 1 - share), (second, share)] if second > first else [(first, 1.0)]
