@@ -46,8 +46,12 @@ def test_train_mode_returns_one_tensor_and_every_parameter_learns(arch):
     model = tiny(arch).train()
     image = torch.randn(2, 3, 64, 48)
     assert model(image).shape == (2, 4, 64, 48)
-    logits, auxiliary = model.with_auxiliary(image)
-    (logits.square().mean() + sum(x.square().mean() for x in auxiliary.values())).backward()
+    outputs = model.with_auxiliary(image)
+    loss = outputs.logits.square().mean()
+    loss = loss + sum(x.square().mean() for x in outputs.auxiliary.values())
+    if outputs.presence is not None:
+        loss = loss + outputs.presence.square().mean()
+    loss.backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None]
     assert idle == []
 

@@ -18,11 +18,11 @@ class ReferenceWeights(nn.Module):
     def reference_name(self, key: str) -> str | None:
         """Our name for `key` of a known source's checkpoint, or None if it has none here.
 
-        The longest known name that `key` begins with is replaced; a part that is such a module
-        itself then translates what is left.
+        The longest known name that `key` begins with (the empty one begins all) is replaced; a
+        part that is such a module itself then translates what is left.
         """
         for theirs in sorted(self.reference_keys, key=len, reverse=True):
-            if key == theirs or key.startswith(theirs + "."):
+            if not theirs or key == theirs or key.startswith(theirs + "."):
                 return self._inside(
                     self.reference_keys[theirs], key.removeprefix(theirs).removeprefix(".")
                 )
@@ -71,6 +71,16 @@ class ReferenceWeights(nn.Module):
                 "Build it with the options that the checkpoint was trained with"
             )
         self.load_state_dict({k: v.reshape(own[k].shape) for k, v in renamed.items()})
+
+
+def translated_part(
+    state_dict: Mapping[str, Tensor], prefix: str, part: ReferenceWeights
+) -> dict[str, Tensor]:
+    """`state_dict` where what lies under `prefix` is as `part.translated` gives it."""
+    start = prefix + "."
+    inside = {k.removeprefix(start): v for k, v in state_dict.items() if k.startswith(start)}
+    outside = {k: v for k, v in state_dict.items() if not k.startswith(start)}
+    return outside | {start + k: v for k, v in part.translated(inside).items()}
 
 
 def _squeezed(value: Tensor) -> list[int]:

@@ -8,20 +8,27 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.networks.parts import StageHead
+
+AUXILIARY = ("auxlayer", "auxiliary_head", "dsn_head", "aux", "head.dsn", "dsn")
+"""What the head on the feature map before the last is called in known checkpoints."""
 
 
 class Outputs(NamedTuple):
-    """Logits, and the logits of the auxiliary heads by name."""
+    """Logits, the logits of the auxiliary heads by name, and which classes the picture shows."""
 
-    logits: Tensor
+    logits: Float[Tensor, "b k h w"]
     auxiliary: dict[str, Tensor]
+    presence: Float[Tensor, "b k"] | None = None
+    """A logit per picture and class, from networks that predict it."""
 
 
 class Decoder(ReferenceWeights, ABC):
     """From a backbone's feature maps to logits at the resolution of one of them.
 
     Subclasses take `(channels, outputs)`: the widths of the feature maps, finest first, and
-    the number of logits per pixel.
+    the number of logits per pixel. Those that can have the field's usual auxiliary head, a
+    `StageHead` on the feature map before the last, call `add_auxiliary` in their constructor.
     """
 
     key: ClassVar[str]
@@ -30,17 +37,53 @@ class Decoder(ReferenceWeights, ABC):
     """One line for `pixelwise models`."""
     source: ClassVar[str]
     """The paper."""
+    backbone: ClassVar[str] = "resnet50"
+    """Where `create_model` is given none."""
     output_stride: ClassVar[int] = 8
     """Input pixels per feature pixel that the authors use; taken where the backbone can."""
-    align_corners: ClassVar[bool] = False
-    """How logits are brought to the input's size."""
-    auxiliary_weights: ClassVar[Mapping[str, float]] = {}
-    """Weight of each auxiliary output in the training loss."""
+    align_corners: bool = False
+    """How maps are resized inside the decoder, and logits to the input's size: as the authors
+    do. `create_model(..., align_corners=...)` sets it on the instance."""
+    auxiliary_weights: Mapping[str, float] = {}
+    """Weight of each auxiliary output in the training loss; "stage3" is the `StageHead`'s."""
+    presence_weight: float = 0.0
+    """Weight of the presence loss, for networks that predict which classes a picture shows."""
+    loss: ClassVar[str] = "cross_entropy"
+    """The loss per pixel that the authors train with, a key of `losses.PIXEL_LOSSES`."""
+    auxiliary: StageHead | None = None
+
+    def add_auxiliary(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        wanted: bool = True,
+        width: int | None = None,
+        bias: bool = False,
+    ) -> None:
+        """Put a `StageHead` on the feature map before the last, or note that there is none."""
+        if wanted and len(channels) > 1:
+            self.auxiliary = StageHead(channels[-2], outputs, width=width, bias=bias)
+        else:
+            rest = {k: v for k, v in self.auxiliary_weights.items() if k != "stage3"}
+            self.auxiliary_weights = rest
+
+    def stage_logits(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The `StageHead`'s logits under their name; empty where there is none."""
+        return {} if self.auxiliary is None else {"stage3": self.auxiliary(features[-2])}
 
     @abstractmethod
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits at the decoder's resolution."""
 
-    @abstractmethod
     def with_auxiliary(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Outputs:
         """Logits and auxiliary logits, each at its own resolution."""
+        return Outputs(self(features), self.stage_logits(features))
+
+    def reference_name(self, key: str) -> str | None:
+        """Our name for `key`; the auxiliary head goes by any of the names in `AUXILIARY`."""
+        for name in AUXILIARY:
+            if self.auxiliary is not None and key.startswith(name + "."):
+                inside = self.auxiliary.reference_name(key.removeprefix(name + "."))
+                return None if inside is None else f"auxiliary.{inside}"
+        return super().reference_name(key)

@@ -49,7 +49,7 @@ class Segmenter(ReferenceWeights):
             multi_grid=config.multi_grid,
         )
         self.decoder = decoder(self.backbone.channels, outputs, **config.options)
-        self.auxiliary_weights = dict(decoder.auxiliary_weights)
+        self.auxiliary_weights = dict(self.decoder.auxiliary_weights)
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""
@@ -58,10 +58,11 @@ class Segmenter(ReferenceWeights):
 
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
-        logits, auxiliary = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
+        outputs: Outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
         return Outputs(
-            self._at_input_size(logits, image),
-            {name: self._at_input_size(extra, image) for name, extra in auxiliary.items()},
+            self._at_input_size(outputs.logits, image),
+            {n: self._at_input_size(extra, image) for n, extra in outputs.auxiliary.items()},
+            outputs.presence,
         )
 
     def classes(self, logits: Float[Tensor, "n k h w"]) -> Int[Tensor, "n h w"]:

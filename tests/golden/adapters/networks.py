@@ -8,16 +8,16 @@ from torch import Tensor
 from adapters.subject import Adapter, Shapes, Subject, subject
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.decoders.danet import DANet
-from pixelwise.networks.decoders.fcn import FCNHead
 from pixelwise.networks.factory import create_model
+from pixelwise.networks.parts import StageHead
 
 BRANCHES = ("position", "channel")
 
 
 def decoder_outputs(decoder: Decoder, names: Sequence[str]) -> Any:
     def run(*features: Tensor) -> tuple[Tensor, ...]:
-        logits, auxiliary = decoder.with_auxiliary(features)
-        return logits, *(auxiliary[name] for name in names)
+        outputs = decoder.with_auxiliary(features)
+        return outputs.logits, *(outputs.auxiliary[name] for name in names)
 
     return run
 
@@ -38,7 +38,7 @@ def mmseg_da(config: dict[str, Any]) -> Subject:
 
 
 def fcn_head(config: dict[str, Any]) -> Subject:
-    head = FCNHead(config["in_channels"], config["out_channels"])
+    head = StageHead(config["in_channels"], config["out_channels"])
     return subject(head)
 
 
@@ -52,8 +52,8 @@ def danet_full(config: dict[str, Any]) -> Subject:
     )
 
     def run(image: Tensor) -> tuple[Tensor, ...]:
-        logits, auxiliary = model.with_auxiliary(image)
-        return logits, *(auxiliary[name] for name in BRANCHES)
+        outputs = model.with_auxiliary(image)
+        return outputs.logits, *(outputs.auxiliary[name] for name in BRANCHES)
 
     def shapes() -> Shapes:
         own = {name: tuple(value.shape) for name, value in model.state_dict().items()}

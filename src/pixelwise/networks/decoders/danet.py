@@ -20,13 +20,14 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.errors import InputError
 from pixelwise.layers.channel_attention import ChannelAttention
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.position_attention import PositionAttention
 from pixelwise.networks.base import Decoder, Outputs
+from pixelwise.networks.parts import classifier, conv_modules
 
 
 class DANet(Decoder):
@@ -37,6 +38,7 @@ class DANet(Decoder):
         outputs: Logits per pixel.
         width: Width of both branches; None is a quarter of the last feature map's.
         key_width: Width of position attention's query and key; None is an eighth of `width`.
+        auxiliary: Train a fourth head on the feature map before the last, as mmsegmentation does.
 
     Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a width under 8, where no query would be left.
@@ -46,7 +48,7 @@ class DANet(Decoder):
     summary = "dual attention: position (pam) and channel (cam) attention side by side"
     source = "Fu et al. 2019, https://arxiv.org/abs/1809.02983"
     align_corners = True
-    auxiliary_weights: ClassVar[Mapping[str, float]] = {"position": 1.0, "channel": 1.0}
+    auxiliary_weights: Mapping[str, float] = {"position": 1.0, "channel": 1.0, "stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         # The authors' names.
         "conv5a": "position_reduce",
@@ -59,17 +61,17 @@ class DANet(Decoder):
         "conv7.1": "classify_channel.1",
         "conv8.1": "classify.1",
         # mmsegmentation's names.
-        "pam_in_conv.conv": "position_reduce.0",
-        "pam_in_conv.bn": "position_reduce.1",
+        **conv_modules(
+            {
+                "pam_in_conv": "position_reduce",
+                "pam_out_conv": "position_expand",
+                "cam_in_conv": "channel_reduce",
+                "cam_out_conv": "channel_expand",
+            }
+        ),
         "pam": "position",
-        "pam_out_conv.conv": "position_expand.0",
-        "pam_out_conv.bn": "position_expand.1",
         "pam_conv_seg": "classify_position.1",
-        "cam_in_conv.conv": "channel_reduce.0",
-        "cam_in_conv.bn": "channel_reduce.1",
         "cam": "channel",
-        "cam_out_conv.conv": "channel_expand.0",
-        "cam_out_conv.bn": "channel_expand.1",
         "cam_conv_seg": "classify_channel.1",
         "conv_seg": "classify.1",
     }
@@ -81,6 +83,7 @@ class DANet(Decoder):
         *,
         width: int | None = None,
         key_width: int | None = None,
+        auxiliary: bool = False,
     ) -> None:
         super().__init__()
         inner = channels[-1] // 4 if width is None else width
@@ -95,13 +98,10 @@ class DANet(Decoder):
         self.channel_reduce = conv_norm(channels[-1], inner, 3)
         self.channel = ChannelAttention(inner)
         self.channel_expand = conv_norm(inner, inner, 3)
-        self.classify = self._classifier(inner, outputs)
-        self.classify_position = self._classifier(inner, outputs)
-        self.classify_channel = self._classifier(inner, outputs)
-
-    @staticmethod
-    def _classifier(channels: int, outputs: int) -> nn.Sequential:
-        return nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(channels, outputs, kernel_size=1))
+        self.classify = classifier(inner, outputs)
+        self.classify_position = classifier(inner, outputs)
+        self.classify_channel = classifier(inner, outputs)
+        self.add_auxiliary(channels, outputs, wanted=auxiliary)
 
     def _branches(self, x: Float[Tensor, "b c h w"]) -> tuple[Tensor, Tensor]:
         position = self.position_expand(self.position(self.position_reduce(x)))
@@ -121,5 +121,6 @@ class DANet(Decoder):
             {
                 "position": self.classify_position(position),
                 "channel": self.classify_channel(channel),
+                **self.stage_logits(features),
             },
         )
