@@ -50,7 +50,10 @@ class Decoder(ReferenceWeights, ABC):
     """Weight of the presence loss, for networks that predict which classes a picture shows."""
     loss: ClassVar[str] = "cross_entropy"
     """The loss per pixel that the authors train with, a key of `losses.PIXEL_LOSSES`."""
-    auxiliary: StageHead | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auxiliary: StageHead | None = None
 
     def add_auxiliary(
         self,
