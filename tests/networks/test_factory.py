@@ -91,7 +91,7 @@ def test_attention_stands_between_the_stages():
     torch.manual_seed(0)
     plain = Backbone(SMALL, output_stride=8).eval()
     torch.manual_seed(0)
-    attended = Backbone(SMALL, output_stride=8, attention={3: ("psa_s", {})}).eval()
+    attended = Backbone(SMALL, output_stride=8, attention={"stage3": ("psa_s", {})}).eval()
     image = torch.randn(1, 3, 64, 64)
     before, after = plain(image), attended(image)
     torch.testing.assert_close(before[1], after[1])
@@ -138,11 +138,13 @@ def test_attention_in_a_channels_last_host():
     [
         (None, {}),
         ("none", {}),
-        ("gc", {4: ("gc", {})}),
-        ("gc@2,3", {2: ("gc", {}), 3: ("gc", {})}),
+        ("gc", {"stage4": ("gc", {})}),
+        ("psa_s@inner", {"inner": ("psa_s", {})}),
+        ("gc@blocks3,4", {"blocks3": ("gc", {}), "stage4": ("gc", {})}),
+        ("gc@2,3", {"stage2": ("gc", {}), "stage3": ("gc", {})}),
         (
             {"stage3": "gc", 4: {"name": "coord", "reduction": 8}},
-            {3: ("gc", {}), 4: ("coord", {"reduction": 8})},
+            {"stage3": ("gc", {}), "stage4": ("coord", {"reduction": 8})},
         ),
     ],
 )

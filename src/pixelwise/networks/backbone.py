@@ -1,9 +1,10 @@
-"""Any timm backbone with feature maps, with attention after the stages one names.
+"""Any timm backbone with feature maps, with attention where one names it.
 
 Stages are counted so that the last is 4: stage 4 is the coarsest feature map, stage 3 the one
 before it, and so on.
 """
 
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pixelwise.errors import InputError, unknown
-from pixelwise.layers import registry
-from pixelwise.layers.base import AttentionLayer, FusionLayer
+from pixelwise.layers.base import Layer
+from pixelwise.networks import residual
+from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4
 
@@ -24,7 +26,7 @@ LAST_STAGE = 4
 class _After:
     """A forward hook that passes a module's output through a layer; deep-copies with it."""
 
-    def __init__(self, layer: AttentionLayer, channels: int) -> None:
+    def __init__(self, layer: Layer, channels: int) -> None:
         self.layer = layer
         self.channels = channels
 
@@ -44,9 +46,14 @@ class Backbone(nn.Module):
         output_stride: Input pixels per pixel of the last feature map (8, 16 or 32); None takes
             `preferred_stride` where the backbone can and its own stride where it cannot.
         preferred_stride: See `output_stride`.
-        attention: Stage -> (layer, options): the layer stands after that stage, and later stages
-            see its output.
+        attention: Place -> (layer, options). After a stage ("stage3"), later stages see its
+            output; inside the blocks of a residual network ("inner3", "blocks"), see `residual`.
+        convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
+            residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
+        options: Keyword arguments of timm's network, and two rules of other codes: `dilation`
+            ("contract", "full", "first_conv") and, for HRNets, `resize` ("nearest", "bilinear",
+            "bilinear_aligned").
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -63,21 +70,35 @@ class Backbone(nn.Module):
         pretrained: bool = False,
         output_stride: int | None = None,
         preferred_stride: int = 32,
-        attention: Mapping[int, tuple[str, Mapping[str, Any]]] | None = None,
+        attention: Attention | None = None,
+        convolution: Attention | None = None,
         multi_grid: tuple[int, ...] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.body: Any = _create(name, in_channels, pretrained, output_stride, preferred_stride)
+        build = dict(options or {})
+        dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
+        strides = (output_stride, preferred_stride)
+        self.body: Any = _create(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())
         if multi_grid is not None:
-            _set_multi_grid(self.body, name, multi_grid)
+            residual.set_multi_grid(self.body, name, multi_grid)
+        if dilation != "contract":
+            residual.set_dilation(self.body, name, dilation)
+        if resize is not None:
+            residual.set_resize(self.body, name, resize)
+        for place, (kind, chosen) in sorted((convolution or {}).items()):
+            residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
         self.multiple = _input_multiple(self, name)
-        for stage, (layer, options) in sorted((attention or {}).items()):
-            self._attend(name, stage, layer, options)
+        for place, (layer, chosen) in sorted((attention or {}).items()):
+            if place.startswith("stage"):
+                self._attend(name, int(place[-1]), layer, chosen)
+            else:
+                residual.attend(self.body, name, place, layer, chosen)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> list[Tensor]:
         """The feature maps, finest first."""
@@ -98,13 +119,8 @@ class Backbone(nn.Module):
                 f" {max(first, 1)} to {LAST_STAGE}"
             )
         index = stage - first
-        layer = registry.create(key, self.channels[index], **options)
-        if not isinstance(layer, AttentionLayer) or not layer.keeps_shape:
-            why = "takes a second input" if isinstance(layer, FusionLayer) else "changes the shape"
-            raise InputError(
-                f"attention after stage {stage}: layer {key!r} {why} with these options; "
-                "take one that maps features to features of the same shape, e.g. 'psa_s'"
-            )
+        place = f"after stage {stage}"
+        layer = residual.attention_layer(key, self.channels[index], options, place)
         if stage < LAST_STAGE:
             self._stage_module(name, index).register_forward_hook(
                 _After(layer, self.channels[index])
@@ -137,7 +153,12 @@ class Backbone(nn.Module):
 
 
 def _create(
-    name: str, in_channels: int, pretrained: bool, output_stride: int | None, preferred_stride: int
+    name: str,
+    in_channels: int,
+    pretrained: bool,
+    output_stride: int | None,
+    preferred_stride: int,
+    build: Mapping[str, Any],
 ) -> Any:
     if not timm.is_model(name.partition(".")[0]) and "/" not in name:
         raise unknown("backbone", name, timm.list_models())
@@ -146,17 +167,17 @@ def _create(
     wanted = output_stride or preferred_stride
     body = None
     if wanted < 32:
-        body = _try_timm(name, in_channels, pretrained, {"output_stride": wanted})
+        body = _try_timm(name, in_channels, pretrained, {"output_stride": wanted, **build})
         if body is not None and body.feature_info.reduction()[-1] != wanted:
             body = None
         if body is None and output_stride is not None:
-            own = _any_timm(name, in_channels, False).feature_info.reduction()[-1]
+            own = _any_timm(name, in_channels, False, build).feature_info.reduction()[-1]
             raise InputError(
                 f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}."
                 f" Take output_stride=None, or a backbone such as 'resnet50' or 'convnext_tiny'"
             )
     if body is None:
-        body = _any_timm(name, in_channels, pretrained)
+        body = _any_timm(name, in_channels, pretrained, build)
     own = body.feature_info.reduction()[-1]
     if output_stride is not None and own != output_stride:
         raise InputError(
@@ -165,10 +186,10 @@ def _create(
     return body
 
 
-def _any_timm(name: str, in_channels: int, pretrained: bool) -> Any:
+def _any_timm(name: str, in_channels: int, pretrained: bool, build: Mapping[str, Any]) -> Any:
     """The backbone with a free input size, where its family needs to be asked for it."""
     for options in ({"strict_img_size": False}, {"dynamic_img_size": True}, {}):
-        body = _try_timm(name, in_channels, pretrained, options, last=not options)
+        body = _try_timm(name, in_channels, pretrained, {**options, **build}, last=not options)
         if body is not None:
             return body
     raise AssertionError("the last attempt raises or returns")
@@ -201,10 +222,14 @@ def _try_timm(
 def _fake_forward(backbone: Backbone, in_channels: int, size: tuple[int, int]) -> list[Tensor]:
     """The feature maps of a picture of that size, as shapes only."""
     training = backbone.training
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    level = log.level
     try:
+        log.setLevel(logging.CRITICAL)  # a size that does not fit is told by the exception
         with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
             return backbone.eval()(torch.empty(1, in_channels, *size))
     finally:
+        log.setLevel(level)
         backbone.train(training)
 
 
@@ -213,8 +238,8 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
     coarsest = max(backbone.reductions)
     problem: object = "sizes are not ceil(side / reduction)"
     for multiple, size in (
-        (1, (3 * coarsest + 1, 2 * coarsest + 1)),
-        (coarsest, (4 * coarsest, 3 * coarsest)),
+        (1, (5 * coarsest + 1, 4 * coarsest + 1)),
+        (coarsest, (6 * coarsest, 5 * coarsest)),
         (224, (448, 224)),  # windows of 7 on a map of 1/32
         (256, (512, 256)),  # windows of 8
     ):
@@ -227,16 +252,3 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
         if [tuple(f.shape[-2:]) for f in features] == expected:
             return multiple
     raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
-
-
-def _set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
-    blocks = getattr(body, "layer4", None)
-    if not isinstance(blocks, nn.Sequential) or len(blocks) != len(dilations):
-        found = f"{len(blocks)} blocks" if isinstance(blocks, nn.Sequential) else "no layer4"
-        raise InputError(
-            f"multi_grid={dilations} needs a residual network with one dilation per block of its"
-            f" last stage; backbone {name!r} has {found}"
-        )
-    block: Any
-    for block, dilation in zip(blocks, dilations, strict=True):
-        block.conv2.dilation = block.conv2.padding = (dilation, dilation)

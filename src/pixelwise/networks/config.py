@@ -9,8 +9,9 @@ from typing import Any
 
 from pixelwise.errors import InputError
 
-Attention = Mapping[int, tuple[str, Mapping[str, Any]]]
-"""Stage -> (layer key, its options)."""
+Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
+"""Place -> (layer key, its options). Places are "stage3" (after that stage), "inner3" and "blocks3"
+(inside its residual blocks), and "inner" and "blocks" (inside all of them)."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class ModelConfig:
     task: str = "multiclass"
     output_stride: int | None = None
     attention: Attention = field(default_factory=dict)
+    convolution: Attention = field(default_factory=dict)
+    """Stage -> what stands in for the 3x3 convolutions of its blocks."""
     multi_grid: tuple[int, ...] | None = None
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the backbone."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the decoder."""
+    align_corners: bool | None = None
+    """How maps and logits are resized; None is the decoder's own."""
     names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     ignore_index: int = 255
@@ -64,9 +71,9 @@ class ModelConfig:
         """Read what `save` wrote."""
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            found["attention"] = {
-                int(stage): (key, options) for stage, (key, options) in found["attention"].items()
-            }
+            for name in ("attention", "convolution"):
+                entries = found.get(name, {}).items()
+                found[name] = {_place(at): (key, options) for at, (key, options) in entries}
             for name in ("names", "mean", "std", "bands", "multi_grid"):
                 found[name] = None if found[name] is None else tuple(found[name])
             found["palette"] = tuple(tuple(colour) for colour in found["palette"])
@@ -80,39 +87,52 @@ class ModelConfig:
             ) from error
 
 
-def attention_plan(spec: str | Mapping[Any, Any] | None) -> Attention:
-    """Read the ways of naming attention layers.
+def attention_plan(
+    spec: str | Mapping[Any, Any] | None, *, default: str = "4", what: str = "attention"
+) -> Attention:
+    """Read the ways of naming layers and their places.
 
-    `"psa_s"` (after the last stage), `"psa_s@3,4"` (after stages 3 and 4), or a mapping from
-    stage to a name or to `{"name": ..., option: ...}`.
+    `"psa_s"` (after the last stage), `"psa_s@3,4"` (after stages 3 and 4), `"psa_s@inner"`, or a
+    mapping from place to a name or to `{"name": ..., option: ...}`.
     """
     if spec is None or spec == "none":
         return {}
     if isinstance(spec, str):
-        key, _, stages = spec.partition("@")
-        return {_stage(stage): (key, {}) for stage in (stages or "4").split(",")}
-    plan: dict[int, tuple[str, Mapping[str, Any]]] = {}
-    for stage, entry in spec.items():
+        key, _, places = spec.partition("@")
+        return {_place(place, what): (key, {}) for place in (places or default).split(",")}
+    plan: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for place, entry in spec.items():
         if isinstance(entry, str):
-            plan[_stage(stage)] = (entry, {})
+            plan[_place(place, what)] = (entry, {})
         elif isinstance(entry, Mapping) and "name" in entry:
             options = {k: v for k, v in entry.items() if k != "name"}
-            plan[_stage(stage)] = (str(entry["name"]), options)
+            plan[_place(place, what)] = (str(entry["name"]), options)
         elif isinstance(entry, tuple | list) and len(entry) == 2:
-            plan[_stage(stage)] = (str(entry[0]), dict(entry[1]))
+            plan[_place(place, what)] = (str(entry[0]), dict(entry[1]))
         else:
             raise InputError(
-                f"attention after stage {stage}: give a layer's name or a mapping with 'name' and"
+                f"{what} at {place}: give a layer's name or a mapping with 'name' and"
                 f" its options, got {entry!r}"
             )
     return plan
 
 
-def _stage(text: object) -> int:
-    number = str(text).strip().removeprefix("stage")
-    if number not in ("1", "2", "3", "4"):
+def convolution_plan(spec: str | Mapping[Any, Any] | None) -> Attention:
+    """Read `"deform@3,4"`, `"acmix"` (all stages), or a mapping, as `attention_plan` does."""
+    plan = attention_plan(spec, default="1,2,3,4", what="convolution")
+    for place in plan:
+        if not place.startswith("stage"):
+            raise InputError(f"convolution at {place!r}: give stages, such as 'deform@3,4'")
+    return plan
+
+
+def _place(text: object, what: str = "attention") -> str:
+    written = str(text).strip()
+    kind, number = written.rstrip("1234"), written[len(written.rstrip("1234")) :]
+    kind = kind or "stage"
+    if len(number) > 1 or kind not in ("stage", "inner", "blocks") or kind + number == "stage":
         raise InputError(
-            f"attention: stages are 1 to 4 (4 the last), got {text!r}; write for example"
-            " 'psa_s', 'psa_s@3,4' or {'stage3': 'gc'}"
+            f"{what}: stages are 1 to 4 (4 the last), got {text!r}; write for example"
+            " 'psa_s', 'psa_s@3,4', 'psa_s@inner3' or {'stage3': 'gc'}"
         )
-    return int(number)
+    return kind + number

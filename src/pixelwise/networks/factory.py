@@ -5,7 +5,7 @@ from typing import Any
 
 from pixelwise.errors import InputError
 from pixelwise.networks import registry
-from pixelwise.networks.config import ModelConfig, attention_plan
+from pixelwise.networks.config import ModelConfig, attention_plan, convolution_plan
 from pixelwise.networks.segmenter import Segmenter
 
 ALIASES = {
@@ -26,7 +26,10 @@ def create_model(
     task: str = "multiclass",
     output_stride: int | None = None,
     attention: str | Mapping[Any, Any] | None = None,
+    convolution: str | Mapping[Any, Any] | None = None,
     multi_grid: Sequence[int] | None = None,
+    backbone_options: Mapping[str, Any] | None = None,
+    align_corners: bool | None = None,
     names: Sequence[str] = (),
     palette: Sequence[tuple[int, int, int]] = (),
     ignore_index: int = 255,
@@ -40,7 +43,8 @@ def create_model(
 
     Args:
         arch: `fcn`, `danet`, ...; see `list_models()`.
-        backbone: Any timm backbone with feature maps; the default is `resnet50`.
+        backbone: Any timm backbone with feature maps; by default what the authors have, or
+            `resnet50`.
         num_classes: Real outputs, background included; 1 for the task `binary`.
         in_channels: Input bands, 3 by default; pretrained weights are adapted.
         pretrained: Start the backbone from timm's weights.
@@ -48,8 +52,14 @@ def create_model(
         output_stride: 8, 16 or 32 input pixels per pixel of the last feature map; None takes the
             decoder's own choice where the backbone can.
         attention: Layers after backbone stages: `"psa_s"` (the last stage), `"psa_s@3,4"`, or a
-            mapping `{3: "gc", 4: {"name": "psa_s", "variant": "paper"}}`.
+            mapping `{3: "gc", 4: {"name": "psa_s", "variant": "paper"}}`; inside the blocks of
+            ResNets and HRNets: `"psa_s@inner"`, `"gc@blocks3,blocks4"`.
+        convolution: What stands in for the 3x3 convolutions of a residual backbone's blocks:
+            `"deform@3,4"`, `"acmix@4"`, or `"spd@2,3,4"` (those that stride).
         multi_grid: Dilations of the last stage's blocks (residual backbones), e.g. `(4, 8, 16)`.
+        backbone_options: Keyword arguments of timm's network, e.g. `{"stem_type": "deep"}`, and the
+            rules `dilation` and `resize` of other codes, see `networks.backbone`.
+        align_corners: How maps and logits are resized; None is as the decoder's authors do.
         names: Class names, kept in the saved config, as are `palette` (an RGB triple per class),
             `ignore_index`, `mean`, `std`, `scale` and `bands`: the input is
             `(raw / scale - mean) / std` of the picture's `bands`.
@@ -84,14 +94,17 @@ def create_model(
     registry.check_options(arch, options)
     config = ModelConfig(
         arch=arch,
-        backbone=values["backbone"] or "resnet50",
+        backbone=values["backbone"] or registry.decoder_named(arch).backbone,
         num_classes=classes,
         in_channels=values["in_channels"] or 3,
         task=task,
         output_stride=output_stride,
         attention=attention_plan(attention),
+        convolution=convolution_plan(convolution),
         multi_grid=None if multi_grid is None else tuple(multi_grid),
+        backbone_options=dict(backbone_options or {}),
         options=options,
+        align_corners=align_corners,
         names=tuple(names),
         palette=tuple(palette),
         ignore_index=ignore_index,

@@ -16,7 +16,7 @@ def classifier(channels: int, outputs: int, *, dropout: float = 0.1) -> nn.Seque
 
 
 def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
-    """mmsegmentation's names of convolutions with a norm -> parts 0 and 1 of a `conv_norm`.
+    """Names of convolutions with a norm in mmsegmentation -> parts 0 and 1 of a `conv_norm`.
 
     `{"bottleneck": "reduce"}` gives `{"bottleneck.conv": "reduce.0", "bottleneck.bn": "reduce.1"}`.
     """

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from pixelwise.errors import InputError
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.backbone import Backbone
-from pixelwise.networks.base import Outputs
+from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named
 from pixelwise.networks.registry import check_options, decoder_named
@@ -34,7 +35,7 @@ class Segmenter(ReferenceWeights):
 
     def __init__(self, config: ModelConfig, *, pretrained: bool = False) -> None:
         super().__init__()
-        decoder = decoder_named(config.arch)
+        decoder: Any = decoder_named(config.arch)
         check_options(config.arch, config.options)
         self.config = config
         self.task = task_named(config.task)
@@ -46,9 +47,13 @@ class Segmenter(ReferenceWeights):
             output_stride=config.output_stride,
             preferred_stride=decoder.output_stride,
             attention=config.attention,
+            convolution=config.convolution,
             multi_grid=config.multi_grid,
+            options=config.backbone_options,
         )
-        self.decoder = decoder(self.backbone.channels, outputs, **config.options)
+        self.decoder: Decoder = decoder(self.backbone.channels, outputs, **config.options)
+        if config.align_corners is not None:
+            self.decoder.align_corners = config.align_corners
         self.auxiliary_weights = dict(self.decoder.auxiliary_weights)
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
@@ -58,7 +63,7 @@ class Segmenter(ReferenceWeights):
 
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
-        outputs: Outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
+        outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
         return Outputs(
             self._at_input_size(outputs.logits, image),
             {n: self._at_input_size(extra, image) for n, extra in outputs.auxiliary.items()},
