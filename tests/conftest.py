@@ -22,3 +22,9 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="write which layer keeps which promise, from a run of the contract tests",
     )
+    parser.addoption(
+        "--networks",
+        type=Path,
+        metavar="FILE",
+        help="write what every network is on every backbone, from a run of the network matrix",
+    )

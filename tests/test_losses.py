@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise.errors import InputError
-from pixelwise.losses import class_weights_from_counts, loss_for
+from pixelwise.losses import PIXEL_LOSSES, class_weights_from_counts, loss_for, presence_loss
 
 
 @pytest.fixture
@@ -58,10 +58,11 @@ def test_binary_equals_two_classes():
 
 @pytest.mark.parametrize(("task", "k"), [("multiclass", 3), ("binary", 1)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_nothing_counted_is_zero_with_zero_gradient(task, k, weighted):
+@pytest.mark.parametrize("name", PIXEL_LOSSES)
+def test_nothing_counted_is_zero_with_zero_gradient(task, k, weighted, name):
     logits = torch.randn(1, k, 3, 3, requires_grad=True)
     weights = torch.ones(3 if k == 3 else 2) if weighted else None
-    loss = loss_for(task, class_weights=weights)(logits, torch.full((1, 3, 3), 255))
+    loss = loss_for(task, loss=name, class_weights=weights)(logits, torch.full((1, 3, 3), 255))
     loss.backward()
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -96,6 +97,10 @@ def test_half_precision_logits_give_a_float_loss(batch):
 def test_faults():
     with pytest.raises(InputError, match="Did you mean 'multiclass'"):
         loss_for("multiclas")
+    with pytest.raises(InputError, match="unknown loss 'ohm'"):
+        loss_for("multiclass", loss="ohm")
+    with pytest.raises(InputError, match=r"threshold=0\.0: a probability"):
+        loss_for("multiclass", loss="ohem", threshold=0.0)
     with pytest.raises(InputError, match="must be finite and not negative"):
         loss_for("multiclass", class_weights=torch.tensor([1.0, -1.0]))
     with pytest.raises(InputError, match="two class weights, got 3"):
@@ -111,3 +116,64 @@ def test_rare_classes_weigh_more_within_bounds():
     found = weights[[0, 1, 3, 4]].double()
     torch.testing.assert_close(found, 1 / (1.02 + shares).log(), rtol=1e-6, atol=0)
     assert class_weights_from_counts((1, 0)).tolist() == pytest.approx([1.4223, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_presence_is_of_the_classes_that_count(dtype):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4).to(dtype)
+    mask = torch.tensor([[[0, 2, 255], [2, 9, -1]], [[255, 255, 255], [3, 3, 3]]])
+    wanted = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 1]])
+    exact = F.binary_cross_entropy_with_logits(logits.double(), wanted.double())
+    found = presence_loss(logits, mask)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found.double(), exact)
+    other = presence_loss(logits, torch.where(mask == 2, 7, mask), ignore_index=7)
+    wanted[0, 2] = 0
+    exact = F.binary_cross_entropy_with_logits(logits.double(), wanted.double())
+    torch.testing.assert_close(other.double(), exact)
+
+
+def test_presence_of_a_binary_task_is_that_of_class_1():
+    logits = torch.tensor([[0.5], [-2.0]])
+    mask = torch.tensor([[[0, 1]], [[0, 255]]])
+    exact = F.binary_cross_entropy_with_logits(logits, torch.tensor([[1.0], [0.0]]))
+    torch.testing.assert_close(presence_loss(logits, mask), exact)
+
+
+@pytest.mark.parametrize("threshold", [0.7, 0.2, 1e-6])
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 3.0, 2.0, 1.0])])
+def test_ohem_takes_the_hard_pixels_or_a_sixteenth(batch, threshold, weights):
+    logits, mask = batch
+    loss = loss_for("multiclass", loss="ohem", threshold=threshold, class_weights=weights)
+    rows, labels = counted(logits, mask)
+    each = F.cross_entropy(rows, labels, reduction="none")
+    probability = rows.softmax(1).gather(1, labels[:, None])[:, 0]
+    hard = probability < threshold
+    if hard.sum() < len(each) // 16:
+        hard = torch.zeros_like(hard)
+        hard[each.argsort(descending=True)[: len(each) // 16]] = True
+    assert hard.any()
+    share = hard.float() if weights is None else hard * weights[labels]
+    expected = (each * share).sum() / share.sum()
+    found = loss(logits, mask)
+    torch.testing.assert_close(found, expected)
+    mine, theirs = (torch.autograd.grad(x, logits)[0] for x in (found, expected))
+    torch.testing.assert_close(mine, theirs)
+
+
+def test_ohem_of_two_classes_is_that_of_a_binary_task():
+    torch.manual_seed(1)
+    one, mask = torch.randn(1, 1, 8, 8), torch.randint(0, 2, (1, 8, 8))
+    two = torch.cat([torch.zeros_like(one), one], dim=1)
+    binary, multiclass = (loss_for(task, loss="ohem") for task in ("binary", "multiclass"))
+    torch.testing.assert_close(binary(one, mask), multiclass(two, mask))
+    assert binary(one, mask) > loss_for("binary")(one, mask)
+
+
+def test_ohem_of_few_easy_pixels_is_zero():
+    logits = torch.tensor([9.0, -9.0]).view(1, 2, 1, 1).expand(1, 2, 3, 5).clone().requires_grad_()
+    loss = loss_for("multiclass", loss="ohem")(logits, torch.zeros(1, 3, 5, dtype=torch.int64))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))

@@ -6,13 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
 from pixelwise.cli.main import COMMANDS, main
 from pixelwise.layers.registry import available
+from pixelwise.networks.factory import create_model
+from pixelwise.train.presets import preset_file, preset_names
+from pixelwise.train.settings import TrainSettings
 
 RUN = [
     "train", "--data", "scenes:size=64,train=6,val=2,test=2", "--backbone", "test_resnet",
@@ -68,6 +74,37 @@ def test_the_runs_own_yaml_reproduces_it(run, tmp_path, capsys):
     assert main(words) == 0
     again = tmp_path / "train" / "one" / "model.safetensors"
     assert again.read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, capsys):
+    small = ["--data", "scenes:size=64,train=4,val=1,test=1", "--backbone", "test_resnet"]
+    words = ["--steps", "2", "--batch-size", "2", "--crop", "32x32", "--no-pretrained"]
+    rest = ["--workers", "0", "--device", "cpu", "--quiet", "--runs", str(tmp_path)]
+    assert main(["train", "--preset", "bisenetv2_cityscapes", *small, *words, *rest]) == 0
+    kept = yaml.safe_load((tmp_path / "train" / "1" / "config.yaml").read_text())
+    assert kept["model"] == "bisenetv2"
+    assert kept["loss"] == "ohem"
+    assert "CoinCheung/BiSeNet" in kept["source"]
+    assert (kept["steps"], kept["crop"], kept["lr"]) == (2, "32x32", 0.005)
+    message = error_of(capsys, "train", "--preset", "danet_cityscape", "--data", "scenes")
+    assert "Did you mean 'danet_cityscapes'?" in message
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_builds_its_network(name):
+    given = yaml.safe_load(Path(preset_file(name)).read_text())
+    settings = TrainSettings(**given)
+    assert "github.com/" in settings.source
+    with torch.device("meta"):
+        model = create_model(
+            settings.model,
+            settings.backbone if "backbone" in given else "resnet50",
+            num_classes=19,
+            multi_grid=settings.multi_grid,
+            backbone_options=settings.backbone_options,
+            **(settings.model_options or {}),
+        )
+    assert sum(p.numel() for p in model.parameters()) > 3e6
 
 
 def test_evaluate(run, capsys):

@@ -16,11 +16,16 @@ FLOAT32_FACTOR = 20
 """How many times the authors' own float32 error is allowed in float32."""
 FLOAT32_FLOOR = 1e-5
 """What is allowed in float32 at least: the recorded error can be zero."""
-FLOAT32_UNKNOWN = 1e-4
-"""What is allowed for gradients in float32 where only the output's error was recorded."""
+FLOAT32_UNKNOWN = 1e-3
+"""What is allowed for gradients in float32 where only the output's error was recorded: where one
+weight of a softmax is nearly 1, the plain formula itself is 5e-4 off (isanet_head@openseg)."""
 NEGLIGIBLE = 1e-6
 """A parameter's gradient this small beside the largest of its file is zero in exact arithmetic:
 its error is then taken relative to the largest."""
+
+
+SECOND = {"prev_output": "input.1", "grad.prev_output": "grad.input.1"}
+"""How the second input of a cascade's head is called in its files, and everywhere else."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Recorded:
 
     def tensors(self) -> dict[str, Tensor]:
         with safe_open(self.path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            return {SECOND.get(name, name): file.get_tensor(name) for name in names}
 
     def float32_error(self, kind: str, output: float) -> float:
         """The authors' own relative error in float32, given the largest `output`.
@@ -52,7 +58,7 @@ class Recorded:
         if exact in self.metadata:
             return float(self.metadata[exact])
         for name in ("float32_rerun_max_abs_diff", "fp32_max_abs_err"):
-            if name in self.metadata:
+            if self.metadata.get(name, "n/a") != "n/a":
                 return float(self.metadata[name]) / output
         return 0.0
 

@@ -17,9 +17,20 @@ ONCE_DIFFERENTIABLE = {"psanet"}
 SIDES = (64, 128)
 
 
-def neighbours(place, side, shrunk):
+def shrinking_of(layer, size):
+    """Rows and columns of the shrunk map, whether corners are kept there and on the way back."""
+    s = layer.shrink
+    mixed = layer.border and not all(side % s for side in size)
+    shrunk = tuple(max(side // s, 1) if mixed else (side - 1) // s + 1 for side in size)
+    return shrunk, not mixed, not mixed and s > 1 if layer.border else True
+
+
+def neighbours(place, side, shrunk, corners=True):
     """Pixels of the shrunk map around a pixel, and their shares."""
-    position = place * (shrunk - 1) / max(1, side - 1)
+    if corners:
+        position = place * (shrunk - 1) / max(1, side - 1)
+    else:
+        position = min(max((place + 0.5) * shrunk / side - 0.5, 0), shrunk - 1)
     first = min(int(position), shrunk - 1)
     second = min(first + 1, shrunk - 1)
     share = position - first
@@ -30,14 +41,21 @@ def reconstruct(layer, x, at):
     maps = layer.maps(x, at).spatial
     values = [part.reduce(x) for part in layer.branches]
     count = maps.shape[1] // len(values)
-    shares = [1.0]
-    if layer.shrink > 1:
-        sides = zip(at, x.shape[2:], strict=True)
-        rows, columns = (neighbours(p, s, (s - 1) // layer.shrink + 1) for p, s in sides)
-        shares = [down * across for _, down in rows for _, across in columns]
+    shares, border = [(1.0, True)], layer.border
+    if layer.shrink > 1 or border:
+        shrunk, _, corners = shrinking_of(layer, x.shape[2:])
+        rows, columns = (
+            [(0 <= pixel - border < small, share) for pixel, share in found]
+            for small, found in (
+                (small, neighbours(place, side, small + 2 * border, corners))
+                for place, side, small in zip(at, x.shape[2:], shrunk, strict=True)
+            )
+        )
+        shares = [(down * across, a and b) for a, down in rows for b, across in columns]
     assert len(shares) == count
+    assert all(inside or not maps[:, i].any() for i, (_, inside) in enumerate(shares))
     y = 0
-    for corner, share in enumerate(shares):
+    for corner, (share, _) in enumerate(shares):
         seen = [
             torch.einsum("bij,bcij->bc", maps[:, place * count + corner], value)
             for place, value in enumerate(values)
@@ -48,10 +66,10 @@ def reconstruct(layer, x, at):
 
 def plain(layer, x):
     """The equations on all pairs of pixels."""
-    size = tuple((side - 1) // layer.shrink + 1 for side in x.shape[2:])
+    size, corners, back = shrinking_of(layer, x.shape[2:])
     seen = []
     for part in layer.branches:
-        value = F.interpolate(part.reduce(x), size, mode="bilinear", align_corners=True)
+        value = F.interpolate(part.reduce(x), size, mode="bilinear", align_corners=corners)
         mask = F.conv2d(part.guide(value), part.mask.weight[:, :, None, None])
         if part.compact:
             logits = mask.flatten(2) if part.collect else mask.flatten(2).mT
@@ -59,8 +77,8 @@ def plain(layer, x):
             logits = expand_mask(mask, part.mask_size, part.collect)
         weights = logits.softmax(1) if part.softmax else logits
         seen.append(torch.bmm(value.flatten(2), weights) / layer.divisor)
-    y = layer.project(torch.cat(seen, 1).unflatten(2, size))
-    y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=True)
+    y = layer.project(F.pad(torch.cat(seen, 1).unflatten(2, size), (layer.border,) * 4))
+    y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=back)
     return torch.cat((x, y), 1) if layer.concatenate else y
 
 
@@ -78,6 +96,9 @@ CHOICES = [
     {"directions": "distribute", "shrink": 3, "concatenate": True},
     {"softmax": False, "normalisation": None},
     {"normalisation": 2.5, "shrink": 1},
+    {"variant": "mmsegmentation"},
+    {"variant": "mmsegmentation", "shrink": 1, "directions": "collect"},
+    {"variant": "mmsegmentation", "shrink": 3, "softmax": False},
 ]
 
 
@@ -112,7 +133,7 @@ def test_maps_give_the_output_with_every_option(options, at, size):
 def test_compact_masks(options):
     options = {"shrink": 2} | options
     x = torch.randn(2, 12, 7, 5).double()
-    shrunk = tuple((side - 1) // options["shrink"] + 1 for side in (7, 5))
+    shrunk, _, _ = shrinking_of(layer_of(mask_size=(1, 1), **options), (7, 5))
     layer = layer_of(mask_size=shrunk, compact=True, **options).eval()
     y = layer(x)
     torch.testing.assert_close(y, plain(layer, x), rtol=1e-10, atol=1e-10)
@@ -121,6 +142,14 @@ def test_compact_masks(options):
         torch.testing.assert_close(found, y[:, :, at[0], at[1]], rtol=1e-10, atol=1e-10)
     with pytest.raises(InputError, match=r"mask_size=\(.*got a shrunk map of .* rows"):
         layer(torch.randn(2, 12, 17, 5).double())
+
+
+def test_compact_masks_of_one_direction_mean_the_other_one_in_mmsegmentation():
+    options = {"mask_size": (4, 3), "compact": True, "variant": "mmsegmentation"}
+    assert [part.collect for part in layer_of(**options).branches] == [True, False]
+    for direction in ("collect", "distribute"):
+        (branch,) = layer_of(directions=direction, **options).branches
+        assert branch.collect == (direction == "distribute")
 
 
 @pytest.mark.parametrize("shrink", [1, 2])
@@ -218,6 +247,7 @@ def test_defaults_are_the_authors():
         ({"mask_size": (-1, 3)}, r"mask_size=\(-1, 3\): both sides must be odd"),
         ({"directions": "none"}, "directions='none': must be one of 'both', 'collect'"),
         ({"shrink": 0}, "shrink=0: must be at least 1"),
+        ({"variant": "paper"}, "variant='paper': must be one of 'code', 'mmsegmentation'"),
         ({"normalisation": 0.0}, "normalisation=0.0: must be above 0"),
         ({"reduction": 99}, "reduction=99: must not exceed channels=16"),
         ({"hidden": 0}, "hidden=0: must be at least 1"),

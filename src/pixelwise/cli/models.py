@@ -13,23 +13,27 @@ def main(arguments: Sequence[str]) -> int:
     """List, or show one; returns the exit code."""
     parser = command_parser("models", TEXT)
     parser.add_argument("name", nargs="?", type=str | None, help="a network, e.g. danet")
-    parser.add_argument("--backbone", type=str, default="resnet18", help="for the cost")
+    parser.add_argument("--backbone", type=str | None, help="for the cost; default: its own")
     found = parse(parser, arguments)
-    from pixelwise.networks.registry import available, decoder_named
+    from pixelwise.networks.registry import available, decoder_named, names
+    from pixelwise.networks.zoo import ZOO
 
     if found.name is None:
-        for key, decoder in available().items():
-            print(f"{key:8} {decoder.summary}")
+        listed = available() | ZOO
+        for key in names():
+            print(f"{key:15} {listed[key].summary}")
         print("\nany of them with --attention LAYER (see: pixelwise layers) and any timm backbone")
         print("next: pixelwise models danet")
         return 0
-    decoder = decoder_named(found.name)
+    entry = ZOO.get(found.name)
+    decoder = decoder_named(entry.arch if entry else found.name)
+    backbone = found.backbone or (entry or decoder).backbone
     print_card(
-        title=f"{found.name}: {decoder.summary}",
+        title=f"{found.name}: {(entry or decoder).summary}",
         module=decoder.__module__,
         options=options_of(decoder),
-        cost=_cost(found.name, found.backbone),
-        usage=f'pixelwise.create_model("{found.name}", backbone="resnet50", num_classes=19)',
+        cost=_cost(found.name, backbone),
+        usage=f'pixelwise.create_model("{found.name}", backbone="{backbone}", num_classes=19)',
     )
     return 0
 

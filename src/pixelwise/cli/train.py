@@ -6,8 +6,10 @@ from pathlib import Path
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
+from pixelwise.train.presets import preset_file
 from pixelwise.train.settings import TrainSettings
 
+LENGTHS = ("epochs", "steps", "time_limit")
 TEXT = "Train a segmentation network; everything lands in runs/train/<name>/."
 
 
@@ -15,9 +17,18 @@ def main(arguments: Sequence[str]) -> int:
     """Train or go on with a run; returns the exit code."""
     parser = command_parser("train", TEXT)
     add_settings(parser, TrainSettings)
+    parser.add_argument(
+        "--preset", type=str | None, help="a published recipe, e.g. mmsegmentation_80k"
+    )
     parser.add_argument("--resume", type=str | None, help="folder of a run to go on with")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     found = parse(parser, arguments)
+    if found.preset is not None:  # read first, so that what else is given takes its place
+        given = {name: getattr(found, name) for name in LENGTHS}
+        found = parse(parser, ["--config", preset_file(found.preset), *arguments])
+        if any(value is not None for value in given.values()):
+            for name, value in given.items():
+                setattr(found, name, value)
     resume = None
     if found.resume is None:
         settings = take(found, TrainSettings)

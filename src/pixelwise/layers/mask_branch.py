@@ -1,15 +1,17 @@
 """One direction of point-wise spatial attention, on a map shrunk by s.
 
-    z = shrunk(relu(norm(Wr x)))        values     ((h - 1) // s + 1 rows, columns alike)
+    z = shrunk(relu(norm(Wr x)))        values     (see `Shrinking`)
     a = relu(norm(Wg z))                guides
     L_ji = (W a_i)[j - i]               masks      (see `pixelwise.ops.skewed_mask`)
 
-Where s divides h - 1 and w - 1, shrinking leaves pixels out and makes none; with fixed norms Wr
-is then applied to those that stay alone.
+Where s divides h - 1 and w - 1 and corners are kept, shrinking leaves pixels out and makes none;
+with fixed norms Wr is then applied to those that stay alone.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,7 +20,28 @@ from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import pointwise
 from pixelwise.ops.attention import attention
 from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.resizing import Side, resized
 from pixelwise.ops.skewed_mask import pixel_logits, skewed_attention
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """Rows and columns over s, bilinear: rounded up, with the corners kept.
+
+    With `mixed` that holds only where s divides neither; else they are rounded down, to 1 at
+    least, and the corners are not kept.
+    """
+
+    factor: int
+    mixed: bool
+
+    def size(self, sides: Sequence[Side]) -> tuple[tuple[Side, Side], Side]:
+        """Rows and columns of the shrunk map, and whether the corners are kept."""
+        (height, width), s = sides, self.factor
+        if not self.mixed:
+            return ((height - 1) // s + 1, (width - 1) // s + 1), True
+        rest = torch.sym_min(height % s, 1) * torch.sym_min(width % s, 1)
+        return (torch.sym_max(height // s + rest, 1), torch.sym_max(width // s + rest, 1)), rest
 
 
 class MaskBranch(nn.Module):
@@ -32,7 +55,7 @@ class MaskBranch(nn.Module):
         *,
         collect: bool,
         compact: bool,
-        shrink: int,
+        shrink: Shrinking,
         softmax: bool,
     ) -> None:
         super().__init__()
@@ -61,23 +84,27 @@ class MaskBranch(nn.Module):
     def weights(
         self, x: Float[Tensor, "b c h w"], places: list[tuple[int, int]]
     ) -> Float[Tensor, "b places i j"]:
-        """Weights of all pixels of the shrunk map for the given ones, in the type of statistics."""
+        """Weights of all pixels of the shrunk map for the given ones, in the type of statistics.
+
+        They are 0 for places outside of the map.
+        """
         guide = self._features(x)[1].to(statistics_dtype(x))
-        logits = torch.stack([self._logits(guide, place) for place in places], dim=1)
-        return logits.flatten(2).softmax(dim=2).view(logits.shape) if self.softmax else logits
+        return torch.stack([self._weights(guide, place) for place in places], dim=1)
 
     def _features(
         self, x: Float[Tensor, "b c h w"]
     ) -> tuple[Float[Tensor, "b m i j"], Float[Tensor, "b m i j"]]:
         """Values and guides."""
-        size = [(side - 1) // self.shrink + 1 for side in x.shape[2:]]
-        exact = not (self.reduce[1].training or torch.compiler.is_compiling())
-        exact = exact and all((side - 1) % self.shrink == 0 for side in x.shape[2:])
+        height, width = x.shape[2:]
+        size, corners = self.shrink.size(x.shape[2:])
+        step = self.shrink.factor
+        exact = not (self.reduce[1].training or torch.compiler.is_compiling()) and bool(corners)
+        exact = exact and (height - 1) % step == 0 and (width - 1) % step == 0
         if exact:
-            x = x[:, :, :: self.shrink, :: self.shrink]
+            x = x[:, :, ::step, ::step]
         value = pointwise(self.reduce, x.flatten(2)).view(len(x), -1, *x.shape[2:])
-        if self.shrink > 1 and not exact:
-            value = F.interpolate(value, size, mode="bilinear", align_corners=True)
+        if step > 1 and not exact:
+            value = resized(value, size, corners)
         if self.compact and size[0] * size[1] != self.mask.out_features:
             raise InputError(
                 f"mask_size={self.mask_size}: compact masks of {self.mask.out_features} places got "
@@ -85,6 +112,15 @@ class MaskBranch(nn.Module):
                 f"each pixel; use mask_size=({size[0]}, {size[1]}), or compact=False"
             )
         return value, pointwise(self.guide, value.flatten(2)).view(value.shape)
+
+    def _weights(
+        self, guide: Float[Tensor, "b m i j"], place: tuple[int, int]
+    ) -> Float[Tensor, "b i j"]:
+        (row, column), (height, width) = place, guide.shape[2:]
+        if not (0 <= row < height and 0 <= column < width):
+            return torch.zeros_like(guide[:, 0])
+        logits = self._logits(guide, place)
+        return logits.flatten(1).softmax(dim=1).view(logits.shape) if self.softmax else logits
 
     def _logits(
         self, guide: Float[Tensor, "b m i j"], place: tuple[int, int]

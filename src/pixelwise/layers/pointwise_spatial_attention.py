@@ -17,7 +17,10 @@ Source: Zhao et al., "PSANet: Point-wise Spatial Attention Network for Scene Par
 https://hszhao.github.io/papers/eccv18_psanet.pdf.
 Reference: github.com/hszhao/semseg, PSA in model/psanet.py (MIT; its numbers only). Differences:
 y alone is returned unless `concatenate`; y has the size of x, where the authors require that s
-divides h - 1 and w - 1 (equal there); masks are never spread over pairs of pixels.
+divides h - 1 and w - 1 (equal there); masks are never spread over pairs of pixels. With
+variant="mmsegmentation" (github.com/open-mmlab/mmsegmentation, psa_head.py, Apache-2.0) Wp is
+applied to a border of zeros, 1 wide, as well, so that y is resized from a larger map; the shrunk
+map is that of `Shrinking(mixed=True)`; compact masks of a single direction mean the other one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,11 +33,11 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least, one_of, pixel_index, pure, reduced
-from pixelwise.layers.mask_branch import MaskBranch
+from pixelwise.layers.mask_branch import MaskBranch, Shrinking
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import formatted, pointwise
 from pixelwise.ops.precision import full_precision
-from pixelwise.ops.resizing import neighbours, shares
+from pixelwise.ops.resizing import neighbours, resized, shares
 
 
 class PointwiseSpatialAttention(AttentionLayer):
@@ -51,6 +54,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         softmax: Whether the logits go through a softmax, or weigh themselves.
         normalisation: Divisor f; None is the number of places of a mask.
         concatenate: Whether to return [x, y], of 2 c channels, as the authors do.
+        variant: "code", or "mmsegmentation", which resizes otherwise.
 
     Shape:
         (b, c, h, w) -> (b, c, h, w), or (b, 2 c, h, w) with `concatenate`; for any h and w.
@@ -93,10 +97,12 @@ class PointwiseSpatialAttention(AttentionLayer):
         softmax: bool = True,
         normalisation: float | None = 1.0,
         concatenate: bool = False,
+        variant: str = "code",
     ) -> None:
         super().__init__()
         width = reduced(channels, reduction, hidden)
         one_of(("both", "collect", "distribute"), directions=directions)
+        one_of(("code", "mmsegmentation"), variant=variant)
         at_least(1, shrink=shrink)
         if min(mask_size) < 1 or (not compact and not all(side % 2 for side in mask_size)):
             raise InputError(
@@ -107,32 +113,43 @@ class PointwiseSpatialAttention(AttentionLayer):
         self.divisor = float(places) if normalisation is None else normalisation
         if self.divisor <= 0:
             raise InputError(f"normalisation={normalisation}: must be above 0; it is a divisor")
+        self.border = 1 if variant == "mmsegmentation" else 0
         self.shrink, self.concatenate = shrink, concatenate
+        self.shrinking = Shrinking(shrink, mixed=self.border > 0)
         self.keeps_shape = not concatenate
         chosen = ("collect", "distribute") if directions == "both" else (directions,)
+        swapped = compact and self.border > 0 and len(chosen) == 1
         self.branches = nn.ModuleList(
             MaskBranch(
                 channels,
                 width,
                 mask_size,
-                collect=direction == "collect",
+                collect=(direction == "collect") != swapped,
                 compact=compact,
-                shrink=shrink,
+                shrink=self.shrinking,
                 softmax=softmax,
             )
             for direction in chosen
         )
         self.project = conv_norm(width * len(chosen), channels)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
-        """Collect, distribute, and project both."""
+    def forward(
+        self, x: Float[Tensor, "b c h w"], *, corners: bool = False
+    ) -> Float[Tensor, "b o h w"]:
+        """Collect, distribute, and project both.
+
+        `corners` says whether a y that only lost its border keeps its corners in resizing.
+        """
         seen = [branch(x) for branch in self.branches]
         if self.divisor != 1:
             seen = [part / self.divisor for part in seen]
+        if self.border:
+            seen = [F.pad(part, (self.border,) * 4) for part in seen]
         y = pointwise(self.project, *(part.flatten(2) for part in seen))
         y = y.view(len(x), -1, *seen[0].shape[2:])
-        if self.shrink > 1:
-            y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=True)
+        if self.shrink > 1 or self.border:
+            kept = self.shrinking.size(x.shape[2:])[1] if self.shrink > 1 else corners
+            y = resized(y, x.shape[2:], kept)
         y = formatted(y, x)
         return torch.cat((x, y), dim=1) if self.concatenate else y
 
@@ -142,22 +159,33 @@ class PointwiseSpatialAttention(AttentionLayer):
 
         If the map is shrunk, `at` lies between up to four pixels of the shrunk map, upper left,
         upper right, lower left and lower right: each direction has a head for each of them.
-        Its weights of shrunk pixels are given to the pixels that these were made from.
+        Its weights of shrunk pixels are given to the pixels that these were made from. A pixel
+        of the border sees nothing: its weights are 0.
 
         Raises:
             InputError: `at` is missing or outside of the map.
         """
-        place = divmod(pixel_index(x, at), x.shape[3])
-        shrunk = [(side - 1) // self.shrink + 1 for side in x.shape[2:]]
+        place, sides = divmod(pixel_index(x, at), x.shape[3]), x.shape[2:]
+        size, kept = self.shrinking.size(sides)
+        shrunk, corners = [int(side) for side in size], int(kept)
         places = [place]
-        if self.shrink > 1:
-            rows, columns = map(neighbours, place, x.shape[2:], shrunk)
+        if self.shrink > 1 or self.border:
+            lines = zip(place, sides, shrunk, strict=True)
+            rows, columns = (
+                [
+                    pixel - self.border
+                    for pixel in neighbours(i, side, small + 2 * self.border, corners=corners)
+                ]
+                for i, side, small in lines
+            )
             places = [(row, column) for row in rows for column in columns]
         with full_precision(x):
             branches = cast("Iterable[MaskBranch]", self.branches)
             spatial = torch.cat([branch.weights(x, places) for branch in branches], dim=1)
             if self.shrink > 1:
-                sides = zip(x.shape[2:], shrunk, strict=True)
-                down, across = (shares(side, small, spatial) for side, small in sides)
+                down, across = (
+                    shares(side, small, spatial, corners=corners)
+                    for side, small in zip(sides, shrunk, strict=True)
+                )
                 spatial = down.T @ spatial @ across
             return Maps(spatial=spatial / self.divisor)

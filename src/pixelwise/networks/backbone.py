@@ -18,9 +18,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers.base import Layer
 from pixelwise.networks import residual
+from pixelwise.networks.bisenetv2 import BiSeNetV2Body
 from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4
+
+OWN = {"bisenetv2": BiSeNetV2Body}
+"""Backbones that are made here, by name."""
 
 
 class _After:
@@ -52,8 +56,8 @@ class Backbone(nn.Module):
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
         options: Keyword arguments of timm's network, and two rules of other codes: `dilation`
-            ("contract", "full", "first_conv") and, for HRNets, `resize` ("nearest", "bilinear",
-            "bilinear_aligned").
+            ("contract", "full", "first_conv", "first_block") and, for HRNets, `resize` ("nearest",
+            "bilinear", "bilinear_aligned"); see `residual`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -84,10 +88,10 @@ class Backbone(nn.Module):
         info = self.body.feature_info
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())
-        if multi_grid is not None:
-            residual.set_multi_grid(self.body, name, multi_grid)
         if dilation != "contract":
             residual.set_dilation(self.body, name, dilation)
+        if multi_grid is not None:
+            residual.set_multi_grid(self.body, name, multi_grid)
         if resize is not None:
             residual.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
@@ -160,11 +164,15 @@ def _create(
     preferred_stride: int,
     build: Mapping[str, Any],
 ) -> Any:
-    if not timm.is_model(name.partition(".")[0]) and "/" not in name:
-        raise unknown("backbone", name, timm.list_models())
+    if name not in OWN and not timm.is_model(name.partition(".")[0]) and "/" not in name:
+        raise unknown("backbone", name, [*OWN, *timm.list_models()])
     if output_stride not in (None, 8, 16, 32):
         raise InputError(f"output_stride is 8, 16 or 32 (or None), got {output_stride}")
+    if name in OWN:
+        return _own(name, in_channels, pretrained, output_stride, build)
     wanted = output_stride or preferred_stride
+    if name.startswith("hrnet"):  # its branches, without the widening made for classification
+        build = {"feature_location": "", **build}
     body = None
     if wanted < 32:
         body = _try_timm(name, in_channels, pretrained, {"output_stride": wanted, **build})
@@ -180,6 +188,29 @@ def _create(
         body = _any_timm(name, in_channels, pretrained, build)
     own = body.feature_info.reduction()[-1]
     if output_stride is not None and own != output_stride:
+        raise InputError(
+            f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}"
+        )
+    return body
+
+
+def _own(
+    name: str,
+    in_channels: int,
+    pretrained: bool,
+    output_stride: int | None,
+    build: Mapping[str, Any],
+) -> Any:
+    if pretrained:
+        raise InputError(
+            f"backbone {name!r} has no pretrained weights here; train from scratch with"
+            f" pretrained=False"
+        )
+    if build:
+        raise InputError(f"backbone {name!r} has no options, got {', '.join(build)}")
+    body = OWN[name](in_channels)
+    own = body.feature_info.reduction()[-1]
+    if output_stride not in (None, own):
         raise InputError(
             f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}"
         )

@@ -63,10 +63,19 @@ class Decoder(ReferenceWeights, ABC):
         wanted: bool = True,
         width: int | None = None,
         bias: bool = False,
+        dropout: float = 0.1,
+        activation: str = "relu",
     ) -> None:
         """Put a `StageHead` on the feature map before the last, or note that there is none."""
         if wanted and len(channels) > 1:
-            self.auxiliary = StageHead(channels[-2], outputs, width=width, bias=bias)
+            self.auxiliary = StageHead(
+                channels[-2],
+                outputs,
+                width=width,
+                bias=bias,
+                dropout=dropout,
+                activation=activation,
+            )
         else:
             rest = {k: v for k, v in self.auxiliary_weights.items() if k != "stage3"}
             self.auxiliary_weights = rest

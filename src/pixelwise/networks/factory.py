@@ -7,6 +7,7 @@ from pixelwise.errors import InputError
 from pixelwise.networks import registry
 from pixelwise.networks.config import ModelConfig, attention_plan, convolution_plan
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.zoo import ZOO
 
 ALIASES = {
     "encoder_name": "backbone",
@@ -42,7 +43,8 @@ def create_model(
     """Build a segmentation network.
 
     Args:
-        arch: `fcn`, `danet`, ...; see `list_models()`.
+        arch: `fcn`, `danet`, ...; see `list_models()`. Names of published combinations, such as
+            `hrnet_ocr`, stand for several of the arguments below; those given take their place.
         backbone: Any timm backbone with feature maps; by default what the authors have, or
             `resnet50`.
         num_classes: Real outputs, background included; 1 for the task `binary`.
@@ -86,6 +88,14 @@ def create_model(
     if "encoder_weights" in options:
         wanted = options.pop("encoder_weights") is not None
         pretrained = _same("pretrained", pretrained, "encoder_weights", wanted)
+    if arch in ZOO:
+        entry = ZOO[arch]
+        arch, values["backbone"] = entry.arch, values["backbone"] or entry.backbone
+        attention = entry.attention if attention is None else attention
+        convolution = entry.convolution if convolution is None else convolution
+        own = entry.options_for(values["backbone"])
+        backbone_options = {**own, **(backbone_options or {})}
+        options = {**entry.options, **options}
     classes = values["num_classes"]
     if classes is None:
         if task != "binary":

@@ -1,13 +1,16 @@
 """Parts that several decoders share, and other codes' names for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.errors import InputError
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.ops.resized_convolution import resized_convolution
 
 
 def classifier(channels: int, outputs: int, *, dropout: float = 0.1) -> nn.Sequential:
@@ -28,14 +31,55 @@ def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def refuse_one_image(decoder: nn.Module, x: Float[Tensor, "b c h w"]) -> None:
+    """For a decoder that normalises one vector per image: training needs several images.
+
+    Raises:
+        InputError: `decoder` is in training and `x` is one image.
+    """
+    if decoder.training and len(x) < 2:
+        raise InputError(
+            f"{type(decoder).__name__} got a batch of {len(x)}: must be at least 2 in training, "
+            "since one vector per image is normalised over the batch; raise batch_size"
+        )
+
+
+def join_resized(
+    part: nn.Sequential,
+    x: Float[Tensor, "b c h w"],
+    coarse: Sequence[Float[Tensor, "b _ _ _"]],
+    *,
+    align_corners: bool,
+    coarse_first: bool = False,
+) -> Float[Tensor, "b o h w"]:
+    """What a `conv_norm` makes of `x` and small maps, resized to its size and concatenated.
+
+    Neither is written; see `ops/resized_convolution.py`.
+    """
+    conv = part[0]
+    assert isinstance(conv, nn.Conv2d)
+    if coarse_first:
+        small, own = conv.weight.tensor_split([conv.in_channels - x.shape[1]], dim=1)
+    else:
+        own, small = conv.weight.tensor_split([x.shape[1]], dim=1)
+    y = F.conv2d(x, own, conv.bias, padding=conv.padding)
+    if coarse:
+        y = y + resized_convolution(coarse, small, x, align_corners)
+    for rest in part[1:]:
+        y = rest(y)
+    return y
+
+
 class StageHead(ReferenceWeights):
-    """3x3 convolution, dropout 0.1, 1x1 convolution to the outputs: the usual auxiliary head.
+    """3x3 convolution, dropout, 1x1 convolution to the outputs: the usual auxiliary head.
 
     Args:
         channels: Width of the feature map.
         outputs: Logits per pixel.
         width: Channels in between; None is a quarter of `channels`.
         bias: The 3x3 convolution has a bias.
+        dropout: Probability with which a value is dropped in training.
+        activation: "relu", or "leaky_relu" as in InPlaceABN checkpoints.
 
     Shape: (b, channels, h, w) -> (b, outputs, h, w).
     """
@@ -50,13 +94,20 @@ class StageHead(ReferenceWeights):
     }
 
     def __init__(
-        self, channels: int, outputs: int, *, width: int | None = None, bias: bool = False
+        self,
+        channels: int,
+        outputs: int,
+        *,
+        width: int | None = None,
+        bias: bool = False,
+        dropout: float = 0.1,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         hidden = max(channels // 4, 1) if width is None else width
         self.layers = nn.Sequential(
-            *conv_norm(channels, hidden, 3, bias=bias),
-            nn.Dropout(0.1),
+            *conv_norm(channels, hidden, 3, bias=bias, activation=activation),
+            nn.Dropout(dropout),
             nn.Conv2d(hidden, outputs, kernel_size=1),
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.zoo import ZOO
 
 
 @functools.cache
@@ -24,14 +25,14 @@ def available() -> Mapping[str, type[Decoder]]:
 
 
 def names() -> list[str]:
-    """The keys of all networks."""
-    return list(available())
+    """The keys of all networks, and the names of published combinations."""
+    return sorted([*available(), *ZOO])
 
 
 def decoder_named(key: str) -> type[Decoder]:
     """The decoder class of that name."""
     if key not in available():
-        raise unknown("model", key, available())
+        raise unknown("model", key, names())
     return available()[key]
 
 

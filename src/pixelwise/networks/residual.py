@@ -13,8 +13,9 @@ ResNet18-SPD and ResNet50-SPD).
 
 Rules of dilation, for a stage that gave up its stride: "contract" leaves the first block with the
 dilation of the stage before (timm, torchvision, PyTorch-Encoding, mmsegmentation's bottlenecks),
-"full" dilates all blocks alike (semseg, CCNet, mmsegmentation's MobileNetV2), "first_conv" dilates
-the first convolution of basic blocks only (mmsegmentation's ResNet-18 and -34).
+"full" dilates all blocks alike (semseg, CCNet), "first_conv" dilates the first convolution of basic
+blocks only (mmsegmentation's ResNet-18 and -34), "first_block" the first block of a stage only
+(mmsegmentation's MobileNetV2).
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from pixelwise.layers.registry import create
 from pixelwise.ops.space_to_depth import space_to_depth
 
 CONVOLUTIONS = ("acmix", "deform", "spd")
-DILATIONS = ("contract", "full", "first_conv")
+DILATIONS = ("contract", "full", "first_conv", "first_block")
 Block = Any
 """A basic block or a bottleneck of timm, which has no types."""
 
@@ -166,6 +167,10 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
         wanted = max(conv.dilation[0] for conv in convs)
         for conv in convs if rule == "full" else ():
             _dilate(conv, wanted)
+        for i, block in enumerate(stage if rule == "first_block" else ()):
+            for conv in block.modules():
+                if conv in convs:
+                    _dilate(conv, 1 if i else wanted)
         for i, block in enumerate(stage if rule == "first_conv" else ()):
             if not isinstance(block, BasicBlock):
                 raise InputError(f"dilation='first_conv' is for basic blocks; {name!r} has others")

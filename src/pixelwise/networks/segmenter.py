@@ -17,6 +17,7 @@ from pixelwise.networks.backbone import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named
+from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
 from pixelwise.networks.registry import check_options, decoder_named
 
 WEIGHTS = "model.safetensors"
@@ -58,12 +59,32 @@ class Segmenter(ReferenceWeights):
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""
+        if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
+            return self._over_scales(self.decoder, image, auxiliary=False).logits
         features = self.backbone(self._padded(image))
         return self._at_input_size(self.decoder(features), image)
 
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
+        if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
+            return self._over_scales(self.decoder, image, auxiliary=True)
         outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))
+        return self._all_at_input_size(outputs, image)
+
+    def _over_scales(
+        self, decoder: MultiScaleDecoder, image: Tensor, *, auxiliary: bool
+    ) -> Outputs:
+        def run(picture: Tensor) -> Weighed:
+            outputs, weights = decoder.weighed(self.backbone(self._padded(picture)))
+            wanted = outputs if auxiliary else Outputs(outputs.logits, {})
+            return (
+                self._all_at_input_size(wanted, picture),
+                self._at_input_size(weights, picture),
+            )
+
+        return over_scales(run, image, decoder.running_scales, align_corners=decoder.align_corners)
+
+    def _all_at_input_size(self, outputs: Outputs, image: Tensor) -> Outputs:
         return Outputs(
             self._at_input_size(outputs.logits, image),
             {n: self._at_input_size(extra, image) for n, extra in outputs.auxiliary.items()},
@@ -102,10 +123,16 @@ class Segmenter(ReferenceWeights):
     def reference_name(self, key: str) -> str | None:
         """Our name in a checkpoint of the family of github.com/zhanghang1989/PyTorch-Encoding.
 
-        Its networks hold the backbone as `pretrained` and the decoder as `head`.
+        Its networks hold the backbone as `pretrained` and the decoder as `head`. A backbone made
+        here knows its own names.
         """
         if key.startswith("pretrained."):
             return "backbone.body." + key.removeprefix("pretrained.")
+        body = self.backbone.body
+        if isinstance(body, ReferenceWeights):
+            inside = body.reference_name(key.removeprefix("backbone."))
+            if inside is not None:
+                return f"backbone.body.{inside}"
         inside = self.decoder.reference_name(key)
         inside = inside or self.decoder.reference_name(key.removeprefix("head."))
         return None if inside is None else f"decoder.{inside}"

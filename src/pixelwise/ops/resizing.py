@@ -1,23 +1,57 @@
-"""Bilinear resizing that keeps the corners, as numbers: where a pixel lies, and what it takes.
+"""Bilinear resizing, as numbers: where a pixel lies, and what it takes.
 
-Pixel i of n' samples the position i (n - 1) / (n' - 1) of n; a pixel that lies between two takes
-from each of them one minus its distance. `torch.nn.functional.interpolate` does it.
+Pixel i of n' samples a position of n; a pixel that lies between two takes from each of them one
+minus its distance.
+
+    i (n - 1) / (n' - 1)          where the corners are kept
+    (i + 1/2) n / n' - 1/2        else, but within the map
+
+`torch.nn.functional.interpolate` does it.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import SymInt, Tensor
+
+Side = int | SymInt
+"""A number of rows or columns, which `torch.export` may leave open."""
 
 
-def neighbours(place: int, side: int, other: int) -> tuple[int, int]:
+def neighbours(place: int, side: int, other: int, *, corners: int = 1) -> tuple[int, int]:
     """The pixels of a map of `other` next to a pixel of one of `side`; one twice if right on it."""
-    whole, part = divmod(place * (other - 1), max(1, side - 1))
-    return whole, whole + (part > 0)
+    if corners:
+        whole, part = divmod(place * (other - 1), max(1, side - 1))
+    else:
+        whole, part = divmod(max(0, (2 * place + 1) * other - side), 2 * side)
+    return whole, min(whole + (part > 0), other - 1)
 
 
-def shares(side: int, other: int, like: Tensor) -> Float[Tensor, "other side"]:
+def shares(
+    side: Side, other: Side, like: Tensor, *, corners: Side = 1
+) -> Float[Tensor, "other side"]:
     """What each of `other` pixels takes from each of `side`, in the type of `like`."""
     pixels = torch.arange(side, dtype=like.dtype, device=like.device)
     places = torch.arange(other, dtype=like.dtype, device=like.device)
-    position = places * ((side - 1) / max(1, other - 1))
+    ratio: Any = side / other
+    keep: Any = corners
+    kept = places * ((side - 1) / torch.sym_max(1, other - 1))
+    middle = (places + 0.5) * ratio - 0.5
+    position = (kept * keep + middle * (1 - keep)).clamp(min=0).minimum(pixels[-1])
     return (1 - (position[:, None] - pixels).abs()).clamp(min=0)
+
+
+def resized(
+    x: Float[Tensor, "b c h w"], size: Sequence[Side], corners: Side
+) -> Float[Tensor, "b c i j"]:
+    """`x` at another size; `corners` says whether they are kept (1) or not (0)."""
+    if not torch.compiler.is_compiling() or isinstance(corners, bool):
+        sides: list[Any] = list(size)
+        return F.interpolate(x, sides, mode="bilinear", align_corners=bool(corners))
+    # Where the size itself decides, a branch would bind the program to it.
+    lines = zip(x.shape[2:], size, strict=True)
+    down, across = (shares(side, other, x, corners=corners) for side, other in lines)
+    return down @ x @ across.mT

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from pixelwise.data.workers import quiet_worker
 from pixelwise.errors import InputError
+from pixelwise.losses import presence_loss
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
@@ -227,11 +228,14 @@ class Loop:
 
     def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
         plan = self.plan
-        logits, auxiliary = self.model.with_auxiliary(image)
-        loss = plan.loss(logits, mask)
-        for name, extra in auxiliary.items():
+        outputs = self.model.with_auxiliary(image)
+        loss = plan.loss(outputs.logits, mask)
+        for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
+        if outputs.presence is not None:
+            weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
+            loss = loss + weight * presence_loss(outputs.presence, mask)
         return loss
 
     def _not_finite(self, what: str, names: list[str]) -> NoReturn:

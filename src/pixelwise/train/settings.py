@@ -1,6 +1,8 @@
 """What a training run is; written to `config.yaml`, which reproduces it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pixelwise.errors import InputError
 from pixelwise.settings import check_choice, check_range, parse_duration, parse_size, setting
@@ -15,8 +17,8 @@ class TrainSettings:
 
     data: str = setting("", "data.yaml, classes.csv, a folder with either, or 'scenes'")
     model: str = setting("fcn", "network, see 'pixelwise models'")
-    backbone: str = setting("resnet18", "any timm backbone with feature maps")
-    attention: str = setting("none", "layer after backbone stages: psa_s, or psa_s@3,4")
+    backbone: str = setting("auto", "any timm backbone; auto: resnet18, or the network's own")
+    attention: str = setting("auto", "psa_s, psa_s@3,4 (stages), psa_s@inner (in blocks), none")
     task: str = setting("multiclass", "multiclass, or binary (two classes, one logit)")
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(None, "8, 16 or 32; default: the network's own")
@@ -29,12 +31,29 @@ class TrainSettings:
     lr: float | None = setting(None, "peak learning rate; default 0.001 (adamw), 0.01 (sgd)")
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or bf16 (autocast)")
-    ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off")
+    ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "all randomness follows from it")
     workers: int = setting(2, "processes that load pictures")
     device: str = setting("auto", "auto, cpu or cuda")
     name: str | None = setting(None, "name of the run; default: the next number")
     runs: str = setting("runs", "folder of all runs")
+    convolution: str = setting(
+        "auto", "in place of residual blocks' 3x3 convolutions: deform@3,4", advanced=True
+    )
+    multi_grid: tuple[int, ...] | None = setting(
+        None, "dilations of the last stage's blocks: [4, 8, 16]", advanced=True
+    )
+    backbone_options: Mapping[str, Any] | None = setting(
+        None, "options of the backbone: {stem_type: deep}", advanced=True
+    )
+    model_options: Mapping[str, Any] | None = setting(
+        None, "options of the network, see 'pixelwise models NAME'", advanced=True
+    )
+    align_corners: bool | None = setting(
+        None, "how logits are resized; default: as the network's authors do", advanced=True
+    )
+    loss: str = setting("auto", "cross_entropy, ohem; auto: the network's own", advanced=True)
+    source: str = setting("", "where these settings come from", advanced=True)
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
     clip: float | None = setting(None, "largest gradient norm", advanced=True)
     deterministic: bool = setting(False, "refuse operations that vary", advanced=True)
@@ -67,6 +86,7 @@ class TrainSettings:
         check_choice("recipe", self.recipe, RECIPES)
         check_choice("task", self.task, ("multiclass", "binary"))
         check_choice("class_weights", self.class_weights, ("none", "auto"))
+        check_choice("loss", self.loss, ("auto", "cross_entropy", "ohem"))
         check_choice("precision", self.precision, ("32", "bf16"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
         if self.lr is not None:

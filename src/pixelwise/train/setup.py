@@ -14,8 +14,10 @@ from pixelwise.data.source import LabelledPictures, Source, open_data
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 from pixelwise.losses import class_weights_from_counts, loss_for
-from pixelwise.networks.config import ModelConfig, attention_plan
+from pixelwise.networks.factory import create_model
+from pixelwise.networks.registry import decoder_named
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.zoo import ZOO
 from pixelwise.predict.device import pick_device
 from pixelwise.settings import parse_duration, parse_size
 from pixelwise.train.settings import TrainSettings
@@ -73,37 +75,42 @@ def make_plan(
         f" {len(names)} classes, ignore {source.classes.ignore_index}"
     )
     # First what needs no picture to be read: a misspelt name must not wait for the masks.
-    config = ModelConfig(
-        arch=settings.model,
-        backbone=settings.backbone,
+    torch.manual_seed(settings.seed)
+    model = create_model(
+        settings.model,
+        _backbone(settings),
         num_classes=1 if settings.task == "binary" else len(names),
         in_channels=source.bands,
+        pretrained=settings.pretrained,
         task=settings.task,
         output_stride=settings.output_stride,
-        attention=attention_plan(settings.attention),
+        attention=None if settings.attention == "auto" else settings.attention,
+        convolution=None if settings.convolution == "auto" else settings.convolution,
+        multi_grid=settings.multi_grid,
+        backbone_options=settings.backbone_options,
+        align_corners=settings.align_corners,
         names=names,
         palette=source.classes.palette,
         ignore_index=source.classes.ignore_index,
         scale=source.scale,
         bands=source.band_numbers,
+        **(settings.model_options or {}),
     )
-    torch.manual_seed(settings.seed)
-    model = Segmenter(config, pretrained=settings.pretrained)
     counts = None
     if settings.check_data or settings.class_weights == "auto":
         counts = train.check(progress)
         val.check(progress)
     use_imagenet = settings.pretrained and source.bands == 3
     mean, std = IMAGENET if use_imagenet else measure_statistics(train)
-    model.config = dataclasses.replace(config, mean=tuple(mean), std=tuple(std))
+    model.config = dataclasses.replace(model.config, mean=tuple(mean), std=tuple(std))
     crop = _crop_like(train) if settings.crop == "auto" else parse_size(settings.crop, "crop")
     weights = None
     if settings.class_weights == "auto" and counts is not None:
         weights = class_weights_from_counts(counts).to(device)
     parameters = sum(p.numel() for p in model.parameters())
-    attention = "" if settings.attention == "none" else f" with {settings.attention}"
+    attention = f" with {settings.attention}" if settings.attention not in ("auto", "none") else ""
     say(
-        f"model   {settings.model}{attention} on {settings.backbone}: {parameters / 1e6:.2f} M"
+        f"model   {settings.model}{attention} on {model.config.backbone}: {parameters / 1e6:.2f} M"
         f" parameters, output stride {model.backbone.reductions[-1]}"
     )
     per_step = settings.batch_size * settings.accumulate
@@ -139,13 +146,24 @@ def make_plan(
         val_inputs=EvaluationSet(val, mean=mean, std=std, scale=source.scale),
         model=model,
         loss=loss_for(
-            settings.task, class_weights=weights, ignore_index=source.classes.ignore_index
+            settings.task,
+            loss=model.decoder.loss if settings.loss == "auto" else settings.loss,
+            class_weights=weights,
+            ignore_index=source.classes.ignore_index,
         ),
         crop=crop,
         device=device,
         total_steps=total,
         seconds=seconds or None,
     )
+
+
+def _backbone(settings: TrainSettings) -> str | None:
+    """None where the network brings its own; else a small one."""
+    if settings.backbone != "auto":
+        return settings.backbone
+    own = settings.model in ZOO or decoder_named(settings.model).backbone != "resnet50"
+    return None if own else "resnet18"
 
 
 def _crop_like(pictures: LabelledPictures) -> tuple[int, int]:

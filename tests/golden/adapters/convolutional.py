@@ -3,10 +3,13 @@
 from typing import Any
 
 import torch
+from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 
 from adapters.subject import Adapter, Shapes, Subject, subject, theirs
+from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
+from pixelwise.networks.residual import convolve
 from pixelwise.ops.deformable import deformable_convolution
 from pixelwise.ops.space_to_depth import space_to_depth
 
@@ -144,37 +147,36 @@ def spd_conv(config: dict[str, Any]) -> Subject:
     return subject(layer, lambda: theirs(layer, names))
 
 
-class Bottleneck(nn.Module):
-    """The ResNet block whose 3x3 convolution, where it would stride, is followed by the layer's
-    rearrangement; the norm comes before the next convolution here."""
+class Stage(ReferenceWeights):
+    """A stage of one of timm's bottlenecks, as a network's backbone has it."""
 
-    def __init__(self, into: int, out: int, stride: int) -> None:
+    def __init__(self, into: int, width: int, stride: int) -> None:
         super().__init__()
-        shrink = [Rearrangement()] if stride == 2 else []
-        between = out * 4 if shrink else out
-        self.residual_function = nn.Sequential(
-            nn.Conv2d(into, out, 1, bias=False),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.Conv2d(out, out, 3, padding=1, bias=False),
-            *shrink,
-            nn.BatchNorm2d(between),
-            nn.ReLU(),
-            nn.Conv2d(between, out * 4, 1, bias=False),
-            nn.BatchNorm2d(out * 4),
-        )
-        self.shortcut = nn.Sequential()
-        if stride != 1 or into != out * 4:
-            self.shortcut.append(nn.Conv2d(into, out * 4, 1, stride, bias=False))
-            self.shortcut.append(nn.BatchNorm2d(out * 4))
+        shortcut = None
+        if stride != 1 or into != 4 * width:
+            conv = nn.Conv2d(into, 4 * width, 1, stride, bias=False)
+            shortcut = nn.Sequential(conv, nn.BatchNorm2d(4 * width))
+        self.layer2 = nn.Sequential(Bottleneck(into, width, stride, shortcut))
+        if stride == 2:
+            convolve(self, "a bottleneck", "2", "spd", {})
+        shift = int(stride == 2)  # the rearrangement has a number in the authors' sequence
+        steps = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4 + shift}
+        steps |= {"conv3": 6 + shift, "bn3": 7 + shift}
+        self.reference_keys = {
+            f"residual_function.{i}": f"layer2.0.{name}" for name, i in steps.items()
+        }
+        if stride == 2:
+            self.reference_keys["residual_function.3"] = "layer2.0.conv2.0"
+        self.reference_keys["shortcut"] = "layer2.0.downsample"
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.residual_function(x) + self.shortcut(x)).relu()
+        return self.layer2(x)
 
 
 def spd_resnet_block(config: dict[str, Any]) -> Subject:
-    block = Bottleneck(config["in_channels"], config["out_channels"], config.get("stride", 1))
-    return plain(block)
+    block = Stage(config["in_channels"], config["out_channels"], config.get("stride", 1))
+    names = {ours: key for key, ours in block.reference_keys.items()}
+    return subject(block, lambda: theirs(block, names))
 
 
 def names_in(layer: nn.Module, variant: str) -> dict[str, str]:

@@ -4,21 +4,28 @@
     z = relu(norm(W3 * [x4, y]))      where `concatenate`; else z = y
     logits = W1 dropout(z)            and one convolution on x3, as an auxiliary output
 
+With `features="all"`, x4 is the last four feature maps, resized to the finest of them and
+concatenated, as HRNets have it.
+
 Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", 2015,
 https://arxiv.org/abs/1411.4038.
 Reference: github.com/zhanghang1989/PyTorch-Encoding, encoding/models/sseg/fcn.py (MIT): the dilated
 variant that attention networks are compared with; auxiliary weight 0.2, `align_corners=True`.
-mmsegmentation's FCNHead (Apache-2.0) has two convolutions of 512 channels and concatenates.
+mmsegmentation's FCNHead (Apache-2.0) has two convolutions of 512 channels and concatenates; its
+dilation is that of `convs`, not of the joined convolution. On HRNets it is `features="all"` with
+one 1x1 convolution that keeps the width.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
+from pixelwise.layers.base import at_least, one_of
 from pixelwise.layers.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import conv_modules
@@ -28,16 +35,18 @@ class FCN(Decoder):
     """The baseline: no attention.
 
     Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
+        channels: Widths of the feature maps, finest first.
         outputs: Logits per pixel.
-        width: Channels of the convolutions; None is a quarter of the last feature map's.
-        convs: How many convolutions follow each other; with 0 the classifier stands alone.
-        kernel_size: Side of the convolutions.
-        concatenate: One more convolution sees the feature map beside the result.
+        features: "last", or "all": the last four feature maps, concatenated.
+        width: Channels of the convolutions; None is a quarter of what they see.
+        convs: How many convolutions follow each other, 0 or more.
+        kernel_size: Side of the convolutions, odd.
+        dilation: Distance of the taps of `convs`, in pixels.
+        concatenate: One more convolution sees what the first one saw beside the result.
         auxiliary: Train a second head on the feature map before the last.
 
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
-    Raises: InputError for negative `convs`, or none with `concatenate`.
+    Shape: last feature map, or finest of the last four, (b, c, h, w) -> (b, outputs, h, w).
+    Raises: InputError for options out of range.
     """
 
     key = "fcn"
@@ -60,29 +69,47 @@ class FCN(Decoder):
         channels: Sequence[int],
         outputs: int,
         *,
+        features: str = "last",
         width: int | None = None,
         convs: int = 1,
         kernel_size: int = 3,
+        dilation: int = 1,
         concatenate: bool = False,
         auxiliary: bool = True,
     ) -> None:
         super().__init__()
-        if convs < (1 if concatenate else 0):
-            raise InputError(f"convs={convs}: at least 1 with concatenate, else at least 0")
-        last = channels[-1]
+        one_of(("last", "all"), features=features)
+        at_least(0, convs=convs)
+        at_least(1, kernel_size=kernel_size, dilation=dilation)
+        if kernel_size % 2 == 0:
+            raise InputError(
+                f"kernel_size={kernel_size}: must be odd, so that maps keep their size"
+            )
+        self.all_maps = features == "all"
+        last = sum(channels[-4:]) if self.all_maps else channels[-1]
         hidden = max(last // 4, 1) if width is None else width
+        stepped = hidden if convs else last
         self.steps = nn.Sequential(
-            *(conv_norm(hidden if i else last, hidden, kernel_size) for i in range(convs))
+            *(
+                conv_norm(hidden if i else last, hidden, kernel_size, dilation=dilation)
+                for i in range(convs)
+            )
         )
-        self.joined = conv_norm(last + hidden, hidden, kernel_size) if concatenate else None
+        self.joined = conv_norm(last + stepped, hidden, kernel_size) if concatenate else None
         self.classify = nn.Sequential(
-            nn.Dropout(0.1), nn.Conv2d(hidden if convs else last, outputs, kernel_size=1)
+            nn.Dropout(0.1), nn.Conv2d(hidden if concatenate else stepped, outputs, kernel_size=1)
         )
         self.add_auxiliary(channels, outputs, wanted=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
-        """Logits from the last feature map."""
-        y = self.steps(features[-1])
-        if self.joined is not None:
-            y = self.joined(torch.cat([features[-1], y], dim=1))
-        return self.classify(y)
+        """Logits from the last feature map, or from the last four."""
+        x = features[-1]
+        if self.all_maps:
+            first, *others = features[-4:]
+            x = torch.cat([first, *(self._resized(y, first) for y in others)], dim=1)
+        y = self.steps(x)
+        return self.classify(y if self.joined is None else self.joined(torch.cat([x, y], dim=1)))
+
+    def _resized(self, x: Tensor, like: Tensor) -> Tensor:
+        corners = self.align_corners
+        return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=corners)

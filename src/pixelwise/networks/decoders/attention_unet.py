@@ -1,0 +1,57 @@
+"""Attention U-Net: a U-Net whose skip connections pass what the coarser map asks for.
+
+    y = relu(norm(W relu(norm(W [up(y), gate(x_i, y)]))))   for each finer map x_i
+
+with the attention gate of `layers/attention_gate.py`, whose guide y is the decoder's coarser map:
+the last feature map at the bottom.
+
+Source: Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018,
+https://arxiv.org/abs/1804.03999.
+Reference: github.com/ozan-oktay/Attention-Gated-Networks (MIT) has the gate, in networks of three
+dimensions. Differences: two dimensions, on any backbone, with this package's `unet`; every skip
+connection has a gate (there the finest has none), guided as in the paper's figure by the map below
+(there by the last map for all).
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pixelwise.layers.attention_gate import AttentionGate
+from pixelwise.networks.decoders.unet import WIDTHS, UNet
+
+
+class AttentionUNet(UNet):
+    """A U-Net with an attention gate at every skip connection.
+
+    Args:
+        channels: Widths of the feature maps, finest first; all are used, as far as `widths` go.
+        outputs: Logits per pixel.
+        widths: Channels at each resolution on the way up.
+        interpolation: How maps are enlarged: "nearest" or "bilinear".
+
+    Shape: as `UNet`.
+    Raises: InputError for an unknown interpolation, or no widths.
+    """
+
+    key = "attention_unet"
+    summary = "unet with an attention gate (gate) at every skip connection"
+    source = "Oktay et al. 2018, https://arxiv.org/abs/1804.03999"
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        widths: Sequence[int] = WIDTHS,
+        interpolation: str = "nearest",
+    ) -> None:
+        super().__init__(channels, outputs, widths=widths, interpolation=interpolation)
+        self.gates = nn.ModuleList(
+            AttentionGate(skip, guide_channels=guide)
+            for skip, guide in zip(self.skips, self.into, strict=False)
+        )
+
+    def attended(self, level: int, skip: Tensor, guide: Tensor) -> Tensor:
+        """The finer map, gated by the coarser one."""
+        return self.gates[level](skip, guide)

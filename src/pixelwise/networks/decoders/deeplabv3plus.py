@@ -1,0 +1,134 @@
+"""DeepLabV3+: one pyramid of dilated convolutions, refined with a fine feature map.
+
+    a_0 = up(relu(norm(W0 * mean(x4))))            what the picture shows on average
+    a_1 = relu(norm(W1 * x4))                      each pixel alone
+    a_d = sep_d(x4)                                its surroundings, dilated by d = 12, 24, 36
+    y = relu(norm(W3 * [a_0, a_1, a_12, ...]))     a 3x3 convolution
+    z = sep(sep([up(y), relu(norm(Wf * x1))]))     beside the fine map's edges
+    logits = W dropout(z)                          and one convolution on x3, as an auxiliary output
+
+sep is a 3x3 convolution of each channel alone, then a 1x1 convolution, each with norm and ReLU.
+
+Source: Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
+Segmentation", 2018, https://arxiv.org/abs/1802.02611.
+Reference: github.com/open-mmlab/mmsegmentation, mmseg/models/decode_heads/sep_aspp_head.py
+(Apache-2.0), version 1.2.2, by its published key names: a quarter of the last feature map's width,
+where the paper has 256 throughout, and its dilations at output stride 8; at 16 they are 6, 12, 18.
+Difference: the part of W3 that sees a_0 is applied before a_0 is resized.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.layers.base import at_least
+from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.networks.base import Decoder
+from pixelwise.networks.parts import classifier, conv_modules, join_resized, refuse_one_image
+
+MOST_BRANCHES = 16
+"""Checkpoints with more dilations than this have no names here."""
+
+
+class SeparableConvolution(ReferenceWeights):
+    """3x3 convolution of each channel alone, then 1x1, each with norm and ReLU."""
+
+    reference_keys: ClassVar[Mapping[str, str]] = conv_modules(
+        {"depthwise_conv": "around", "pointwise_conv": "across"}
+    )
+
+    def __init__(self, channels: int, outputs: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.around = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, dilation, dilation, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        self.across = conv_norm(channels, outputs)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """Around each pixel, then across channels."""
+        return self.across(self.around(x))
+
+
+class DeepLabV3Plus(Decoder):
+    """Dilated convolutions side by side, then the edges of a fine map.
+
+    Args:
+        channels: Widths of the feature maps, finest first; the last is used, and the fourth from
+            the end, or the first where there are fewer.
+        outputs: Logits per pixel.
+        width: Channels of each branch; None is a quarter of the last feature map's.
+        dilations: One branch each; 1 is a 1x1 convolution.
+        detail_width: Channels taken from the fine map; 0 leaves it out.
+        auxiliary: Train a second head on the feature map before the last.
+
+    Shape: feature maps -> (b, outputs, h, w) of the fine map.
+    Raises: InputError for a dilation or a width below 1, and in training for one image alone.
+    """
+
+    key = "deeplabv3plus"
+    summary = "dilated separable convolutions side by side, refined with a fine feature map"
+    source = "Chen et al. 2018, https://arxiv.org/abs/1802.02611"
+    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        **conv_modules({f"aspp_modules.{i}": f"branches.{i}" for i in range(MOST_BRANCHES)}),
+        **{f"aspp_modules.{i}": f"branches.{i}" for i in range(MOST_BRANCHES)},
+        **conv_modules({"image_pool.1": "average", "bottleneck": "join"}),
+        **conv_modules({"c1_bottleneck": "detail"}),
+        "sep_bottleneck.0": "refine.0",
+        "sep_bottleneck.1": "refine.1",
+        "conv_seg": "classify.1",
+    }
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        width: int | None = None,
+        dilations: Sequence[int] = (1, 12, 24, 36),
+        detail_width: int = 48,
+        auxiliary: bool = True,
+    ) -> None:
+        super().__init__()
+        last = channels[-1]
+        hidden = max(last // 4, 1) if width is None else width
+        at_least(1, width=hidden, dilations=min(dilations, default=1))
+        at_least(0, detail_width=detail_width)
+        self.fine = -min(4, len(channels))
+        self.average = conv_norm(last, hidden)
+        self.branches = nn.ModuleList(
+            conv_norm(last, hidden) if d == 1 else SeparableConvolution(last, hidden, d)
+            for d in dilations
+        )
+        self.join = conv_norm((len(self.branches) + 1) * hidden, hidden, 3)
+        self.detail = conv_norm(channels[self.fine], detail_width) if detail_width else None
+        self.refine = nn.Sequential(
+            SeparableConvolution(hidden + detail_width, hidden),
+            SeparableConvolution(hidden, hidden),
+        )
+        self.classify = classifier(hidden, outputs)
+        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+
+    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
+        """Logits at the fine map's size."""
+        x = features[-1]
+        refuse_one_image(self, x)
+        average = self.average(x.mean(dim=(2, 3), keepdim=True))
+        y = torch.cat([branch(x) for branch in self.branches], dim=1)
+        y = join_resized(
+            self.join, y, [average], align_corners=self.align_corners, coarse_first=True
+        )
+        if self.detail is not None:
+            detail = self.detail(features[self.fine])
+            y = F.interpolate(
+                y, size=detail.shape[2:], mode="bilinear", align_corners=self.align_corners
+            )
+            y = torch.cat([y, detail], dim=1)
+        return self.classify(self.refine(y))

@@ -1,0 +1,114 @@
+"""Point-wise spatial attention network: pixels collect from all others, and distribute to them.
+
+    y = psa(x4)                           x4: the last feature map
+    z = relu(norm(W3 * [x4, y]))
+    logits = W1 dropout(z)
+    and one convolution on x3, as an auxiliary output
+
+Source: Zhao et al., "PSANet: Point-wise Spatial Attention Network for Scene Parsing", ECCV 2018,
+https://hszhao.github.io/papers/eccv18_psanet.pdf.
+Reference: github.com/hszhao/semseg, model/psanet.py (MIT; its numbers only), commit 4f274c3. Its
+networks have ResNets with a stem of 64, 64 and 128 channels (timm's `resnet50s`), all blocks of
+layers 3 and 4 dilated alike (`backbone_options={"dilation": "full"}` of `create_model`), and masks
+of 2 m - 1 for a shrunk map of m rows and columns: 59 for pictures of 465, 89 for those of 705.
+mmsegmentation's PSAHead (Apache-2.0) is other arithmetic, `variant="mmsegmentation"`; its masks
+are of 97.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.pointwise_spatial_attention import PointwiseSpatialAttention
+from pixelwise.networks.base import Decoder
+from pixelwise.networks.parts import classifier, conv_modules
+
+
+class PSANet(Decoder):
+    """Point-wise spatial attention on the last feature map, beside that map.
+
+    Args:
+        channels: Widths of the feature maps, finest first; the last two are used.
+        outputs: Logits per pixel.
+        width: Channels inside; None is a quarter of the last feature map's.
+        directions: "collect", "distribute" or "both".
+        mask_size: Rows and columns of a mask; odd, unless compact.
+        compact: Masks of all pixels of the shrunk map, for pictures of one size alone.
+        shrink: Factor by which the attention reduces height and width inside.
+        softmax: Whether masks go through a softmax, or weigh themselves.
+        normalisation: Divisor of what is seen; None is the number of places of a mask.
+        variant: "code", or "mmsegmentation", which resizes otherwise.
+        auxiliary: Train a second head on the feature map before the last.
+
+    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
+    Raises: InputError for options out of range.
+    """
+
+    key = "psanet"
+    summary = "point-wise spatial attention (psanet): pixels collect and distribute by masks"
+    source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
+    align_corners = True
+    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        # The authors' names.
+        "psa": "attention",
+        "cls": "join",
+        "cls.4": "classify.1",
+        # mmsegmentation's names.
+        **conv_modules(
+            {
+                "reduce": "attention.branches.0.reduce",
+                "attention.0": "attention.branches.0.guide",
+                "reduce_p": "attention.branches.1.reduce",
+                "attention_p.0": "attention.branches.1.guide",
+                "proj": "attention.project",
+                "bottleneck": "join",
+            }
+        ),
+        "attention.1": "attention.branches.0.mask",
+        "attention_p.1": "attention.branches.1.mask",
+        "conv_seg": "classify.1",
+    }
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        width: int | None = None,
+        directions: str = "both",
+        mask_size: tuple[int, int] = (59, 59),
+        compact: bool = False,
+        shrink: int = 2,
+        softmax: bool = True,
+        normalisation: float | None = 1.0,
+        variant: str = "code",
+        auxiliary: bool = True,
+    ) -> None:
+        super().__init__()
+        last = channels[-1]
+        hidden = max(last // 4, 1) if width is None else width
+        self.attention = PointwiseSpatialAttention(
+            last,
+            hidden=hidden,
+            directions=directions,
+            mask_size=(mask_size[0], mask_size[1]),
+            compact=compact,
+            shrink=shrink,
+            softmax=softmax,
+            normalisation=normalisation,
+            variant=variant,
+        )
+        self.join = conv_norm(2 * last, hidden, 3)
+        self.classify = classifier(hidden, outputs)
+        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+
+    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
+        """Logits of what every pixel sees, beside the pixel itself."""
+        x = features[-1]
+        y = self.attention(x, corners=self.align_corners)
+        return self.classify(self.join(torch.cat((x, y), dim=1)))

@@ -1,0 +1,99 @@
+"""U-Net: back up the way down, each finer feature map joined on the way.
+
+    y = x_n                                       the last feature map
+    y = relu(norm(W relu(norm(W [up(y), x_i]))))  for each finer map x_i, two 3x3 convolutions
+    y = relu(norm(W relu(norm(W up(y)))))         for each width left, until the input's size
+    logits = W y                                  3x3
+
+Source: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015,
+https://arxiv.org/abs/1505.04597.
+Reference: github.com/qubvel-org/segmentation_models.pytorch, decoders/unet (MIT), commit 5006616:
+the decoder in common use on any backbone, of widths 256, 128, 64, 32, 16. The paper has its own
+encoder, unpadded convolutions, no norm, and transposed convolutions for up(.). Difference: where
+no map is left to join, up(.) doubles.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import at_least, one_of
+from pixelwise.layers.parts import conv_norm
+from pixelwise.networks.base import Decoder
+
+WIDTHS = (256, 128, 64, 32, 16)
+
+
+class UNet(Decoder):
+    """Upsampling, skip connections, two convolutions at each resolution.
+
+    Args:
+        channels: Widths of the feature maps, finest first; all are used, as far as `widths` go.
+        outputs: Logits per pixel.
+        widths: Channels at each resolution on the way up.
+        interpolation: How maps are enlarged: "nearest" or "bilinear".
+
+    Shape: last feature map (b, c, h, w) -> (b, outputs, H, W), the input's size for a backbone
+    that halves five times.
+    Raises: InputError for an unknown interpolation, or no widths.
+    """
+
+    key = "unet"
+    summary = "skip connections from every stage, two convolutions at each resolution"
+    source = "Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597"
+    output_stride = 32
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        **{f"decoder.blocks.{i}.conv1": f"blocks.{i}.0" for i in range(8)},
+        **{f"decoder.blocks.{i}.conv2": f"blocks.{i}.1" for i in range(8)},
+        "segmentation_head.0": "classify",
+    }
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        widths: Sequence[int] = WIDTHS,
+        interpolation: str = "nearest",
+    ) -> None:
+        super().__init__()
+        one_of(("nearest", "bilinear"), interpolation=interpolation)
+        if not widths:
+            raise InputError("widths is empty: give the channels at each resolution")
+        at_least(1, widths=min(widths))
+        self.interpolation = interpolation
+        self.skips = list(reversed(channels[:-1]))[: len(widths)]
+        self.into = [channels[-1], *widths[:-1]]
+        joined = self.skips + [0] * (len(widths) - len(self.skips))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(conv_norm(i + s, w, 3), conv_norm(w, w, 3))
+            for i, s, w in zip(self.into, joined, widths, strict=True)
+        )
+        self.classify = nn.Conv2d(widths[-1], outputs, kernel_size=3, padding=1)
+
+    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
+        """Logits at the resolution of the last block."""
+        y = features[-1]
+        for level, block in enumerate(self.blocks):
+            if level < len(self.skips):
+                skip = features[-2 - level]
+                enlarged = self._enlarged(y, skip)
+                y = block(torch.cat([enlarged, self.attended(level, skip, y)], dim=1))
+            else:
+                y = block(self._enlarged(y, None))
+        return self.classify(y)
+
+    def attended(self, level: int, skip: Tensor, guide: Tensor) -> Tensor:
+        """What of a finer map is joined, given the coarser one: here all."""
+        return skip
+
+    def _enlarged(self, y: Tensor, to: Tensor | None) -> Tensor:
+        """`y` at the size of another map, or twice as large."""
+        size = [2 * side for side in y.shape[-2:]] if to is None else to.shape[-2:]
+        corners = self.align_corners if self.interpolation == "bilinear" else None
+        return F.interpolate(y, size=size, mode=self.interpolation, align_corners=corners)
