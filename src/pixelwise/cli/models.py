@@ -19,9 +19,8 @@ def main(arguments: Sequence[str]) -> int:
     from pixelwise.networks.zoo import ZOO
 
     if found.name is None:
-        listed = available() | ZOO
         for key in names():
-            print(f"{key:15} {listed[key].summary}")
+            print(f"{key:15} {(ZOO.get(key) or available()[key]).summary}")
         print("\nany of them with --attention LAYER (see: pixelwise layers) and any timm backbone")
         print("next: pixelwise models danet")
         return 0

@@ -24,10 +24,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     found = parse(parser, arguments)
     if found.preset is not None:  # read first, so that what else is given takes its place
-        given = {name: getattr(found, name) for name in LENGTHS}
+        lengths = {name: getattr(found, name) for name in LENGTHS}
         found = parse(parser, ["--config", preset_file(found.preset), *arguments])
-        if any(value is not None for value in given.values()):
-            for name, value in given.items():
+        if any(value is not None for value in lengths.values()):
+            for name, value in lengths.items():
                 setattr(found, name, value)
     resume = None
     if found.resume is None:

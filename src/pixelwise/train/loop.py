@@ -235,7 +235,8 @@ class Loop:
             loss = loss + weight * plan.loss(extra, mask)
         if outputs.presence is not None:
             weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
-            loss = loss + weight * presence_loss(outputs.presence, mask)
+            ignored = plan.source.classes.ignore_index
+            loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
         return loss
 
     def _not_finite(self, what: str, names: list[str]) -> NoReturn:
