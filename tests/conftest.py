@@ -1,6 +1,12 @@
 """Options of the test run."""
 
+import os
 from pathlib import Path
+
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
+    torch.set_num_threads(1)
 
 
 def pytest_addoption(parser):

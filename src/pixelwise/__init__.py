@@ -7,11 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pixelwise.interop.load import load
     from pixelwise.layers.registry import create as create_layer
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
-    from pixelwise.networks.segmenter import load
 
 __all__ = ["create_layer", "create_model", "list_layers", "list_models", "load"]
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ _DOORS = {
     "list_layers": ("pixelwise.layers.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),
-    "load": ("pixelwise.networks.segmenter", "load"),
+    "load": ("pixelwise.interop.load", "load"),
 }
 
 

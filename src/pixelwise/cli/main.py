@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import keyword
 import os
 import sys
 import traceback
@@ -14,10 +15,12 @@ COMMANDS = {
     "train": "train a network on your pictures",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
+    "import": "turn another code's checkpoint into a network here",
     "layers": "list the attention layers, or show one",
     "models": "list the networks, or show one",
 }
-"""Name -> one line. The module `pixelwise.cli.<name>` has `main(arguments) -> exit code`."""
+"""Name -> one line. The module `pixelwise.cli.<name>` has `main(arguments) -> exit code`; one whose
+name is a word of Python has an underscore behind it."""
 
 HELP = """usage: pixelwise COMMAND [options]
 
@@ -81,7 +84,8 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InputError(f"unknown command {name!r}.{hint} See: pixelwise --help")
-    module = importlib.import_module(f"pixelwise.cli.{name}")
+    file = f"{name}_" if keyword.iskeyword(name) else name
+    module = importlib.import_module(f"pixelwise.cli.{file}")
     code: int = module.main(arguments)
     return code
 

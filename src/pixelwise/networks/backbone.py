@@ -55,9 +55,10 @@ class Backbone(nn.Module):
         convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
-        options: Keyword arguments of timm's network, and two rules of other codes: `dilation`
-            ("contract", "full", "first_conv", "first_block") and, for HRNets, `resize` ("nearest",
-            "bilinear", "bilinear_aligned"); see `residual`.
+        options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
+            ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
+            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
+            `residual`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -83,6 +84,7 @@ class Backbone(nn.Module):
         self.in_channels = in_channels
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
+        pooling = build.pop("pooling", "floor")
         strides = (output_stride, preferred_stride)
         self.body: Any = _create(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -92,6 +94,8 @@ class Backbone(nn.Module):
             residual.set_dilation(self.body, name, dilation)
         if multi_grid is not None:
             residual.set_multi_grid(self.body, name, multi_grid)
+        if pooling != "floor":
+            residual.set_pooling(self.body, name, pooling)
         if resize is not None:
             residual.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):

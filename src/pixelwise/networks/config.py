@@ -52,6 +52,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.in_channels < 1:
             raise InputError(f"in_channels must be at least 1, got {self.in_channels}")
+        for name in ("options", "backbone_options"):  # from YAML and JSON come lists
+            object.__setattr__(self, name, _with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
@@ -70,13 +72,10 @@ class ModelConfig:
     def load(cls, path: Path) -> "ModelConfig":
         """Read what `save` wrote."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = _with_tuples(json.loads(path.read_text(encoding="utf-8")))
             for name in ("attention", "convolution"):
                 entries = found.get(name, {}).items()
                 found[name] = {_place(at): (key, options) for at, (key, options) in entries}
-            for name in ("names", "mean", "std", "bands", "multi_grid"):
-                found[name] = None if found[name] is None else tuple(found[name])
-            found["palette"] = tuple(tuple(colour) for colour in found["palette"])
             return cls(**found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InputError):
@@ -85,6 +84,13 @@ class ModelConfig:
                 f"{path}: not a model description ({type(error).__name__}: {error});"
                 " expected the config.json that save_pretrained writes"
             ) from error
+
+
+def _with_tuples(value: Any) -> Any:
+    """What JSON or YAML gave, with its lists as the tuples that options are made of."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(inner) for key, inner in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def attention_plan(

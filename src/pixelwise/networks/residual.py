@@ -89,7 +89,10 @@ def _replaced(block: Block, key: str, options: Mapping[str, Any]) -> bool:
     exact: dict[str, Any] = {"out_channels": old.out_channels, "stride": old.stride[0]}
     if key == "deform":
         exact |= {"dilation": old.dilation[0], "bias": False}
-    block.conv2 = create(key, old.in_channels, **exact, **options)
+    new: Any = create(key, old.in_channels, **exact, **options)
+    if key == "deform" and new.weight.shape == old.weight.shape:
+        new.weight.data.copy_(old.weight)  # what was learnt without offsets
+    block.conv2 = new
     return True
 
 
@@ -181,6 +184,22 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
 def _dilate(conv: Any, dilation: int) -> None:
     conv.dilation = (dilation, dilation)
     conv.padding = (dilation * (conv.kernel_size[0] // 2), dilation * (conv.kernel_size[1] // 2))
+
+
+POOLINGS = ("floor", "ceil")
+
+
+def set_pooling(body: nn.Module, name: str, how: str) -> None:
+    """How a ResNet's first pooling rounds a size that it cannot halve: timm has "floor".
+
+    With "ceil" (CCNet, openseg) the maps of a picture with even sides have one pixel more.
+    """
+    if how not in POOLINGS:
+        raise unknown("pooling rule", how, POOLINGS)
+    step = getattr(body, "maxpool", None)
+    if not isinstance(step, nn.MaxPool2d):
+        raise InputError(f"pooling={how!r} is for ResNets; backbone {name!r} has no such pooling")
+    step.ceil_mode = how == "ceil"
 
 
 RESIZES = ("nearest", "bilinear", "bilinear_aligned")

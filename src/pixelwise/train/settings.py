@@ -1,6 +1,6 @@
 """What a training run is; written to `config.yaml`, which reproduces it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class TrainSettings:
     convolution: str = setting(
         "auto", "in place of residual blocks' 3x3 convolutions: deform@3,4", advanced=True
     )
-    multi_grid: tuple[int, ...] | None = setting(
+    multi_grid: Sequence[int] | None = setting(
         None, "dilations of the last stage's blocks: [4, 8, 16]", advanced=True
     )
     backbone_options: Mapping[str, Any] | None = setting(

@@ -1,0 +1,48 @@
+"""`pixelwise import`: another code's checkpoint becomes a network here."""
+
+from collections.abc import Sequence
+
+from pixelwise.cli.console import Console
+from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.settings import check_range
+
+TEXT = (
+    "Recognise a checkpoint of the authors' repositories or of mmsegmentation by its keys, load"
+    " every tensor, and write model.safetensors and config.json. Nothing pickled in it is run."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Import; returns 0, or raises InputError where the file is refused."""
+    parser = command_parser("import", TEXT)
+    parser.add_argument("file", type=str, help="a .pth, .pt, .pth.tar or .safetensors file")
+    parser.add_argument("--out", type=str, required=True, help="folder to write")
+    parser.add_argument(
+        "--backbone-only",
+        type=int | None,
+        metavar="CLASSES",
+        help="take the backbone alone, under a new fcn decoder for so many classes, to be trained",
+    )
+    parser.add_argument("--quiet", action="store_true", help="only the result")
+    found = parse(parser, arguments)
+    if found.backbone_only is not None:
+        check_range("backbone-only", found.backbone_only, 1, 100_000)
+    with Console(quiet=found.quiet) as console:
+        from pixelwise.interop.convert import import_checkpoint
+
+        imported = import_checkpoint(found.file, classes=found.backbone_only)
+        foreign, config = imported.foreign, imported.model.config
+        size = imported.size / 2**20
+        classes = ", ".join(config.names) or f"{config.num_classes} classes"
+        console.say(f"file    {found.file}, {size:.1f} MiB")
+        console.say(f"found   {foreign.code}: {foreign.network}")
+        console.say(f"classes {classes}")
+        for line in foreign.differences:
+            console.say(f"note    {line}")
+        imported.model.save_pretrained(found.out)
+    new = "" if not foreign.fresh else "; the decoder is new and has to be trained"
+    left = f", {len(foreign.left_out)} left out" if foreign.left_out else ""
+    print(f"{imported.tensors} tensors mapped{left}{new}: {found.out}")
+    step = "train --help" if foreign.fresh else f"predict {found.out} PICTURES"
+    print(f"next: pixelwise {step}")
+    return 0
