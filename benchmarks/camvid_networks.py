@@ -25,7 +25,7 @@ from pixelwise.networks.segmenter import load
 
 COMMON = [
     "--recipe", "adamw", "--lr", "0.002", "--class-weights", "auto", "--ema", "0.98",
-    "--scale-min", "0.7", "--scale-max", "1.6", "--validations", "1", "--checkpoint-every", "0",
+    "--scale-min", "0.7", "--scale-max", "1.6", "--validations", "1", "--checkpoint-every", "10m",
     "--workers", "1", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 

@@ -11,6 +11,8 @@ and one addition each. Swin is narrowed to 24 channels and one block per stage; 
 minutes and is not run.
 
 """
+SIZES = "## Published sizes"
+"""What follows in the file is written by hand, and stays."""
 COLUMNS = ("network", "backbone", "parameters", "GFLOP at 512x512", "test", "export")
 
 
@@ -24,8 +26,10 @@ def pytest_terminal_summary(terminalreporter, config):
             facts = dict(report.user_properties)
             if report.when == "call" and "network" in facts:
                 rows.append(row(facts, outcome))
+    kept = file.read_text().partition(SIZES)[2] if file.is_file() else ""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *sorted(rows)]
-    file.write_text(HEAD + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    file.write_text(f"{HEAD}{table}\n" + (f"\n{SIZES}{kept}" if kept else ""))
     terminalreporter.write_line(f"wrote {file}")
 
 
