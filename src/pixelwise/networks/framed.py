@@ -19,18 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.layers.base import AttentionLayer, at_least, one_of
+from pixelwise.layers.base import AttentionLayer, one_of
 from pixelwise.layers.parts import ACTIVATIONS, conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules
-
-
-def inner_width(channels: Sequence[int], width: int | None) -> int:
-    """Channels that the layer sees: `width`, or a quarter of the last feature map's."""
-    if width is None:
-        return max(channels[-1] // 4, 1)
-    at_least(1, width=width)
-    return width
 
 
 class FramedLayer(Decoder):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
+from pixelwise.layers.base import at_least
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.ops.resized_convolution import resized_convolution
@@ -29,6 +30,14 @@ def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
         for theirs, ours in names.items()
         for part, number in parts.items()
     }
+
+
+def inner_width(channels: int, width: int | None) -> int:
+    """Channels inside a decoder: `width`, or a quarter of those of its feature map."""
+    if width is None:
+        return max(channels // 4, 1)
+    at_least(1, width=width)
+    return width
 
 
 def refuse_one_image(decoder: nn.Module, x: Float[Tensor, "b c h w"]) -> None:
@@ -104,7 +113,7 @@ class StageHead(ReferenceWeights):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        hidden = max(channels // 4, 1) if width is None else width
+        hidden = inner_width(channels, width)
         self.layers = nn.Sequential(
             *conv_norm(channels, hidden, 3, bias=bias, activation=activation),
             nn.Dropout(dropout),

@@ -27,7 +27,7 @@ from pixelwise.layers.binned_attention import BinnedAttention, BinnedAttentionBl
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import translated_part
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules
+from pixelwise.networks.parts import classifier, conv_modules, inner_width
 
 
 class ANN(Decoder):
@@ -70,9 +70,9 @@ class ANN(Decoder):
     ) -> None:
         super().__init__()
         low, high = channels[-2:] if len(channels) > 1 else (channels[0], channels[0])
-        hidden = max(high // 4, 1) if width is None else width
+        hidden = inner_width(high, width)
         inner = max(hidden // 2, 1) if key_width is None else key_width
-        at_least(1, width=hidden, key_width=inner, pool_scales=min(pool_scales, default=0))
+        at_least(1, key_width=inner, pool_scales=min(pool_scales, default=0))
         if not query_scales or set(query_scales) != {1}:
             raise InputError(
                 f"query_scales={tuple(query_scales)}: must be ones, one per attention; e.g. (1,)"

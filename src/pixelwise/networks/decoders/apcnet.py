@@ -29,7 +29,7 @@ from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import affine, finish, formatted, pointwise, product
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, refuse_one_image
+from pixelwise.networks.parts import classifier, conv_modules, inner_width, refuse_one_image
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SCALES = 16
@@ -108,8 +108,8 @@ class APCNet(Decoder):
     ) -> None:
         super().__init__()
         last = channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
-        at_least(1, width=hidden, pool_scales=min(pool_scales, default=1))
+        hidden = inner_width(last, width)
+        at_least(1, pool_scales=min(pool_scales, default=1))
         self.contexts = nn.ModuleList(
             AdaptiveContext(last, hidden, scale, fusion=fusion) for scale in pool_scales
         )

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from pixelwise.layers.criss_cross_attention import CrissCrossAttention
 from pixelwise.layers.pointwise import one_layer_keys, with_batch_norms
-from pixelwise.networks.framed import FramedLayer, inner_width
+from pixelwise.networks.framed import FramedLayer
+from pixelwise.networks.parts import inner_width
 
 
 class CCNet(FramedLayer):
@@ -77,7 +78,7 @@ class CCNet(FramedLayer):
         auxiliary_width: int | None = None,
         auxiliary_bias: bool = True,
     ) -> None:
-        inner = inner_width(channels, width)
+        inner = inner_width(channels[-1], width)
         layer = CrissCrossAttention(
             inner,
             hidden=max(inner // 8, 1) if hidden is None else hidden,

@@ -29,7 +29,13 @@ from pixelwise.layers.base import at_least
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, join_resized, refuse_one_image
+from pixelwise.networks.parts import (
+    classifier,
+    conv_modules,
+    inner_width,
+    join_resized,
+    refuse_one_image,
+)
 
 MOST_BRANCHES = 16
 """Checkpoints with more dilations than this have no names here."""
@@ -98,8 +104,8 @@ class DeepLabV3Plus(Decoder):
     ) -> None:
         super().__init__()
         last = channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
-        at_least(1, width=hidden, dilations=min(dilations, default=1))
+        hidden = inner_width(last, width)
+        at_least(1, dilations=min(dilations, default=1))
         at_least(0, detail_width=detail_width)
         self.fine = -min(4, len(channels))
         self.average = conv_norm(last, hidden)

@@ -26,7 +26,7 @@ from pixelwise.layers.base import at_least
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules
+from pixelwise.networks.parts import classifier, conv_modules, inner_width
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SIZES = 16
@@ -104,8 +104,8 @@ class DMNet(Decoder):
     ) -> None:
         super().__init__()
         last = channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
-        at_least(1, width=hidden, filter_sizes=min(filter_sizes, default=1))
+        hidden = inner_width(last, width)
+        at_least(1, filter_sizes=min(filter_sizes, default=1))
         self.filters = nn.ModuleList(
             DynamicFilter(last, hidden, size, fusion=fusion) for size in filter_sizes
         )

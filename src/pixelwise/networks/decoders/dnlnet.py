@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pixelwise.layers.disentangled_non_local import DisentangledNonLocal
-from pixelwise.networks.framed import FramedLayer, inner_width
+from pixelwise.networks.framed import FramedLayer
+from pixelwise.networks.parts import inner_width
 
 
 class DNLNet(FramedLayer):
@@ -61,7 +62,7 @@ class DNLNet(FramedLayer):
         concatenate: bool = True,
         auxiliary: bool = True,
     ) -> None:
-        inner = inner_width(channels, width)
+        inner = inner_width(channels[-1], width)
         layer = DisentangledNonLocal(
             inner,
             hidden=max(inner // 2, 1) if hidden is None else hidden,

@@ -27,7 +27,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.context_encoding import ContextEncoding
 from pixelwise.layers.parts import conv_norm
 from pixelwise.networks.base import Decoder, Outputs
-from pixelwise.networks.parts import conv_modules
+from pixelwise.networks.parts import conv_modules, inner_width
 
 MOST_LATERAL = 8
 """Lateral maps whose names in checkpoints are known."""
@@ -92,7 +92,7 @@ class EncNet(Decoder):
                 f"lateral={lateral}: must be from 0 to {len(channels) - 1}, the number of feature"
                 " maps before the last; lower it, or take a backbone with more feature maps"
             )
-        hidden = max(channels[-1] // 4, 1) if width is None else width
+        hidden = inner_width(channels[-1], width)
         before = channels[len(channels) - 1 - lateral : -1]
         self.reduce = conv_norm(channels[-1], hidden, 3)
         self.lateral = nn.ModuleList(conv_norm(c, hidden) for c in before)

@@ -28,7 +28,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import at_least, one_of
 from pixelwise.layers.parts import conv_norm
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import conv_modules
+from pixelwise.networks.parts import conv_modules, inner_width
 
 
 class FCN(Decoder):
@@ -87,7 +87,7 @@ class FCN(Decoder):
             )
         self.all_maps = features == "all"
         last = sum(channels[-4:]) if self.all_maps else channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
+        hidden = inner_width(last, width)
         stepped = hidden if convs else last
         self.steps = nn.Sequential(
             *(

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pixelwise.layers.global_context import GlobalContext
-from pixelwise.networks.framed import FramedLayer, inner_width
+from pixelwise.networks.framed import FramedLayer
+from pixelwise.networks.parts import inner_width
 
 
 class GCNet(FramedLayer):
@@ -59,7 +60,7 @@ class GCNet(FramedLayer):
         concatenate: bool = True,
         auxiliary: bool = True,
     ) -> None:
-        inner = inner_width(channels, width)
+        inner = inner_width(channels[-1], width)
         layer = GlobalContext(
             inner,
             hidden=max(inner // 4, 1) if hidden is None else hidden,

@@ -23,6 +23,7 @@ from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSe
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import one_layer_keys
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.parts import inner_width
 
 
 class ISANet(Decoder):
@@ -76,9 +77,9 @@ class ISANet(Decoder):
         auxiliary_width: int | None = None,
     ) -> None:
         super().__init__()
-        inner = max(channels[-1] // 4, 1) if width is None else width
+        inner = inner_width(channels[-1], width)
         beside = inner if auxiliary_width is None else auxiliary_width
-        at_least(1, width=inner, auxiliary_width=beside)
+        at_least(1, auxiliary_width=beside)
         self.reduce = conv_norm(channels[-1], inner, 3, activation=activation)
         self.attention = InterlacedSparseSelfAttention(
             inner,

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pixelwise.layers.non_local import NonLocal
-from pixelwise.networks.framed import FramedLayer, inner_width
+from pixelwise.networks.framed import FramedLayer
+from pixelwise.networks.parts import inner_width
 
 
 class NonLocalNet(FramedLayer):
@@ -58,7 +59,7 @@ class NonLocalNet(FramedLayer):
         concatenate: bool = True,
         auxiliary: bool = True,
     ) -> None:
-        inner = inner_width(channels, width)
+        inner = inner_width(channels[-1], width)
         layer = NonLocal(
             inner,
             hidden=max(inner // 2, 1) if hidden is None else hidden,

@@ -25,7 +25,7 @@ from torch import Tensor
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise_spatial_attention import PointwiseSpatialAttention
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules
+from pixelwise.networks.parts import classifier, conv_modules, inner_width
 
 
 class PSANet(Decoder):
@@ -91,7 +91,7 @@ class PSANet(Decoder):
     ) -> None:
         super().__init__()
         last = channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
+        hidden = inner_width(last, width)
         self.attention = PointwiseSpatialAttention(
             last,
             hidden=hidden,

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from pixelwise.layers.base import at_least
 from pixelwise.layers.parts import conv_norm
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, join_resized, refuse_one_image
+from pixelwise.networks.parts import (
+    classifier,
+    conv_modules,
+    inner_width,
+    join_resized,
+    refuse_one_image,
+)
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SCALES = 16
@@ -73,8 +79,8 @@ class PSPNet(Decoder):
     ) -> None:
         super().__init__()
         last = channels[-1]
-        hidden = max(last // 4, 1) if width is None else width
-        at_least(1, width=hidden, pool_scales=min(pool_scales, default=1))
+        hidden = inner_width(last, width)
+        at_least(1, pool_scales=min(pool_scales, default=1))
         self.pool_scales = tuple(pool_scales)
         self.grids = nn.ModuleList(conv_norm(last, hidden) for _ in pool_scales)
         self.join = conv_norm(last + len(self.grids) * hidden, hidden, 3)
