@@ -68,6 +68,7 @@ def draw(rows, path):
     axes.set_ylabel("mean IoU on val, % of union")
     axes.set_title(f"{rows[0]['data']}, {rows[0]['steps_done']} steps each; area: parameters")
     axes.grid(alpha=0.3)
+    axes.margins(0.12)
     figure.savefig(path, dpi=120)
 
 
