@@ -7,8 +7,8 @@ forward and backward with four input bands, three classes and every auxiliary ou
 97x65; a binary head; saving and loading, bit for bit; and torch.export with free height and width,
 checked at two further sizes. Parameters are those of three classes and four bands, auxiliary heads
 included; operations those of 512x512 pixels and 19 classes, attention counted, one multiplication
-and one addition each. Swin is narrowed to 24 channels and one block per stage; timm's padding of its
-windows binds an export to the sizes it was made with, so that is not run.
+and one addition each. Swin is narrowed to 24 channels and one block per stage; timm's padding of
+its windows binds an export to the sizes it was made with, so that is not run.
 
 """
 SIZES = "## Published sizes"
