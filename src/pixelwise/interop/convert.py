@@ -16,7 +16,7 @@ from pixelwise.errors import InputError
 from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.layouts import LAYOUTS
 from pixelwise.interop.network import Foreign
-from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.reference import ReferenceWeights, fits
 from pixelwise.networks.segmenter import Segmenter
 
 LISTED = 10
@@ -136,7 +136,7 @@ def fit(model: Segmenter, foreign: Foreign) -> int:
     misshapen = [
         f"{name} {tuple(value.shape)} for {tuple(own[name].shape)}"
         for name, value in given.items()
-        if _squeezed(value) != _squeezed(own[name])
+        if not fits(value, own[name])
     ]
     _refuse(foreign, missing, surplus, misshapen)
     weights = {name: value.reshape(own[name].shape) for name, value in given.items()}
@@ -194,10 +194,6 @@ def _translated(
         missing = [f"decoder.{n}" for n in model.decoder.state_dict() if n not in names]
         _refuse(foreign, missing, [], [])
         raise
-
-
-def _squeezed(value: Tensor) -> list[int]:
-    return [size for size in value.shape if size != 1]
 
 
 def _refuse(

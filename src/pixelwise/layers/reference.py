@@ -55,7 +55,7 @@ class ReferenceWeights(nn.Module):
                 surplus.append(key)
                 continue
             renamed[name] = value
-            if _squeezed(value) != _squeezed(own[name]):
+            if not fits(value, own[name]):
                 misshapen.append(f"{key} {tuple(value.shape)} for {tuple(own[name].shape)}")
         faults = {
             "missing": [name for name in own if name not in renamed],
@@ -83,5 +83,7 @@ def translated_part(
     return outside | {start + k: v for k, v in part.translated(inside).items()}
 
 
-def _squeezed(value: Tensor) -> list[int]:
-    return [size for size in value.shape if size != 1]
+def fits(value: Tensor, own: Tensor) -> bool:
+    """Whether two tensors have the same shape, axes of size 1 aside."""
+    theirs, ours = ([size for size in tensor.shape if size != 1] for tensor in (value, own))
+    return theirs == ours
