@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.cost import flops, parameters
+from pixelwise.cost import flops, measured, parameters
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,44 @@ def test_attention_is_counted():
 def test_shared_parameters_count_once():
     one = nn.Linear(3, 4)
     assert parameters(nn.Sequential(one, one)) == 16
+
+
+def test_measured_counts_what_is_alive_at_once():
+    before = torch.ones(1000)
+
+    def allocate():
+        one = before + 1  # 4,000 bytes
+        del one
+        two = before.double()  # 8,000
+        view = two[10:].view(2, -1)
+        three = view * 2  # 7,920
+        before.add_(1)
+        return three[0]
+
+    found = measured(allocate)
+    assert found.peak_bytes == 8000 + 7920
+    assert torch.equal(found.result, torch.full((495,), 2.0).double())
+    assert 0 < found.seconds < 10
+
+
+def test_measured_counts_what_autograd_keeps():
+    weight = torch.ones(1000, requires_grad=True)
+
+    def allocate():
+        loss = (weight * 2).exp().sum()  # keeps the exponential: 4,000 bytes
+        return loss, torch.ones(1500)
+
+    assert measured(allocate).peak_bytes == 4000 + 4 + 6000
+
+
+def test_measured_leaves_nothing_behind_after_an_error():
+    with pytest.raises(RuntimeError, match="size"):
+        measured(lambda: torch.ones(2) @ torch.ones(3))
+    assert measured(lambda: torch.ones(5)).peak_bytes == 20
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_measured_on_cuda():
+    found = measured(lambda: torch.ones(1 << 20, device="cuda") + 1, "cuda")
+    assert found.peak_bytes == 2 << 22

@@ -24,6 +24,9 @@ from pixelwise.pictures import (
     write_index_png,
     wrong_pixels,
 )
+from pixelwise.pictures.attention import Parts, attention_panels, shortened
+from pixelwise.pictures.evidence import channel_gates, deletion_curves
+from pixelwise.pictures.overlays import Panel
 
 PALETTE = ((0, 0, 0), (230, 159, 0), (86, 180, 233))
 NAMES = ("background", "house", "water")
@@ -219,6 +222,94 @@ def test_map_overlay_marks_the_query(at):
 def test_map_overlay_takes_a_flat_map():
     image = np.zeros((4, 4, 3), np.uint8)
     assert opened(map_overlay(image, np.ones((1, 1), np.float32), (0, 0))).size
+
+
+def panel(values, title="layer"):
+    return Panel(title, np.asarray(values, np.float32), "weight")
+
+
+@pytest.mark.parametrize(
+    ("size", "columns"), [((30, 40), 3), ((20, 60), 2), ((60, 30), 4)], ids=["4:3", "wide", "tall"]
+)
+def test_panels_wrap_so_that_none_is_tiny(size, columns):
+    image = np.full((*size, 3), 128, np.uint8)
+    one, two = (
+        opened(attention_panels(image, (3, 4), "car", [panel(np.eye(4))] * count)).shape
+        for count in (columns - 1, columns)  # the picture itself is one panel
+    )
+    assert one[1] == two[1] == 1500  # 10 inches
+    assert 1.8 * one[0] < two[0] < 2 * one[0]
+
+
+def test_panels_hold_parts_in_rows_of_their_own():
+    image = np.full((30, 40, 3), 128, np.uint8)
+    plain = opened(attention_panels(image, (3, 4), "car", [panel(np.eye(4))]))
+    parts = [Parts("made of", (panel(np.eye(4)), panel(np.eye(3))))]
+    more = opened(attention_panels(image, (3, 4), "car", [panel(np.eye(4))], parts))
+    assert more.shape[0] > 1.4 * plain.shape[0]
+    assert opened(attention_panels(image, (0, 0), None, [], [])).size
+
+
+def tint(image, values, at=(0, 0)):
+    """How far each pixel of the map's panel is from grey."""
+    sheet = opened(attention_panels(image, at, None, [panel(values)])).astype(int)
+    inside = sheet[75:312, 26:346]  # title and colour bar lie around it
+    return inside.max(2) - inside.min(2)
+
+
+def test_a_sparse_map_tints_only_what_it_holds():
+    image = np.full((60, 80, 3), 128, np.uint8)
+    cross = np.zeros((30, 40))
+    cross[12], cross[:, 30] = 0.3, 0.3
+    share = (tint(image, cross) > 40).mean()
+    assert 0.02 < share < 0.15
+    assert (tint(image, np.full((30, 40), 0.3) + cross) > 20).mean() > 0.8
+
+
+def test_one_outlier_does_not_hide_the_rest():
+    image = np.full((60, 80, 3), 128, np.uint8)
+    ramp = np.linspace(0, 1, 1200, dtype=np.float32).reshape(30, 40)
+    outlier = ramp.copy()
+    outlier[0, -1] = 1000
+    change = np.abs(tint(image, ramp, (55, 5)) - tint(image, outlier, (55, 5)))
+    assert (change > 12).mean() < 0.05
+
+
+def test_nearly_equal_values_share_few_colours():
+    image = np.full((60, 80, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).random((30, 40))
+    assert tint(image, 1 + 0.001 * noise).std() < 0.2 * tint(image, 0.5 + noise).std()
+
+
+@pytest.mark.parametrize("values", [[[0.0]], [[-1.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
+def test_panels_take_any_map(values):
+    image = np.zeros((4, 4, 3), np.uint8)
+    assert opened(attention_panels(image, (0, 0), "$a_$", [panel(values, "$b^{" * 40)])).size
+
+
+def test_long_names_lose_their_beginning():
+    assert shortened("backbone.layer4.conv", 20) == "backbone.layer4.conv"
+    assert shortened("backbone.layer4.conv", 13) == "…layer4.conv"
+    assert shortened("backbone.layer4.conv", 12) == "…layer4.conv"
+
+
+def test_gates_of_any_number_of_channels_have_one_size():
+    sizes = {opened(channel_gates(np.linspace(0, 1, c))).shape for c in (1, 64, 65, 2048)}
+    assert len(sizes) == 1
+    shuffled = np.random.default_rng(0).permutation(np.linspace(0, 1, 512))
+    assert same_pixels(
+        opened(channel_gates(shuffled)), opened(channel_gates(np.linspace(0, 1, 512)))
+    )
+    assert opened(channel_gates(np.zeros(3))).size
+
+
+def test_deletion_curves_show_both_orders():
+    shares, down, level = (0.0, 0.5, 1.0), (0.9, 0.1, 0.0), (0.9, 0.8, 0.7)
+    a = opened(deletion_curves(shares, down, [level, down]))
+    b = opened(deletion_curves(shares, level, [down, down], marked=0.5))
+    assert a.shape == b.shape
+    assert not same_pixels(a, b)
+    assert opened(deletion_curves(shares, down, [])).size
 
 
 def test_png_is_lossless():

@@ -16,6 +16,7 @@ from pixelwise.report import (
     Section,
     Settings,
     Table,
+    Text,
     render,
     scores_table,
     write_report,
@@ -63,6 +64,7 @@ def report():
         sections=(
             Section("Run", evil, (Settings({"data": evil}), Table(("a", "b"), (("x", evil),)))),
             Section("Look", "", (Figure(dot(), evil, evil), Figure(dot(), "two", wide=True))),
+            Section("More", "", (Text(evil, "Third.\n\nFourth."),)),
             Section("Next", "", (Commands({"pixelwise demo <x>": "again"}),)),
         ),
         footer=evil,
@@ -84,8 +86,10 @@ def test_page_is_one_well_formed_file_that_asks_for_nothing(tmp_path, report):
 
 def test_text_is_escaped_and_comes_back(report):
     page = Page(render(report))
-    assert page.text.count(report.title) == 8  # wherever it was put, and as title and heading
-    assert {"First.", "Second.", "again", "pixelwise demo <x>"} <= set(page.text)
+    assert page.text.count(report.title) == 9  # wherever it was put, and as title and heading
+    assert {"First.", "Second.", "Third.", "Fourth.", "again", "pixelwise demo <x>"} <= set(
+        page.text
+    )
     assert [attrs["alt"] for tag, attrs in page.tags if tag == "img"] == [report.title, "two"]
 
 

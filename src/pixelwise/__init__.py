@@ -7,16 +7,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pixelwise.explanation.explain import explain
+    from pixelwise.insertion.insert import insert
+    from pixelwise.insertion.plan import Layer
     from pixelwise.interop.load import load
     from pixelwise.layers.registry import create as create_layer
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
 
-__all__ = ["create_layer", "create_model", "list_layers", "list_models", "load"]
+__all__ = [
+    "Layer",
+    "create_layer",
+    "create_model",
+    "explain",
+    "insert",
+    "list_layers",
+    "list_models",
+    "load",
+]
 __version__ = "0.1.0"
 
 _DOORS = {
+    "Layer": ("pixelwise.insertion.plan", "Layer"),
+    "explain": ("pixelwise.explanation.explain", "explain"),
+    "insert": ("pixelwise.insertion.insert", "insert"),
     "create_layer": ("pixelwise.layers.registry", "create"),
     "list_layers": ("pixelwise.layers.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),

@@ -17,7 +17,7 @@ from torch import Tensor
 from pixelwise import __version__, pictures
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import LabelledPictures, open_data
-from pixelwise.explain import look
+from pixelwise.explanation.explain import explain
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.networks.segmenter import CONFIG, WEIGHTS, Segmenter, load
 from pixelwise.predict.device import pick_device
@@ -290,14 +290,14 @@ def _maps(model: Segmenter, test: LabelledPictures) -> tuple[Figure, ...]:
     vehicle = (sample.mask >= test.classes.names.index("car")).nonzero()
     at = tuple(int(i) for i in vehicle[len(vehicle) // 2])
     image = pictures.displayable(sample.image)
-    found = look(model, inputs[0][0][None], (at[0], at[1]))
+    found = explain(model, inputs[0][0], (at[0], at[1]), rollout=False, deletion=False)
     return tuple(
         Figure(
-            pictures.map_overlay(image, maps.spatial[0].mean(0).numpy(), (at[0], at[1])),
-            alt=f"Map of {name} over the first test scene",
-            caption=name,
+            pictures.map_overlay(image, maps.spatial.numpy(), (at[0], at[1])),
+            alt=f"Map of {maps.name} over the first test scene",
+            caption=maps.name,
         )
-        for name, maps in found.items()
+        for maps in found.maps
         if maps.spatial is not None
     )
 

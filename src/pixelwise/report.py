@@ -1,7 +1,7 @@
 """A report as one HTML file: works offline, prints well, follows the reader's light or dark theme.
 
-A `Report` is sections of blocks: `Table`, `Figure` and `Commands`. Pictures are inside the file,
-there is no script, and text is escaped.
+A `Report` is sections of blocks: `Text`, `Table`, `Settings`, `Figure` and `Commands`. Pictures are
+inside the file, there is no script, and text is escaped.
 """
 
 import base64
@@ -76,13 +76,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A heading within a section, and paragraphs (parted by empty lines)."""
+
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Commands:
     """Lines to type, each with what it does."""
 
     lines: Mapping[str, str]
 
 
-Block = Table | Settings | Figure | Commands
+Block = Text | Table | Settings | Figure | Commands
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,8 @@ def _section(number: int, section: Section) -> str:
 
 def _block(block: Block) -> str:
     match block:
+        case Text(title, text):
+            return f"<h3>{escape(title)}</h3>{_paragraphs(text)}"
         case Table():
             return _table(block)
         case Settings(values):

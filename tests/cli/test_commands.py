@@ -246,7 +246,8 @@ def test_signals_end_the_process_with_their_code(tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_demo(tmp_path, capsys):
+def test_demo(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pixelwise.demo.PICTURES", {"train": 30, "val": 4, "test": 12})
     assert main(["demo", "--steps", "3", "--runs", str(tmp_path), "--device", "cpu"]) == 0
     text = capsys.readouterr().out
     folder = tmp_path / "demo" / "1"

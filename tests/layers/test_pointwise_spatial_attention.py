@@ -14,7 +14,7 @@ from pixelwise.ops.skewed_mask import expand_mask
 OPTIONS = {"psanet": {"mask_size": (3, 5), "shrink": 1}}
 PER_PIXEL = {"psanet"}
 ONCE_DIFFERENTIABLE = {"psanet"}
-SIDES = (64, 128)
+SIDES = (32, 64)
 
 
 def shrinking_of(layer, size):

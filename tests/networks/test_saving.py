@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from pixelwise import insert
 from pixelwise.errors import InputError
 from pixelwise.networks.factory import create_model
 from pixelwise.networks.segmenter import Segmenter, load
@@ -86,3 +87,17 @@ def test_unwritable_folder(model, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot save the model there"):
         model.save_pretrained(tmp_path / "file")
+
+
+def test_insertions_are_saved_with_the_network(model, tmp_path):
+    report = insert(model, {"backbone.body.layer4": "psa_s"}, prove=False)
+    with torch.no_grad():
+        report.attached()[0].gain.fill_(0.5)
+    image = torch.randn(1, 2, 32, 48)
+    model.save_pretrained(tmp_path)
+    again = Segmenter.from_pretrained(tmp_path)
+    assert torch.equal(again(image), model.eval()(image))
+    report.remove()
+    assert not torch.equal(again(image), model(image))
+    model.save_pretrained(tmp_path)
+    assert Segmenter.from_pretrained(tmp_path).config.insert == ()

@@ -15,7 +15,9 @@ COMMANDS = {
     "train": "train a network on your pictures",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
+    "explain": "show where a network looks for pixels of a picture",
     "import": "turn another code's checkpoint into a network here",
+    "insert": "report on a layer put into a network that exists",
     "layers": "list the attention layers, or show one",
     "models": "list the networks, or show one",
 }

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.layers.base import FusionLayer, Maps, pixel_index, pure
 from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise import (
     affine,
@@ -30,6 +31,7 @@ from pixelwise.layers.pointwise import (
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.ops.attention import attention
 from pixelwise.ops.binned_mean import binned_mean
+from pixelwise.ops.precision import full_precision, statistics_dtype
 
 MOST_STAGES = 8
 """Checkpoints with more attentions per block than this have no names here."""
@@ -83,20 +85,50 @@ class BinnedAttention(ReferenceWeights):
         weight: Float[Tensor, "o c"],
     ) -> Float[Tensor, "b o n"]:
         """`weight` times what each pixel of `high` sees."""
-        keys = pointwise(self.keys, low.flatten(2))
-        query = keys if self.query is None else pointwise(self.query, high.flatten(2))
-        keys = self._bins(keys.view(len(low), -1, *low.shape[2:]))
+        query, keys = self._query_and_keys(high, low)
         value = product(self.value.weight.flatten(1), self.value.bias, self._bins(low))
         value = product(self.project.weight.flatten(1), self.project.bias, value)
         value = product(weight, None, value)
-        return attention(query * query.shape[1] ** -0.5, keys, value)
+        return attention(query, keys, value)
+
+    def weights(
+        self, high: Float[Tensor, "b c h w"], low: Float[Tensor, "b e i j"], index: int
+    ) -> Float[Tensor, "b scales i j"]:
+        """Weights of the pixels of `low` for one pixel of `high`, by each grid of bins.
+
+        A bin's weight is shared evenly by its pixels; the sum over grids and pixels is 1.
+        """
+        query, keys = self._query_and_keys(high, low)
+        with full_precision(high):
+            kind = statistics_dtype(high)
+            scores = torch.einsum("bd,bdm->bm", query[:, :, index].to(kind), keys.to(kind))
+            weights, grids = scores.softmax(dim=1), []
+            for bins in self.pool_scales:
+                own, weights = weights[:, : bins**2], weights[:, bins**2 :]
+                down, across = (_taken(side, bins, weights) for side in low.shape[2:])
+                grids.append(down @ torch.unflatten(own, 1, (bins, bins)) @ across.mT)
+            return torch.stack(grids, dim=1)
+
+    def _query_and_keys(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+        keys = pointwise(self.keys, low.flatten(2))
+        query = keys if self.query is None else pointwise(self.query, high.flatten(2))
+        keys = self._bins(keys.view(len(low), -1, *low.shape[2:]))
+        return query * query.shape[1] ** -0.5, keys
 
     def _bins(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c m"]:
         return torch.cat([binned_mean(x, bins).flatten(2) for bins in self.pool_scales], dim=2)
 
 
-class BinnedAttentionBlock(ReferenceWeights):
+def _taken(side: int, bins: int, like: Tensor) -> Float[Tensor, "side bins"]:
+    """What each bin of an axis takes from each of its places."""
+    places = torch.eye(side, dtype=like.dtype, device=like.device)
+    return binned_mean(places[None, :, :, None], bins)[0, :, :, 0]
+
+
+class BinnedAttentionBlock(FusionLayer):
     """What a map sees, by one or more attentions whose answers are added, beside itself.
+
+    The guide is the map that it looks at. Without a key: this is a part of a network.
 
     Args:
         stages: The attentions.
@@ -104,6 +136,7 @@ class BinnedAttentionBlock(ReferenceWeights):
         activation: What follows the norm, as in `conv_norm`.
     """
 
+    cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         **{f"stages.{i}": f"stages.{i}" for i in range(MOST_STAGES)},
         **one_layer_keys("bottleneck", "join"),
@@ -117,12 +150,30 @@ class BinnedAttentionBlock(ReferenceWeights):
         self.join = conv_norm(2 * channels, channels, activation=activation)
 
     def forward(
-        self, high: Float[Tensor, "b c h w"], low: Float[Tensor, "b e i j"]
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b c h w"]:
-        """`high`, beside what it sees of `low`."""
+        """`x`, beside what it sees of `guide`."""
         weight, bias = affine(self.join)
         seen, own = weight.chunk(2, dim=1)
-        y = product(own, bias, high.flatten(2))
+        y = product(own, bias, x.flatten(2))
         for stage in self.stages:
-            y = y + stage(high, low, seen)
-        return formatted(finish(self.join, y).view_as(high), high)
+            y = y + stage(x, guide, seen)
+        return formatted(finish(self.join, y).view_as(x), x)
+
+    @pure
+    def maps(
+        self,
+        x: Float[Tensor, "b c h w"],
+        guide: Float[Tensor, "b g i j"],
+        at: tuple[int, int] | None = None,
+    ) -> Maps:
+        """Weights with which the pixel `at` sees the pixels of `guide`; a head is a grid of bins.
+
+        Heads of one attention add up to 1 together, the next attention's follow.
+
+        Raises:
+            InputError: `at` is missing or outside of the map.
+        """
+        index = pixel_index(x, at)
+        stages = [stage for stage in self.stages if isinstance(stage, BinnedAttention)]
+        return Maps(torch.cat([stage.weights(x, guide, index) for stage in stages], dim=1))

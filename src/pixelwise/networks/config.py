@@ -37,6 +37,8 @@ class ModelConfig:
     """Options of the decoder."""
     align_corners: bool | None = None
     """How maps and logits are resized; None is the decoder's own."""
+    insert: tuple[Mapping[str, Any], ...] = ()
+    """What was inserted into the network; see `insertion.attached.Place`."""
     names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     ignore_index: int = 255

@@ -1,5 +1,6 @@
 """A network: backbone -> decoder -> one tensor of logits at the input's size."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pixelwise.errors import InputError
+from pixelwise.insertion.attached import Place, attach, insertions_of
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.backbone import Backbone
 from pixelwise.networks.base import Decoder, Outputs
@@ -56,6 +58,8 @@ class Segmenter(ReferenceWeights):
         if config.align_corners is not None:
             self.decoder.align_corners = config.align_corners
         self.auxiliary_weights = dict(self.decoder.auxiliary_weights)
+        for entry in config.insert:
+            attach(self, Place.read(entry))
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""
@@ -145,11 +149,19 @@ class Segmenter(ReferenceWeights):
             state = {name: value.contiguous() for name, value in self.state_dict().items()}
             with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as hidden:
                 save_file(state, Path(hidden) / WEIGHTS, metadata={"format": "pt"})
-                self.config.save(Path(hidden) / CONFIG)
+                self._described().save(Path(hidden) / CONFIG)
                 for name in (WEIGHTS, CONFIG):
                     (Path(hidden) / name).replace(folder / name)
         except (OSError, safetensors.SafetensorError) as error:
             raise InputError(f"{folder}: cannot save the model there: {error}") from error
+
+    def _described(self) -> ModelConfig:
+        """The config, with what stands in the network by insertion now."""
+        found = insertions_of(self)
+        places = found.attached() if found is not None else []
+        return dataclasses.replace(
+            self.config, insert=tuple(attached.place.plain() for attached in places)
+        )
 
     @classmethod
     def from_pretrained(cls, where: str | Path) -> "Segmenter":

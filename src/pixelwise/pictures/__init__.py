@@ -4,7 +4,7 @@ Pictures are uint8 (h, w, 3) arrays or PNG bytes; `write_bytes` puts the latter 
 is told apart by hue alone: classes have outlines and a legend, marks differ in lightness.
 """
 
-from pixelwise.pictures.charts import confusion_matrix, curves, map_overlay
+from pixelwise.pictures.charts import confusion_matrix, curves
 from pixelwise.pictures.comparison import comparison, legend, side_by_side, triptych
 from pixelwise.pictures.files import png, write_bytes
 from pixelwise.pictures.masks import (
@@ -14,6 +14,7 @@ from pixelwise.pictures.masks import (
     write_index_png,
     wrong_pixels,
 )
+from pixelwise.pictures.overlays import map_overlay
 
 __all__ = [
     "coloured",

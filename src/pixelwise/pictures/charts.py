@@ -1,19 +1,14 @@
 """Charts as PNG bytes; matplotlib is imported when one is drawn, its global state left alone."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
 
 from pixelwise.pictures.colours import LINES
-from pixelwise.pictures.types import Picture
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from pixelwise.pictures.figures import as_png, empty_figure
 
 Rows = Sequence[Mapping[str, object]]
 """Rows of a metrics.csv: column -> number, number as text, or None or "" where there is none."""
@@ -43,10 +38,10 @@ def curves(runs: Mapping[str, Rows], *, x: str = "step") -> bytes:
         for column, title, factor in PANELS
     }
     lines = {title: found for title, found in lines.items() if any(map(len, found.values()))}
-    figure = _figure(4.4 * max(1, len(lines)), 3.2)
+    figure = empty_figure(4.4 * max(1, len(lines)), 3.2)
     if not lines:
         figure.text(0.5, 0.5, "no numbers recorded", ha="center")
-        return _drawn(figure)
+        return as_png(figure)
     for axes, (title, found) in zip(
         figure.subplots(1, len(lines), squeeze=False)[0], lines.items(), strict=True
     ):
@@ -68,7 +63,7 @@ def curves(runs: Mapping[str, Rows], *, x: str = "step") -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         if len(runs) > 1:
             axes.legend(frameon=False, fontsize=9)
-    return _drawn(figure)
+    return as_png(figure)
 
 
 def _points(rows: Rows, x: str, column: str, factor: float) -> list[tuple[float, float]]:
@@ -92,7 +87,7 @@ def confusion_matrix(matrix: Integer[np.ndarray, "k k"], names: Sequence[str]) -
     pixels = matrix.sum(1, keepdims=True)
     percent = 100 * matrix / np.maximum(pixels, 1)
     side = min(12.0, 2.6 + 0.5 * count)
-    figure = _figure(side + 0.8, side)
+    figure = empty_figure(side + 0.8, side)
     axes = figure.subplots()
     drawn = axes.imshow(np.where(pixels > 0, percent, np.nan), cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(drawn, ax=axes, label="% of the true class's pixels", shrink=0.8)
@@ -111,49 +106,4 @@ def confusion_matrix(matrix: Integer[np.ndarray, "k k"], names: Sequence[str]) -
     axes.set_yticks(range(count), names, fontsize=size, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
-    return _drawn(figure)
-
-
-def map_overlay(
-    image: Picture,
-    weights: Float[np.ndarray, "map_h map_w"],
-    at: tuple[int, int] | None = None,
-    *,
-    label: str = "weight",
-) -> bytes:
-    """Where a layer looks: its map over the picture in grey, with a colour bar.
-
-    Args:
-        image: The picture.
-        weights: The map, at any resolution; each of its cells is drawn as one block.
-        at: (row, column) of the query in the picture, marked by a cross.
-        label: What the colours mean, with its unit; beside the colour bar.
-    """
-    height, width = image.shape[:2]
-    figure = _figure(5.2, max(1.2, 4.2 * height / width + 0.2))
-    axes = figure.subplots()
-    axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
-    frame = (-0.5, width - 0.5, height - 0.5, -0.5)
-    drawn = axes.imshow(weights, cmap="viridis", alpha=0.7, extent=frame, interpolation="nearest")
-    figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
-    if at is not None:
-        row, column = at
-        for colour, thick in (("black", 4.5), ("white", 2.0)):
-            axes.plot(column, row, "+", color=colour, markersize=16, markeredgewidth=thick)
-    axes.set_axis_off()
-    return _drawn(figure)
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    return Figure(figsize=(width, height), dpi=150, layout=layout, facecolor="white")
-
-
-def _drawn(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return as_png(figure)

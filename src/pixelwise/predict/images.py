@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from pixelwise.data.classes import default_palette
@@ -84,17 +84,22 @@ def predict_mask(
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
     """
-    config = model.config
-    device = next(model.parameters()).device
-    mean = torch.tensor(config.mean, device=device)[:, None, None]
-    std = torch.tensor(config.std, device=device)[:, None, None]
 
-    def logits(tile: Tensor) -> Tensor:
-        return model((tile.to(device).to(torch.float32) / config.scale - mean) / std)
+    def logits(tiles: Tensor) -> Tensor:
+        return model(network_input(model, tiles))
 
     size = None if window is None else (window, window)
     bands = predict_bands(logits, image[None], window=size, overlap=overlap)
     return torch.cat([model.classes(band)[0].cpu() for band in bands])
+
+
+def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Raw values as the network takes them, on its device: `(raw / scale - mean) / std`."""
+    config = model.config
+    device = next(model.parameters()).device
+    mean = torch.tensor(config.mean, device=device)[:, None, None]
+    std = torch.tensor(config.std, device=device)[:, None, None]
+    return (images.to(device).to(torch.float32) / config.scale - mean) / std
 
 
 def predict_pictures(
@@ -132,7 +137,7 @@ def predict_pictures(
     for picture, name in names.items():
         done = Predicted(picture, folder / f"{name}.png", folder / f"{name}_overlay.png")
         try:
-            image = _read(picture, model)
+            image = read_picture(picture, model)
         except InputError as error:
             if stop_on_error:
                 raise
@@ -177,7 +182,12 @@ def _check_untouched(names: dict[Path, str], folder: Path) -> None:
                 )
 
 
-def _read(picture: Path, model: Segmenter) -> Shaped[Tensor, "c h w"]:
+def read_picture(picture: Path, model: Segmenter) -> Shaped[Tensor, "c h w"]:
+    """The raw values of the bands that a network takes.
+
+    Raises:
+        InputError: a file that cannot be read, or whose bands or values are not the network's.
+    """
     config = model.config
     image = read_image(picture, config.bands, config.in_channels)
     if config.scale == 255 and (peak := image.numpy().max()) > 255:

@@ -184,7 +184,7 @@ class Loop:
         settings, state = self.plan.settings, self.state
         begun = time.monotonic()
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("share", 1.0)
         torch.manual_seed(settings.seed * 1_000_003 + state.step)  # dropout
         total, names = 0.0, []
         for _ in range(settings.accumulate):

@@ -3,16 +3,31 @@
 import torch
 from torch import nn
 
+from pixelwise.insertion.attached import insertions_of
 from pixelwise.train.settings import TrainSettings
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW or SGD; weights decay, biases, norms and scalar gains do not."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """AdamW or SGD; weights decay, biases, norms and scalar gains do not.
+
+    Every group has its share of the learning rate: insertions have one of their own, and with
+    `host_lr` 0 all else is frozen.
+    """
+    insertions = insertions_of(model)
+    new = set() if insertions is None else set(insertions.parameters())
+    host = settings.host_lr if new else 1.0
+    groups = []
+    for share, members in (
+        (host, [p for p in model.parameters() if p not in new]),
+        (settings.insert_lr, [p for p in model.parameters() if p in new]),
+    ):
+        for parameter in members if share == 0 else []:
+            parameter.requires_grad_(False)
+        for decayed in (True, False):
+            chosen = [p for p in members if p.requires_grad and (p.ndim > 1) == decayed]
+            decay = settings.weight_decay if decayed else 0.0
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "share": share})
     if settings.recipe == "adamw":
         return torch.optim.AdamW(groups, lr=settings.peak_lr)
     return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=settings.momentum)

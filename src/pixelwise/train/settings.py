@@ -8,6 +8,11 @@ from pixelwise.errors import InputError
 from pixelwise.settings import check_choice, check_range, parse_duration, parse_size, setting
 
 RECIPES = ("adamw", "sgd")
+NETWORK = (
+    "model", "backbone", "attention", "pretrained", "output_stride", "convolution", "multi_grid",
+    "backbone_options", "model_options", "align_corners",
+)  # fmt: skip
+"""Settings that say what the network is."""
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 1e-2}
 
 
@@ -19,9 +24,17 @@ class TrainSettings:
     model: str = setting("fcn", "network, see 'pixelwise models'")
     backbone: str = setting("auto", "any timm backbone; auto: resnet18, or the network's own")
     attention: str = setting("auto", "psa_s, psa_s@3,4 (stages), psa_s@inner (in blocks), none")
+    start: str | None = setting(
+        None, "a run or saved model whose network and weights to start from"
+    )
+    insert: str | Mapping[str, Any] | None = setting(
+        None, "layers put into the network, its output unchanged at first: PLACE=LAYER,..."
+    )
     task: str = setting("multiclass", "multiclass, or binary (two classes, one logit)")
     pretrained: bool = setting(False, "start the backbone from timm's weights")
-    output_stride: int | None = setting(None, "8, 16 or 32; default: the network's own")
+    output_stride: int | None = setting(
+        None, "8, 16 or 32; default: the network's own", advanced=True
+    )
     epochs: int | None = setting(None, "passes over the training pictures")
     steps: int | None = setting(None, "optimiser steps, instead of epochs")
     time_limit: str | None = setting(None, "wall time such as 15m, instead of epochs")
@@ -36,7 +49,7 @@ class TrainSettings:
     workers: int = setting(2, "processes that load pictures")
     device: str = setting("auto", "auto, cpu or cuda")
     name: str | None = setting(None, "name of the run; default: the next number")
-    runs: str = setting("runs", "folder of all runs")
+    runs: str = setting("runs", "folder of all runs", advanced=True)
     convolution: str = setting(
         "auto", "in place of residual blocks' 3x3 convolutions: deform@3,4", advanced=True
     )
@@ -55,6 +68,8 @@ class TrainSettings:
     loss: str = setting("auto", "cross_entropy, ohem; auto: the network's own", advanced=True)
     source: str = setting("", "where these settings come from", advanced=True)
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
+    insert_lr: float = setting(1.0, "learning rate of insertions, as a multiple", advanced=True)
+    host_lr: float = setting(1.0, "of all else beside insertions; 0: frozen", advanced=True)
     clip: float | None = setting(None, "largest gradient norm", advanced=True)
     deterministic: bool = setting(False, "refuse operations that vary", advanced=True)
     weight_decay: float = setting(1e-4, "of weights, not of biases and norms", advanced=True)
@@ -92,6 +107,15 @@ class TrainSettings:
         if self.lr is not None:
             check_range("lr", self.lr, 1e-8, 10, "; usual values are 1e-4 to 1e-2")
         check_range("ema", self.ema, 0, 0.99999)
+        check_range("insert_lr", self.insert_lr, 0, 1000)
+        check_range("host_lr", self.host_lr, 0, 1000)
+        if self.insert_lr == self.host_lr == 0:
+            raise InputError("insert_lr and host_lr are both 0: nothing would be trained")
+        given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
+        if self.start is not None and given:
+            raise InputError(
+                f"start brings its own network; leave out {', '.join(given)}, or leave out start"
+            )
         check_range("workers", self.workers, 0, 256)
         check_range("warmup", self.warmup, 0, 0.5)
         check_range("scale_min", self.scale_min, 0.05, self.scale_max)

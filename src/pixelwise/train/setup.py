@@ -13,6 +13,8 @@ from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.source import LabelledPictures, Source, open_data
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
+from pixelwise.insertion.insert import insert
+from pixelwise.interop.load import load
 from pixelwise.losses import class_weights_from_counts, loss_for
 from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import decoder_named
@@ -76,41 +78,29 @@ def make_plan(
     )
     # First what needs no picture to be read: a misspelt name must not wait for the masks.
     torch.manual_seed(settings.seed)
-    model = create_model(
-        settings.model,
-        _backbone(settings),
-        num_classes=1 if settings.task == "binary" else len(names),
-        in_channels=source.bands,
-        pretrained=settings.pretrained,
-        task=settings.task,
-        output_stride=settings.output_stride,
-        attention=None if settings.attention == "auto" else settings.attention,
-        convolution=None if settings.convolution == "auto" else settings.convolution,
-        multi_grid=settings.multi_grid,
-        backbone_options=settings.backbone_options,
-        align_corners=settings.align_corners,
-        names=names,
-        palette=source.classes.palette,
-        ignore_index=source.classes.ignore_index,
-        scale=source.scale,
-        bands=source.band_numbers,
-        **(settings.model_options or {}),
-    )
+    model = _network(settings, source)
+    if settings.insert is not None:
+        report = insert(model, settings.insert)
+        say("\n".join(f"insert  {line}" for line in str(report).splitlines()))
     counts = None
     if settings.check_data or settings.class_weights == "auto":
         counts = train.check(progress)
         val.check(progress)
-    use_imagenet = settings.pretrained and source.bands == 3
-    mean, std = IMAGENET if use_imagenet else measure_statistics(train)
-    model.config = dataclasses.replace(model.config, mean=tuple(mean), std=tuple(std))
+    if settings.start is not None:
+        mean, std = model.config.mean, model.config.std
+    else:
+        use_imagenet = settings.pretrained and source.bands == 3
+        mean, std = IMAGENET if use_imagenet else measure_statistics(train)
+        model.config = dataclasses.replace(model.config, mean=tuple(mean), std=tuple(std))
     crop = _crop_like(train) if settings.crop == "auto" else parse_size(settings.crop, "crop")
     weights = None
     if settings.class_weights == "auto" and counts is not None:
         weights = class_weights_from_counts(counts).to(device)
     parameters = sum(p.numel() for p in model.parameters())
     attention = f" with {settings.attention}" if settings.attention not in ("auto", "none") else ""
+    name = f"{model.config.arch}{attention} on {model.config.backbone}"
     say(
-        f"model   {settings.model}{attention} on {model.config.backbone}: {parameters / 1e6:.2f} M"
+        f"model   {name}: {parameters / 1e6:.2f} M"
         f" parameters, output stride {model.backbone.reductions[-1]}"
     )
     per_step = settings.batch_size * settings.accumulate
@@ -156,6 +146,53 @@ def make_plan(
         total_steps=total,
         seconds=seconds or None,
     )
+
+
+def _network(settings: TrainSettings, source: Source) -> Segmenter:
+    """A new network, or the one to start from."""
+    names = source.classes.names
+    if settings.start is not None:
+        return _started(settings.start, settings.task, source)
+    return create_model(
+        settings.model,
+        _backbone(settings),
+        num_classes=1 if settings.task == "binary" else len(names),
+        in_channels=source.bands,
+        pretrained=settings.pretrained,
+        task=settings.task,
+        output_stride=settings.output_stride,
+        attention=None if settings.attention == "auto" else settings.attention,
+        convolution=None if settings.convolution == "auto" else settings.convolution,
+        multi_grid=settings.multi_grid,
+        backbone_options=settings.backbone_options,
+        align_corners=settings.align_corners,
+        names=names,
+        palette=source.classes.palette,
+        ignore_index=source.classes.ignore_index,
+        scale=source.scale,
+        bands=source.band_numbers,
+        **(settings.model_options or {}),
+    )
+
+
+def _started(start: str, task: str, source: Source) -> Segmenter:
+    """The network to start from, if it is for such data."""
+    model = load(start).train()
+    config, classes = model.config, source.classes
+    count = 1 if task == "binary" else len(classes)
+    for what, theirs, ours in (
+        ("task", config.task, task),
+        ("number of classes", config.num_classes, count),
+        ("class names", config.names or classes.names, classes.names),
+        ("number of bands", config.in_channels, source.bands),
+        ("value of white", config.scale, source.scale),
+    ):
+        if theirs != ours:
+            raise InputError(
+                f"start {start}: its {what} is {theirs}, but that of {source.name} is {ours};"
+                " start from a network for such data, or leave out start"
+            )
+    return model
 
 
 def _backbone(settings: TrainSettings) -> str | None:

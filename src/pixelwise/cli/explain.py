@@ -1,0 +1,141 @@
+"""`pixelwise explain`: where a network looks for pixels of a picture."""
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelwise.cli.console import Console
+from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from pixelwise.explanation.result import Explanation
+
+TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+LARGEST = 2048
+"""Longest side of a picture, which the network sees whole, in pixels."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Explain; returns the exit code."""
+    parser = command_parser("explain", TEXT)
+    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
+    parser.add_argument("pictures", nargs="+", help="files, folders, or quoted patterns")
+    parser.add_argument("--at", type=str | None, help="ROW,COLUMN; default: one pixel per class")
+    parser.add_argument("--layers", type=str | None, help="names, by comma; default: all")
+    parser.add_argument("--class", type=str | None, help="class maps of this name or index")
+    parser.add_argument("--class-maps", action="store_true", help="evidence for a class too")
+    parser.add_argument("--no-deletion", action="store_true", help="leave out the slow check")
+    parser.add_argument("--out", type=str | None, help="folder; default: RUN/explain")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    found = parse(parser, arguments)
+    at = None if found.at is None else _pair(found.at)
+    layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
+    if found.out is None and not Path(found.run).is_dir():
+        raise InputError(f"{found.run} is no folder here, so say where to write: --out FOLDER")
+    out = Path(found.out) if found.out else Path(found.run) / "explain"
+    with Console(quiet=found.quiet) as console:
+        from pixelwise.explanation.explain import explain
+        from pixelwise.explanation.queries import automatic_queries
+        from pixelwise.networks.segmenter import load
+        from pixelwise.pictures import displayable
+        from pixelwise.predict.device import pick_device
+        from pixelwise.predict.images import (
+            find_pictures,
+            network_input,
+            output_names,
+            predict_mask,
+            read_picture,
+        )
+
+        device = pick_device(found.device)
+        files = find_pictures(found.pictures)
+        model = load(found.run).to(device)
+        config = model.config
+        index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
+        console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
+        for file, name in output_names(files).items():
+            image = read_picture(file, model)
+            height, width = image.shape[-2:]
+            console.say(f"picture {file}: {height} rows, {width} columns")
+            if max(height, width) > LARGEST:
+                raise InputError(
+                    f"{file}: {height} rows and {width} columns, but a network that explains sees "
+                    f"the picture whole: {LARGEST} at most; cut out or shrink what you ask about"
+                )
+            if at is None:
+                queries = automatic_queries(predict_mask(model, image, window=None))
+            else:
+                queries = [at]
+            explanations = []
+            for done, query in enumerate(queries, start=1):
+                explanation = explain(
+                    model,
+                    network_input(model, image[None]),
+                    query,
+                    layers=layers,
+                    deletion=not found.no_deletion,
+                    class_maps=found.class_maps or index is not None,
+                    class_index=index,
+                    picture=displayable(image),
+                )
+                explanations.append(explanation)
+                console.say(_line(explanation))
+                console.busy("explaining", done, len(queries))
+            written = _write(out / name, file, explanations)
+            count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
+            console.print(f"{count} explained: {written}")
+        if at is None:
+            console.say(f"next: pixelwise explain {found.run} {files[0]} --at ROW,COLUMN")
+    return 0
+
+
+def _pair(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(-?\d+)\s*,\s*(-?\d+)\s*", text)
+    if match is None:
+        raise InputError(f"--at {text}: expected ROW,COLUMN of the pixel, such as --at 120,200")
+    return int(match[1]), int(match[2])
+
+
+def _class_index(given: str | None, names: Sequence[str], count: int) -> int | None:
+    if given is None or given in names:
+        return None if given is None else list(names).index(given)
+    if given.isdecimal() and int(given) < count:
+        return int(given)
+    if given.isdecimal() or not names:
+        raise InputError(f"--class {given}: the network has the classes 0..{count - 1}")
+    raise unknown("class", given, names)
+
+
+def _line(found: "Explanation") -> str:
+    row, column = found.at
+    return (
+        f"  row {row}, column {column}: {found.class_name} ({100 * found.probability:.0f} %), "
+        f"{len(found.maps)} maps, {found.seconds:.1f} s"
+    )
+
+
+def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -> Path:
+    """Write the page, a picture per query and the numbers; all of them or none."""
+    from pixelwise.explanation.numbers import numbers
+    from pixelwise.explanation.page import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".explaining-") as hidden:
+        entries = []
+        for found in explanations:
+            row, column = found.at
+            plain = re.sub(r"[^\w-]+", "_", found.class_name)
+            file = f"{plain}_{row}_{column}.png"
+            save([found], Path(hidden) / file)
+            entries.append({"file": file, **numbers(found)})
+        save(explanations, Path(hidden) / "look.html")
+        text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
+        (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")
+        for path in sorted(Path(hidden).iterdir()):
+            path.replace(folder / path.name)
+    return folder / "look.html"

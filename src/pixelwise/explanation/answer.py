@@ -1,0 +1,85 @@
+"""What a network says of one pixel, whatever form its output has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.networks.segmenter import Segmenter
+
+
+class Answer:
+    """The classes' logits at one pixel; of a network without pixels, the picture's.
+
+    One logit alone, l, stands for two classes, of which the second has it: they get -l/2 and l/2.
+
+    Args:
+        model: Gives logits (b, k, h, w) at any resolution, or (b, k): as a tensor, under "out" or
+            "logits" of a mapping, as `.logits` of an object, or first in a tuple.
+        at: The pixel (row, column).
+        size: Rows and columns of the picture.
+    """
+
+    def __init__(self, model: nn.Module, at: tuple[int, int], size: tuple[int, int]) -> None:
+        self.model, self.at, self.size = model, at, size
+
+    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """The classes' logits at the pixel, in float32; between logits' pixels bilinear."""
+        return self.at_pixel(self.dense(images))
+
+    def at_pixel(self, found: Float[Tensor, "n k i j"]) -> Float[Tensor, "n k"]:
+        """Of all logits those at the pixel."""
+        height, width = found.shape[2:]
+        if found.shape[2:] == self.size or found.shape[2:].numel() == 1:
+            return found[:, :, min(self.at[0], height - 1), min(self.at[1], width - 1)]
+        row, column = ((2 * i + 1) / side - 1 for i, side in zip(self.at, self.size, strict=True))
+        place = found.new_tensor([column, row]).expand(len(found), 1, 1, 2)
+        sampled = F.grid_sample(found, place, padding_mode="border", align_corners=False)
+        return sampled[:, :, 0, 0]
+
+    def dense(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
+        """All logits in float32; (n, k, 1, 1) of a network that has none per pixel."""
+        logits = logits_of(self.model(images)).float()
+        logits = logits[:, :, None, None] if logits.ndim == 2 else logits
+        return logits if logits.shape[1] > 1 else torch.cat([-logits / 2, logits / 2], dim=1)
+
+    def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """The classes' probabilities at the pixel."""
+        return self.logits(images).softmax(dim=1)
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits in a network's output.
+
+    Raises:
+        InputError: There are none of shape (b, k, h, w) or (b, k).
+    """
+    found = output
+    if isinstance(output, Mapping):
+        found = next((output[key] for key in ("out", "logits") if key in output), output)
+    elif hasattr(output, "logits"):
+        found = output.logits
+    elif isinstance(output, tuple | list) and output:
+        found = output[0]
+    if isinstance(found, Tensor) and found.ndim in (2, 4):
+        return found
+    shape = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found)
+    raise InputError(
+        f"the network returned {shape}: must be logits (b, k, h, w) or (b, k), alone, under 'out' "
+        "or 'logits', or first in a tuple; wrap it in a module that returns them"
+    )
+
+
+def class_name(model: nn.Module, index: int) -> str:
+    """The name of a class by the network's config, or "class INDEX"."""
+    config: Any = getattr(model, "config", None)
+    names = config.names if isinstance(model, Segmenter) else getattr(config, "id2label", None)
+    if isinstance(names, Mapping) and index in names:
+        return str(names[index])
+    if isinstance(names, tuple) and index < len(names):
+        return names[index]
+    return f"class {index}"

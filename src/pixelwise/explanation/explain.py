@@ -1,0 +1,130 @@
+"""Where does this pixel look: every attention layer's map, what it cost, and whether it matters."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError, unknown
+from pixelwise.explanation.answer import Answer, class_name
+from pixelwise.explanation.class_maps import chosen_class, gradient_map, occlusion_map
+from pixelwise.explanation.deletion import Ranked, deletions
+from pixelwise.explanation.layer_maps import layer_map, rollout_map
+from pixelwise.explanation.question import check_pixel, one_picture, to_draw_on
+from pixelwise.explanation.recording import (
+    Call,
+    attention_layers,
+    evaluated,
+    recorded,
+    uncompiled,
+)
+from pixelwise.explanation.result import Deletion, Explanation
+
+
+def explain(
+    model: nn.Module,
+    image: Float[Tensor, "1 c h w"] | Float[Tensor, "c h w"],
+    at: tuple[int, int],
+    *,
+    layers: Sequence[str] | None = None,
+    rollout: bool = True,
+    deletion: bool = True,
+    class_maps: bool = False,
+    class_index: int | None = None,
+    picture: UInt8[ndarray, "_ _ 3"] | None = None,
+    seed: int = 0,
+) -> Explanation:
+    """Show where a network looks for one pixel of a picture.
+
+    The network runs in eval mode and is left as it was. Its forward pass is the usual one; each
+    layer's map is computed afterwards, for the one pixel of the layer that covers the asked one.
+
+    Args:
+        model: Any network with attention layers of this library, inserted or its own. It returns
+            logits per pixel, at any resolution, or per picture: a tensor, a mapping with "out" or
+            "logits", or an object with `.logits`.
+        image: Its input, one picture; it is brought to the network's device and type.
+        at: The pixel of the picture, (row, column).
+        layers: Names of the layers to explain, as the explanation has them; None is all.
+        rollout: Compose the maps of layers that follow each other, where there are several; see
+            `explanation.rollout`. One more forward pass per layer.
+        deletion: Delete what each map points at, and as much at random; see
+            `explanation.deletion`. Some 7 forward passes per map, 21 per size of the maps.
+        class_maps: Add the gradient and the occlusion map; see `explanation.class_maps`.
+        class_index: The class of these; None is the one predicted at the pixel.
+        picture: What to draw on; None is `image`, without a segmenter's normalisation.
+        seed: Of the random deletions.
+
+    Raises:
+        InputError: A picture or a pixel that does not fit, no attention layer, or the name of a
+            layer or the number of a class that there is not.
+    """
+    start = time.perf_counter()
+    model = uncompiled(model)
+    image = one_picture(image)
+    size = (image.shape[2], image.shape[3])
+    check_pixel(at, size)
+    shown = to_draw_on(model, image, picture)
+    with evaluated(model), torch.inference_mode(False), torch.no_grad():
+        image = image.clone() if image.is_inference() else image
+        like = next((p for p in model.parameters() if p.is_floating_point()), image)
+        image = image.to(like.device, like.dtype)
+        answer = Answer(model, at, size)
+        with recorded(model, size) as calls:
+            dense = answer.dense(image)
+        chosen = _chosen(model, calls, layers)
+        logits = answer.at_pixel(dense)
+        predicted, wanted = chosen_class(logits, None), chosen_class(logits, class_index)
+        found = [layer_map(call, at) for call in chosen]
+        rolled = rollout_map(model, image, chosen, found) if rollout else None
+        deleted: tuple[Deletion, ...] = ()
+        if deletion:
+            deleted = deletions(
+                lambda images: answer.probabilities(images)[:, predicted],
+                image,
+                [
+                    Ranked(each.name, each.spatial, each.covers or (float(size[0]), float(size[1])))
+                    for each in [*found, *([] if rolled is None else [rolled])]
+                    if each.spatial is not None
+                ],
+                None if dense.shape[2:].numel() == 1 else at,
+                seed=seed,
+            )
+        evidence = (
+            (
+                gradient_map(model, image, at, class_index=wanted),
+                occlusion_map(model, image, at, class_index=wanted),
+            )
+            if class_maps
+            else ()
+        )
+    return Explanation(
+        picture=shown,
+        at=at,
+        class_index=predicted,
+        class_name=class_name(model, predicted),
+        probability=logits.softmax(dim=1)[0, predicted].item(),
+        maps=tuple(found),
+        rollout=rolled,
+        deletions=deleted,
+        class_maps=evidence,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _chosen(model: nn.Module, calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
+    if not calls:
+        raise InputError(
+            f"{type(model).__name__} used no attention layer; create it with attention='psa_s', "
+            "or put one in with pixelwise.insert"
+        )
+    called = {call.name for call in calls}
+    for name in names or ():
+        if name not in called and name in attention_layers(model):
+            raise InputError(f"layer {name!r} was not called; name one of {', '.join(called)}")
+        if name not in called:
+            raise unknown("attention layer", name, called)
+    return [call for call in calls if names is None or call.name in names]

@@ -1,0 +1,1 @@
+"""Attention layers in a network that exists already, whose output stays what it was."""

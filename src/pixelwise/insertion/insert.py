@@ -1,0 +1,178 @@
+"""Put attention into a network that exists; its output stays bit-equal until it is trained.
+
+report = insert(host, {"layer3.*.bn2": "psa_s", "layer4": Layer("isa", down_factors=[(8, 8)])})
+print(report)        places, widths, cost, and the largest difference of the output: 0
+"""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from pixelwise import cost
+from pixelwise.errors import InputError
+from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
+from pixelwise.insertion.inserted import Inserted, Line
+from pixelwise.insertion.layouts import Grid
+from pixelwise.insertion.plan import Entry, read_plan
+from pixelwise.insertion.planning import fitting, planned
+from pixelwise.insertion.proof import difference, outputs, unreached
+from pixelwise.insertion.saved import read_saved
+from pixelwise.insertion.tracing import (
+    Example,
+    Trace,
+    example_for,
+    mode,
+    picture_of,
+    quiet,
+    trace,
+)
+
+
+def insert(
+    host: nn.Module,
+    plan: str | Path | Mapping[Any, Entry],
+    *,
+    example: Example | None = None,
+    size: tuple[int, int] | None = None,
+    grid: Grid | None = None,
+    per_channel: bool = False,
+    prove: bool = True,
+) -> Inserted:
+    """Insert attention layers into any network, in place.
+
+    Each layer stands behind a module as `x + gain * (layer(x) - x)`, with a gain of 0 that is
+    learnt; a layer that is the identity at the start by itself needs none. The host's keys in its
+    `state_dict` stay as they are, and its own checkpoints go on loading. Insert before
+    `torch.compile`, export, or wrapping for several processes.
+
+    Args:
+        host: Any network: of timm, torchvision, segmentation_models_pytorch, transformers, here, or
+            one's own.
+        plan: Layers by place. A place is a module's name, a pattern (`*` is any part between two
+            dots, `**` any number of them), a type of modules, or `"each stage"`. A layer is a key,
+            a `Layer`, or `{"name": key, option: value}`. Text reads `"layer4=isa, layer3=gc"`. A
+            file that `Inserted.save` wrote brings places and trained weights.
+        example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
+            positional or named arguments; None finds a small one.
+        size: Height and width of that picture, and of the cost in the report.
+        grid: Rows and columns of token sequences, or the picture's pixels per token; None finds it.
+        per_channel: A gain for every channel instead of one.
+        prove: Compare the host's outputs before and after, in eval and train mode, and refuse
+            places that the output does not depend on.
+
+    Returns:
+        The report, and the handle to train, save and remove what was inserted.
+
+    Raises:
+        InputError: A place or a layer that does not exist or does not go together, with the reason;
+            the host is then as it was.
+    """
+    if isinstance(host, torch.jit.ScriptModule):
+        raise InputError("the host is a TorchScript module, which takes no layers; give its source")
+    if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        raise InputError("the host is wrapped for several processes; insert first, then wrap it")
+    taken = host._modules.get(CHILD)
+    if taken is not None and insertions_of(host) is None:
+        raise InputError(f"{type(host).__name__} has a module called {CHILD!r} already; rename it")
+    weights = None
+    if isinstance(plan, Path) or (isinstance(plan, str) and plan.endswith(".safetensors")):
+        saved, weights = read_saved(Path(plan))
+    else:
+        wanted = read_plan(plan)
+    if example is None:
+        example = example_for(host, size)
+    bands = picture_of(example).shape[1]
+    before, problems = outputs(host, example) if prove and weights is None else ({}, {})
+    with mode(host, training=False):
+        seen = trace(host, example)
+    chosen = (
+        planned(host, wanted, seen, grid, per_channel=per_channel)
+        if weights is None
+        else fitting(host, saved, seen)
+    )
+    own = cost.parameters(host)
+    try:
+        attached = [attach(host, place, seen.of(place.name)[-1].dtype) for place in chosen]
+        lines = _lines(attached, seen)
+        found = Inserted(host, seen.image, lines, own, seen.flops // seen.batch, bands)
+        if weights is not None:
+            found.load_state_dict(weights)
+            found.notes = ("the weights are trained ones: the output is not what it was",)
+        elif prove:
+            found.differences = _proven(host, example, before, attached)
+            found.notes = tuple(f"not compared in {m} mode: {why}" for m, why in problems.items())
+    except BaseException:
+        detach(host, {place.name for place in chosen})
+        raise
+    return found
+
+
+def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:
+    """The report's lines; what is alike is counted once."""
+    counted: dict[tuple[str, tuple[int, ...]], int] = {}
+    lines = []
+    for one in attached:
+        place, calls = one.place, seen.of(one.place.name)
+        shape = calls[-1].shape
+        alike = (f"{place.key} {place.options} {place.layout} {place.gain}", shape)
+        if alike not in counted:
+            shadow = copy.deepcopy(one).to("meta", torch.float32)
+            empty = torch.empty(1, *shape[1:], device="meta", dtype=torch.float32)
+            counted[alike] = cost.flops(partial(shadow, image=seen.image), empty)
+        size = place.layout.size(shape, seen.image)
+        flops = counted[alike] * len(calls)
+        lines.append(Line(place, len(calls), size, cost.parameters(one), flops))
+    return tuple(lines)
+
+
+def _proven(
+    host: nn.Module, example: Example, before: Any, attached: list[Attached]
+) -> dict[str, float]:
+    after, _ = outputs(host, example)
+    gaps = {name: difference(values, after.get(name, [])) for name, values in before.items()}
+    for name, gap in gaps.items():
+        if gap:
+            again, _ = outputs(host, example)
+            own = difference(after[name], again[name]) if name in after else 0.0
+            why = (
+                f"the host itself varies by {own:g} from run to run"
+                if own
+                else "a layer drew random numbers (set its dropout to 0) or gave no finite number"
+            )
+            raise InputError(f"the output would change by {gap:g} in {name} mode: {why}")
+    lost = unreached(host, example, attached)
+    if lost:
+        names = ", ".join(repr(a.place.name) for a in lost)
+        raise InputError(
+            f"nothing would be learnt after {names}: the host's output does not depend on the"
+            " pixels there; take another place"
+        )
+    return gaps
+
+
+def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
+    """The same insertions, reported for pictures of another size; nothing is computed.
+
+    Raises:
+        InputError: The host takes no pictures of that size.
+    """
+    like = next(found.host.parameters())
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), mode(found.host, training=False), quiet():
+            picture = torch.empty(1, found.bands, *size, dtype=like.dtype, device=like.device)
+            seen = trace(found.host, picture)
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise InputError(
+            f"{type(found.host).__name__} does not take pictures of {size[0]}x{size[1]} ({told})"
+        ) from error
+    lines = _lines(found.attached(), seen)
+    total = seen.flops - sum(line.flops for line in lines)
+    return dataclasses.replace(found, image=seen.image, lines=lines, host_flops=total)

@@ -1,0 +1,208 @@
+"""What was inserted: the report, and the ways to train it, save it and take it out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.insertion.attached import (
+    CHILD,
+    Attached,
+    Insertions,
+    Place,
+    detach,
+    insertions_of,
+)
+from pixelwise.insertion.listing import aligned
+
+PLAN = "pixelwise.insertions"
+"""Where a weights file says what stands where."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A place in the report."""
+
+    place: Place
+    calls: int
+    size: tuple[int, int]
+    """Rows and columns of the map there."""
+    parameters: int
+    flops: int
+
+
+@dataclass
+class Inserted:
+    """Layers that were put into a host; printing it shows the report."""
+
+    host: nn.Module
+    image: tuple[int, int]
+    """Size of the picture that the figures are for."""
+    lines: tuple[Line, ...]
+    host_parameters: int
+    host_flops: int
+    bands: int
+    differences: Mapping[str, float] = field(default_factory=dict)
+    """Largest difference of the host's outputs from before, by mode; empty if not compared."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """What stands where."""
+        return tuple(line.place for line in self.lines)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters added."""
+        return sum(line.parameters for line in self.lines)
+
+    @property
+    def flops(self) -> int:
+        """Operations added, for one picture of the size `image`."""
+        return sum(line.flops for line in self.lines)
+
+    @property
+    def module(self) -> Insertions:
+        """The insertions as a module.
+
+        Raises:
+            InputError: They were taken out.
+        """
+        found = insertions_of(self.host)
+        if found is None:
+            raise InputError("nothing is inserted any more; insert again")
+        return found
+
+    def attached(self) -> list[Attached]:
+        """This report's layers with their gains."""
+        names = {place.name for place in self.places}
+        return [a for a in self.module.attached() if a.place.name in names]
+
+    def remove(self) -> None:
+        """Give the original host back: its modules, keys and hooks are as before."""
+        detach(self.host, {place.name for place in self.places})
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights of the insertions alone."""
+        return {
+            f"{attached.place.name}/{name}": value
+            for attached in self.attached()
+            for name, value in attached.state_dict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take the weights that `state_dict` gave, of the same layers at the same places.
+
+        Raises:
+            InputError: They do not fit; nothing is changed.
+        """
+        own = self.state_dict()
+        faults = [name for name in {*own, *state} if name not in own or name not in state]
+        faults += [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+        if faults:
+            raise InputError(
+                f"the weights are of other insertions: {len(faults)} of {len(own)} do not fit, such"
+                f" as {min(faults)!r}; insert the layers that were saved, at the same places"
+            )
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(state[name])
+
+    def save(self, path: str | Path) -> None:
+        """Write the insertions alone, as safetensors; `insert(host, path)` puts them into a host.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        plan = json.dumps([attached.place.plain() for attached in self.attached()])
+        state = {name: value.contiguous() for name, value in self.state_dict().items()}
+        target = Path(path)
+        unfinished = target.with_name(f".{target.name}.partial")
+        try:
+            save_file(state, unfinished, metadata={"format": "pt", PLAN: plan})
+            unfinished.replace(target)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise InputError(f"{path}: cannot be written: {error}") from error
+
+    def parameter_groups(
+        self, lr: float, *, inserted: float = 10.0, host: float = 1.0, weight_decay: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """Groups for an optimiser: the insertions learn faster than the host.
+
+        Biases, norms and gains are not decayed. With `host=0` the host's parameters are frozen (no
+        gradient, in no group); its batch norms go on counting unless they are in eval mode.
+
+        Args:
+            lr: Learning rate.
+            inserted: The insertions' share of it.
+            host: The host's share of it.
+            weight_decay: Of weights with two or more axes.
+        """
+        new = {id(p): p for a in self.attached() for p in a.parameters()}
+        every = {id(p) for p in self.module.parameters()}
+        old = [p for p in self.host.parameters() if id(p) not in every]
+        if host == 0:
+            for parameter in old:
+                parameter.requires_grad_(False)
+            old = []
+        groups = []
+        for name, members, share in (("inserted", [*new.values()], inserted), ("host", old, host)):
+            for decayed in (True, False):
+                chosen = [p for p in members if p.requires_grad and (p.ndim > 1) == decayed]
+                decay = weight_decay if decayed else 0.0
+                if chosen:
+                    groups.append(
+                        {"params": chosen, "lr": lr * share, "weight_decay": decay, "name": name}
+                    )
+        return groups
+
+    def host_state_dict(self) -> dict[str, Any]:
+        """The host's `state_dict` without the insertions."""
+        state = self.host.state_dict()
+        return {k: v for k, v in state.items() if not k.startswith(f"{CHILD}.")}
+
+    def __str__(self) -> str:
+        height, width = self.image
+        rows: list[tuple[str, ...]] = [
+            ("after", "layer", "width", "map", "calls", "gain", "parameters", "MFLOP")
+        ]
+        rows += [
+            (
+                line.place.name,
+                line.place.key,
+                str(line.place.channels),
+                f"{line.size[0]}x{line.size[1]}",
+                str(line.calls),
+                line.place.gain,
+                f"{line.parameters:,}",
+                f"{line.flops / 1e6:,.2f}",
+            )
+            for line in self.lines
+        ]
+        count = "1 layer" if len(self.lines) == 1 else f"{len(self.lines)} layers"
+        more = _share(self.parameters, self.host_parameters)
+        told = [
+            f"{count} inserted into {type(self.host).__name__}",
+            aligned(rows, left=(True, True, False, False, False, True, False, False)),
+            f"added: {self.parameters:,} parameters ({more} of {self.host_parameters:,}),"
+            f" {self.flops / 1e6:,.1f} MFLOP ({_share(self.flops, self.host_flops)}) for a picture"
+            f" of {height}x{width}",
+        ]
+        if self.differences:
+            gaps = ", ".join(f"{gap:g} in {name} mode" for name, gap in self.differences.items())
+            told.append(f"largest difference of the host's output from before: {gaps}")
+        return "\n".join([*told, *self.notes])
+
+
+def _share(part: int, whole: int) -> str:
+    if not whole:
+        return "no share"
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"

@@ -1,0 +1,143 @@
+"""Which modules of a host are meant: by name, by type, or after each stage."""
+
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+from pixelwise.errors import InputError, unknown
+from pixelwise.insertion.layouts import Grid, Layout, find_layout
+from pixelwise.insertion.tracing import Call, Trace, own_modules
+
+EACH_STAGE = "each stage"
+"""In place of a pattern: after the last module of each resolution."""
+Target = str | type[nn.Module]
+
+
+def matching(host: nn.Module, target: Target, trace: Trace, grid: Grid | None) -> list[str]:
+    """The names of the modules that a target means, in the host's order.
+
+    In a pattern `*` stands for any part of a name between two dots, `**` for any number of them.
+
+    Raises:
+        InputError: There is none.
+    """
+    names = [name for name, _ in own_modules(host)]
+    if target == EACH_STAGE:
+        return stages(host, trace, grid)
+    if isinstance(target, str):
+        found = [name for name in names if pattern(target).fullmatch(name)]
+        if not found:
+            raise unknown(f"place in {type(host).__name__}:", target, names)
+        return found
+    found = [name for name in names if isinstance(host.get_submodule(name), target)]
+    if not found:
+        kinds = {type(host.get_submodule(name)).__name__ for name in names}
+        raise InputError(
+            f"{type(host).__name__} has no module of type {target.__name__}; it has"
+            f" {', '.join(sorted(kinds))}"
+        )
+    return found
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A pattern of names as a regular expression."""
+    parts = re.split(r"(\*\*|\*|\?)", text)
+    wild = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))
+
+
+def layout_at(host: nn.Module, name: str, trace: Trace, grid: Grid | None) -> tuple[Layout, Call]:
+    """The layout of what comes out of a module.
+
+    Raises:
+        InputError: Nothing comes out that a layer could take.
+    """
+    calls = trace.of(name)
+    where = f"cannot insert after {name!r} of {type(host).__name__}"
+    if not calls:
+        raise InputError(
+            f"{where}: forward does not call it in eval mode; take a module that is called"
+        )
+    last = calls[-1]
+    if last.problem:
+        raise InputError(f"{where}: {last.problem}; take a module inside or behind it")
+    found = find_layout(last.shape, trace.image, trace.batch, grid)
+    if isinstance(found, str):
+        raise InputError(f"{where}: {found}; take another module")
+    widths = {found.channels(call.shape) for call in calls if len(call.shape) == len(last.shape)}
+    if len(widths) > 1 or any(len(call.shape) != len(last.shape) for call in calls):
+        raise InputError(
+            f"{where}: it is called {len(calls)} times, for maps of different widths; take modules"
+            " that are called once"
+        )
+    return found, last
+
+
+def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
+    """The last module of each resolution on the way down, from a quarter of the picture on.
+
+    Where a network says its feature maps (timm's `feature_info`), these are taken; else a stage
+    ends where a module begins whose output is coarser than its input.
+
+    Raises:
+        InputError: No such module.
+    """
+    told = [name for name in _told(host) if _map_size(trace, name, grid) is not None]
+    found = told or _seen(host, trace, grid)
+    rows = {name: _map_size(trace, name, grid) or 0 for name in found}
+    coarse = [name for name in found if rows[name] > 1 and rows[name] * 3 <= trace.image[0]]
+    last = {rows[name]: name for name in coarse}  # of several at one resolution, the last
+    if not last:
+        raise InputError(
+            f"{type(host).__name__} has no stages that can be told apart; name modules instead"
+        )
+    return list(last.values())
+
+
+def _map_size(trace: Trace, name: str, grid: Grid | None) -> int | None:
+    calls = trace.of(name)
+    return _rows(calls[-1].shape, trace, grid) if calls else None
+
+
+def _rows(shape: tuple[int, ...], trace: Trace, grid: Grid | None) -> int | None:
+    found = find_layout(shape, trace.image, trace.batch, grid) if shape else ""
+    return None if isinstance(found, str) else found.size(shape, trace.image)[0]
+
+
+def _told(host: nn.Module) -> Iterable[str]:
+    modules = dict(host.named_modules())
+    for prefix, module in modules.items():
+        info = getattr(module, "feature_info", None)
+        if info is None:
+            continue
+        entries = info if isinstance(info, list) else info.get_dicts()
+        for entry in entries:
+            for path in (entry["module"], entry["module"].replace(".", "_")):
+                name = f"{prefix}.{path}" if prefix else path
+                if name in modules:
+                    yield name
+        return
+
+
+def _seen(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
+    inside = next((n for n in ("backbone", "encoder") if hasattr(host, n)), None)
+    calls = [c for c in trace.calls if inside is None or c.name.startswith(f"{inside}.")]
+    rows = {id(call): _rows(call.shape, trace, grid) for call in calls}
+    given = {id(call): _rows(call.given, trace, grid) for call in calls}
+    found: list[str] = []
+    for height in sorted({r for r in rows.values() if r}, reverse=True):
+        ends = [
+            c.start
+            for c in calls
+            if given[id(c)] == height and (rows[id(c)] is None or rows[id(c)] != height)
+        ]
+        limit = min(ends, default=1 << 62)
+        before = [c.name for c in calls if rows[id(c)] == height and c.end < limit]
+        siblings = [n for n in before if found and _parent(n) == _parent(found[-1])]
+        found += (siblings or before)[-1:]
+    return found
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -1,0 +1,113 @@
+"""From what is asked for to places: which module, which layer, in which layout, with which gain."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pixelwise.errors import InputError
+from pixelwise.insertion.attached import Place, insertions_of
+from pixelwise.insertion.layouts import Grid
+from pixelwise.insertion.places import Target, layout_at, matching
+from pixelwise.insertion.plan import Layer
+from pixelwise.insertion.proof import is_identity
+from pixelwise.insertion.tracing import Trace, seeded
+from pixelwise.layers.base import AttentionLayer, FusionLayer
+from pixelwise.layers.registry import available, create, options
+
+
+def planned(
+    host: nn.Module,
+    wanted: Mapping[Target, Layer],
+    seen: Trace,
+    grid: Grid | None,
+    *,
+    per_channel: bool,
+) -> list[Place]:
+    """Every module that is meant, with a layer that can stand there.
+
+    Raises:
+        InputError: A place or a layer that does not exist or does not go together.
+    """
+    taken = _taken(host)
+    found = []
+    gains: dict[tuple[Any, ...], str] = {}
+    for target, layer in wanted.items():
+        for name in matching(host, target, seen, grid):
+            if name in taken:
+                raise InputError(
+                    f"two layers after {name!r}: {taken[name]} and {layer.key!r}; name a place once"
+                )
+            taken[name] = f"{layer.key!r} of {target!r}"
+            layout, call = layout_at(host, name, seen, grid)
+            channels, size = layout.channels(call.shape), layout.size(call.shape, seen.image)
+            alike = (target, channels, size)
+            if alike not in gains:
+                own = _is_identity(
+                    layer, channels, size, f"cannot insert {layer.key!r} after {name!r}"
+                )
+                gains[alike] = "own" if own else "channel" if per_channel else "scalar"
+            entrance = seen.entrance if isinstance(layout.grid, int) else None
+            found.append(
+                Place(name, layer.key, _options(layer), channels, layout, gains[alike], entrance)
+            )
+    return found
+
+
+def fitting(host: nn.Module, places: list[Place], seen: Trace) -> list[Place]:
+    """Saved places, as they are in this host.
+
+    Raises:
+        InputError: The host has other features there.
+    """
+    taken = _taken(host)
+    for place in places:
+        where = f"the saved insertion after {place.name!r}"
+        if place.name in taken:
+            raise InputError(f"{where}: there is an insertion already; remove it first")
+        calls = seen.of(place.name)
+        if not calls or len(calls[-1].shape) != (3 if place.layout.kind == "tokens" else 4):
+            raise InputError(f"{where}: {type(host).__name__} has no such features there")
+        shape = calls[-1].shape
+        if place.layout.channels(shape) != place.channels:
+            raise InputError(
+                f"{where} is for {place.channels} channels, but {type(host).__name__} has"
+                f" {place.layout.channels(shape)} there; give a host like the one it was saved from"
+            )
+        place.layout.size(shape, seen.image)
+    return [replace(p, entrance=seen.entrance if p.entrance else None) for p in places]
+
+
+def _taken(host: nn.Module) -> dict[str, str]:
+    present = insertions_of(host)
+    return {a.place.name: "an insertion" for a in present.attached()} if present else {}
+
+
+def _options(layer: Layer) -> Mapping[str, Any]:
+    """Without dropout unless asked for: it would draw from the host's random numbers."""
+    if "dropout" in options(layer.key):
+        return {"dropout": 0.0, **layer.options}
+    return dict(layer.options)
+
+
+def _is_identity(layer: Layer, channels: int, size: tuple[int, int], where: str) -> bool:
+    """Whether a layer for such maps gives its input back at the start, by itself.
+
+    Raises:
+        InputError: It is no layer for such maps; the reason follows on `where`.
+    """
+    kind = available().get(layer.key)
+    if kind is not None and issubclass(kind, FusionLayer):
+        raise InputError(f"{where}: it takes a second input; take a layer of one, e.g. 'psa_s'")
+    try:
+        with seeded():
+            made = create(layer.key, channels, **_options(layer))
+            if not isinstance(made, AttentionLayer) or not made.keeps_shape:
+                raise InputError("it changes the size or the width; take another, e.g. 'psa_s'")
+            x = torch.randn(2, channels, *size)
+            made.eval()(x)
+            return is_identity(made, x)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from pixelwise.errors import InputError
+from pixelwise.layers.binned_attention import BinnedAttention, BinnedAttentionBlock
+
+
+def block(stages=1, *, shared=False):
+    torch.manual_seed(0)
+    made = [BinnedAttention(8, 6, 4, (1, 2, 3), shared=shared) for _ in range(stages)]
+    return BinnedAttentionBlock(made, 8, "relu").double().eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stages", [1, 2])
+@pytest.mark.parametrize("at", [(0, 0), (4, 2), (6, 4)])
+def test_output_is_reconstructed_from_the_maps(stages, at):
+    layer = block(stages)
+    x, guide = torch.randn(1, 8, 7, 5).double(), torch.randn(1, 6, 9, 4).double()
+    heads = layer.maps(x, guide, at).spatial
+    assert heads.shape == (1, 3 * stages, 9, 4)
+    seen = 0
+    for stage, weights in zip(layer.stages, heads.chunk(stages, dim=1), strict=True):
+        torch.testing.assert_close(weights.sum(), torch.ones(()).double())
+        value = stage.project(stage.value(guide))
+        seen = seen + torch.einsum("bhij,bcij->bc", weights, value)
+    own = x[:, :, at[0], at[1]]
+    y = layer.join(torch.cat([seen, own], dim=1)[:, :, None, None])[:, :, 0, 0]
+    torch.testing.assert_close(y, layer(x, guide)[:, :, at[0], at[1]], rtol=1e-10, atol=1e-10)
+
+
+def test_maps_need_a_pixel_of_the_map():
+    layer, x = block(), torch.zeros(1, 8, 3, 3).double()
+    for at in (None, (3, 0)):
+        with pytest.raises(InputError, match="at="):
+            layer.maps(x, x[:, :6], at)
