@@ -52,3 +52,10 @@ def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
 def as_plain(settings: Any) -> dict[str, Any]:
     """The settings as YAML can hold them."""
     return dataclasses.asdict(settings)
+
+
+def with_tuples(value: Any) -> Any:
+    """What JSON or YAML gave, with its lists as the tuples that options are made of."""
+    if isinstance(value, dict):
+        return {key: with_tuples(inner) for key, inner in value.items()}
+    return tuple(map(with_tuples, value)) if isinstance(value, list) else value

@@ -415,3 +415,15 @@ def test_the_list_of_places_can_be_inserted_at(host):
         assert f"\n{line} " in text
     assert "idle" not in text
     assert text.count("ends a stage") == 3
+
+
+def test_half_precision_and_autocast(host, picture):
+    with torch.autocast("cpu", torch.bfloat16):
+        before = host.eval()(picture)
+    report = insert(host, {"stages.1": "psa_s", "stages.2": "pam"})
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(host(picture), before)
+    report.remove()
+    half = insert(host.bfloat16(), {"stages.1": "psa_s", "stages.2": "pam"})
+    assert half.differences == {"eval": 0.0, "train": 0.0}
+    assert {p.dtype for p in half.module.parameters()} == {torch.bfloat16}

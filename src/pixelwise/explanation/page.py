@@ -72,9 +72,10 @@ def _report(explanations: Sequence[Explanation]) -> Report:
         sections.append(section(found, own, above if len(own) < len(found.maps) else ""))
     height, width = first.picture.shape[:2]
     seconds = sum(found.seconds for found in explanations)
+    asked = "1 pixel" if len(explanations) == 1 else f"{len(explanations)} pixels"
     return Report(
         "Where the network looks",
         SUMMARY,
         sections=(Section("How to read this page", READING), *sections),
-        footer=f"{len(explanations)} pixels of {width}x{height} pictures, {seconds:.1f} s",
+        footer=f"{asked} of a picture of {width}x{height}, {seconds:.1f} s",
     )

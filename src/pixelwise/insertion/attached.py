@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pixelwise.insertion.layouts import Layout
 from pixelwise.layers.base import AttentionLayer
 from pixelwise.layers.registry import create
+from pixelwise.settings import with_tuples
 
 CHILD = "inserted"
 """Name under which a host holds its insertions."""
@@ -43,12 +44,8 @@ class Place:
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> "Place":
         """From what `plain` gave, also after a way through JSON."""
-        options = {name: _with_tuples(value) for name, value in found["options"].items()}
+        options = with_tuples(dict(found["options"]))
         return cls(**{**found, "options": options, "layout": Layout.read(found["layout"])})
-
-
-def _with_tuples(value: Any) -> Any:
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 class Attached(nn.Module):

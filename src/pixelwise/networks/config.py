@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import InputError
+from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Place -> (layer key, its options). Places are "stage3" (after that stage), "inner3" and "blocks3"
@@ -55,7 +56,7 @@ class ModelConfig:
         if self.in_channels < 1:
             raise InputError(f"in_channels must be at least 1, got {self.in_channels}")
         for name in ("options", "backbone_options"):  # from YAML and JSON come lists
-            object.__setattr__(self, name, _with_tuples(dict(getattr(self, name))))
+            object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
@@ -74,7 +75,7 @@ class ModelConfig:
     def load(cls, path: Path) -> "ModelConfig":
         """Read what `save` wrote."""
         try:
-            found = _with_tuples(json.loads(path.read_text(encoding="utf-8")))
+            found = with_tuples(json.loads(path.read_text(encoding="utf-8")))
             for name in ("attention", "convolution"):
                 entries = found.get(name, {}).items()
                 found[name] = {_place(at): (key, options) for at, (key, options) in entries}
@@ -86,13 +87,6 @@ class ModelConfig:
                 f"{path}: not a model description ({type(error).__name__}: {error});"
                 " expected the config.json that save_pretrained writes"
             ) from error
-
-
-def _with_tuples(value: Any) -> Any:
-    """What JSON or YAML gave, with its lists as the tuples that options are made of."""
-    if isinstance(value, dict):
-        return {key: _with_tuples(inner) for key, inner in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def attention_plan(
