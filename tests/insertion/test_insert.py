@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from pixelwise import Layer, create_layer, insert, list_layers
+from pixelwise import Layer, create_layer, explain, insert, list_layers
 from pixelwise.errors import InputError
 from pixelwise.insertion.insert import cost_at
 from pixelwise.insertion.listing import possible_places
@@ -427,3 +427,14 @@ def test_half_precision_and_autocast(host, picture):
     half = insert(host.bfloat16(), {"stages.1": "psa_s", "stages.2": "pam"})
     assert half.differences == {"eval": 0.0, "train": 0.0}
     assert {p.dtype for p in half.module.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda(host, picture):
+    report = insert(host.cuda(), {"stages.1": "psa_s", "stages.2": "pam"})
+    assert report.differences == {"eval": 0.0, "train": 0.0}
+    assert {p.device.type for p in report.module.parameters()} == {"cuda"}
+    found = explain(host, picture[:1], at=(20, 30))
+    assert [one.name for one in found.maps] == ["stages.1", "stages.2"]
+    assert found.maps[1].spatial.sum().item() == pytest.approx(1, abs=1e-5)
