@@ -89,6 +89,19 @@ def test_places_are_named_by_pattern_type_or_stage(host, target, expected):
     assert names(insert(host, {target: "eca"}, prove=False)) == expected
 
 
+def test_a_reduction_inside_a_block_ends_no_stage():
+    class Reducing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix, self.pool = nn.Conv2d(8, 8, 1), nn.AvgPool2d(2)
+
+        def forward(self, x):
+            return self.mix(x) + nn.functional.interpolate(self.pool(x), x.shape[2:])
+
+    reducing = nn.Sequential(nn.Conv2d(3, 8, 4, 4), Reducing(), nn.Conv2d(8, 8, 2, 2), Reducing())
+    assert names(insert(reducing, "each stage=eca", prove=False)) == ["1", "3"]
+
+
 def test_the_report_says_what_was_added_and_that_nothing_changed(host, picture):
     before = sum(p.numel() for p in host.parameters())
     report = insert(host, {"stages.1": "se", "stages.2.norm": Layer("coord", reduction=4)})

@@ -78,7 +78,8 @@ def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
     """The last module of each resolution on the way down, from a quarter of the picture on.
 
     Where a network says its feature maps (timm's `feature_info`), these are taken; else a stage
-    ends where a module begins whose output is coarser than its input.
+    ends where a module begins whose output has another resolution than its input, one that is no
+    part of a module that keeps the resolution.
 
     Raises:
         InputError: No such module.
@@ -86,7 +87,7 @@ def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
     told = [name for name in _told(host) if _map_size(trace, name, grid) is not None]
     found = told or _seen(host, trace, grid)
     rows = {name: _map_size(trace, name, grid) or 0 for name in found}
-    coarse = [name for name in found if rows[name] > 1 and rows[name] * 3 <= trace.image[0]]
+    coarse = [name for name in found if _coarse(rows[name], trace)]
     last = {rows[name]: name for name in coarse}  # of several at one resolution, the last
     if not last:
         raise InputError(
@@ -125,18 +126,27 @@ def _seen(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
     calls = [c for c in trace.calls if inside is None or c.name.startswith(f"{inside}.")]
     rows = {id(call): _rows(call.shape, trace, grid) for call in calls}
     given = {id(call): _rows(call.given, trace, grid) for call in calls}
+    keeping = [c for c in calls if given[id(c)] == rows[id(c)] and _coarse(rows[id(c)], trace)]
+    calls = [
+        c
+        for c in calls
+        if not any(
+            k.start < c.start and c.end < k.end and rows[id(k)] != rows[id(c)] for k in keeping
+        )
+    ]
     found: list[str] = []
-    for height in sorted({r for r in rows.values() if r}, reverse=True):
-        ends = [
-            c.start
-            for c in calls
-            if given[id(c)] == height and (rows[id(c)] is None or rows[id(c)] != height)
-        ]
+    for height in sorted({r for c in calls if (r := rows[id(c)])}, reverse=True):
+        ends = [c.start for c in calls if given[id(c)] == height != rows[id(c)]]
         limit = min(ends, default=1 << 62)
         before = [c.name for c in calls if rows[id(c)] == height and c.end < limit]
         siblings = [n for n in before if found and _parent(n) == _parent(found[-1])]
         found += (siblings or before)[-1:]
     return found
+
+
+def _coarse(rows: int | None, trace: Trace) -> bool:
+    """Whether a map has at most a third of the picture's rows, and more than one."""
+    return rows is not None and rows > 1 and rows * 3 <= trace.image[0]
 
 
 def _parent(name: str) -> str:
