@@ -259,6 +259,7 @@ HOSTS = {
         timm("vit_tiny_patch16_224", **VIT, reg_tokens=4, global_pool="avg"),
         (Place("blocks.*", 32, "tokens", (4, 6), 5),),
     ),
+    "timm regnet": Host(timm("regnetx_002"), (Place("s2", 56), Place("s3.b1", 152)), (32, 64)),
     "timm densenet": Host(
         timm("densenet121", block_config=(2, 2), growth_rate=8),
         (Place("features.denseblock1", 32), Place("features.transition1", 16)),
