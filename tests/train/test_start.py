@@ -1,5 +1,9 @@
 """Runs that start from a saved network, with layers put into it."""
 
+import os
+import shutil
+import signal
+
 import pytest
 import torch
 
@@ -7,8 +11,9 @@ from pixelwise import create_model, insert, load
 from pixelwise.data.scenes import CLASSES
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import insertions_of
+from pixelwise.train.interrupt import Interrupted
 from pixelwise.train.recipes import make_optimizer
-from pixelwise.train.run import train
+from pixelwise.train.run import read_settings, train
 
 PLACE = "backbone.body.layer3"
 START = {"model": "fcn", "backbone": "auto", "attention": "auto", "output_stride": None}
@@ -45,6 +50,34 @@ def test_a_run_starts_from_a_network_with_insertions(settings, silent, plain):
     assert insertions_of(after).attached()[0].gain.abs() > 0
     picture = torch.randn(1, 3, 64, 64)
     assert not torch.equal(after(picture), before(picture))
+
+
+def test_a_run_goes_on_where_its_start_is_gone(settings, silent, plain, tmp_path):
+    start = tmp_path / "start"
+    shutil.copytree(plain, start)
+    changes = {**START, "start": str(start), "insert": {PLACE: "psa_s"}, "steps": 4}
+    whole = train(settings(**changes, name="whole"), silent)
+    step = silent.step
+
+    def strike(progress, done, loss, elapsed):
+        step(progress, done, loss, elapsed)
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    silent.step = strike
+    with pytest.raises(Interrupted) as stop:
+        train(settings(**changes, name="cut"), silent)
+    silent.step = step
+    shutil.rmtree(start)
+    resumed = train(read_settings(stop.value.run), silent, resume=stop.value.run)
+    again = load(resumed.run / "last").state_dict()
+    for name, value in load(whole.run / "last").state_dict().items():
+        assert torch.equal(value, again[name]), name
+    (resumed.run / "metrics.json").unlink()
+    for path in (resumed.run / "checkpoints").iterdir():
+        path.write_bytes(b"torn")
+    with pytest.raises(InputError, match="start, which the run started from, is gone"):
+        train(read_settings(resumed.run), silent, resume=resumed.run)
 
 
 def test_insertions_of_a_run_can_be_trained_on(settings, silent, plain, tmp_path):

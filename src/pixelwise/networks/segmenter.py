@@ -149,13 +149,13 @@ class Segmenter(ReferenceWeights):
             state = {name: value.contiguous() for name, value in self.state_dict().items()}
             with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as hidden:
                 save_file(state, Path(hidden) / WEIGHTS, metadata={"format": "pt"})
-                self._described().save(Path(hidden) / CONFIG)
+                self.described().save(Path(hidden) / CONFIG)
                 for name in (WEIGHTS, CONFIG):
                     (Path(hidden) / name).replace(folder / name)
         except (OSError, safetensors.SafetensorError) as error:
             raise InputError(f"{folder}: cannot save the model there: {error}") from error
 
-    def _described(self) -> ModelConfig:
+    def described(self) -> ModelConfig:
         """The config, with what stands in the network by insertion now."""
         found = insertions_of(self)
         places = found.attached() if found is not None else []

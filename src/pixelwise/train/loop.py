@@ -295,6 +295,11 @@ class Loop:
 
     def _restore(self) -> None:
         found = checkpoint.load_newest(self.run, self.watcher.say)
+        if found is None and self.plan.bare:
+            raise InputError(
+                f"{self.run}: no checkpoint can be read, and {self.plan.settings.start}, which the"
+                " run started from, is gone; bring it back"
+            )
         if found is None:
             return
         path, saved = found

@@ -14,12 +14,15 @@ from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import load
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.settings import as_plain
+from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop, Watcher
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.setup import Plan, make_plan, new_run
 
 SETTINGS = "config.yaml"
+NETWORK = "network.json"
+"""Describes the network of a run that started from another one, insertions included."""
 DONE = "metrics.json"
 SAMPLES = 6
 
@@ -58,11 +61,16 @@ def train(
     """
     if resume is not None and (resume / DONE).is_file():
         return None
-    plan = make_plan(settings, watcher.say, partial(watcher.busy, "reading masks"))
+    reading = partial(watcher.busy, "reading masks")
+    cut = resume is not None and checkpoint.newest(resume) is not None
+    network = resume / NETWORK if resume is not None and cut else None
+    plan = make_plan(settings, watcher.say, reading, network=network)
     run = new_run(settings, command) if resume is None else resume
     if resume is None:
         text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
         (run / SETTINGS).write_text(text, encoding="utf-8")
+        if settings.start is not None:
+            plan.model.described().save(run / NETWORK)
     watcher.say(f"folder  {run}")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(settings.deterministic)

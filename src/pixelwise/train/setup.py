@@ -16,6 +16,7 @@ from pixelwise.errors import InputError
 from pixelwise.insertion.insert import insert
 from pixelwise.interop.load import load
 from pixelwise.losses import class_weights_from_counts, loss_for
+from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import decoder_named
 from pixelwise.networks.segmenter import Segmenter
@@ -45,6 +46,8 @@ class Plan:
     total_steps: int | None
     """None where a time limit decides."""
     seconds: float | None
+    bare: bool = False
+    """Whether the model has no weights yet but those of a checkpoint to come."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -53,7 +56,11 @@ class Plan:
 
 
 def make_plan(
-    settings: TrainSettings, say: Callable[[str], None], progress: Callable[[int, int], None]
+    settings: TrainSettings,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+    *,
+    network: Path | None = None,
 ) -> Plan:
     """Open the data, check it, build the network.
 
@@ -61,6 +68,8 @@ def make_plan(
         settings: The run.
         say: Takes one line about what was understood.
         progress: Told (done, all) while masks are read.
+        network: Description of the network of a run that goes on from a checkpoint; taken where
+            the network that it started from is gone.
     """
     if not settings.data:
         raise InputError("data is missing: give --data with a data.yaml, or 'scenes'")
@@ -78,8 +87,13 @@ def make_plan(
     )
     # First what needs no picture to be read: a misspelt name must not wait for the masks.
     torch.manual_seed(settings.seed)
-    model = _network(settings, source)
-    if settings.insert is not None:
+    gone = settings.start is not None and not Path(settings.start).exists()
+    bare = gone and network is not None and network.is_file()
+    if network is not None and bare:
+        model = Segmenter(ModelConfig.load(network))
+    else:
+        model = _network(settings, source)
+    if settings.insert is not None and not bare:
         report = insert(model, settings.insert)
         say("\n".join(f"insert  {line}" for line in str(report).splitlines()))
     counts = None
@@ -145,6 +159,7 @@ def make_plan(
         device=device,
         total_steps=total,
         seconds=seconds or None,
+        bare=bare,
     )
 
 
