@@ -20,21 +20,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from pixelwise import cost
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
+from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
 from pixelwise.insertion.inserted import Inserted, Line
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import Entry, read_plan
 from pixelwise.insertion.planning import fitting, planned
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import read_saved
-from pixelwise.insertion.tracing import (
-    Example,
-    Trace,
-    example_for,
-    mode,
-    picture_of,
-    quiet,
-    trace,
-)
+from pixelwise.insertion.tracing import Trace, trace
 
 
 def insert(

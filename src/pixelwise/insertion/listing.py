@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from pixelwise.errors import InputError
+from pixelwise.insertion.examples import Example, example_for, mode
 from pixelwise.insertion.layouts import Grid, find_layout
 from pixelwise.insertion.places import EACH_STAGE, stages
-from pixelwise.insertion.tracing import Example, example_for, mode, own_modules, trace
+from pixelwise.insertion.tracing import own_modules, trace
 
 
 def possible_places(

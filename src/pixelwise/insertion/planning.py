@@ -9,11 +9,12 @@ from torch import nn
 
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Place, insertions_of
+from pixelwise.insertion.examples import seeded
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.places import Target, layout_at, matching
 from pixelwise.insertion.plan import Layer
 from pixelwise.insertion.proof import is_identity
-from pixelwise.insertion.tracing import Trace, seeded
+from pixelwise.insertion.tracing import Trace
 from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.registry import available, create, options
 

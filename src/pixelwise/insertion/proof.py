@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.insertion.attached import Attached
-from pixelwise.insertion.tracing import Example, mode, picture_of, quiet, run, seeded
+from pixelwise.insertion.examples import Example, mode, picture_of, quiet, run, seeded
 
 Outputs = dict[str, list[Tensor]]
 """Everything that a host gives, by mode."""
