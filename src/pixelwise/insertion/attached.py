@@ -5,7 +5,6 @@ start by itself (its own factor is 0) stands there without gain: with one, neith
 gradient.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +92,6 @@ class Insertions(nn.ModuleDict):
     def attached(self) -> list[Attached]:
         """The layers with their gains."""
         return [module for module in self.values() if isinstance(module, Attached)]
-
-    def plan(self) -> str:
-        """What stands where, as JSON."""
-        return json.dumps([attached.place.plain() for attached in self.attached()])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         for name, attached in self.items():
