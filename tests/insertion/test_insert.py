@@ -2,6 +2,7 @@
 
 import copy
 import multiprocessing
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -187,6 +188,44 @@ def test_the_input_is_found_or_asked_for(picture):
     assert insert(Two(), {"conv": "eca"}, example=example).image == (8, 9)
     with pytest.raises(InputError, match="holds no picture"):
         insert(Two(), {"conv": "eca"}, example=(3,))
+
+
+def test_what_cannot_be_compared_is_no_proof():
+    class Odd(nn.Module):
+        def __init__(self, wrap):
+            super().__init__()
+            self.conv, self.wrap = nn.Conv2d(3, 8, 1), wrap
+
+        def forward(self, image):
+            return self.wrap(self.conv(image))
+
+    @dataclass
+    class Answer:
+        logits: torch.Tensor
+
+    class Closed:
+        def __init__(self, logits):
+            self.hidden = logits
+
+    assert insert(Odd(Answer), {"conv": "pam"}).differences == {"eval": 0.0, "train": 0.0}
+    with pytest.raises(InputError, match="no tensor was found in the output of Odd"):
+        insert(Odd(Closed), {"conv": "pam"})
+    with pytest.raises(InputError, match=r"would not run any more in train mode.*got a batch of 1"):
+        insert(Odd(Answer), {"conv": "fpa"}, example=torch.randn(1, 3, 32, 48))
+    with pytest.raises(InputError, match="grid=0: must be at least 1"):
+        insert(Odd(Answer), {"conv": "pam"}, grid=0)
+
+
+def test_places_of_like_names_are_two():
+    inner = nn.ModuleDict({"b": nn.Conv2d(3, 4, 1)})
+    host = nn.ModuleDict({"a": inner, "a__b": nn.Conv2d(4, 4, 1)})
+    host.forward = lambda x: host["a__b"](inner["b"](x))
+    insert(host, {"a.b": "eca", "a__b": "eca"})
+    assert len(host.inserted.attached()) == 2
+
+
+def test_a_layer_that_needs_several_images_goes_into_a_host_in_train_mode(host):
+    assert insert(host.train(), {"stages.1": "bam"}).differences == {"eval": 0.0, "train": 0.0}
 
 
 def test_the_random_state_modes_and_buffers_of_the_host_stay(host):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pixelwise.explanation.frame import framed
 from pixelwise.explanation.placing import Area
 from pixelwise.insertion.attached import CHILD, Attached
+from pixelwise.insertion.examples import modes_kept
 from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
 
 
@@ -107,18 +108,12 @@ def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[Call]]:
 @contextmanager
 def evaluated(model: nn.Module) -> Iterator[None]:
     """The network in eval mode and not compiled, and afterwards every module as it was."""
-    modes = {module: module.training for module in model.modules()}
     with ExitStack() as stack:
-        if any(module._compiled_call_impl is not None for module in modes):
+        if any(module._compiled_call_impl is not None for module in model.modules()):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.callback(_restore, modes)
+        stack.enter_context(modes_kept(model))
         model.eval()
         yield
-
-
-def _restore(modes: dict[nn.Module, bool]) -> None:
-    for module, training in modes.items():
-        module.training = training
 
 
 def uncompiled(model: nn.Module) -> nn.Module:

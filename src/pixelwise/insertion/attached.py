@@ -145,7 +145,10 @@ def attach(host: nn.Module, place: Place, dtype: torch.dtype | None = None) -> A
     if insertions is None:
         insertions = Insertions()
         host.add_module(CHILD, insertions)
-    insertions[place.name.replace(".", "__")] = attached
+    key = place.name.replace(".", "__")
+    while key in insertions:  # a module may have such a name itself
+        key += "_"
+    insertions[key] = attached
     # First of all hooks: some networks collect the outputs of their modules by hooks of their own.
     module.register_forward_hook(_Behind(attached, insertions), prepend=True)
     if place.entrance is not None:
@@ -162,7 +165,7 @@ def detach(host: nn.Module, names: set[str] | None = None) -> None:
         return
     gone = {a for a in insertions.attached() if names is None or a.place.name in names}
     for module in host.modules():
-        _drop(module._forward_hooks, lambda hook: getattr(hook, "attached", None) in gone)
+        _drop(module._forward_hooks, lambda h: isinstance(h, _Behind) and h.attached in gone)
     for key in [key for key, attached in insertions.items() if attached in gone]:
         del insertions[key]
     if not insertions:

@@ -66,20 +66,29 @@ def seeded() -> Iterator[None]:
 
 
 @contextmanager
-def mode(host: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put a host into train or eval mode; afterwards every module is as it was, buffers too."""
+def modes_kept(host: nn.Module) -> Iterator[None]:
+    """Afterwards every module is in the mode that it was in."""
     modes = {module: module.training for module in host.modules()}
-    buffers = {name: value.clone() for name, value in host.named_buffers()}
-    host.train(training)
     try:
         yield
     finally:
         for module, before in modes.items():
             module.training = before
-        with torch.no_grad():
-            for name, value in host.named_buffers():
-                if name in buffers:
-                    value.copy_(buffers[name])
+
+
+@contextmanager
+def mode(host: nn.Module, *, training: bool) -> Iterator[None]:
+    """Put a host into train or eval mode; afterwards every module is as it was, buffers too."""
+    buffers = {name: value.clone() for name, value in host.named_buffers()}
+    with modes_kept(host):
+        host.train(training)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, value in host.named_buffers():
+                    if name in buffers:
+                        value.copy_(buffers[name])
 
 
 def example_for(host: nn.Module, size: tuple[int, int] | None) -> Example:
@@ -123,8 +132,9 @@ def _own_sizes(host: nn.Module) -> list[tuple[int, int]]:
     sizes: list[tuple[int, int]] = []
     for module in host.modules():
         found = getattr(module, "img_size", None) or getattr(module, "image_size", None)
-        if getattr(module, "strict_img_size", True) and found is not None:
-            pair = (found, found) if isinstance(found, int) else tuple(found)
-            if len(pair) == 2 and pair not in sizes and max(pair) <= 512:
-                sizes.append((int(pair[0]), int(pair[1])))
-    return sizes[:3]
+        pair = (found, found) if isinstance(found, int) else found
+        if not isinstance(pair, tuple | list) or [type(side) for side in pair] != [int, int]:
+            continue
+        if getattr(module, "strict_img_size", True) and max(pair) <= 512:
+            sizes.append((pair[0], pair[1]))
+    return list(dict.fromkeys(sizes))[:3]

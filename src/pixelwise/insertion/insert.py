@@ -28,6 +28,7 @@ from pixelwise.insertion.planning import fitting, planned
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import read_saved
 from pixelwise.insertion.tracing import Trace, trace
+from pixelwise.layers.base import pair
 
 
 def insert(
@@ -73,6 +74,8 @@ def insert(
         raise InputError("the host is a TorchScript module, which takes no layers; give its source")
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
         raise InputError("the host is wrapped for several processes; insert first, then wrap it")
+    if grid is not None:
+        pair(1, grid=grid)
     taken = host._modules.get(CHILD)
     if taken is not None and insertions_of(host) is None:
         raise InputError(f"{type(host).__name__} has a module called {CHILD!r} already; rename it")
@@ -118,7 +121,7 @@ def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:
         shape = calls[-1].shape
         alike = (f"{place.key} {place.options} {place.layout} {place.gain}", shape)
         if alike not in counted:
-            shadow = copy.deepcopy(one).to("meta", torch.float32)
+            shadow = copy.deepcopy(one).eval().to("meta", torch.float32)
             empty = torch.empty(1, *shape[1:], device="meta", dtype=torch.float32)
             counted[alike] = cost.flops(partial(shadow, image=seen.image), empty)
         size = place.layout.size(shape, seen.image)
@@ -130,12 +133,14 @@ def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:
 def _proven(
     host: nn.Module, example: Example, before: Any, attached: list[Attached]
 ) -> dict[str, float]:
-    after, _ = outputs(host, example)
-    gaps = {name: difference(values, after.get(name, [])) for name, values in before.items()}
+    after, failed = outputs(host, example)
+    for name in before.keys() & failed.keys():
+        raise InputError(f"the host would not run any more in {name} mode: {failed[name]}")
+    gaps = {name: difference(values, after[name]) for name, values in before.items()}
     for name, gap in gaps.items():
         if gap:
             again, _ = outputs(host, example)
-            own = difference(after[name], again[name]) if name in after else 0.0
+            own = difference(after[name], again[name])
             why = (
                 f"the host itself varies by {own:g} from run to run"
                 if own

@@ -1,6 +1,7 @@
 """What was inserted: the report, and the ways to train it, save it and take it out."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from pixelwise.insertion.attached import (
     detach,
     insertions_of,
 )
+from pixelwise.insertion.groups import parameter_groups
 from pixelwise.insertion.listing import aligned
 
 PLAN = "pixelwise.insertions"
@@ -124,20 +126,22 @@ class Inserted:
         plan = json.dumps([attached.place.plain() for attached in self.attached()])
         state = {name: value.contiguous() for name, value in self.state_dict().items()}
         target = Path(path)
-        unfinished = target.with_name(f".{target.name}.partial")
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             save_file(state, unfinished, metadata={"format": "pt", PLAN: plan})
             unfinished.replace(target)
         except (OSError, safetensors.SafetensorError) as error:
             raise InputError(f"{path}: cannot be written: {error}") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def parameter_groups(
         self, lr: float, *, inserted: float = 10.0, host: float = 1.0, weight_decay: float = 0.0
     ) -> list[dict[str, Any]]:
         """Groups for an optimiser: the insertions learn faster than the host.
 
-        Biases, norms and gains are not decayed. With `host=0` the host's parameters are frozen (no
-        gradient, in no group); its batch norms go on counting unless they are in eval mode.
+        Biases, norms and gains are not decayed. A share of 0 freezes: no gradient, in no group; a
+        frozen host's batch norms go on counting unless they are in eval mode.
 
         Args:
             lr: Learning rate.
@@ -145,23 +149,11 @@ class Inserted:
             host: The host's share of it.
             weight_decay: Of weights with two or more axes.
         """
-        new = {id(p): p for a in self.attached() for p in a.parameters()}
-        every = {id(p) for p in self.module.parameters()}
-        old = [p for p in self.host.parameters() if id(p) not in every]
-        if host == 0:
-            for parameter in old:
-                parameter.requires_grad_(False)
-            old = []
-        groups = []
-        for name, members, share in (("inserted", [*new.values()], inserted), ("host", old, host)):
-            for decayed in (True, False):
-                chosen = [p for p in members if p.requires_grad and (p.ndim > 1) == decayed]
-                decay = weight_decay if decayed else 0.0
-                if chosen:
-                    groups.append(
-                        {"params": chosen, "lr": lr * share, "weight_decay": decay, "name": name}
-                    )
-        return groups
+        every = set(self.module.parameters())
+        new = [p for attached in self.attached() for p in attached.parameters()]
+        old = [p for p in self.host.parameters() if p not in every]
+        groups = parameter_groups({"inserted": (new, inserted), "host": (old, host)}, weight_decay)
+        return [{**group, "lr": lr * group["share"]} for group in groups]
 
     def host_state_dict(self) -> dict[str, Any]:
         """The host's `state_dict` without the insertions."""

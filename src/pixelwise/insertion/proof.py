@@ -1,11 +1,13 @@
 """Whether a host computes what it computed before, and whether an insertion can be trained."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Attached
 from pixelwise.insertion.examples import Example, mode, picture_of, quiet, run, seeded
 
@@ -23,12 +25,17 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for inner in value:
             yield from tensors(inner)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from tensors(vars(value))
 
 
 def outputs(host: nn.Module, example: Example) -> tuple[Outputs, dict[str, str]]:
     """The host's outputs in eval and train mode, and in which mode it does not run, with why.
 
     Randomness starts from one seed; random state, modes and buffers are afterwards as before.
+
+    Raises:
+        InputError: There is no tensor in the output, so nothing that could be compared.
     """
     found: Outputs = {}
     problems: dict[str, str] = {}
@@ -40,12 +47,17 @@ def outputs(host: nn.Module, example: Example) -> tuple[Outputs, dict[str, str]]
             if name == "eval":
                 raise
             problems[name] = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+    if not found["eval"]:
+        raise InputError(
+            f"no tensor was found in the output of {type(host).__name__}, so it cannot be compared;"
+            " let it return tensors, in tuples, lists, mappings or dataclasses, or take prove=False"
+        )
     return found, problems
 
 
 def difference(before: list[Tensor], after: list[Tensor]) -> float:
     """The largest difference of two outputs; 0 only if all numbers are the same."""
-    if [t.shape for t in before] != [t.shape for t in after]:
+    if [(t.shape, t.dtype) for t in before] != [(t.shape, t.dtype) for t in after]:
         return float("inf")
     largest = 0.0
     for one, other in zip(before, after, strict=True):

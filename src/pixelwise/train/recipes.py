@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from pixelwise.insertion.attached import insertions_of
+from pixelwise.insertion.groups import parameter_groups
 from pixelwise.train.settings import TrainSettings
 
 
@@ -15,19 +16,12 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
     """
     insertions = insertions_of(model)
     new = set() if insertions is None else set(insertions.parameters())
-    host = settings.host_lr if new else 1.0
-    groups = []
-    for share, members in (
-        (host, [p for p in model.parameters() if p not in new]),
-        (settings.insert_lr, [p for p in model.parameters() if p in new]),
-    ):
-        for parameter in members if share == 0 else []:
-            parameter.requires_grad_(False)
-        for decayed in (True, False):
-            chosen = [p for p in members if p.requires_grad and (p.ndim > 1) == decayed]
-            decay = settings.weight_decay if decayed else 0.0
-            if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "share": share})
+    host = [p for p in model.parameters() if p not in new]
+    parts = {
+        "host": (host, settings.host_lr if new else 1.0),
+        "inserted": ([p for p in model.parameters() if p in new], settings.insert_lr),
+    }
+    groups = parameter_groups(parts, settings.weight_decay)
     if settings.recipe == "adamw":
         return torch.optim.AdamW(groups, lr=settings.peak_lr)
     return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=settings.momentum)

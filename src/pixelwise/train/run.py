@@ -21,7 +21,7 @@ from pixelwise.train.settings import TrainSettings
 from pixelwise.train.setup import Plan, make_plan, new_run
 
 SETTINGS = "config.yaml"
-NETWORK = "network.json"
+DESCRIPTION = "network.json"
 """Describes the network of a run that started from another one, insertions included."""
 DONE = "metrics.json"
 SAMPLES = 6
@@ -63,14 +63,14 @@ def train(
         return None
     reading = partial(watcher.busy, "reading masks")
     cut = resume is not None and checkpoint.newest(resume) is not None
-    network = resume / NETWORK if resume is not None and cut else None
+    network = resume / DESCRIPTION if resume is not None and cut else None
     plan = make_plan(settings, watcher.say, reading, network=network)
     run = new_run(settings, command) if resume is None else resume
     if resume is None:
         text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
         (run / SETTINGS).write_text(text, encoding="utf-8")
         if settings.start is not None:
-            plan.model.described().save(run / NETWORK)
+            plan.model.described().save(run / DESCRIPTION)
     watcher.say(f"folder  {run}")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(settings.deterministic)
