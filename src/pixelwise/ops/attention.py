@@ -10,7 +10,7 @@ computed at a time; backward computes each block of A again from q and k:
     dq_i = k dS_i^T,   dk += q_i dS_i
 
 On a GPU, in a traced graph, and on a CPU where key and value are equally wide, it is torch's fused
-attention, which keeps no more either; see `fused_is_cheaper`.
+attention, which keeps no more either; see `choice`.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice, kernels
 from pixelwise.ops.precision import (
     Gradients,
     full_precision,
@@ -44,24 +44,16 @@ def attention(
 ) -> Float[Tensor, "b e n"]:
     """Attention of every query to every key; memory grows with n + m, never with n m."""
     with full_precision(value):
-        if torch.compiler.is_compiling():
-            return _fused(query, key, value)
-        if fused_is_cheaper(query, value):
-            return _fused(*once(query, key, value))
-        return _BlockAttention.apply(query, key, value)
-
-
-def fused_is_cheaper(query: Tensor, value: Tensor) -> bool:
-    """Whether to use torch's fused attention, by the device and the widths.
-
-    A GPU has a fused kernel for all but float64. The kernel for CPUs takes equal widths only.
-    Zeros would make them equal, but also cost as much as channels do: for a key of an eighth of
-    the value's width, nearly twice the products. Then blocks, at the true widths, are cheaper; with
-    equal widths the kernel is, since blocks write their scores to memory and read them again.
-    """
-    if value.is_cuda:
-        return value.dtype != torch.float64
-    return value.device.type == "cpu" and query.shape[1] == value.shape[1]
+        match choice.form("attention", value, key):
+            case "plain":
+                return reference(query, key, value)
+            case "traced":
+                return _fused(query, key, value)
+            case "fused":
+                return _fused(*once(query, key, value))
+            case chosen:
+                apply = kernels.either(chosen, "attention", _BlockAttention.apply)
+                return apply(query, key, value)
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice, kernels
 from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 
@@ -28,9 +28,10 @@ def axis_gate(
 ) -> Float[Tensor, "b c h w"]:
     """Gate `x` by `rows` and `columns`, all of one type."""
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("axis_gate", x)
+        if chosen in ("plain", "traced"):
             return reference(x, rows, columns)
-        return _AxisGate.apply(x, rows, columns)
+        return kernels.either(chosen, "axis_gate", _AxisGate.apply)(x, rows, columns)
 
 
 class _AxisGate(torch.autograd.Function):

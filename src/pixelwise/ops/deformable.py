@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pixelwise.ops import choice
 from pixelwise.ops.precision import (
     full_precision,
     once,
@@ -80,7 +81,7 @@ def deformable_convolution(
         kind = statistics_dtype(x)
         given = [None if z is None else z.to(kind) for z in (x, offset, weight, bias, mask)]
         geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-        if torch.compiler.is_compiling():
+        if choice.form("deformable", x) in ("plain", "traced"):
             return reference(*given, **geometry).to(x.dtype)  # type: ignore[arg-type]
         *given, mask = once(*given)
         return operator()(*given, mask=mask, **geometry).to(x.dtype)

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice
 from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 
@@ -49,7 +49,10 @@ def encoding(
 ) -> Float[Tensor, "b k c"]:
     """The sums, in the type of statistics."""
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("encoding", x)
+        if chosen == "plain":
+            return reference(x, codewords, scale)
+        if chosen == "traced":
             return _product_form(x, codewords, scale)[1]
         return _Encoding.apply(x, codewords, scale)
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice, kernels
 from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 TILE = 8
@@ -61,9 +61,13 @@ def local_attention(
         if torch.compiler.is_exporting():
             rows, columns = _mirrored_places(query, key, tiling)
             return by_place(query, key, value, rows, columns, query.shape[2] ** -0.5)
-        if torch.compiler.is_compiling():
+        chosen = choice.form("local_attention", value)
+        if chosen == "plain":
+            return reference(query, key, value, kernel_size, stride)
+        if chosen == "traced":
             return _gathered(query, key, value, tiling)
-        return _TiledAttention.apply(query, key, value, tiling)
+        apply = kernels.either(chosen, "local_attention", _TiledAttention.apply)
+        return apply(query, key, value, tiling)
 
 
 def mirrored(position: Tensor, size: Any) -> Tensor:

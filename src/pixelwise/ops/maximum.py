@@ -5,9 +5,10 @@ torch has two: `max` keeps the position of the largest, to which alone the gradi
 among equals. Equals are common after a ReLU.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pixelwise.ops import choice
 
 
 def reference(x: Float[Tensor, "b c n"], dim: int) -> Float[Tensor, "b m"]:
@@ -17,6 +18,6 @@ def reference(x: Float[Tensor, "b c n"], dim: int) -> Float[Tensor, "b m"]:
 
 def maximum(x: Float[Tensor, "b c n"], dim: int) -> Float[Tensor, "b m"]:
     """The largest values along `dim`; positions are looked for only where a gradient needs them."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        return reference(x, dim)
-    return x.amax(dim=dim)
+    if choice.form("maximum", x) == "lean":
+        return x.amax(dim=dim)
+    return reference(x, dim)

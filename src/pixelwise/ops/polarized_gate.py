@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.ops import choice, kernels
 from pixelwise.ops.blocks import map_blocks
 from pixelwise.ops.precision import Gradients, full_precision, hand_over, own_backward
 from pixelwise.ops.products import over_channels, over_pixels
@@ -64,9 +65,11 @@ def polarized_gate(
 ) -> Float[Tensor, "b c n"]:
     """Gate `x`; all but `x` come in the type of statistics. The result has the type of `x`."""
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("polarized_gate", x)
+        if chosen in ("plain", "traced"):
             return reference(x, channel, direction, offset, product=product, softmax=softmax)
-        return _Gate.apply(x, channel, direction, offset, product, softmax)
+        apply = kernels.either(chosen, "polarized_gate", _Gate.apply)
+        return apply(x, channel, direction, offset, product, softmax)
 
 
 class _Gate(torch.autograd.Function):

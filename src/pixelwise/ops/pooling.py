@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.ops import choice, kernels
 from pixelwise.ops.blocks import map_blocks
 from pixelwise.ops.precision import (
     Gradients,
@@ -60,9 +61,11 @@ def attention_pool(
     The sum is float32 for half types.
     """
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("pooling", x)
+        if chosen in ("plain", "traced"):
             return x, reference(x, weight, bias)[0]
-        onward, context, _ = _Pool.apply(x, weight, bias, False)
+        apply = kernels.either(chosen, "pooling", _Pool.apply)
+        onward, context, _ = apply(x, weight, bias, False)
         return onward, context
 
 
@@ -74,9 +77,11 @@ def attention_and_mean_pool(
     The sums are float32 for half types.
     """
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("pooling", x)
+        if chosen in ("plain", "traced"):
             return x, *reference(x, weight, bias)
-        onward, context, mean = _Pool.apply(x, weight, bias, True)
+        apply = kernels.either(chosen, "pooling", _Pool.apply)
+        onward, context, mean = apply(x, weight, bias, True)
         return onward, context, mean
 
 

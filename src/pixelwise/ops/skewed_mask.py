@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice, kernels
 from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
 
 LEAST_RUN = 32
@@ -78,9 +78,11 @@ def skewed_attention(
 ) -> Float[Tensor, "b c h w"]:
     """Attention by masks, in memory linear in h * w: neither L nor all masks are ever stored."""
     with full_precision(value):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("skewed_mask", value)
+        if chosen in ("plain", "traced"):
             return reference(weight, guide, value, collect=collect, softmax=softmax)
-        return _SkewedAttention.apply(weight, guide, value, collect, softmax)
+        apply = kernels.either(chosen, "skewed_mask", _SkewedAttention.apply)
+        return apply(weight, guide, value, collect, softmax)
 
 
 def pixel_logits(

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
+from pixelwise.ops import blocks, choice, kernels
 from pixelwise.ops.precision import Gradients, full_precision, own_backward
 from pixelwise.ops.products import over_channels, over_pixels
 
@@ -34,9 +34,11 @@ def streamed_projection(
 ) -> Float[Tensor, "b n"]:
     """The mixture; `weight` and `query` come in the type of statistics, as does the result."""
     with full_precision(x):
-        if torch.compiler.is_compiling():
+        chosen = choice.form("streamed_projection", x)
+        if chosen in ("plain", "traced"):
             return reference(x, weight, query)
-        return _Projection.apply(x, weight, query)
+        apply = kernels.either(chosen, "streamed_projection", _Projection.apply)
+        return apply(x, weight, query)
 
 
 class _Projection(torch.autograd.Function):

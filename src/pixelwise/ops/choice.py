@@ -1,0 +1,131 @@
+"""Which form of an operation is taken: every such rule stands here, with what it was measured by.
+
+    plain     the reference as it is written, differentiated by autograd
+    traced    what goes into a compiled or an exported graph
+    lean      a forward and a backward of its own, in blocks (see `blocks` for their sizes)
+    fused     torch's own fused attention
+    kernel    Triton, on CUDA (see `kernels`)
+
+All forms of an operation give the same numbers. `forced` takes one whatever the rules say: for
+tests, for measurements, and for who knows their machine better.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from pixelwise.errors import InputError, unknown
+from pixelwise.ops import kernels
+
+Rule = Callable[[Tensor, Tensor], str]
+
+_forced: ContextVar[Mapping[str, str]] = ContextVar("forced", default=MappingProxyType({}))
+
+
+def form(operation: str, x: Tensor, key: Tensor | None = None) -> str:
+    """The form that `operation` takes on `x`; for attention, x is the value beside its key."""
+    if torch.compiler.is_compiling():
+        return "traced"
+    if found := _forced.get().get(operation):
+        return found
+    return RULES[operation](x, x if key is None else key)
+
+
+@contextmanager
+def forced(**forms: str) -> Iterator[None]:
+    """Within, each named operation takes the form given, e.g. `forced(attention="lean")`.
+
+    A backward pass takes the form of its forward pass, wherever it runs.
+
+    Raises:
+        InputError: There is no such operation, or it has no such form.
+    """
+    for operation, wanted in forms.items():
+        if operation not in FORMS:
+            raise unknown("operation", operation, FORMS)
+        if wanted not in FORMS[operation]:
+            listed = ", ".join(FORMS[operation])
+            raise InputError(f"{operation}={wanted!r}: must be one of {listed}; use one of them")
+    before = _forced.set({**_forced.get(), **forms})
+    try:
+        yield
+    finally:
+        _forced.reset(before)
+
+
+def _lean(x: Tensor, key: Tensor) -> str:
+    return "lean"
+
+
+def _kernel_on_cuda(x: Tensor, key: Tensor) -> str:
+    """A pass over the map is bound by memory: one kernel in place of three to six."""
+    return "kernel" if kernels.available(x) else "lean"
+
+
+def _attention(value: Tensor, key: Tensor) -> str:
+    """By the widths.
+
+    A GPU has a fused kernel for all types but float64; where key and value differ in width zeros
+    make them equal, and cost as much as channels do, so the kernel for unequal widths is taken.
+    The fused kernel for CPUs takes equal widths only. For a key of an eighth of the value's width
+    zeros nearly double the products: then blocks, at the true widths, are cheaper (pam, 64 and 512
+    wide at 64x128: 505 ms forward in blocks, 785 fused). With equal widths the kernel is, since
+    blocks write their scores to memory and read them again (256 wide: 530 in blocks, 453 fused).
+    """
+    equal = key.shape[1] == value.shape[1]
+    if value.is_cuda:
+        if value.dtype == torch.float64:
+            return "lean"
+        return "fused" if equal or not kernels.available(value) else "kernel"
+    return "fused" if value.device.type == "cpu" and equal else "lean"
+
+
+def _maximum(x: Tensor, key: Tensor) -> str:
+    """Positions of the largest are looked for only where a gradient needs them."""
+    return "plain" if torch.is_grad_enabled() and x.requires_grad else "lean"
+
+
+RULES: Mapping[str, Rule] = {
+    "attention": _attention,
+    "axis_attention": _lean,
+    "axis_gate": _kernel_on_cuda,
+    "binned_mean": lambda x, key: "plain",
+    "channel_attention": _lean,
+    "deformable": _lean,
+    "encoding": _lean,
+    "joint_gate": _kernel_on_cuda,
+    "local_attention": _kernel_on_cuda,
+    "maximum": _maximum,
+    "polarized_gate": _kernel_on_cuda,
+    "pooling": _kernel_on_cuda,
+    "skewed_mask": _kernel_on_cuda,
+    "sorted_pairs": _lean,
+    "streamed_projection": _kernel_on_cuda,
+}
+"""Operation -> what decides its form. The name is that of its module here."""
+
+_OWN = ("plain", "lean")
+_WITH_KERNEL = (*_OWN, "kernel")
+
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "attention": ("plain", "lean", "fused", "kernel"),
+    "axis_attention": _OWN,
+    "axis_gate": _WITH_KERNEL,
+    "binned_mean": ("plain", "traced"),
+    "channel_attention": _OWN,
+    "deformable": _OWN,
+    "encoding": (*_OWN, "traced"),
+    "joint_gate": _WITH_KERNEL,
+    "local_attention": _WITH_KERNEL,
+    "maximum": _OWN,
+    "polarized_gate": _WITH_KERNEL,
+    "pooling": _WITH_KERNEL,
+    "skewed_mask": _WITH_KERNEL,
+    "sorted_pairs": _OWN,
+    "streamed_projection": _WITH_KERNEL,
+}
+"""Operation -> the forms that `forced` takes for it."""
