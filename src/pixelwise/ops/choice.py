@@ -120,12 +120,12 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "deformable": _OWN,
     "encoding": (*_OWN, "traced"),
     "joint_gate": _WITH_KERNEL,
-    "local_attention": _WITH_KERNEL,
+    "local_attention": (*_WITH_KERNEL, "traced"),
     "maximum": _OWN,
     "polarized_gate": _WITH_KERNEL,
     "pooling": _WITH_KERNEL,
     "skewed_mask": _WITH_KERNEL,
-    "sorted_pairs": _OWN,
+    "sorted_pairs": (*_OWN, "traced"),
     "streamed_projection": _WITH_KERNEL,
 }
 """Operation -> the forms that `forced` takes for it."""
