@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.cost import flops, measured, parameters
+from pixelwise.cost import flops, measured, parameters, predict
+from pixelwise.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,30 @@ def test_measured_leaves_nothing_behind_after_an_error():
 def test_measured_on_cuda():
     found = measured(lambda: torch.ones(1 << 20, device="cuda") + 1, "cuda")
     assert found.peak_bytes == 2 << 22
+
+
+def test_predicted_is_what_two_convolutions_keep_alive():
+    net = nn.Sequential(nn.Conv2d(2, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+    pixels = 4 * 30 * 20  # bytes of one channel
+    assert predict(net.eval(), (1, 2, 30, 20)) == 16 * pixels  # the first, and its ReLU
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    # Kept: 8 and 4 channels; then the gradient of 4, and two of 8 at a time.
+    assert predict(net, (1, 2, 30, 20), training=True) >= (8 + 8 + 4 + 4 + 8) * pixels
+    assert not net.training
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_predicts_more_than_the_machine_has_and_devices_that_are_not_there():
+    layer = nn.Conv2d(3, 3, 1).eval()
+    assert predict(layer, (64, 3, 100_000, 100_000)) == 64 * 3 * 4 * 10**10
+    assert predict(layer, (1, 3, 10, 10), device="cuda") == 1200
+    assert predict(layer, (1, 3, 10, 10), dtype=torch.float32) == 1200
+    assert predict(nn.ReLU().eval(), (1, 5)) == 20
+
+
+def test_what_cannot_be_predicted_is_told():
+    with pytest.raises(InputError, match="no shape"):
+        predict(nn.ReLU())
+    with pytest.raises(InputError, match=r"\(1, 4, 8, 8\).*expected input"):
+        predict(nn.Conv2d(3, 3, 1), (1, 4, 8, 8))

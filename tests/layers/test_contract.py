@@ -24,7 +24,7 @@ import pytest
 import torch
 
 from largest import Largest
-from pixelwise.cost import flops
+from pixelwise.cost import flops, measured, predict
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.reference import ReferenceWeights
@@ -479,3 +479,23 @@ def test_unknown_option_is_named(key):
 def test_no_channels_are_refused(key):
     with pytest.raises(InputError, match="channels=0: must be at least"):
         create(key, 0)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+@every_layer
+def test_memory_is_as_predicted(key, training):
+    layer = build(key).train(training)
+    given = inputs(key, layer, 2, 17, 20)
+
+    def run():
+        images = [x.requires_grad_(training) for x in given]
+        with torch.set_grad_enabled(training):
+            y = layer(*images)
+        if training:
+            learnt = [p for p in layer.parameters() if p.requires_grad]
+            torch.autograd.grad(y, [*images, *learnt], torch.empty_like(y))
+
+    shapes = [x.shape for x in given]
+    wanted = measured(run).peak_bytes
+    assert abs(predict(layer, *shapes) / wanted - 1) < 0.15
+    assert layer.training == training

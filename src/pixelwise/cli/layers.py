@@ -44,17 +44,22 @@ def main(arguments: Sequence[str]) -> int:
 def _cost(key: str) -> str:
     import torch
 
-    from pixelwise.cost import flops, parameters
+    from pixelwise.cost import flops, parameters, predict
     from pixelwise.layers.base import FusionLayer
     from pixelwise.layers.registry import create
 
     with torch.device("meta"):
         layer = create(key, CHANNELS).eval()
         x = torch.empty(1, CHANNELS, SIDE, SIDE)
-        count = flops(layer, *((x, x) if isinstance(layer, FusionLayer) else (x,)))
+        inputs = (x, x) if isinstance(layer, FusionLayer) else (x,)
+        count = flops(layer, *inputs)
+    shapes = [(max(1, layer.limits.images), *x.shape[1:])] * len(inputs)
+    memory = [predict(layer, *shapes, training=mode, device="cpu") for mode in (False, True)]
     power = layer.cost_exponent
     growth = "the number of pixels" if power == 1 else f"(number of pixels) ** {power:g}"
     return (
         f"{CHANNELS} channels at {SIDE}x{SIDE} pixels: {parameters(layer):,} parameters,"
-        f" {count / 1e6:.1f} MFLOP; grows with {growth}"
+        f" {count / 1e6:.1f} MFLOP; grows with {growth}\n"
+        f"    memory on a CPU, float32, {shapes[0][0]} image(s): {memory[0] / 1e6:.0f} MB beyond"
+        f" the input, training {memory[1] / 1e6:.0f} MB"
     )

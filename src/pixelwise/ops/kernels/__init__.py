@@ -10,13 +10,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 HALF_OR_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def available(x: Tensor) -> bool:
-    """Whether the kernels take `x`: Triton is installed, and x is on CUDA and not float64."""
-    return x.is_cuda and x.dtype in HALF_OR_SINGLE and installed()
+    """Whether the kernels take `x`: Triton is installed, and x is on CUDA and not float64.
+
+    A tensor without memory, as `cost.predict` has them, goes the lean way.
+    """
+    real = not isinstance(x, FakeTensor)
+    return x.is_cuda and real and x.dtype in HALF_OR_SINGLE and installed()
 
 
 @functools.cache
