@@ -54,6 +54,8 @@ class CrissCrossAttention(AttentionLayer):
 
     key: ClassVar[str] = "crisscross"
     cost_exponent: float = 1.5
+    max_memory: int | None = None
+    """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {
         "query_conv": "query",
         "key_conv": "keys",
@@ -120,7 +122,7 @@ class CrissCrossAttention(AttentionLayer):
     def _step(self, x: Tensor) -> Tensor:
         query, key, value = self._parts(x)
         with full_precision(x):
-            seen = criss_cross(query, key, value).permute(0, 3, 1, 2)
+            seen = criss_cross(query, key, value, self.max_memory).permute(0, 3, 1, 2)
             return torch.addcmul(x, self.gain.to(x.dtype), seen.to(x.dtype))
 
     def _parts(self, x: Tensor) -> tuple[Tensor, ...]:

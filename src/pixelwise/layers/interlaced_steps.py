@@ -55,6 +55,7 @@ class InterlacedSteps(nn.Module):
     ) -> Float[Tensor, "b o h w"]:
         """What the pixels become when they attend inside their groups."""
         like = parts[0]
-        seen = attention(*(split(part, self.cell, by) for part in parts))
+        query, key, value = (split(part, self.cell, by) for part in parts)
+        seen = attention(query, key, value, block.max_memory)
         mixed = block.output(join(seen, like, self.cell, by).flatten(2))
         return mixed.view(len(like), mixed.shape[1], *like.shape[2:])

@@ -47,6 +47,9 @@ class Shrinking:
 class MaskBranch(nn.Module):
     """Values as every pixel of the shrunk map hears them, by its own mask or by the others'."""
 
+    max_memory: int | None = None
+    """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
+
     def __init__(
         self,
         channels: int,
@@ -72,13 +75,19 @@ class MaskBranch(nn.Module):
         if not self.compact:
             weight = weight.view(*self.mask_size, -1)
             return skewed_attention(
-                weight, guide, value, collect=self.collect, softmax=self.softmax
+                weight,
+                guide,
+                value,
+                collect=self.collect,
+                softmax=self.softmax,
+                max_memory=self.max_memory,
             )
         with full_precision(value):
             guides, masks = guide.flatten(2), weight.T.to(guide.dtype).expand(len(x), -1, -1)
             query, key = (guides, masks) if self.collect else (masks, guides)
             if self.softmax:
-                return attention(query, key, value.flatten(2)).view(value.shape)
+                seen = attention(query, key, value.flatten(2), self.max_memory)
+                return seen.view(value.shape)
             return torch.bmm(torch.bmm(value.flatten(2), key.mT), query).view(value.shape)
 
     def weights(

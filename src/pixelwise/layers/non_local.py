@@ -65,6 +65,8 @@ class NonLocal(AttentionLayer):
 
     key: ClassVar[str] = "nonlocal"
     cost_exponent: float = 2.0
+    max_memory: int | None = None
+    """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {
         "theta.conv": "query",
         "phi.conv": "keys",
@@ -132,7 +134,7 @@ class NonLocal(AttentionLayer):
                 a, b = (part[:, 0].to(kind) / key.shape[2] for part in (query, key))
                 seen = rectified_pairs(a, b, value)
             else:
-                seen = attention(query, key, value)
+                seen = attention(query, key, value, self.max_memory)
         weight, alike = weight.expand(len(x), -1, -1), self._alike(x, value)
         mixed = torch.bmm(weight, seen) if alike is None else torch.baddbmm(alike, weight, seen)
         mixed = mixed.view(x.shape)

@@ -49,6 +49,8 @@ class PositionAttention(AttentionLayer):
 
     key: ClassVar[str] = "pam"
     cost_exponent: float = 2.0
+    max_memory: int | None = None
+    """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {
         "query_conv": "query",
         "key_conv": "keys",
@@ -84,7 +86,7 @@ class PositionAttention(AttentionLayer):
         projected = torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x.flatten(2))
         with full_precision(x):
             query, key, value = torch.split(projected, [part.out_features for part in parts], dim=1)
-            seen = attention(query, key, value).to(x.dtype).view(x.shape)
+            seen = attention(query, key, value, self.max_memory).to(x.dtype).view(x.shape)
             return torch.addcmul(x, self.gain.to(x.dtype), seen)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:

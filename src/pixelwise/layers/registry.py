@@ -14,6 +14,7 @@ import torch
 from pixelwise import layers
 from pixelwise.errors import unknown
 from pixelwise.layers.base import Layer
+from pixelwise.layers.memory import limit_memory
 
 
 def _concrete(cls: type[Layer]) -> Iterator[type[Layer]]:
@@ -56,6 +57,7 @@ def create(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    max_memory: int | str | None = None,
     **chosen: Any,
 ) -> Layer:
     """Build a layer by key, e.g. `create("gc", 64, reduction=8)`.
@@ -67,6 +69,9 @@ def create(
         channels: Channels of its input.
         device: Where its parameters are to be; None is torch's default device.
         dtype: Their type; None is torch's default type.
+        max_memory: Bytes, or e.g. "2GB", for the weights of pairs of pixels that exist at a time;
+            None is as measured to be fastest. The maps themselves come on top: `cost.predict`
+            tells the whole.
         chosen: Options of the layer.
 
     Raises:
@@ -77,7 +82,9 @@ def create(
         if name not in known:
             raise unknown(f"option of layer {key!r}:", name, known)
     with contextlib.nullcontext() if device is None else torch.device(device):
-        return available()[key](channels, **chosen).to(dtype=dtype)
+        layer = available()[key](channels, **chosen).to(dtype=dtype)
+    limit_memory(layer, max_memory)
+    return layer
 
 
 def names() -> list[str]:

@@ -73,6 +73,8 @@ class SelfAttentionBlock(AttentionLayer):
 
     key: ClassVar[str] = "self_attention"
     cost_exponent: float = 2.0
+    max_memory: int | None = None
+    """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {
         **two_layer_keys("f_query", "query"),
         **two_layer_keys("f_key", "keys"),
@@ -134,7 +136,7 @@ class SelfAttentionBlock(AttentionLayer):
         """What every pixel sees."""
         self.check(x)
         pooled = self._pooled(x)
-        seen = self.output(attention(*self.projections(pooled.flatten(2))))
+        seen = self.output(attention(*self.projections(pooled.flatten(2)), self.max_memory))
         y = seen.view(len(x), -1, *pooled.shape[2:])
         if self.pool > 1:
             y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pixelwise.errors import InputError
+from pixelwise.layers.memory import limit_memory
 from pixelwise.networks import registry
 from pixelwise.networks.config import ModelConfig, attention_plan, convolution_plan
 from pixelwise.networks.segmenter import Segmenter
@@ -38,6 +39,7 @@ def create_model(
     std: Sequence[float] = (),
     scale: float = 255.0,
     bands: Sequence[int] | None = None,
+    max_memory: int | str | None = None,
     **options: Any,
 ) -> Segmenter:
     """Build a segmentation network.
@@ -71,6 +73,8 @@ def create_model(
         std: See `names`.
         scale: See `names`.
         bands: See `names`.
+        max_memory: Bytes, or e.g. "2GB", for the weights of pairs of pixels that exist at a time
+            in each attention layer; of this machine, not of the model: it is not saved with it.
         **options: The decoder's own options, and the names `encoder_name`, `encoder_weights`,
             `classes` and `in_chans` of other libraries; anything else is refused.
 
@@ -123,7 +127,9 @@ def create_model(
         scale=scale,
         bands=None if bands is None else tuple(bands),
     )
-    return Segmenter(config, pretrained=bool(pretrained))
+    model = Segmenter(config, pretrained=bool(pretrained))
+    limit_memory(model, max_memory)
+    return model
 
 
 def _same(name: str, value: Any, alias: str, given: Any) -> Any:

@@ -13,6 +13,7 @@ On a GPU, in a traced graph, and on a CPU where key and value are equally wide, 
 attention, which keeps no more either; see `choice`.
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -40,20 +41,35 @@ def reference(
 
 
 def attention(
-    query: Float[Tensor, "b d n"], key: Float[Tensor, "b d m"], value: Float[Tensor, "b e m"]
+    query: Float[Tensor, "b d n"],
+    key: Float[Tensor, "b d m"],
+    value: Float[Tensor, "b e m"],
+    max_memory: int | None = None,
 ) -> Float[Tensor, "b e n"]:
-    """Attention of every query to every key; memory grows with n + m, never with n m."""
+    """Attention of every query to every key; memory grows with n + m, never with n m.
+
+    `max_memory` bounds the bytes of the blocks that exist at a time, forward or backward; two of
+    them do. The fused kernels have none.
+    """
     with full_precision(value):
-        match choice.form("attention", value, key):
-            case "plain":
-                return reference(query, key, value)
-            case "traced":
-                return _fused(query, key, value)
-            case "fused":
+        chosen = choice.form("attention", value, key)
+        if chosen == "plain":
+            return reference(query, key, value)
+        if chosen == "traced":
+            return _fused(query, key, value)
+        at_most = blocks.elements(max_memory, statistics_dtype(value), 2, key.shape[2])
+
+        def run(limit: int | None) -> Tensor:
+            if chosen == "fused" and limit == at_most:
                 return _fused(*once(query, key, value))
-            case chosen:
-                apply = kernels.either(chosen, "attention", _BlockAttention.apply)
-                return apply(query, key, value)
+            lean = functools.partial(_blockwise, at_most=limit)
+            return kernels.either(chosen, "attention", lean)(query, key, value)
+
+        return blocks.sparing(run, at_most)
+
+
+def _blockwise(query: Tensor, key: Tensor, value: Tensor, at_most: int | None) -> Tensor:
+    return _BlockAttention.apply(query, key, value, at_most)
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -75,13 +91,15 @@ def _tokens(z: Tensor, width: int) -> Tensor:
 
 class _BlockAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, at_most: int | None) -> Tensor:
         ctx.save_for_backward(query, key, value)
+        ctx.at_most = at_most
         kind = statistics_dtype(value)
         q, k, v = query.to(kind), key.to(kind), value.to(kind)
         out = v.new_empty(len(v), v.shape[1], q.shape[2])
-        space = _Space(q, k)
-        for i, run in _parts(q, k):
+        parts = _parts(q, k, at_most)
+        space = _Space(q, k, parts)
+        for i, run in parts:
             weights = _weights(q[i, :, run], k[i], space.take(i, run))
             torch.bmm(v[i], weights.mT, out=out[i, :, run])
         return out.to(value.dtype)
@@ -94,8 +112,9 @@ class _BlockAttention(torch.autograd.Function):
         q, k, v, g = query.to(kind), key.to(kind), value.to(kind), grad.to(kind)
         wants_pair = any(ctx.needs_input_grad[:2])
         d_q, d_k, d_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        space, other = _Space(q, k), _Space(q, k)
-        for i, run in _parts(q, k):
+        parts = _parts(q, k, ctx.at_most)
+        space, other = _Space(q, k, parts), _Space(q, k, parts)
+        for i, run in parts:
             weights = _weights(q[i, :, run], k[i], space.take(i, run))
             if ctx.needs_input_grad[2]:
                 d_v[i].baddbmm_(g[i, :, run], weights)
@@ -107,27 +126,27 @@ class _BlockAttention(torch.autograd.Function):
                 torch.bmm(k[i], d_scores.mT, out=d_q[i, :, run])
                 d_k[i].baddbmm_(q[i, :, run], d_scores)
         pair = (d_q.to(query.dtype), d_k.to(key.dtype)) if wants_pair else (None, None)
-        return *pair, d_v.to(value.dtype) if ctx.needs_input_grad[2] else None
+        return *pair, d_v.to(value.dtype) if ctx.needs_input_grad[2] else None, None
 
 
-def _parts(query: Tensor, key: Tensor) -> list[tuple[slice, slice]]:
+def _parts(query: Tensor, key: Tensor, at_most: int | None) -> list[tuple[slice, slice]]:
     """Images and runs of their queries; several images at once where one alone is little work."""
     (b, _, n), m, device = query.shape, key.shape[2], query.device
     budget = blocks.PRODUCT_BLOCK
     if not blocks.cached(device):
-        return [(slice(0, b), run) for run in blocks.spans(n, b * m, budget, device)]
+        return [(slice(0, b), run) for run in blocks.spans(n, b * m, budget, device, at_most)]
     return [
         (images, run)
-        for images in blocks.spans(b, n * m, budget, device)
-        for run in blocks.spans(n, m * (images.stop - images.start), budget, device)
+        for images in blocks.spans(b, n * m, budget, device, at_most)
+        for run in blocks.spans(n, m * (images.stop - images.start), budget, device, at_most)
     ]
 
 
 class _Space:
     """One block of weights, written again for every run: fresh pages cost more than the softmax."""
 
-    def __init__(self, query: Tensor, key: Tensor) -> None:
-        images, run = _parts(query, key)[0]
+    def __init__(self, query: Tensor, key: Tensor, parts: list[tuple[slice, slice]]) -> None:
+        images, run = parts[0]
         count, rows = images.stop - images.start, run.stop - run.start
         self._block = query.new_empty(count, rows, key.shape[2])
 

@@ -34,13 +34,21 @@ def reference(
 
 
 def criss_cross(
-    query: Float[Tensor, "b h w d"], key: Float[Tensor, "b h w d"], value: Float[Tensor, "b h w e"]
+    query: Float[Tensor, "b h w d"],
+    key: Float[Tensor, "b h w d"],
+    value: Float[Tensor, "b h w e"],
+    max_memory: int | None = None,
 ) -> Float[Tensor, "b h w e"]:
-    """The attention; the weights of some rows of pixels, or of one, exist at a time."""
+    """The attention; the weights of some rows of pixels, or of one, exist at a time.
+
+    `max_memory` bounds the bytes of these; scores, weights, and one more are there at a time.
+    """
     with full_precision(value):
         if choice.form("axis_attention", value) in ("plain", "traced"):
             return reference(query, key, value)
-        return _CrissCross.apply(query, key, value)
+        (_, height, width), kind = key.shape[:3], statistics_dtype(value)
+        at_most = blocks.elements(max_memory, kind, 3, width * (height + width))
+        return blocks.sparing(lambda most: _CrissCross.apply(query, key, value, most), at_most)
 
 
 def _weights(query: Tensor, key: Tensor, start: int) -> Tensor:
@@ -63,10 +71,11 @@ def _mixed(weights: Tensor, value: Tensor, start: int) -> Tensor:
 
 class _CrissCross(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, at_most: int | None) -> Tensor:
         ctx.save_for_backward(query, key, value)
+        ctx.at_most = at_most
         out = value.new_empty(value.shape)
-        for q, k, v, i, run in _parts(query, key, value):
+        for q, k, v, i, run in _parts(query, key, value, at_most):
             out[i, run] = _mixed(_weights(q[:, run], k, run.start), v, run.start)
         return out
 
@@ -77,7 +86,7 @@ class _CrissCross(torch.autograd.Function):
         kind = statistics_dtype(value)
         height = key.shape[1]
         d_q, d_k, d_v = (torch.zeros_like(z, dtype=kind) for z in (query, key, value))
-        for q, k, v, i, run in _parts(query, key, value):
+        for q, k, v, i, run in _parts(query, key, value, ctx.at_most):
             g, own = grad[i, run].to(kind), (i, run)
             weights = _weights(q[:, run], k, run.start)
             in_column, in_row = weights[..., :height], weights[..., height:]
@@ -96,11 +105,11 @@ class _CrissCross(torch.autograd.Function):
             d_q[own] += torch.einsum("brwv,brvd->brwd", in_row, k[:, run])
             d_k[i] += torch.einsum("brwu,brwd->buwd", in_column, q[:, run])
             d_k[own] += torch.einsum("brwv,brwd->brvd", in_row, q[:, run])
-        return d_q.to(query.dtype), d_k.to(key.dtype), d_v.to(value.dtype)
+        return d_q.to(query.dtype), d_k.to(key.dtype), d_v.to(value.dtype), None
 
 
 def _parts(
-    query: Tensor, key: Tensor, value: Tensor
+    query: Tensor, key: Tensor, value: Tensor, at_most: int | None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, slice, slice]]:
     """Queries, keys and values of some images, in the type of statistics; which, and a run of rows.
 
@@ -111,5 +120,5 @@ def _parts(
     for i in blocks.images(key):
         q, k, v = query[i].to(kind), key[i].to(kind), value[i].to(kind)
         pairs = len(q) * width * (height + width)
-        for run in blocks.spans(height, pairs, blocks.PRODUCT_BLOCK, key.device):
+        for run in blocks.spans(height, pairs, blocks.PRODUCT_BLOCK, key.device, at_most):
             yield q, k, v, i, run

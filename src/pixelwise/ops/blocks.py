@@ -7,10 +7,14 @@ save a tenth of the time on an idle machine and cost several times the whole on 
 On other devices each block costs launches, so there a block is as large as it can be.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from pixelwise.errors import InputError
 
 PASS_BLOCK = 1 << 20
 """Elements of a block of an element-wise pass on a CPU (4 MB of float32)."""
@@ -27,9 +31,15 @@ def cached(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def spans(total: int, row: int, budget: int, device: torch.device) -> Iterator[slice]:
-    """Cut `total` rows of `row` elements into runs of at most `budget` elements, or one row."""
+def spans(
+    total: int, row: int, budget: int, device: torch.device, at_most: int | None = None
+) -> Iterator[slice]:
+    """Cut `total` rows of `row` elements into runs of at most `budget` elements, or one row.
+
+    On other devices than a CPU the budget is DEVICE_BLOCK; `at_most` bounds either.
+    """
     limit = budget if cached(device) else DEVICE_BLOCK
+    limit = limit if at_most is None else min(limit, at_most)
     length = max(1, min(total, limit // max(1, row)))
     for start in range(0, total, length):
         yield slice(start, min(total, start + length))
@@ -55,3 +65,53 @@ def map_blocks(x: Tensor) -> Iterator[Block]:
         else:
             for columns in spans(pixels, channels, PASS_BLOCK, x.device):
                 yield image, slice(None), columns
+
+
+def elements(max_bytes: int | None, kind: torch.dtype, copies: int, least: int) -> int | None:
+    """Elements of a block of which `copies` exist at a time and together take `max_bytes`.
+
+    Raises:
+        InputError: That is less than `least`, the smallest block there is.
+    """
+    if max_bytes is None:
+        return None
+    found = max_bytes // (copies * kind.itemsize)
+    if found < least:
+        needed = least * copies * kind.itemsize
+        raise InputError(
+            f"max_memory={max_bytes}: the weights of one row of pairs take {needed} bytes here; "
+            f"raise max_memory to that, or make the map smaller"
+        )
+    return found
+
+
+Result = TypeVar("Result")
+SMALLER = 16
+"""By how much blocks shrink where the memory does not suffice."""
+
+
+def sparing(run: Callable[[int | None], Result], at_most: int | None = None) -> Result:
+    """`run(at_most)`; where the memory does not suffice in inference, once more, in smaller blocks.
+
+    `run` takes the most elements that a block of its may have. With gradients there is no second
+    try: backward would need as much again.
+    """
+    try:
+        return run(at_most)
+    except RuntimeError as error:
+        if torch.is_grad_enabled() or not _out_of_memory(error):
+            raise
+        told = str(error).splitlines()[0]
+    smaller = (at_most or DEVICE_BLOCK) // SMALLER
+    if told not in _told:
+        _told.add(told)
+        _log.warning("out of memory (%s): going on in blocks of %d elements", told, smaller)
+    return run(smaller)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+_log = logging.getLogger(__name__)
+_told: set[str] = set()

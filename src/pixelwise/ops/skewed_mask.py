@@ -21,6 +21,7 @@ counts as e^0, by one sum of z over it per row. Backward computes each block aga
     P = softmax(L),   dL = P * (z . g - o . g),   dz += P g,   da = W dL,   dW = dL a
 """
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -75,14 +76,26 @@ def skewed_attention(
     *,
     collect: bool,
     softmax: bool = True,
+    max_memory: int | None = None,
 ) -> Float[Tensor, "b c h w"]:
-    """Attention by masks, in memory linear in h * w: neither L nor all masks are ever stored."""
+    """Attention by masks, in memory linear in h * w: neither L nor all masks are ever stored.
+
+    `max_memory` bounds the bytes of the logits that exist at a time: block, weights and one more.
+    """
     with full_precision(value):
         chosen = choice.form("skewed_mask", value)
         if chosen in ("plain", "traced"):
             return reference(weight, guide, value, collect=collect, softmax=softmax)
-        apply = kernels.either(chosen, "skewed_mask", _SkewedAttention.apply)
-        return apply(weight, guide, value, collect, softmax)
+        reach = min(len(weight), value.shape[2]) * min(value.shape[3], 2 * weight.shape[1])
+        at_most = blocks.elements(max_memory, statistics_dtype(value), 3, reach)
+
+        def run(most: int | None) -> Tensor:
+            lean = functools.partial(_SkewedAttention.apply, most)
+            return kernels.either(chosen, "skewed_mask", lean)(
+                weight, guide, value, collect, softmax
+            )
+
+        return blocks.sparing(run, at_most)
 
 
 def pixel_logits(
@@ -140,20 +153,23 @@ class _Step(NamedTuple):
 class _Skew:
     """The maps in the layout that the products want, and where each step of the work lies."""
 
-    def __init__(self, weight: Tensor, guide: Tensor, value: Tensor, collect: bool) -> None:
+    def __init__(
+        self, weight: Tensor, guide: Tensor, value: Tensor, collect: bool, at_most: int | None
+    ) -> None:
         kind = statistics_dtype(value)
         # In this order, offsets always run from the output to the source.
         self.weight = weight.to(kind) if collect else weight.to(kind).flip(0, 1)
         self.guide = guide.to(kind).transpose(1, 2).contiguous()  # b h d w
         self.value = value.to(kind).contiguous()
-        self.collect = collect
+        self.collect, self.at_most = collect, at_most
 
     def runs(self) -> Iterator[_Run]:
         (rows, columns, _), (height, width) = self.weight.shape, self.value.shape[2:]
         half = (columns - 1) // 2
         widest = width if width <= 2 * columns else max(columns, LEAST_RUN)
         reach = min(rows, height) * min(width, 2 * columns)
-        for span in blocks.spans(width, reach, blocks.PRODUCT_BLOCK, self.value.device):
+        budget, device = blocks.PRODUCT_BLOCK, self.value.device
+        for span in blocks.spans(width, reach, budget, device, self.at_most):
             for start in range(span.start, span.stop, widest):
                 stop = min(start + widest, span.stop)
                 sources = slice(max(0, start - half), min(width, stop + half))
@@ -245,9 +261,15 @@ class _Rest:
 class _SkewedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, guide: Tensor, value: Tensor, collect: bool, softmax: bool
+        ctx: Any,
+        at_most: int | None,
+        weight: Tensor,
+        guide: Tensor,
+        value: Tensor,
+        collect: bool,
+        softmax: bool,
     ) -> Tensor:
-        skew = _Skew(weight, guide, value, collect)
+        skew = _Skew(weight, guide, value, collect, at_most)
         out, rest = torch.empty_like(skew.value), _Rest(skew.value)
         for run in skew.runs():
             part = skew.weight[:, run.mask].contiguous()
@@ -259,15 +281,15 @@ class _SkewedAttention(torch.autograd.Function):
                     seen += rest.total(step)[:, :, None] * zero
                 out[step.images, :, step.row.output, run.outputs] = seen.flip(-1)
         ctx.save_for_backward(weight, guide, value, out)
-        ctx.options = (collect, softmax)
+        ctx.options = (collect, softmax, at_most)
         return out.to(value.dtype)
 
     @staticmethod
     @own_backward
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         weight, guide, value, out = ctx.saved_tensors
-        collect, softmax = ctx.options
-        skew = _Skew(weight, guide, value, collect)
+        collect, softmax, at_most = ctx.options
+        skew = _Skew(weight, guide, value, collect, at_most)
         d_weight, d_guide = torch.zeros_like(skew.weight), torch.zeros_like(skew.guide)
         d_value, rest = torch.zeros_like(skew.value), _Rest(skew.value)
         grad = grad.to(out.dtype)
@@ -295,6 +317,7 @@ class _SkewedAttention(torch.autograd.Function):
         d_value += rest.d_rows[..., None]
         d_weight = d_weight if collect else d_weight.flip(0, 1)
         return (
+            None,
             d_weight.to(weight.dtype),
             d_guide.transpose(1, 2).to(guide.dtype),
             d_value.to(value.dtype),
