@@ -6,7 +6,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.bottleneck_attention import BottleneckAttention
 
 OPTIONS = {"bam": {"reduction": 4}}
-ONCE_DIFFERENTIABLE = {"bam"}
 
 
 def reconstruct(layer, x, at):

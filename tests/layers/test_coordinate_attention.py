@@ -4,7 +4,6 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.coordinate_attention import CoordinateAttention
 
-ONCE_DIFFERENTIABLE = {"coord"}
 
 
 def reconstruct(layer, x, at):

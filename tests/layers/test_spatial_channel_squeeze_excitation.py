@@ -5,7 +5,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.spatial_channel_squeeze_excitation import SpatialChannelSqueezeExcitation
 
 OPTIONS = {"scse": {"reduction": 4}}
-ONCE_DIFFERENTIABLE = {"scse"}
 
 
 def reconstruct(layer, x, at):

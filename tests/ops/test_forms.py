@@ -6,8 +6,12 @@ import torch
 from pixelwise.ops import (
     attention,
     axis_gate,
+    axis_means,
     blocks,
     channel_attention,
+    channel_gate,
+    channel_pools,
+    pixel_pools,
     polarized_gate,
     pooling,
     streamed_projection,
@@ -78,6 +82,31 @@ FORMS = {
         attention._fused,
         attention.reference,
         lambda b, c, n, h, w: [(b, h, n), (b, h, w), (b, c, w)],
+    ),
+    "axis means": (
+        axis_means.axis_means,
+        lambda x: (x * 1, *axis_means.reference(x)),
+        lambda b, c, n, h, w: [(b, c, h, w)],
+    ),
+    "channel gate": (
+        channel_gate.channel_gate,
+        channel_gate.reference,
+        lambda b, c, n, h, w: [(b, c, n), (b, c)],
+    ),
+    "mean pool": (
+        pixel_pools.mean_pool,
+        lambda x: (x * 1, pixel_pools.reference(x)[0]),
+        lambda b, c, n, h, w: [(b, c, n)],
+    ),
+    "mean and maximum pool": (
+        pixel_pools.mean_and_maximum_pool,
+        lambda x: (x * 1, *pixel_pools.reference(x)),
+        lambda b, c, n, h, w: [(b, c, n)],
+    ),
+    "channel pools": (
+        channel_pools.channel_pools,
+        lambda x, channel: (x * 1, *channel_pools.reference(x, channel)),
+        lambda b, c, n, h, w: [(b, c, n), (b, c)],
     ),
     "channel attention": (
         channel_attention.channel_attention,
@@ -207,3 +236,37 @@ def test_blocks_fit_the_cache():
         for block in blocks.map_blocks(layout):
             assert 0 < layout[block].numel() <= blocks.PASS_BLOCK
             assert layout[block].is_contiguous() or layout[block].mT.is_contiguous()
+
+
+def test_the_first_of_equal_channels_has_the_gradient(block_size):
+    x = torch.tensor([[[0.0, 2.0], [0.0, 3.0], [0.0, 3.0], [-1.0, 3.0]]], dtype=torch.float64)
+    inputs = [x.requires_grad_(), torch.ones(1, 4, dtype=torch.float64)]
+    _, largest, _ = channel_pools.channel_pools(*inputs)
+    (found,) = torch.autograd.grad(largest.sum(), x)
+    assert found.tolist() == [[[1, 0], [0, 1], [0, 0], [0, 0]]]
+
+
+def test_the_first_of_equal_pixels_has_the_gradient(block_size):
+    x = torch.tensor([[[0.0, 2.0, 2.0, 1.0], [3.0, 3.0, 3.0, 3.0]]], dtype=torch.float64)
+    _, _, largest = pixel_pools.mean_and_maximum_pool(x.requires_grad_())
+    (found,) = torch.autograd.grad(largest.sum(), x)
+    assert found.tolist() == [[[0, 1, 0, 0], [1, 0, 0, 0]]]
+
+
+TWICE = ["axis means", "channel gate", "mean pool", "mean and maximum pool", "channel pools"]
+
+
+@pytest.mark.parametrize("name", [*TWICE, "axis gate", *gates("direction offset"), *gates("offset")])
+def test_second_derivatives_by_finite_differences(name):
+    inputs = [value.requires_grad_() for value in draw(name, 8)]
+    used = [v for v, g in zip(inputs, run(FORMS[name][0], inputs)[-len(inputs) :], strict=True)]
+    assert torch.autograd.gradgradcheck(FORMS[name][0], used, fast_mode=True)
+
+
+def test_what_is_not_finite_stays_so():
+    x = torch.tensor([[[float("nan"), float("-inf")], [1.0, float("-inf")]]]).requires_grad_()
+    _, largest, _ = channel_pools.channel_pools(x, torch.ones(1, 2))
+    assert largest.isnan().tolist() == [[True, False]]
+    assert largest[0, 1] == float("-inf")
+    (found,) = torch.autograd.grad(largest[0, 1], x)
+    assert found.isfinite().all()

@@ -28,6 +28,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pure, reduced
 from pixelwise.layers.parts import conv_norm
 from pixelwise.ops.joint_gate import joint_gate, joint_weights
+from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
 NUMBERED = re.compile(r"(gate_s_(?:conv|bn)_di)_(\d+)")
@@ -105,35 +106,37 @@ class BottleneckAttention(AttentionLayer):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Amplify x by one gate from both branches."""
-        channel, spatial = self._branches(x)
+        flat, channel, spatial = self._branches(x)
         product = self.variant == "code"
-        return joint_gate(x.flatten(2), channel, spatial, product=product).view(x.shape)
+        return joint_gate(flat, channel, spatial, product=product).view(x.shape)
 
     @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Factors of the pixels, 1 to 2, the same for every `at`; a head is a channel."""
-        channel, spatial = self._branches(x)
+        _, channel, spatial = self._branches(x)
         with full_precision(x):
             weights = joint_weights(channel, spatial, product=self.variant == "code")
             return Maps(spatial=(1 + weights).view(x.shape))
 
     def _branches(
         self, x: Float[Tensor, "b c h w"]
-    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n"]]:
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"], Float[Tensor, "b n"]]:
+        """The map to go on with, and the logits of channels and pixels."""
         self.check(x)
-        kind = statistics_dtype(x)
+        kind, flat = statistics_dtype(x), x.flatten(2)
         with full_precision(x):
-            mean = self._window(x).mean(dim=(2, 3), dtype=kind)
+            if self.square_window:
+                mean = self._window(x).mean(dim=(2, 3), dtype=kind)
+            else:
+                flat, mean = mean_pool(flat)
             hidden = self.norm(self.reduce(mean.to(self.reduce.weight.dtype))).relu()
             channel = self.expand(hidden).to(kind)
-        z = self.narrow(x)
+        z = self.narrow(flat.view(x.shape))
         for conv, norm in zip(self.dilated, self.norms, strict=True):
             z = torch.relu_(norm(conv(z)))
-        return channel, self.score(z).flatten(1).to(kind)
+        return flat, channel, self.score(z).flatten(1).to(kind)
 
     def _window(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w2"]:
-        if not self.square_window:
-            return x
         height, width = x.shape[2:]
         if not height <= width < 2 * height:
             raise InputError(

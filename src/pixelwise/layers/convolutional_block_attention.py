@@ -26,12 +26,13 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, one_of, pure, reduced
-from pixelwise.ops.maximum import maximum
+from pixelwise.ops.channel_gate import channel_gate
+from pixelwise.ops.channel_pools import channel_pools
+from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
+from pixelwise.ops.polarized_gate import polarized_gate
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
-POOLS: Mapping[str, Callable[[Tensor, torch.dtype], Tensor]] = {
-    "avg": lambda flat, kind: flat.mean(dim=2, dtype=kind),
-    "max": lambda flat, kind: maximum(flat, 2).to(kind),
+OTHER_POOLS: Mapping[str, Callable[[Tensor, torch.dtype], Tensor]] = {
     "lp": lambda flat, kind: torch.linalg.vector_norm(flat, dim=2, dtype=kind),
     "lse": lambda flat, kind: flat.to(kind).logsumexp(dim=2),
 }
@@ -84,7 +85,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
         if not pools:
             raise InputError("pools=(): must name one pool at least; e.g. pools=('avg', 'max')")
         for pool in pools:
-            one_of(tuple(POOLS), pools=pool)
+            one_of(("avg", "max", *OTHER_POOLS), pools=pool)
         self.pools = tuple(pools)
         self.reduce = nn.Linear(channels, width)
         self.expand = nn.Linear(width, channels)
@@ -96,33 +97,42 @@ class ConvolutionalBlockAttention(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x, then its pixels."""
         with full_precision(x):
-            gated = x * self._channel(x).to(x.dtype)[:, :, None, None]
+            flat, channel = self._channel(x.flatten(2))
             if self.score is None:
-                return gated
-            spatial = self._spatial(gated).to(x.dtype)
-            return gated * spatial if spatial.requires_grad else gated.mul_(spatial)
+                return channel_gate(flat, channel).view(x.shape)
+            flat, *pools = channel_pools(flat, channel)
+            score = self._score(torch.stack(pools, dim=1), x).flatten(1)
+            y = polarized_gate(flat, channel, None, score, product=True, softmax=False)
+            return y.view(x.shape)
 
     @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, if any, the same for every `at`, and gates of the channels."""
         with full_precision(x):
-            channel = self._channel(x)
+            flat, channel = self._channel(x.flatten(2))
             if self.score is None:
                 return Maps(channel=channel)
-            gated = x * channel.to(x.dtype)[:, :, None, None]
-            return Maps(spatial=self._spatial(gated), channel=channel)
+            pools = torch.stack(channel_pools(flat, channel)[1:], dim=1)
+            return Maps(spatial=self._score(pools, x).sigmoid(), channel=channel)
 
-    def _channel(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        flat, kind = x.flatten(2), statistics_dtype(x)
-        pooled = torch.stack([POOLS[pool](flat, kind) for pool in self.pools])
-        hidden = self.reduce(pooled.to(self.reduce.weight.dtype)).relu()
-        return self.expand(hidden).to(kind).sum(dim=0).sigmoid()
+    def _channel(
+        self, x: Float[Tensor, "b c n"]
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]:
+        """The map to go on with, and the gates of the channels."""
+        flat, kind, found = x, statistics_dtype(x), {}
+        if "max" in self.pools:
+            flat, found["avg"], found["max"] = mean_and_maximum_pool(x)
+        elif "avg" in self.pools:
+            flat, found["avg"] = mean_pool(x)
+        pools = [found[p] if p in found else OTHER_POOLS[p](x, kind) for p in self.pools]
+        hidden = self.reduce(torch.stack(pools).to(self.reduce.weight.dtype)).relu()
+        return flat, self.expand(hidden).to(kind).sum(dim=0).sigmoid()
 
-    def _spatial(self, gated: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
+    def _score(
+        self, pools: Float[Tensor, "b 2 n"], x: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b 1 h w"]:
+        """Logits of the gates of the pixels from the pools of their channels."""
         assert self.score is not None
         assert self.norm is not None
-        flat, kind = gated.flatten(2), statistics_dtype(gated)
-        pooled = torch.stack([maximum(flat, 1).to(kind), flat.mean(dim=1, dtype=kind)], dim=1)
-        pooled = pooled.view(len(gated), 2, *gated.shape[2:])
-        score = self.norm(self.score(pooled.to(self.score.weight.dtype)))
-        return score.to(kind).sigmoid()
+        pooled = pools.view(len(x), 2, *x.shape[2:]).to(self.score.weight.dtype)
+        return self.norm(self.score(pooled)).to(pools.dtype)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from pixelwise.layers.base import AttentionLayer, Maps, at_least, pure
 from pixelwise.ops.axis_gate import axis_gate
+from pixelwise.ops.axis_means import axis_means
 
 LEAST_HIDDEN = 8
 
@@ -70,21 +71,23 @@ class CoordinateAttention(AttentionLayer):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by row and by column."""
-        rows, columns = self._gates(x)
+        x, rows, columns = self._gates(x)
         channels = x.shape[1]  # a shared gate is repeated, without a copy
         return axis_gate(x, rows.expand(-1, channels, -1), columns.expand(-1, channels, -1))
 
     @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, the same for every `at`; a head is a channel (one if shared)."""
-        rows, columns = self._gates(x)
+        _, rows, columns = self._gates(x)
         return Maps(spatial=rows[:, :, :, None] * columns[:, :, None, :])
 
     def _gates(
         self, x: Float[Tensor, "b c h w"]
-    ) -> tuple[Float[Tensor, "b gates h"], Float[Tensor, "b gates w"]]:
-        pooled = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b gates h"], Float[Tensor, "b gates w"]]:
+        """The map to go on with, and both gates."""
+        x, *means = axis_means(x)
+        pooled = torch.cat(means, dim=2)
         hidden = F.hardswish(self.norm(self.reduce(pooled)))
         rows, columns = torch.split(hidden, [x.shape[2], x.shape[3]], dim=2)
         row_gate, column_gate = self.expand_rows(rows), self.expand_columns(columns)
-        return row_gate.sigmoid().to(x.dtype), column_gate.sigmoid().to(x.dtype)
+        return x, row_gate.sigmoid().to(x.dtype), column_gate.sigmoid().to(x.dtype)

@@ -25,7 +25,9 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.channel_gate import channel_gate
+from pixelwise.ops.pixel_pools import mean_pool
+from pixelwise.ops.precision import full_precision
 
 
 class EfficientChannelAttention(AttentionLayer):
@@ -74,14 +76,19 @@ class EfficientChannelAttention(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x."""
         with full_precision(x):
-            return x * self._gate(x).to(x.dtype)[:, :, None, None]
+            flat, gate = self._gate(x.flatten(2))
+            return channel_gate(flat, gate).view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the channels, the same for every `at`."""
         with full_precision(x):
-            return Maps(channel=self._gate(x))
+            return Maps(channel=self._gate(x.flatten(2))[1])
 
-    def _gate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        mean = x.mean(dim=(2, 3), dtype=statistics_dtype(x))[:, None]
+    def _gate(
+        self, x: Float[Tensor, "b c n"]
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]:
+        """The map to go on with, and the gates."""
+        flat, mean = mean_pool(x)
         weight = self.score.weight.to(mean.dtype)
-        return F.conv1d(mean, weight, padding=weight.shape[2] // 2)[:, 0].sigmoid()
+        gate = F.conv1d(mean[:, None], weight, padding=weight.shape[2] // 2)[:, 0]
+        return flat, gate.sigmoid()

@@ -42,4 +42,4 @@ def limit_memory(module: nn.Module, max_memory: int | str | None) -> None:
             "of pairs of pixels, so there is nothing to bound; leave it out"
         )
     for part in pairwise:
-        part.max_memory = limit
+        part.max_memory = limit  # type: ignore[assignment]

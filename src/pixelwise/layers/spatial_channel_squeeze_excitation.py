@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import AttentionLayer, Maps, one_of, reduced
+from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.polarized_gate import pixel_gate, pixel_logits, polarized_gate
 from pixelwise.ops.precision import full_precision, statistics_dtype
 
@@ -73,8 +74,8 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by channel and by pixel."""
         with full_precision(x):
-            flat = x.flatten(2)
-            channel, direction, offset = self._channel(flat), *self._direction(flat)
+            flat, channel = self._channel(x.flatten(2))
+            direction, offset = self._direction(flat)
             if self.fusion == "add":
                 y = polarized_gate(flat, channel, direction, offset, product=False, softmax=False)
             else:
@@ -88,12 +89,17 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
         with full_precision(x):
             flat = x.flatten(2)
             spatial = pixel_gate(pixel_logits(flat, *self._direction(flat)), softmax=False)
-            return Maps(spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=self._channel(flat))
+            return Maps(
+                spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=self._channel(flat)[1]
+            )
 
-    def _channel(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b c"]:
-        mean = flat.mean(dim=2, dtype=statistics_dtype(flat))
+    def _channel(
+        self, x: Float[Tensor, "b c n"]
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]:
+        """The map to go on with, and the gates of the channels."""
+        flat, mean = mean_pool(x)
         hidden = self.reduce(mean.to(self.reduce.weight.dtype)).relu()
-        return self.expand(hidden).to(mean.dtype).sigmoid()
+        return flat, self.expand(hidden).to(mean.dtype).sigmoid()
 
     def _direction(
         self, flat: Float[Tensor, "b c n"]

@@ -22,7 +22,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import AttentionLayer, Limits, Maps, one_of, pure, reduced
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.channel_gate import channel_gate
+from pixelwise.ops.pixel_pools import mean_pool
+from pixelwise.ops.precision import full_precision
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -98,22 +100,26 @@ class SqueezeExcitation(AttentionLayer):
         """Gate the channels of x."""
         self.check(x)
         with full_precision(x):
-            return x * self._gate(x).to(x.dtype)[:, :, None, None]
+            flat, gate = self._gate(x.flatten(2))
+            return channel_gate(flat, gate).view(x.shape)
 
     @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the channels, the same for every `at`."""
         self.check(x)
         with full_precision(x):
-            return Maps(channel=self._gate(x))
+            return Maps(channel=self._gate(x.flatten(2))[1])
 
-    def _gate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        kind = statistics_dtype(x)
-        squeezed = x.mean(dim=(2, 3), dtype=kind)
-        if self.add_max:
-            squeezed = 0.5 * squeezed + 0.5 * x.amax(dim=(2, 3)).to(kind)
+    def _gate(
+        self, x: Float[Tensor, "b c n"]
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]:
+        """The map to go on with, and the gates."""
+        flat, squeezed = mean_pool(x)
+        kind = squeezed.dtype
+        if self.add_max:  # equal pixels share its gradient
+            squeezed = 0.5 * squeezed + 0.5 * x.amax(dim=2).to(kind)
         hidden = self.reduce(squeezed.to(self.reduce.weight.dtype))
         if self.norm is not None:
             hidden = self.norm(hidden)
         excited = self.expand(ACTIVATIONS[self.activation](hidden)).to(kind)
-        return GATES[self.gate](excited)
+        return flat, GATES[self.gate](excited)

@@ -13,7 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.precision import (
+    Gradients,
+    full_precision,
+    hand_over,
+    statistics_dtype,
+    twice_differentiable,
+)
 
 
 def reference(
@@ -34,18 +40,23 @@ def axis_gate(
         return kernels.either(chosen, "axis_gate", _AxisGate.apply)(x, rows, columns)
 
 
+def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    x, rows, columns = ctx.saved_tensors
+    return (reference(x, rows, columns),), (x, rows, columns)
+
+
 class _AxisGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         ctx.save_for_backward(x, rows, columns)
         out = torch.empty_like(x)
-        for block in _blocks(x):
+        for block in map_blocks(x):
             torch.mul(x[block], columns[block][:, :, None, :], out=out[block])
             out[block].mul_(rows[block][:, :, :, None])
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, rows, columns = ctx.saved_tensors
         wants_x, wants_rows, wants_columns = ctx.needs_input_grad
@@ -53,7 +64,7 @@ class _AxisGate(torch.autograd.Function):
         d_x = torch.empty_like(x) if wants_x else None
         d_rows = torch.empty_like(rows) if wants_rows else None
         d_columns = torch.empty_like(columns) if wants_columns else None
-        for block in _blocks(x):
+        for block in map_blocks(x):
             row, column = rows[block][:, :, None, :], columns[block][:, :, None, :]
             if wants_rows or wants_columns:
                 moved = grad[block].to(kind) * x[block]
@@ -64,10 +75,11 @@ class _AxisGate(torch.autograd.Function):
             if d_x is not None:
                 torch.mul(grad[block], column, out=d_x[block])
                 d_x[block].mul_(row.mT)
-        return d_x, d_rows, d_columns
+        return d_x if d_x is None else hand_over(d_x), d_rows, d_columns
 
 
-def _blocks(x: Tensor) -> Iterator[tuple[slice, slice]]:
+def map_blocks(x: Float[Tensor, "b c h w"]) -> Iterator[tuple[slice, slice]]:
+    """Blocks (image, channels) of a map; all channels of an image where those come last."""
     _, channels, height, width = x.shape
     channel_last = x.stride(1) < x.stride(3)
     for image in blocks.images(x):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pixelwise.ops import choice, kernels
 from pixelwise.ops.blocks import Block, map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, own_backward
+from pixelwise.ops.precision import Gradients, full_precision, hand_over, twice_differentiable
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -55,6 +55,11 @@ def joint_gate(
         return apply(x, channel, spatial, product)
 
 
+def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    x, channel, spatial = ctx.saved_tensors
+    return (reference(x, channel, spatial, product=ctx.product),), (x, channel, spatial, None)
+
+
 class _JointGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor, product: bool) -> Tensor:
@@ -67,7 +72,7 @@ class _JointGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, spatial = ctx.saved_tensors
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
@@ -86,7 +91,7 @@ class _JointGate(torch.autograd.Function):
                     d_spatial[i, columns] += slope.sum(dim=1)
             if d_x is not None:
                 torch.mul(grad[block], weights.add_(1), out=d_x[block])
-        return d_x, d_channel, d_spatial, None
+        return d_x if d_x is None else hand_over(d_x), d_channel, d_spatial, None
 
 
 def _weights(channel: Tensor, spatial: Tensor, product: bool, block: Block) -> Tensor:

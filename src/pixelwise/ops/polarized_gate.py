@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pixelwise.ops import choice, kernels
 from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, hand_over, own_backward
+from pixelwise.ops.precision import Gradients, full_precision, hand_over, twice_differentiable
 from pixelwise.ops.products import over_channels, over_pixels
 
 
@@ -72,6 +72,13 @@ def polarized_gate(
         return apply(x, channel, direction, offset, product, softmax)
 
 
+def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    x, channel, direction, offset, *_ = ctx.saved_tensors
+    options = {"product": ctx.product, "softmax": ctx.softmax}
+    y = reference(x, channel, direction, offset, **options)
+    return (y,), (x, channel, direction, offset, None, None)
+
+
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -90,18 +97,17 @@ class _Gate(torch.autograd.Function):
             logits = logits if offset is None else logits.add_(offset)
         weights = logits.softmax(dim=-1) if softmax else None
         spatial = (logits if weights is None else weights).sigmoid()
-        ctx.product = product
-        ctx.offset_shape = None if offset is None else offset.shape
-        ctx.save_for_backward(x, channel, direction, weights, spatial)
+        ctx.product, ctx.softmax = product, softmax
+        ctx.save_for_backward(x, channel, direction, offset, weights, spatial)
         out = torch.empty_like(x)
         for i, rows, columns in map_blocks(x):
             _gate_block(x, channel, spatial, product, (i, rows, columns), out)
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
-        x, channel, direction, weights, spatial = ctx.saved_tensors
+        x, channel, direction, offset, weights, spatial = ctx.saved_tensors
         wants_x, *_ = ctx.needs_input_grad
         d_x = torch.empty_like(x) if wants_x else None
         d_channel, d_spatial = torch.zeros_like(channel), torch.zeros_like(spatial)
@@ -128,8 +134,8 @@ class _Gate(torch.autograd.Function):
                     i, rows, columns = block
                     outer = direction[i, rows, None], d_logits[i, None, columns]
                     d_x[block].addcmul_(outer[0].to(x.dtype), outer[1].to(x.dtype))
-        if ctx.offset_shape is not None:
-            d_offset = d_logits.sum_to_size(ctx.offset_shape)
+        if offset is not None:
+            d_offset = d_logits.sum_to_size(offset.shape)
         if d_x is not None:
             hand_over(d_x)
         return d_x, d_channel, d_direction, d_offset, None, None

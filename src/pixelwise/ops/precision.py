@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Gradients = tuple[Tensor | None, ...]
+Backward = Callable[..., Gradients]
 
 HALF_TYPES = (torch.float16, torch.bfloat16)
 
@@ -41,7 +42,38 @@ def taken_over(grad: Tensor) -> bool:
     return marked
 
 
-def own_backward(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+Again = Callable[[Any], tuple[tuple[Tensor, ...], Gradients]]
+"""From what a backward has: the outputs once more, by operations that autograd knows, and the
+arguments that they come from, None for those without a gradient."""
+
+
+def twice_differentiable(again: Again) -> Callable[[Backward], Backward]:
+    """Mark a backward written by hand whose gradients, if differentiated, are those of `again`.
+
+    For functions whose plain form takes no more memory than a few maps; else see `own_backward`.
+    """
+
+    def mark(backward: Backward) -> Backward:
+        once_only = own_backward(backward)
+
+        @functools.wraps(backward)
+        def guarded(ctx: Any, grad: Tensor, *others: Tensor | None) -> Gradients:
+            if not torch.is_grad_enabled():
+                return once_only(ctx, grad, *others)
+            outputs, inputs = again(ctx)
+            given = [g for g in (grad, *others) if g is not None]
+            wanted = [z for z in inputs if z is not None and z.requires_grad]
+            found = iter(
+                torch.autograd.grad(outputs, wanted, given, create_graph=True, allow_unused=True)
+            )
+            return tuple(next(found) if z is not None and z.requires_grad else None for z in inputs)
+
+        return guarded
+
+    return mark
+
+
+def own_backward(backward: Backward) -> Backward:
     """Mark a backward written by hand: not differentiable again, and never under autocast.
 
     torch's own mark for that loses the way back to the inputs, so that `torch.autograd.grad` takes
