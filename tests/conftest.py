@@ -23,6 +23,11 @@ def pytest_addoption(parser):
         help="write how far each recorded system is from ours, from a run of tests/golden",
     )
     parser.addoption(
+        "--kernels",
+        action="store_true",
+        help="also build all kernels, and interpret them on large maps: a quarter of an hour",
+    )
+    parser.addoption(
         "--matrix",
         type=Path,
         metavar="FILE",

@@ -1,8 +1,9 @@
-"""Sampling tap by tap equals torchvision's operator."""
+"""The lean form and sampling tap by tap equal torchvision's operator."""
 
 import pytest
 import torch
 
+from pixelwise.ops import choice
 from pixelwise.ops.deformable import deformable_convolution, reference
 
 GEOMETRIES = {  # kernel, stride, padding, dilation, groups, offset groups
@@ -46,9 +47,21 @@ def test_results_and_gradients(name, modulated, size):
     if name == "oblong":
         size = (size[0], max(size[1], 4))
         tensors, geometry = draw(name, size, modulated)
-    wanted = run(deformable_convolution, tensors, geometry)
-    for found, right in zip(run(reference, tensors, geometry), wanted, strict=True):
-        torch.testing.assert_close(found, right, rtol=1e-9, atol=1e-9)
+    with choice.forced(deformable="operator"):
+        wanted = run(deformable_convolution, tensors, geometry)
+    for form in (reference, deformable_convolution):
+        for found, right in zip(run(form, tensors, geometry), wanted, strict=True):
+            torch.testing.assert_close(found, right, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("far", [1e9, float("inf"), float("-inf"), float("nan")])
+def test_offsets_out_of_the_map_read_nothing(far):
+    tensors, geometry = draw("plain", (5, 6))
+    tensors[1][0, :, 2, 3] = far
+    found = run(deformable_convolution, tensors, geometry)
+    torch.testing.assert_close(found[0][0, :, 2, 3], tensors[3])
+    assert found[0].isfinite().all()
+    assert found[1].isfinite().all()
 
 
 def test_a_map_of_one_pixel():

@@ -4,6 +4,7 @@
     traced    what goes into a compiled or an exported graph
     lean      a forward and a backward of its own, in blocks (see `blocks` for their sizes)
     fused     torch's own fused attention
+    operator  torchvision's operator
     kernel    Triton, on CUDA (see `kernels`)
 
 All forms of an operation give the same numbers. `forced` takes one whatever the rules say: for
@@ -62,26 +63,40 @@ def _lean(x: Tensor, key: Tensor) -> str:
 
 
 def _kernel_on_cuda(x: Tensor, key: Tensor) -> str:
-    """A pass over the map is bound by memory: one kernel in place of three to six."""
+    """A pass over the map is bound by memory: one kernel in place of three to six.
+
+    By reckoning: no kernel was timed on a GPU yet, and `forced` takes the lean form there.
+    """
     return "kernel" if kernels.available(x) else "lean"
+
+
+def _halves_on_cuda(x: Tensor, key: Tensor) -> str:
+    """Kernels with products: in float32 theirs would not run on tensor cores, so cuBLAS's do."""
+    return "kernel" if x.itemsize == 2 and kernels.available(x) else "lean"
 
 
 def _attention(value: Tensor, key: Tensor) -> str:
     """By the widths.
 
     A GPU has a fused kernel for all types but float64; where key and value differ in width zeros
-    make them equal, and cost as much as channels do, so the kernel for unequal widths is taken.
-    The fused kernel for CPUs takes equal widths only. For a key of an eighth of the value's width
-    zeros nearly double the products: then blocks, at the true widths, are cheaper (pam, 64 and 512
-    wide at 64x128: 505 ms forward in blocks, 785 fused). With equal widths the kernel is, since
-    blocks write their scores to memory and read them again (256 wide: 530 in blocks, 453 fused).
+    make them equal, and cost as much as channels do, so the kernel for unequal widths is taken
+    for half types, whose products run on tensor cores. The fused kernel for CPUs takes equal widths
+    only. For a key of an eighth of the value's width zeros nearly double the products: then blocks,
+    at the true widths, are cheaper (pam, 64 and 512 wide at 64x128: 505 ms forward in blocks, 785
+    fused). With equal widths the kernel is, since blocks write their scores to memory and read them
+    again (256 wide: 530 ms in blocks, 453 fused).
     """
     equal = key.shape[1] == value.shape[1]
     if value.is_cuda:
         if value.dtype == torch.float64:
             return "lean"
-        return "fused" if equal or not kernels.available(value) else "kernel"
+        return "fused" if equal or _halves_on_cuda(value, key) == "lean" else "kernel"
     return "fused" if value.device.type == "cpu" and equal else "lean"
+
+
+def _deformable(x: Tensor, key: Tensor) -> str:
+    """Torchvision's operator on a GPU; on a CPU it takes several times as long, backward most."""
+    return "lean" if x.device.type == "cpu" else "operator"
 
 
 def _maximum(x: Tensor, key: Tensor) -> str:
@@ -98,17 +113,17 @@ RULES: Mapping[str, Rule] = {
     "channel_attention": _lean,
     "channel_gate": _lean,
     "channel_pools": _lean,
-    "deformable": _lean,
+    "deformable": _deformable,
     "encoding": _lean,
     "joint_gate": _kernel_on_cuda,
-    "local_attention": _kernel_on_cuda,
+    "local_attention": _halves_on_cuda,
     "maximum": _maximum,
     "pixel_pools": _lean,
     "polarized_gate": _kernel_on_cuda,
     "pooling": _kernel_on_cuda,
-    "skewed_mask": _kernel_on_cuda,
+    "skewed_mask": _halves_on_cuda,
     "sorted_pairs": _lean,
-    "streamed_projection": _kernel_on_cuda,
+    "streamed_projection": _lean,
 }
 """Operation -> what decides its form. The name is that of its module here."""
 
@@ -124,7 +139,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "channel_attention": _OWN,
     "channel_gate": _OWN,
     "channel_pools": _OWN,
-    "deformable": _OWN,
+    "deformable": (*_OWN, "operator"),
     "encoding": (*_OWN, "traced"),
     "joint_gate": _WITH_KERNEL,
     "local_attention": (*_WITH_KERNEL, "traced"),

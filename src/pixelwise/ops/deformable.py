@@ -5,8 +5,8 @@ For an output pixel p, taps k at p_k, and channels in groups that share offsets,
     y_p = b + sum_k m_pk W_k x(p_k + o_pk)     x(r): bilinear between pixels, zero outside
 
 Offsets are (row, column) pairs in pixels, tap by tap within each group; factors m are one per tap.
-On its own it is torchvision's operator; in a traced graph each tap is a sampling and a product,
-which need no operator of others, and memory for one tap at a time.
+
+On a GPU it is torchvision's operator, on a CPU the lean form of `deformed_rows`. In a traced graph a tap is a sampling of a grid and a product.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pixelwise.ops import choice
+from pixelwise.ops.deformed_rows import Deformed, Places
 from pixelwise.ops.precision import (
     full_precision,
     once,
@@ -81,8 +82,12 @@ def deformable_convolution(
         kind = statistics_dtype(x)
         given = [None if z is None else z.to(kind) for z in (x, offset, weight, bias, mask)]
         geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-        if choice.form("deformable", x) in ("plain", "traced"):
+        chosen = choice.form("deformable", x)
+        if chosen in ("plain", "traced"):
             return reference(*given, **geometry).to(x.dtype)  # type: ignore[arg-type]
+        if chosen == "lean":
+            places = Places(stride, padding, dilation)
+            return Deformed.apply(*given, places).to(x.dtype)
         *given, mask = once(*given)
         return operator()(*given, mask=mask, **geometry).to(x.dtype)
 

@@ -45,7 +45,7 @@ def either(form: str, operation: str, lean: Callable[..., Any]) -> Callable[...,
         return lean
 
     def run(*arguments: Any) -> Any:
-        if operation in _broken:
+        if operation in _broken or arguments[0].dtype not in HALF_OR_SINGLE:
             return lean(*arguments)
         try:
             return importlib.import_module(f"{__name__}.{operation}").apply(*arguments)
