@@ -7,7 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pixelwise.compiling import compiled
     from pixelwise.explanation.explain import explain
+    from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
     from pixelwise.insertion.plan import Layer
     from pixelwise.interop.load import load
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Layer",
+    "compiled",
     "create_layer",
     "create_model",
     "explain",
+    "fold",
+    "foldable",
     "insert",
     "list_layers",
     "list_models",
@@ -30,6 +35,9 @@ __version__ = "0.1.0"
 
 _DOORS = {
     "Layer": ("pixelwise.insertion.plan", "Layer"),
+    "compiled": ("pixelwise.compiling", "compiled"),
+    "fold": ("pixelwise.folding", "fold"),
+    "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),
     "insert": ("pixelwise.insertion.insert", "insert"),
     "create_layer": ("pixelwise.layers.registry", "create"),

@@ -1,0 +1,95 @@
+"""Layers under torch.compile, each in the modes in which that was measured faster than the layer.
+
+A compiled graph makes one pass over the map of what torch makes several of. Most layers here have
+forms that do better, and are not compiled.
+"""
+
+import os
+import shutil
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.errors import InputError
+from pixelwise.layers.base import Layer
+
+FASTER: Mapping[str, tuple[str, ...]] = {
+    "cbam": ("forward", "train"),
+    "coord": ("forward",),
+    "se": ("train",),
+}
+"""Layer -> the modes, on CPUs: "forward" where no gradients are recorded, "train" where they are.
+
+Of (1, 512, 64, 128) in float32, with two threads. On GPUs layers have kernels of their own.
+"""
+COMPILERS = ("c++", "g++", "clang++", "cl")
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    """Let the layers inside a module run compiled where that is faster; the module itself is given.
+
+    They are those of `FASTER`, on the CPU, in their modes; everything else runs as it did. The
+    first call of a layer in a mode, and of a further type or size, takes seconds. Parameters, names
+    and hooks stay; copies and pickles are compiled in the same way, anew. Inside a network that is
+    itself compiled or exported they are as if they had not been. A gradient of a gradient is
+    beyond torch.compile.
+
+    Args:
+        module: A layer, or any network with layers in it; without any, nothing is done.
+
+    Raises:
+        InputError: There are such layers, but no C++ compiler, which torch.compile needs.
+    """
+    found = [part for part in module.modules() if isinstance(part, Layer) and part.key in FASTER]
+    if found and compiler() is None:
+        raise InputError(
+            f"no C++ compiler was found ({', '.join(COMPILERS)}, or $CXX), and torch.compile needs"
+            " one on CPUs; install one, e.g. g++, or use the layers as they are"
+        )
+    for layer in found:
+        if "forward" not in vars(layer):  # as it is where someone put a forward there already
+            vars(layer)["forward"] = PerMode(layer)
+    return module
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile will find, if any."""
+    names = (os.environ.get("CXX"), *COMPILERS)
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+class PerMode:
+    """A layer's `forward`, compiled or as it is; it goes with the layer into copies and pickles."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.compiled: Callable[..., Tensor] | None = None
+        """None until the first call that is to be compiled."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """As the layer's class has it."""
+        mode = "train" if torch.is_grad_enabled() else "forward"
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if traced or type(x) is not Tensor or not x.is_cpu or mode not in FASTER[self.layer.key]:
+            return type(self.layer).forward(self.layer, x)
+        if self.compiled is None:
+            self.compiled = torch.compile(_separate(self.layer))
+        return self.compiled(x)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PerMode, (self.layer,)
+
+
+def _separate(layer: Layer) -> Callable[..., Tensor]:
+    """The layer's forward, of a code object of its own.
+
+    torch keeps no more than eight compiled forms of one code object: too few for all the layers of
+    a network, and each is one per width, type and mode.
+    """
+    own = type(layer).forward
+    code = own.__code__.replace()
+    function = types.FunctionType(code, own.__globals__, own.__name__, None, own.__closure__)
+    return types.MethodType(function, layer)
