@@ -32,11 +32,11 @@ from pixelwise.report import (
     scores_table,
     write_report,
 )
+from pixelwise.settings import numbered_folder
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Watcher
 from pixelwise.train.run import SETTINGS, train
 from pixelwise.train.settings import TrainSettings
-from pixelwise.train.setup import numbered_folder
 
 PLAIN = "without attention"
 BACKBONE = "test_resnet"

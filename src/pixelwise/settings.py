@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import InputError
@@ -59,3 +60,18 @@ def with_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: with_tuples(inner) for key, inner in value.items()}
     return tuple(map(with_tuples, value)) if isinstance(value, list) else value
+
+
+def numbered_folder(parent: Path) -> Path:
+    """Make the next of the folders 1, 2, 3, ... inside `parent`."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
+        while True:
+            try:
+                (folder := parent / str(number)).mkdir()
+                return folder
+            except FileExistsError:  # another run took the number at this moment
+                number += 1
+    except OSError as error:
+        raise InputError(f"{parent}: cannot make the run's folder: {error.strerror}") from error

@@ -5,7 +5,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.coordinate_attention import CoordinateAttention
 
 
-
 def reconstruct(layer, x, at):
     row, column = at
     return x[:, :, row, column] * layer.maps(x, at).spatial[:, :, row, column]

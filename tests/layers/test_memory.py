@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from largest import Largest
-from pixelwise import create_layer, create_model
+from pixelwise import cost, create_layer, create_model
 from pixelwise.errors import InputError
 from pixelwise.layers.memory import limit_memory, parse_bytes
+from pixelwise.ops import blocks
 
 PAIRWISE = {
     "pam": {},
@@ -87,3 +88,11 @@ def test_networks_pass_it_on_and_do_not_save_it(tmp_path):
     assert model.decoder.position.max_memory is None
     with pytest.raises(InputError, match="nothing to bound"):
         create_model("fcn", "resnet18", num_classes=3, max_memory="1GB")
+
+
+@pytest.mark.parametrize("key", ["pam", "nonlocal", "self_attention", "crisscross"])
+def test_training_at_full_resolution_takes_little(key, monkeypatch):
+    monkeypatch.setattr(blocks, "PRODUCT_BLOCK", 1 << 25)  # more than on a CPU, for fewer blocks
+    layer = create_layer(key, 512)
+    taken = cost.predict(layer, (1, 512, 128, 256), training=True)
+    assert 2 * 4 * 512 * 128 * 256 < taken < 1.5e9  # a matrix of all pairs alone has 4.3e9

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
     "explain": "show where a network looks for pixels of a picture",
+    "bench": "measure layers and networks beside the authors' form and other packages",
     "import": "turn another code's checkpoint into a network here",
     "insert": "report on a layer put into a network that exists",
     "layers": "list the attention layers, or show one",

@@ -6,7 +6,8 @@ For an output pixel p, taps k at p_k, and channels in groups that share offsets,
 
 Offsets are (row, column) pairs in pixels, tap by tap within each group; factors m are one per tap.
 
-On a GPU it is torchvision's operator, on a CPU the lean form of `deformed_rows`. In a traced graph a tap is a sampling of a grid and a product.
+On a GPU it is torchvision's operator, on a CPU the lean form of `deformed_rows`. In a traced graph
+a tap is a sampling of a grid and a product, which need no operator of others.
 """
 
 import importlib

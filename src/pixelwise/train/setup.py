@@ -22,7 +22,7 @@ from pixelwise.networks.registry import decoder_named
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
 from pixelwise.predict.device import pick_device
-from pixelwise.settings import parse_duration, parse_size
+from pixelwise.settings import numbered_folder, parse_duration, parse_size
 from pixelwise.train.settings import TrainSettings
 
 LARGEST_CROP = 512
@@ -238,18 +238,3 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     except OSError as error:
         raise InputError(f"{run}: cannot make the run's folder: {error.strerror}") from error
     return run
-
-
-def numbered_folder(parent: Path) -> Path:
-    """Make the next of the folders 1, 2, 3, ... inside `parent`."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0)
-        while True:
-            try:
-                (folder := parent / str(number)).mkdir()
-                return folder
-            except FileExistsError:  # another run took the number at this moment
-                number += 1
-    except OSError as error:
-        raise InputError(f"{parent}: cannot make the run's folder: {error.strerror}") from error

@@ -1,0 +1,109 @@
+"""What can be measured, by name: `psa_p`, `nonlocal:mode=gaussian`, `danet`, `network/psanet`.
+
+A name is a layer's key or a network's, with options behind a colon. Where both have the name the
+layer is meant; `network/NAME` is the network. `layers` and `networks` stand for all of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pixelwise.benchmarks.settings import Size
+from pixelwise.errors import InputError, unknown
+from pixelwise.layers import registry as layers
+from pixelwise.networks import registry as networks
+from pixelwise.settings import with_tuples
+
+LAYER_SIZE: Size = (1, 512, 64, 128)
+NETWORK_SIZE: Size = (1, 3, 512, 1024)
+NETWORK = "network/"
+FULL = "full"
+"""psanet's mask_size: as large as the map needs, whatever its size."""
+
+SEVERAL: Mapping[str, tuple[str, ...]] = {
+    "nonlocal": (
+        "nonlocal",
+        "nonlocal:mode=gaussian",
+        "nonlocal:mode=dot_product",
+        "nonlocal:mode=concatenation",
+    ),
+    "crisscross": ("crisscross:recurrence=1",),
+    "gc": ("gc:reduction=16",),
+    "psanet": ("psanet:reduction=1,mask_size=full",),
+}
+"""Key -> the cases that stand for it in a list of all; widths as in the authors' networks."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer or a network, with options."""
+
+    name: str
+    """As it was typed."""
+    key: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_network: bool = False
+
+    @property
+    def divide(self) -> int:
+        """Sides of the map are divided by it: all pairs of pixels would not fit in memory."""
+        return 4 if self.options.get("mode") == "concatenation" else 1
+
+    def at(self, sizes: Sequence[Size]) -> tuple[Size, ...]:
+        """The sizes at which the case is measured, where these are asked for (or none)."""
+        if not sizes:
+            sizes = [NETWORK_SIZE if self.is_network else LAYER_SIZE]
+        return tuple(
+            (b, c, max(1, h // self.divide), max(1, w // self.divide)) for b, c, h, w in sizes
+        )
+
+
+def cases(names: Iterable[str]) -> list[Case]:
+    """The cases of these names, each once; of all layers where there is none.
+
+    Raises:
+        InputError: There is no such layer, network or option.
+    """
+    expanded = [one for name in names or ["layers"] for one in _expanded(name)]
+    return [parse_case(name) for name in dict.fromkeys(expanded)]
+
+
+def parse_case(name: str) -> Case:
+    """Read one name."""
+    key, colon, text = name.partition(":")
+    options = _options(name, text) if colon else {}
+    named = key.removeprefix(NETWORK)
+    if named == key and key in layers.available():
+        known = layers.options(key)
+        for option in options:
+            if option not in known:
+                raise unknown(f"option of layer {key!r}:", option, known)
+        return Case(name, key, options)
+    if named in networks.names():
+        return Case(name, named, options, is_network=True)
+    raise unknown("layer or network", key, [*layers.available(), *networks.names()])
+
+
+def _expanded(name: str) -> Iterator[str]:
+    if name == "layers":
+        for key in layers.available():
+            yield from SEVERAL.get(key, (key,))
+    elif name == "networks":
+        for key in networks.names():
+            yield f"{NETWORK}{key}" if key in layers.available() else key
+    else:
+        yield name
+
+
+def _options(name: str, text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load("{" + text.replace("=", ": ") + "}")
+    except yaml.YAMLError:
+        found = None
+    if not found or None in found.values():
+        raise InputError(
+            f"case {name!r}: write NAME:option=value,option=value, e.g. nonlocal:mode=gaussian"
+        )
+    return dict(with_tuples(found))

@@ -1,0 +1,99 @@
+"""What a run of measurements is told."""
+
+import re
+from dataclasses import dataclass
+
+from pixelwise.errors import InputError
+from pixelwise.settings import check_choice, check_range, setting
+
+MODES = ("forward", "train")
+DTYPES = ("float32", "bfloat16", "float16")
+OURS, PLAIN, COMPILED = "ours", "authors-form", "compiled"
+"""Forms that are always there to be named; the others are packages."""
+
+Size = tuple[int, int, int, int]
+"""Images, channels, height, width."""
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What to measure of each case, and how."""
+
+    size: str = setting(
+        "", "IMAGESxCHANNELSxHEIGHTxWIDTH,...; by default 1x512x64x128, for networks 1x3x512x1024"
+    )
+    mode: str = setting(
+        "forward,train", "forward, train (forward, and gradients of inputs and weights), or both"
+    )
+    device: str = setting("cpu", "cpu, cuda or cuda:N")
+    dtype: str = setting("float32", "float32, bfloat16 or float16")
+    against: str = setting(
+        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp; or none"
+    )
+    growth: bool = setting(
+        False, "time and memory against pixels, from 16x32 and doubling, instead of one size"
+    )
+    backbone: str = setting("resnet50", "backbone of networks: a timm model")
+    seconds: float = setting(2.5, "seconds that each comparison takes at least")
+    repeats: int = setting(3, "calls of each form at least")
+    seconds_per_call: float = setting(20.0, "growth ends before a call takes longer than this")
+    forms: str = setting("", "OPERATION=FORM,... that our layers take, e.g. attention=lean")
+    compile: bool = setting(False, "our layer under torch.compile as well")
+    channels_last: bool = setting(False, "inputs in memory format channels_last")
+
+    def __post_init__(self) -> None:
+        for mode in self.modes:
+            check_choice("mode", mode, MODES)
+        check_choice("dtype", self.dtype, DTYPES)
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise InputError(f"device {self.device!r}: must be cpu, cuda or cuda:N, e.g. cuda:0")
+        check_range("seconds", self.seconds, 0, 3600)
+        check_range("repeats", self.repeats, 1, 10_000)
+        check_range("seconds_per_call", self.seconds_per_call, 0.001, 86_400)
+        assert all(self.sizes)  # raises where one is misspelt
+        assert all(self.forced.values())  # likewise
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes, as a list."""
+        return _words(self.mode)
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """The sizes that are given; none where the defaults are meant."""
+        return tuple(parse_map_size(word) for word in _words(self.size))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of the forms beside ours."""
+        words = tuple(word for word in _words(self.against) if word != "none")
+        return (*words, COMPILED) if self.compile else words
+
+    @property
+    def forced(self) -> dict[str, str]:
+        """Operation -> form, for `pixelwise.ops.choice.forced`."""
+        pairs = [word.partition("=") for word in _words(self.forms)]
+        for operation, equals, form in pairs:
+            if not (operation and equals and form):
+                raise InputError(f"forms {self.forms!r}: write OPERATION=FORM, e.g. attention=lean")
+        return {operation: form for operation, _, form in pairs}
+
+
+def parse_map_size(text: str) -> Size:
+    """`"1x512x64x128"` -> (1, 512, 64, 128)."""
+    found = re.fullmatch(r"(\d+)x(\d+)x(\d+)x(\d+)", text.strip())
+    numbers = tuple(int(part) for part in found.groups()) if found else (0,)
+    if min(numbers) < 1:
+        raise InputError(
+            f"size must be IMAGESxCHANNELSxHEIGHTxWIDTH, for example 1x512x64x128, got {text!r}"
+        )
+    return (numbers[0], numbers[1], numbers[2], numbers[3])
+
+
+def written(size: Size) -> str:
+    """(1, 512, 64, 128) -> `"1x512x64x128"`."""
+    return "x".join(map(str, size))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

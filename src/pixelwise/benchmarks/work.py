@@ -1,0 +1,141 @@
+"""What a process is asked to measure, and each form of it as a call without arguments."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.benchmarks.cases import Case
+from pixelwise.benchmarks.peers import peer_module
+from pixelwise.benchmarks.plain import FORMS
+from pixelwise.benchmarks.plain.network import plain_network
+from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN, Size
+from pixelwise.benchmarks.subject import build, disturb, inputs, shapes
+from pixelwise.ops import choice
+
+Call = Callable[[], object]
+SMALL_MAP, SMALL_IMAGE = 4, 64
+"""Sides of the inputs of a first call, with which libraries set themselves up."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One case at one size in one mode, and how it is measured."""
+
+    case: Case
+    size: Size
+    training: bool
+    forms: tuple[str, ...]
+    device: str = "cpu"
+    dtype: str = "float32"
+    backbone: str = "resnet50"
+    forced: Mapping[str, str] | None = None
+    channels_last: bool = False
+    seconds: float = 2.5
+    repeats: int = 3
+
+    def small(self) -> "Work":
+        """The same of a small map."""
+        side = SMALL_IMAGE if self.case.is_network else SMALL_MAP
+        return replace(self, size=(*self.size[:2], side, side))
+
+
+@dataclass
+class Subject:
+    """A module with its inputs, and the forms that it can take."""
+
+    work: Work
+    module: nn.Module
+    given: list[Tensor]
+
+    def call(self, form: str) -> Call | None:
+        """One call of a form, with gradients in training; None where there is no such form."""
+        module, learnt = self._form(form), self.module
+        if module is None:
+            return None
+        if form not in (OURS, PLAIN, COMPILED):
+            learnt = module
+        if self.work.training:
+            return _training(module, learnt, self.given)
+        return functools.partial(_forward, module, self.given)
+
+    def _form(self, form: str) -> Any:
+        case = self.work.case
+        if form == OURS:
+            return functools.partial(_forced, self.module, dict(self.work.forced or {}))
+        if form == COMPILED:
+            return torch.compile(self.module, dynamic=False)
+        if form == PLAIN:
+            return plain(case, self.module)
+        module = peer_module(form, case, self.module, [tuple(x.shape) for x in self.given])
+        if module is None:
+            return None
+        kind = {"device": self.work.device, "dtype": getattr(torch, self.work.dtype)}
+        return module.to(**kind).train(self.work.training)
+
+
+def prepare(work: Work) -> Subject:
+    """Build the module and its inputs where they are to be measured."""
+    torch.manual_seed(0)
+    kind: dict[str, Any] = {"device": work.device, "dtype": getattr(torch, work.dtype)}
+    module = build(work.case, work.size, backbone=work.backbone)
+    disturb(module)
+    module.to(**kind).train(work.training)
+    given = inputs(shapes(work.case, module, work.size, training=work.training), **kind)
+    if work.channels_last:
+        given = [x.contiguous(memory_format=torch.channels_last) for x in given]
+    return Subject(work, module, given)
+
+
+def plain(case: Case, module: nn.Module) -> Callable[..., Tensor]:
+    """The authors' arithmetic with the module's parameters."""
+    if not case.is_network:
+        return functools.partial(FORMS[case.key], module)
+
+    def whole(image: Tensor) -> Tensor:
+        with plain_network(module):
+            return module(image)
+
+    return whole
+
+
+def difference(subject: Subject) -> float:
+    """By how much our output and the plain form's differ, relative, in float64 on a small map.
+
+    Turns the module into one of float64 and eval mode.
+    """
+    work = subject.work
+    double = subject.module.to("cpu", torch.float64).eval()
+    side = SMALL_IMAGE if work.case.is_network else 9
+    wanted = shapes(work.case, double, (1, work.size[1], side, side - 2), training=False)
+    small = inputs(wanted, dtype=torch.float64)
+    with torch.no_grad():
+        ours, theirs = double(*small), plain(work.case, double)(*small)
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def _forced(module: nn.Module, forms: dict[str, str], *given: Tensor) -> Tensor:
+    with choice.forced(**forms):
+        return module(*given)
+
+
+def _forward(module: Callable[..., Any], given: list[Tensor]) -> None:
+    with torch.no_grad():
+        module(*given)
+
+
+def _training(module: Callable[..., Any], learnt: nn.Module, given: list[Tensor]) -> Call:
+    parameters = [p for p in learnt.parameters() if p.requires_grad]
+    cotangents: dict[torch.Size, Tensor] = {}
+
+    def train() -> None:
+        images = [x.detach().requires_grad_() for x in given]
+        y = module(*images)
+        if y.shape not in cotangents:
+            cotangents[y.shape] = torch.randn(y.shape, dtype=y.dtype, device=y.device)
+        torch.autograd.grad(y, [*images, *parameters], cotangents[y.shape], allow_unused=True)
+
+    return train

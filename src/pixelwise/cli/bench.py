@@ -1,0 +1,77 @@
+"""`pixelwise bench`: time and memory of layers and networks, beside other forms of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixelwise.benchmarks.settings import BenchSettings
+from pixelwise.cli.console import Console
+from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.settings import numbered_folder
+
+TEXT = (
+    "Measure layers and networks beside the authors' form and other packages, on this machine:"
+    " pixelwise bench psa_p nonlocal:mode=gaussian --against authors-form,timm. NAMES are layers"
+    " and networks, with options behind a colon (network/psanet where a layer has that name too);"
+    " 'layers', the default, and 'networks' are all of them. Rows land in a file as they come."
+)
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the table and write the folder; returns the exit code."""
+    parser = command_parser("bench", TEXT)
+    parser.add_argument(
+        "names", nargs="*", default=[], type=str, help="what to measure, e.g. pam danet"
+    )
+    add_settings(parser, BenchSettings, yaml=False)
+    parser.add_argument("--out", type=str | None, help="folder; by default runs/bench/<n>")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
+    found = parse(parser, arguments)
+    settings = take(found, BenchSettings)
+    with Console(quiet=found.quiet) as console:
+        return _bench(found.names or [], settings, found.out, console)
+
+
+def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, console: Console) -> int:
+    from pixelwise.benchmarks.cases import cases
+    from pixelwise.benchmarks.processes import begin
+
+    wanted = cases(names)
+    begin(networks=any(case.is_network for case in wanted))
+    from pixelwise.benchmarks.growth import grow
+    from pixelwise.benchmarks.results import write_comparison, write_growing
+    from pixelwise.benchmarks.run import check, compare, start
+    from pixelwise.benchmarks.table import means, text_table
+
+    check(wanted, settings)
+    folder = _folder(out)
+    bench = start(settings, folder, console)
+    fitted: list[dict[str, object]] = []
+    code = 0
+    try:
+        if settings.growth:
+            grow(bench, wanted, fitted)
+        else:
+            compare(bench, wanted)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if settings.growth:
+        write_growing(bench, folder, fitted)
+    else:
+        write_comparison(bench, folder)
+    console.print(text_table(bench.rows))
+    for line in means(bench.rows):
+        console.print(line)
+    if code:
+        console.warn(f"interrupted; what was measured before is kept: {folder}")
+    else:
+        console.print(f"rows, table and pictures: {folder}")
+    return code
+
+
+def _folder(out: str | None) -> Path:
+    if out is None:
+        return numbered_folder(Path("runs") / "bench")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
