@@ -1,5 +1,7 @@
 """Every lean form equals its plain reference: any shape, type and layout, any size of block."""
 
+import functools
+
 import pytest
 import torch
 
@@ -9,12 +11,13 @@ from pixelwise.ops import (
     axis_means,
     blocks,
     channel_attention,
-    channel_gate,
     channel_pools,
+    factor_gate,
     pixel_pools,
     polarized_gate,
     pooling,
     streamed_projection,
+    weighted_sum,
 )
 
 
@@ -89,9 +92,29 @@ FORMS = {
         lambda b, c, n, h, w: [(b, c, h, w)],
     ),
     "channel gate": (
-        channel_gate.channel_gate,
-        channel_gate.reference,
+        factor_gate.factor_gate,
+        factor_gate.reference,
+        lambda b, c, n, h, w: [(b, c, n), (b, c, 1)],
+    ),
+    "pixel gate": (
+        factor_gate.factor_gate,
+        factor_gate.reference,
+        lambda b, c, n, h, w: [(b, c, n), (b, 1, n)],
+    ),
+    "sum over pixels": (
+        functools.partial(weighted_sum.weighted_sum, pixels=True),
+        lambda x, w: (x * 1, weighted_sum.reference(x, w, True)),
+        lambda b, c, n, h, w: [(b, c, n), (b, n)],
+    ),
+    "sum over channels": (
+        functools.partial(weighted_sum.weighted_sum, pixels=False),
+        lambda x, w: (x * 1, weighted_sum.reference(x, w, False)),
         lambda b, c, n, h, w: [(b, c, n), (b, c)],
+    ),
+    "channel pools without gates": (
+        lambda x: channel_pools.channel_pools(x, None),
+        lambda x: (x * 1, *channel_pools.reference(x, None)),
+        lambda b, c, n, h, w: [(b, c, n)],
     ),
     "mean pool": (
         pixel_pools.mean_pool,
@@ -254,12 +277,9 @@ def test_the_first_of_equal_pixels_has_the_gradient(block_size):
 
 
 TWICE = [
-    "axis gate",
-    "axis means",
-    "channel gate",
-    "mean pool",
-    "mean and maximum pool",
-    "channel pools",
+    *("axis means", "mean pool", "mean and maximum pool", "channel pools"),
+    *("channel pools without gates", "sum over pixels", "sum over channels"),
+    *("axis gate", "channel gate", "pixel gate"),
 ]
 
 

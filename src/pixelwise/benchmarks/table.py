@@ -15,7 +15,7 @@ LEFT = 4
 
 def text_table(rows: Sequence[Row]) -> str:
     """Aligned columns; what a row shares with the one before it is left out."""
-    cells = [list(HEADS), *_cells(rows, repeated=False)]
+    cells = [list(HEADS), *_cells(rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for found, row in zip(cells, [None, *rows], strict=True):
@@ -26,15 +26,40 @@ def text_table(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row], about: Mapping[str, object]) -> str:
-    """The same for a page, with the machine and the means."""
+    """For a page: a line for each case, size and mode, with the machine and the means."""
     told = ", ".join(f"{name} {value}" for name, value in about.items())
-    heads = (*HEADS, "problem")
-    rule = ["---" if i < LEFT else "---:" for i in range(len(HEADS))]
-    head, ruled = (" | ".join(cells) for cells in (heads, [*rule, "---"]))
-    lines = [told, "", *means(rows), "", f"| {head} |", f"| {ruled} |"]
-    for cells, row in zip(_cells(rows, repeated=True), rows, strict=True):
-        lines.append(f"| {' | '.join(cells)} | {row.problem} |")
+    heads = ("case", "size", "mode", "ours, ms", "beside it, ms", "floor, ms", "ours / floor", "MB")
+    lines = [told, "", *(f"- {line}" for line in means(rows)), ""]
+    lines += [f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |"]
+    together: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        together.setdefault((row.name, row.size, row.mode), []).append(row)
+    for (name, size, mode), found in together.items():
+        ours = next((row for row in found if row.is_ours), found[0])
+        others = [row for row in found if row is not ours]
+        cells = [f"`{name}`", size, mode, _time(ours), "; ".join(map(_beside, others))]
+        cells += [_number(ours.floor_ms), "" if not ours.over_floor else f"{ours.over_floor:.1f}"]
+        cells.append("; ".join(_memory(row) for row in found if row.peak_mb is not None))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _time(row: Row) -> str:
+    if row.median_ms is None:
+        return row.problem
+    return f"{_number(row.median_ms)} ({_number(row.min_ms)} to {_number(row.max_ms)}, n={row.n})"
+
+
+def _beside(row: Row) -> str:
+    times = "" if row.ratio is None else f", **{row.ratio:.2f}x**"
+    return f"{row.form} {_time(row)}{times}"
+
+
+def _memory(row: Row) -> str:
+    if row.is_ours:
+        told = "" if row.predicted_mb is None else f" ({_number(row.predicted_mb)} predicted)"
+        return f"{_number(row.peak_mb)}{told}"
+    return f"{row.form} {_number(row.peak_mb)}"
 
 
 def means(rows: Sequence[Row]) -> list[str]:
@@ -55,11 +80,11 @@ def means(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cells(rows: Sequence[Row], *, repeated: bool) -> Iterator[list[str]]:
+def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
     before = ("", "", "")
     for row in rows:
         head = (row.name, row.size, row.mode)
-        shown = head if repeated or head != before else ("", "", "")
+        shown = head if head != before else ("", "", "")
         before = head
         spread = "" if row.min_ms is None else f"{_number(row.min_ms)} to {_number(row.max_ms)}"
         yield [

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, one_of, pure, reduced
-from pixelwise.ops.channel_gate import channel_gate
 from pixelwise.ops.channel_pools import channel_pools
+from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
 from pixelwise.ops.polarized_gate import polarized_gate
 from pixelwise.ops.precision import full_precision, statistics_dtype
@@ -99,7 +99,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
         with full_precision(x):
             flat, channel = self._channel(x.flatten(2))
             if self.score is None:
-                return channel_gate(flat, channel).view(x.shape)
+                return factor_gate(flat, channel[:, :, None]).view(x.shape)
             flat, *pools = channel_pools(flat, channel)
             score = self._score(torch.stack(pools, dim=1), x).flatten(1)
             y = polarized_gate(flat, channel, None, score, product=True, softmax=False)

@@ -27,8 +27,11 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least, reduced
-from pixelwise.ops.maximum import maximum
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.channel_pools import channel_pools
+from pixelwise.ops.factor_gate import factor_gate
+from pixelwise.ops.pixel_pools import mean_pool
+from pixelwise.ops.precision import full_precision
+from pixelwise.ops.weighted_sum import weighted_sum
 
 
 class ChannelGateFromSpatial(AttentionLayer):
@@ -65,23 +68,24 @@ class ChannelGateFromSpatial(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply the channels by their gates."""
         with full_precision(x):
-            gate, _ = self._gates(x)
-            return x * gate.to(x.dtype)[:, :, None, None]
+            flat, gate, _ = self._gates(x)
+            return factor_gate(flat, gate[:, :, None]).view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Weights of the pixels, the same for every `at`, and gates of the channels."""
         with full_precision(x):
-            gate, weights = self._gates(x)
+            _, gate, weights = self._gates(x)
             return Maps(spatial=weights, channel=gate)
 
     def _gates(
         self, x: Float[Tensor, "b c h w"]
-    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b 1 h w"]]:
-        flat, kind = x.flatten(2), statistics_dtype(x)
-        pooled = torch.stack([flat.mean(dim=1, dtype=kind), maximum(flat, 1).to(kind)], dim=1)
-        pooled = pooled.view(len(x), 2, *x.shape[2:])
-        weights = self.score(pooled.to(self.score.weight.dtype)).to(kind).sigmoid()
-        return torch.einsum("bcn,bn->bc", flat.to(kind), weights.flatten(1)), weights
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"], Float[Tensor, "b 1 h w"]]:
+        """The map to go on with, the gates, and the weights of the pixels."""
+        flat, largest, mean = channel_pools(x.flatten(2), None)
+        pooled = torch.stack([mean, largest], dim=1).view(len(x), 2, *x.shape[2:])
+        weights = self.score(pooled.to(self.score.weight.dtype)).to(mean.dtype).sigmoid()
+        flat, gate = weighted_sum(flat, weights.flatten(1), pixels=True)
+        return flat, gate, weights
 
 
 class SpatialGateFromChannel(AttentionLayer):
@@ -118,19 +122,21 @@ class SpatialGateFromChannel(AttentionLayer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply the pixels by their gates."""
         with full_precision(x):
-            gate, _ = self._gates(x)
-            return x * gate.to(x.dtype)
+            flat, gate, _ = self._gates(x.flatten(2))
+            return factor_gate(flat, gate[:, None]).view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, the same for every `at`, and weights of the channels."""
         with full_precision(x):
-            gate, weights = self._gates(x)
-            return Maps(spatial=gate, channel=weights)
+            _, gate, weights = self._gates(x.flatten(2))
+            return Maps(spatial=gate.view(len(x), 1, *x.shape[2:]), channel=weights)
 
     def _gates(
-        self, x: Float[Tensor, "b c h w"]
-    ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b c"]]:
-        kind = statistics_dtype(x)
-        mean = x.mean(dim=(2, 3), dtype=kind)
-        weights = self.expand(self.reduce(mean.to(self.reduce.weight.dtype)).relu()).to(kind)
-        return torch.einsum("bchw,bc->bhw", x.to(kind), weights)[:, None], weights
+        self, x: Float[Tensor, "b c n"]
+    ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b n"], Float[Tensor, "b c"]]:
+        """The map to go on with, the gates, and the weights of the channels."""
+        flat, mean = mean_pool(x)
+        hidden = self.reduce(mean.to(self.reduce.weight.dtype)).relu()
+        weights = self.expand(hidden).to(mean.dtype)
+        flat, gate = weighted_sum(flat, weights, pixels=False)
+        return flat, gate, weights

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps, at_least
-from pixelwise.ops.channel_gate import channel_gate
+from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.precision import full_precision
 
@@ -77,7 +77,7 @@ class EfficientChannelAttention(AttentionLayer):
         """Gate the channels of x."""
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))
-            return channel_gate(flat, gate).view(x.shape)
+            return factor_gate(flat, gate[:, :, None]).view(x.shape)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the channels, the same for every `at`."""

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import AttentionLayer, Limits, Maps, one_of, pure, reduced
-from pixelwise.ops.channel_gate import channel_gate
+from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.precision import full_precision
 
@@ -101,7 +101,7 @@ class SqueezeExcitation(AttentionLayer):
         self.check(x)
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))
-            return channel_gate(flat, gate).view(x.shape)
+            return factor_gate(flat, gate[:, :, None]).view(x.shape)
 
     @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:

@@ -31,14 +31,14 @@ Pools = tuple[Float[Tensor, "b n"], Float[Tensor, "b n"]]
 PoolsOfMap = tuple[Float[Tensor, "b c n"], Float[Tensor, "b n"], Float[Tensor, "b n"]]
 
 
-def reference(x: Float[Tensor, "b c n"], channel: Float[Tensor, "b c"]) -> Pools:
-    """Both pools as the equations say, in the type of statistics."""
+def reference(x: Float[Tensor, "b c n"], channel: Float[Tensor, "b c"] | None) -> Pools:
+    """Both pools as the equations say, in the type of statistics; without gates, m is one."""
     kind = statistics_dtype(x)
-    gated = x * channel.to(x.dtype)[:, :, None]
+    gated = x if channel is None else x * channel.to(x.dtype)[:, :, None]
     return gated.max(dim=1).values.to(kind), gated.mean(dim=1, dtype=kind)
 
 
-def channel_pools(x: Float[Tensor, "b c n"], channel: Float[Tensor, "b c"]) -> PoolsOfMap:
+def channel_pools(x: Float[Tensor, "b c n"], channel: Float[Tensor, "b c"] | None) -> PoolsOfMap:
     """The map to go on with, and both pools of it gated; `channel` is of the type of statistics."""
     with full_precision(x):
         if choice.form("channel_pools", x) in ("plain", "traced"):
@@ -54,14 +54,16 @@ def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
 
 class _ChannelPools(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, channel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, channel: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         b, channels, n = x.shape
-        kind, wanted = channel.dtype, any(ctx.needs_input_grad)
+        kind, wanted = statistics_dtype(x), any(ctx.needs_input_grad)
         largest = x.new_full((b, n), float("-inf"))
         first, total = torch.zeros_like(largest, dtype=kind), torch.zeros_like(largest, dtype=kind)
         after = torch.arange(channels, 0, -1, device=x.device, dtype=kind)[:, None]
         for i, rows, columns in map_blocks(x):
-            gated = x[i, rows, columns] * channel[i, rows, None].to(x.dtype)
+            gated = x[i, rows, columns]
+            if channel is not None:
+                gated = gated * channel[i, rows, None].to(x.dtype)
             part, best = largest[i, columns], gated.amax(dim=1)
             total[i, columns] += gated.sum(dim=1, dtype=kind)
             if wanted:  # the first has the most channels after it
@@ -77,14 +79,18 @@ class _ChannelPools(torch.autograd.Function):
     @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor, d_largest: Tensor, d_mean: Tensor) -> Gradients:
         x, channel, place = ctx.saved_tensors
-        d_mean = d_mean / x.shape[1]
+        d_mean, at = d_mean / x.shape[1], place[:, None]
         d_x = grad if taken_over(grad) else grad.clone(memory_format=torch.preserve_format)
         for i, rows, columns in map_blocks(x):
-            column, row = channel[i, rows, None].to(x.dtype), d_mean[i, None, columns].to(x.dtype)
-            d_x[i, rows, columns].addcmul_(column, row)
-        at = place[:, None]
-        moved = (channel.gather(1, place) * d_largest)[:, None].to(x.dtype)
-        d_x.scatter_add_(1, at, moved)
-        d_channel = over_pixels(x, d_mean)
-        d_channel.scatter_add_(1, place, x.gather(1, at)[:, 0] * d_largest)
+            row = d_mean[i, None, columns].to(x.dtype)
+            if channel is None:
+                d_x[i, rows, columns] += row
+            else:
+                d_x[i, rows, columns].addcmul_(channel[i, rows, None].to(x.dtype), row)
+        moved = d_largest if channel is None else channel.gather(1, place) * d_largest
+        d_x.scatter_add_(1, at, moved[:, None].to(x.dtype))
+        d_channel = None
+        if channel is not None:
+            d_channel = over_pixels(x, d_mean)
+            d_channel.scatter_add_(1, place, x.gather(1, at)[:, 0] * d_largest)
         return hand_over(d_x), d_channel

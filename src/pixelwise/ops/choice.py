@@ -99,11 +99,6 @@ def _deformable(x: Tensor, key: Tensor) -> str:
     return "lean" if x.device.type == "cpu" else "operator"
 
 
-def _maximum(x: Tensor, key: Tensor) -> str:
-    """Positions of the largest are looked for only where a gradient needs them."""
-    return "plain" if torch.is_grad_enabled() and x.requires_grad else "lean"
-
-
 RULES: Mapping[str, Rule] = {
     "attention": _attention,
     "axis_attention": _lean,
@@ -111,19 +106,19 @@ RULES: Mapping[str, Rule] = {
     "axis_means": _lean,
     "binned_mean": lambda x, key: "plain",
     "channel_attention": _lean,
-    "channel_gate": _lean,
     "channel_pools": _lean,
     "deformable": _deformable,
     "encoding": _lean,
+    "factor_gate": _lean,
     "joint_gate": _kernel_on_cuda,
     "local_attention": _halves_on_cuda,
-    "maximum": _maximum,
     "pixel_pools": _lean,
     "polarized_gate": _kernel_on_cuda,
     "pooling": _kernel_on_cuda,
     "skewed_mask": _halves_on_cuda,
     "sorted_pairs": _lean,
     "streamed_projection": _lean,
+    "weighted_sum": _lean,
 }
 """Operation -> what decides its form. The name is that of its module here."""
 
@@ -137,18 +132,18 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "axis_means": _OWN,
     "binned_mean": ("plain", "traced"),
     "channel_attention": _OWN,
-    "channel_gate": _OWN,
     "channel_pools": _OWN,
     "deformable": (*_OWN, "operator"),
     "encoding": (*_OWN, "traced"),
+    "factor_gate": _OWN,
     "joint_gate": _WITH_KERNEL,
     "local_attention": (*_WITH_KERNEL, "traced"),
-    "maximum": _OWN,
     "pixel_pools": _OWN,
     "polarized_gate": _WITH_KERNEL,
     "pooling": _WITH_KERNEL,
     "skewed_mask": _WITH_KERNEL,
     "sorted_pairs": (*_OWN, "traced"),
     "streamed_projection": _WITH_KERNEL,
+    "weighted_sum": _OWN,
 }
 """Operation -> the forms that `forced` takes for it."""

@@ -64,12 +64,19 @@ class _PixelPools(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, with_largest: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         ctx.with_largest = with_largest
         kind = statistics_dtype(x)
-        mean = x.mean(dim=2, dtype=kind)
         place = largest = None
         if with_largest:
-            largest = x.amax(dim=2)
+            mean, largest = x.new_zeros(x.shape[:2], dtype=kind), x.new_empty(x.shape[:2])
+            largest.fill_(float("-inf"))
+            for i, rows, columns in map_blocks(x):
+                part = x[i, rows, columns]
+                mean[i, rows] += part.sum(dim=2, dtype=kind)
+                torch.maximum(largest[i, rows], part.amax(dim=2), out=largest[i, rows])
+            mean /= x.shape[2]
             if ctx.needs_input_grad[0]:
                 place = _first(x, largest)
+        else:
+            mean = x.mean(dim=2, dtype=kind)
         ctx.save_for_backward(x, place)
         return x, mean, None if largest is None else largest.to(kind)
 
