@@ -108,7 +108,7 @@ class Deformed(torch.autograd.Function):
 def _table(x: Tensor, offset: Tensor, weight: Tensor) -> Float[Tensor, "rows e"]:
     """One row for each pixel of each group of channels that share offsets."""
     sharing = offset.shape[1] // (2 * weight.shape[2] * weight.shape[3])
-    return x.view(len(x), sharing, x.shape[1] // sharing, -1).mT.flatten(0, 2).contiguous()
+    return x.reshape(len(x), sharing, x.shape[1] // sharing, -1).mT.flatten(0, 2).contiguous()
 
 
 def _moved(
@@ -116,7 +116,7 @@ def _moved(
 ) -> tuple[Tensor, Tensor]:
     """The four rows of the table that a tap reads for each output pixel, and their shares."""
     (height, width), taps = x.shape[2:], weight.shape[2] * weight.shape[3]
-    offsets = offset.view(len(x), -1, taps, 2, *offset.shape[2:])[:, :, tap]
+    offsets = offset.reshape(len(x), -1, taps, 2, *offset.shape[2:])[:, :, tap]
     lines, sizes = places.of(tap, weight, offset), (height, width)
     position = [line + offsets[:, :, axis] for axis, line in enumerate(lines)]
     first = [z.detach().floor() for z in position]
@@ -133,7 +133,7 @@ def _moved(
     own = torch.arange(rows[0][:, :, 0, 0].numel(), device=x.device).view(len(x), -1, 1, 1)
     share = torch.stack(shares, dim=-1)
     if mask is not None:
-        share = share * mask.view(len(x), -1, taps, *mask.shape[2:])[:, :, tap, ..., None]
+        share = share * mask.reshape(len(x), -1, taps, *mask.shape[2:])[:, :, tap, ..., None]
     found = torch.stack(rows, dim=-1) + (own * height * width)[..., None]
     return found.view(-1, 4), share.view(-1, 4)
 

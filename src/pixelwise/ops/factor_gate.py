@@ -50,7 +50,8 @@ class _FactorGate(torch.autograd.Function):
         wants_x, wants_factor = ctx.needs_input_grad
         d_x = torch.empty_like(x) if wants_x else None
         d_factor = torch.zeros_like(factor) if wants_factor else None
-        per_channel, gate = factor.shape[2] == 1, factor.to(x.dtype)
+        per_channel = factor.shape[2] == 1 and factor.shape[1] == x.shape[1]
+        gate = factor.to(x.dtype)
         for i, rows, columns in map_blocks(x):
             part = grad[i, rows, columns]
             own = (i, rows) if per_channel else (i, slice(None), columns)
