@@ -40,7 +40,8 @@ def axis_gate(
         return kernels.either(chosen, "axis_gate", _AxisGate.apply)(x, rows, columns)
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+def again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    """The gated map by autograd's own operations, and what it comes from."""
     x, rows, columns = ctx.saved_tensors
     return (reference(x, rows, columns),), (x, rows, columns)
 
@@ -56,7 +57,7 @@ class _AxisGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @twice_differentiable(_again)
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, rows, columns = ctx.saved_tensors
         wants_x, wants_rows, wants_columns = ctx.needs_input_grad

@@ -55,7 +55,8 @@ def joint_gate(
         return apply(x, channel, spatial, product)
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+def again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    """The gated map by autograd's own operations, and what it comes from."""
     x, channel, spatial = ctx.saved_tensors
     return (reference(x, channel, spatial, product=ctx.product),), (x, channel, spatial, None)
 
@@ -72,7 +73,7 @@ class _JointGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @twice_differentiable(_again)
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, spatial = ctx.saved_tensors
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None

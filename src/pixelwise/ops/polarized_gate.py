@@ -72,7 +72,8 @@ def polarized_gate(
         return apply(x, channel, direction, offset, product, softmax)
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+def again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
+    """The gated map by autograd's own operations, and what it comes from."""
     x, channel, direction, offset, *_ = ctx.saved_tensors
     options = {"product": ctx.product, "softmax": ctx.softmax}
     y = reference(x, channel, direction, offset, **options)
@@ -105,7 +106,7 @@ class _Gate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @twice_differentiable(_again)
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, direction, offset, weights, spatial = ctx.saved_tensors
         wants_x, *_ = ctx.needs_input_grad

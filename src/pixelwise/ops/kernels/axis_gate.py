@@ -7,8 +7,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pixelwise.ops.axis_gate import again
 from pixelwise.ops.kernels.launch import launch, own, parts, span
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.precision import Gradients, twice_differentiable
 
 PLANE = (1, 64, 64)
 """Channels, rows and columns of a program where pixels lie side by side in memory."""
@@ -95,7 +96,7 @@ class _AxisGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, rows, columns = ctx.saved_tensors
         wants_x, wants_rows, wants_columns = ctx.needs_input_grad

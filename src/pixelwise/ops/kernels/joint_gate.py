@@ -7,8 +7,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pixelwise.ops.joint_gate import again
 from pixelwise.ops.kernels.launch import TILE, launch, own, parts
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.precision import Gradients, twice_differentiable
 
 
 @triton.jit
@@ -79,7 +80,7 @@ class _JointGate(torch.autograd.Function):
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, spatial = ctx.saved_tensors
         wants_x, wants_channel, wants_spatial, _ = ctx.needs_input_grad

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pixelwise.ops.kernels.launch import TILE, launch, own, parts
 from pixelwise.ops.kernels.products import over_channels
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.polarized_gate import again
+from pixelwise.ops.precision import Gradients, twice_differentiable
 
 
 @triton.jit
@@ -116,18 +117,17 @@ class _Gate(torch.autograd.Function):
             logits = logits if offset is None else logits + offset
         weights = logits.softmax(dim=-1) if softmax else None
         spatial = (logits if weights is None else weights).sigmoid().contiguous()
-        ctx.product = product
-        ctx.offset = None if offset is None else (offset.shape, offset.dtype)
-        ctx.save_for_backward(x, channel, direction, weights, spatial)
+        ctx.product, ctx.softmax = product, softmax
+        ctx.save_for_backward(x, channel, direction, offset, weights, spatial)
         out = torch.empty_like(x)
         maps = (x, *x.stride(), channel.contiguous(), spatial, out, *out.stride())
         launch(_forward, (parts(n), parts(c), b), *maps, c, n, product=product, tile=TILE)
         return out
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
-        x, channel, direction, weights, spatial = ctx.saved_tensors
+        x, channel, direction, offset, weights, spatial = ctx.saved_tensors
         wants_x, wants_channel, wants_direction, wants_offset, *_ = ctx.needs_input_grad
         b, c, n = x.shape
         grid, flags = (parts(n), parts(c), b), {"product": ctx.product, "tile": TILE}
@@ -151,8 +151,7 @@ class _Gate(torch.autograd.Function):
             )  # fmt: skip
             d_direction = by_part.sum(dim=0).to(direction.dtype) if wants_direction else None
         if wants_offset:
-            shape, kind = ctx.offset
-            d_offset = d_logits.sum_to_size(shape).to(kind)
+            d_offset = d_logits.sum_to_size(offset.shape).to(offset.dtype)
         return (
             d_x if wants_x else None,
             d_channel.sum(dim=0).to(channel.dtype) if wants_channel else None,
