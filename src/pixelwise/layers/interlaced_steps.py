@@ -35,7 +35,7 @@ class InterlacedSteps(nn.Module):
         (rows, columns), (row, column), kind = self.cell, at, statistics_dtype(x)
         i, j, y, z = row // rows, column // columns, row % rows, column % columns
         parts = self._parts(self.far, x)
-        between = self._mixed(self.far, parts, "place")
+        between = self._mixed(self.far, [*parts], "place")
         query, key = (six_axes(part.to(kind), self.cell) for part in parts[:2])
         other = [six_axes(p.to(kind), self.cell) for p in self._parts(self.near, between)[:2]]
         with full_precision(x):
@@ -54,8 +54,8 @@ class InterlacedSteps(nn.Module):
         self, block: SelfAttentionBlock, parts: list[Tensor], by: str
     ) -> Float[Tensor, "b o h w"]:
         """What the pixels become when they attend inside their groups."""
-        like = parts[0]
-        query, key, value = (split(part, self.cell, by) for part in parts)
+        like = parts[0].new_empty(()).expand(parts[0].shape)
+        query, key, value = (split(parts.pop(0), self.cell, by) for _ in range(3))
         seen = attention(query, key, value, block.max_memory)
         mixed = block.output(join(seen, like, self.cell, by).flatten(2))
         return mixed.view(len(like), mixed.shape[1], *like.shape[2:])

@@ -10,19 +10,18 @@ W * z is a convolution of x with stride f and a kernel f times as large; see `fu
 Source: Sunkara and Luo, "No More Strided Convolutions or Pooling", ECML-PKDD 2022,
 https://arxiv.org/abs/2208.03641.
 Reference: github.com/LabSAINT/SPD-Conv (now TrustAIoT/SPD-Conv), YOLOv5-SPD/models/common.py,
-Focus, with the class space_to_depth of the ResNets there. Differences: any factor; the channels
-of z stay in torch's order, and those of W are put into it instead.
+Focus, with the class space_to_depth of the ResNets there. Difference: any factor.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import Layer, Limits, at_least, one_of
+from pixelwise.ops.space_to_depth import space_to_depth
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "silu": nn.SiLU,
@@ -87,9 +86,7 @@ class SpaceToDepth(Layer):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Rearrange, convolve, normalise, activate."""
         self.check(x)
-        weight = self._by_channel().flatten(1, 3)
-        apart = F.pixel_unshuffle(x, self.factor)
-        y = F.conv2d(apart, weight, self.conv.bias, padding=self.conv.padding)
+        y = self.conv(space_to_depth(x, self.factor))
         return self.activation(self.norm(y)).to(x.dtype)
 
     @torch.no_grad()

@@ -62,6 +62,10 @@ def _lean(x: Tensor, key: Tensor) -> str:
     return "lean"
 
 
+def _plain(x: Tensor, key: Tensor) -> str:
+    return "plain"
+
+
 def _kernel_on_cuda(x: Tensor, key: Tensor) -> str:
     """A pass over the map is bound by memory: one kernel in place of three to six.
 
@@ -104,7 +108,7 @@ RULES: Mapping[str, Rule] = {
     "axis_attention": _lean,
     "axis_gate": _kernel_on_cuda,
     "axis_means": _lean,
-    "binned_mean": lambda x, key: "plain",
+    "binned_mean": _plain,
     "channel_attention": _lean,
     "channel_pools": _lean,
     "deformable": _deformable,
@@ -117,6 +121,7 @@ RULES: Mapping[str, Rule] = {
     "pooling": _kernel_on_cuda,
     "skewed_mask": _halves_on_cuda,
     "sorted_pairs": _lean,
+    "space_to_depth": _plain,
     "streamed_projection": _lean,
     "weighted_sum": _lean,
 }
@@ -143,6 +148,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "pooling": _WITH_KERNEL,
     "skewed_mask": _WITH_KERNEL,
     "sorted_pairs": (*_OWN, "traced"),
+    "space_to_depth": ("plain", "traced"),
     "streamed_projection": _WITH_KERNEL,
     "weighted_sum": _OWN,
 }
