@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from pixelwise import create_layer
 from pixelwise.cost import flops, measured, parameters, predict
 from pixelwise.errors import InputError
 
@@ -110,8 +111,11 @@ def test_predicts_more_than_the_machine_has_and_devices_that_are_not_there():
     assert predict(nn.ReLU().eval(), (1, 5)) == 20
 
 
-def test_what_cannot_be_predicted_is_told():
+def test_what_cannot_be_predicted_is_told(capfd):
     with pytest.raises(InputError, match="no shape"):
         predict(nn.ReLU())
     with pytest.raises(InputError, match=r"\(1, 4, 8, 8\).*expected input"):
         predict(nn.Conv2d(3, 3, 1), (1, 4, 8, 8))
+    with pytest.raises(InputError, match=r"\(1, 3, 8, 8\): not what"):
+        predict(create_layer("pam", 64), (1, 3, 8, 8))  # torch itself would log a traceback
+    assert capfd.readouterr().err == ""

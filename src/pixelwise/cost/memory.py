@@ -1,5 +1,6 @@
 """Time and memory of a callable: measured, and predicted without the memory."""
 
+import logging
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -87,6 +88,8 @@ def predict(
     before = {part: part.training for part in module.modules()}
     training = module.training if training is None else training
     named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    torchs = logging.getLogger("torch._subclasses.fake_tensor")
+    was_silent, torchs.disabled = torchs.disabled, True  # it prints what is raised below
     try:
         module.train(training)
         with FakeTensorMode(allow_non_fake_inputs=True):
@@ -100,6 +103,7 @@ def predict(
         told = str(error).splitlines()[0]
         raise InputError(f"{listed}: not what {type(module).__name__} takes: {told}") from error
     finally:
+        torchs.disabled = was_silent
         for part, was_training in before.items():
             part.training = was_training
 
