@@ -27,8 +27,10 @@ class InterlacedSteps(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """What every pixel sees through both steps."""
-        between = self._mixed(self.far, self._parts(self.far, x), "place")
-        return self._mixed(self.near, self._parts(self.near, between), "cell")
+        x = self._mixed(self.far, self._parts(self.far, x), "place")
+        parts = self._parts(self.near, x)
+        del x  # as everything below: what nothing needs any more makes room
+        return self._mixed(self.near, parts, "cell")
 
     def weights(self, x: Float[Tensor, "b c h w"], at: tuple[int, int]) -> Float[Tensor, "b 1 h w"]:
         """The weight of every pixel for the pixel `at`, through its place in the cell of `at`."""
@@ -57,5 +59,7 @@ class InterlacedSteps(nn.Module):
         like = parts[0].new_empty(()).expand(parts[0].shape)
         query, key, value = (split(parts.pop(0), self.cell, by) for _ in range(3))
         seen = attention(query, key, value, block.max_memory)
-        mixed = block.output(join(seen, like, self.cell, by).flatten(2))
+        del query, key, value
+        seen = join(seen, like, self.cell, by)
+        mixed = block.output(seen.flatten(2))
         return mixed.view(len(like), mixed.shape[1], *like.shape[2:])

@@ -67,7 +67,8 @@ def pointwise(part: nn.Sequential, *maps: Float[Tensor, "b _ n"]) -> Float[Tenso
     y = product(weight[:, :start], bias, first)
     for x in others:
         stop = start + x.shape[1]
-        y = torch.baddbmm(y, weight[:, start:stop].expand(len(x), -1, -1), x)
+        own = weight[:, start:stop].to(y.dtype).expand(len(x), -1, -1)
+        y = y.baddbmm_(own, x.to(y.dtype))  # what only products made, backward does not need
         start = stop
     return finish(part, y)
 

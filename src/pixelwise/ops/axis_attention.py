@@ -30,7 +30,9 @@ def reference(
 ) -> Float[Tensor, "b h w e"]:
     """The attention as the equations say."""
     kind = statistics_dtype(value)
-    return _mixed(_weights(query.to(kind), key.to(kind), 0), value.to(kind), 0).to(value.dtype)
+    value = value.to(kind)
+    weights = _weights(query.to(kind), key.to(kind), 0)
+    return (_in_column(weights, value) + _in_row(weights, value, 0)).to(value.dtype)
 
 
 def criss_cross(
@@ -62,11 +64,13 @@ def _weights(query: Tensor, key: Tensor, start: int) -> Tensor:
     return scores.softmax(dim=-1)
 
 
-def _mixed(weights: Tensor, value: Tensor, start: int) -> Tensor:
-    rows, height = weights.shape[1], value.shape[1]
-    along_column = torch.einsum("brwu,buwe->brwe", weights[..., :height], value)
-    values = value[:, start : start + rows]
-    return along_column + torch.einsum("brwv,brve->brwe", weights[..., height:], values)
+def _in_column(weights: Tensor, value: Tensor) -> Tensor:
+    return torch.einsum("brwu,buwe->brwe", weights[..., : value.shape[1]], value)
+
+
+def _in_row(weights: Tensor, value: Tensor, start: int) -> Tensor:
+    values = value[:, start : start + weights.shape[1]]
+    return torch.einsum("brwv,brve->brwe", weights[..., value.shape[1] :], values)
 
 
 class _CrissCross(torch.autograd.Function):
@@ -74,10 +78,12 @@ class _CrissCross(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, at_most: int | None) -> Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.at_most = at_most
-        out = value.new_empty(value.shape)
+        out = torch.empty_like(value, dtype=statistics_dtype(value))
         for q, k, v, i, run in _parts(query, key, value, at_most):
-            out[i, run] = _mixed(_weights(q[:, run], k, run.start), v, run.start)
-        return out
+            weights = _weights(q[:, run], k, run.start)
+            out[i, run] = _in_row(weights, v, run.start)
+            out[i, run] += _in_column(weights, v)
+        return out.to(value.dtype)
 
     @staticmethod
     @own_backward

@@ -38,7 +38,7 @@ def reference(x: Float[Tensor, "b c n"]) -> Pools:
 def mean_pool(x: Float[Tensor, "b c n"]) -> MeanOfMap:
     """The map to go on with, and the mean of its pixels, float32 for half types."""
     with full_precision(x):
-        if choice.form("pixel_pools", x) in ("plain", "traced"):
+        if choice.form("pixel_mean", x) in ("plain", "traced"):
             return x, x.mean(dim=2, dtype=statistics_dtype(x))
         onward, mean, _ = _PixelPools.apply(x, False)
         return onward, mean

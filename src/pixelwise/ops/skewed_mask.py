@@ -13,12 +13,15 @@ The lean form takes a run of output pixels of one row at a time. The mask rows t
 times the guides, are one matrix product; written line by line into a block, the logits of all
 sources and outputs are the diagonals of the block, a view of it with other strides:
 
-    block[t, u] = W[lowest + t] . a_u,       t = source - output + constant
+    collect:     block[output, source row, t] = a_output . W[t],  t = source - output + constant
+    distribute:  block[source row, source, t] = a_source . W[t],  t = output - source + constant
 
-Zero logits of the run's own source rows and columns are in the block as well. What lies outside
-counts as e^0, by one sum of z over it per row. Backward computes each block again:
+so that sources, or outputs, follow each other in memory. Zero logits of the run's own source rows
+and columns are in the block as well. What lies outside counts as e^0, by one sum of z over it per
+row. Weights stay E = e^(L - max) and what they make is divided by their sum s. Backward computes
+each block again:
 
-    P = softmax(L),   dL = P * (z . g - o . g),   dz += P g,   da = W dL,   dW = dL a
+    o = E z / s,   dL = E * (z . g - o . g) / s,   dz += E g / s,   da = W dL,   dW = dL a
 """
 
 import functools
@@ -157,9 +160,9 @@ class _Skew:
         self, weight: Tensor, guide: Tensor, value: Tensor, collect: bool, at_most: int | None
     ) -> None:
         kind = statistics_dtype(value)
-        # In this order, offsets always run from the output to the source.
-        self.weight = weight.to(kind) if collect else weight.to(kind).flip(0, 1)
-        self.guide = guide.to(kind).transpose(1, 2).contiguous()  # b h d w
+        # Rows in the order of sources around an output.
+        self.weight = weight.to(kind) if collect else weight.to(kind).flip(0)
+        self.guide = guide.to(kind).permute(0, 2, 3, 1).contiguous()  # b h w d
         self.value = value.to(kind).contiguous()
         self.collect, self.at_most = collect, at_most
 
@@ -171,12 +174,13 @@ class _Skew:
         budget, device = blocks.PRODUCT_BLOCK, self.value.device
         for span in blocks.spans(width, reach, budget, device, self.at_most):
             for start in range(span.start, span.stop, widest):
-                stop = min(start + widest, span.stop)
-                sources = slice(max(0, start - half), min(width, stop + half))
-                lowest = sources.start - (stop - 1) + half
-                highest = sources.stop - 1 - start + half
+                outputs = slice(start, min(start + widest, span.stop))
+                sources = slice(max(0, start - half), min(width, outputs.stop + half))
+                here, there = (outputs, sources) if self.collect else (sources, outputs)
+                lowest = there.start - (here.stop - 1) + half
+                highest = there.stop - 1 - here.start + half
                 mask = slice(max(0, lowest), min(columns, highest + 1))
-                yield _Run(slice(start, stop), sources, mask, mask.start - lowest)
+                yield _Run(outputs, sources, mask, mask.start - lowest)
 
     def steps(self, run: _Run) -> Iterator[_Step]:
         rows, height = len(self.weight), self.value.shape[2]
@@ -184,47 +188,79 @@ class _Skew:
             for row in range(height):
                 yield _Step(images, run, _Row(row, *_window(row, height, rows)))
 
-    def guides(self, step: _Step) -> Tensor:
-        """Guides whose masks count: of the outputs, last first, or of the sources, row by row."""
-        guide = self.guide[step.images]
+    def guides(self, step: _Step, of: Tensor) -> Tensor:
+        """The part of `of`, (b, h, w, d), whose masks count: (b, output, d), or all sources."""
         if self.collect:
-            return guide[:, step.row.output, :, step.run.outputs].flip(-1)
-        return guide[:, step.row.sources, :, step.run.sources]
+            return of[step.images, step.row.output, step.run.outputs]
+        return of[step.images, step.row.sources, step.run.sources]
 
     def values(self, step: _Step) -> Tensor:
         """Values of the sources, (b, c, source)."""
         return self.value[step.images, :, step.row.sources, step.run.sources].flatten(2)
 
-    def logits(self, step: _Step, weight: Tensor) -> Tensor:
-        """L as a view (b, row, source, output), outputs last first; `weight` is the run's part."""
-        guides, part = self.guides(step), weight[step.row.mask]
-        if self.collect:
-            found = torch.matmul(part.flatten(0, 1), guides)
-            found = found.reshape(len(guides), *part.shape[:2], -1)
-        else:
-            found = torch.matmul(part, guides)
-        block = self.block(step, guides)
-        block[:, :, step.run.first : step.run.first + part.shape[1]] = found
-        return self.diagonals(step, block)
-
-    def block(self, step: _Step, guides: Tensor) -> Tensor:
-        """Zeros (b, row, line, guide)."""
-        (_, run, row), count = step, guides.shape[-1]
-        lines = _length(run.sources) + _length(run.outputs) - 1
-        return guides.new_zeros(len(guides), _length(row.sources), lines, count)
-
-    def diagonals(self, step: _Step, block: Tensor) -> Tensor:
-        """The view (b, row, source, output) of a block, outputs last first."""
-        b, rows, lines, count = block.shape
-        sources, outputs = _length(step.run.sources), _length(step.run.outputs)
-        strides = (count, count + 1) if self.collect else (count + 1, count)
-        image = lines * count
-        return block.as_strided((b, rows, sources, outputs), (rows * image, image, *strides))
-
     def outside(self, step: _Step) -> int:
         """How many pixels lie outside of the step's source rows and columns."""
         height, width = self.value.shape[2:]
         return height * width - _length(step.row.sources) * _length(step.run.sources)
+
+
+class _Block:
+    """Blocks of one run, made once: what is not written in them stays zero."""
+
+    def __init__(self, skew: _Skew) -> None:
+        self.skew, self._space = skew, torch.empty(0)
+
+    def logits(self, step: _Step, weight: Tensor) -> Tensor:
+        """L as a view (b, output, row, source) or (b, row, source, output).
+
+        `weight` is the run's part of the mask weights.
+        """
+        guides, part = self.skew.guides(step, self.skew.guide), weight[step.row.mask]
+        block = self._zeros(self._shape(step, len(guides)), guides)
+        own = block[..., step.run.first : step.run.first + part.shape[1]]
+        # Masks times guides, and not guides times masks, which takes up to twice as long on a CPU.
+        if self.skew.collect:
+            found = torch.bmm(part.flatten(0, 1).expand(len(guides), -1, -1), guides.mT)
+            own.copy_(found.mT.view(own.shape))
+        else:
+            own.copy_(torch.matmul(part, guides.mT).mT)
+        return self._diagonals(step, block)
+
+    def lines(self, step: _Step, d_logits: Tensor, weights: Tensor | None, count: int) -> Tensor:
+        """Gradients of the `count` lines of mask columns from those of the logits.
+
+        With weights, from those of the logits divided by them.
+        """
+        block = self._zeros(self._shape(step, len(d_logits)), d_logits)
+        view = self._diagonals(step, block)
+        if weights is None:
+            view.copy_(d_logits.view(view.shape))
+        else:
+            torch.mul(d_logits.view(view.shape), weights.view(view.shape), out=view)
+        return block[..., step.run.first : step.run.first + count]
+
+    def _shape(self, step: _Step, images: int) -> tuple[int, int, int, int]:
+        sources, outputs = _length(step.run.sources), _length(step.run.outputs)
+        rows, lines = _length(step.row.sources), sources + outputs - 1
+        return (
+            (images, outputs, rows, lines) if self.skew.collect else (images, rows, sources, lines)
+        )
+
+    def _zeros(self, shape: tuple[int, int, int, int], like: Tensor) -> Tensor:
+        if self._space.shape != shape:
+            self._space = like.new_zeros(shape)
+        return self._space
+
+    def _diagonals(self, step: _Step, block: Tensor) -> Tensor:
+        """The view (b, output, row, source), or (b, row, source, output), of a block."""
+        b, first, second, lines = block.shape
+        sources, outputs = _length(step.run.sources), _length(step.run.outputs)
+        image, line = first * second * lines, second * lines
+        if self.skew.collect:
+            shape, strides = (b, outputs, second, sources), (image, line - 1, lines, 1)
+        else:
+            shape, strides = (b, first, sources, outputs), (image, line, lines - 1, 1)
+        return block.as_strided(shape, strides, shape[1 if self.skew.collect else 2] - 1)
 
 
 class _Rest:
@@ -258,6 +294,15 @@ class _Rest:
         d_value[..., run.sources.stop :] += self.d_sides[..., None]
 
 
+class _Weights(NamedTuple):
+    """Weights of a step's sources and of any other pixel, and what divides both, by output."""
+
+    inside: Tensor
+    """(b, output, source) where the outputs gather, (b, source, output) where sources hand out."""
+    outside: Tensor | None
+    total: Tensor | None
+
+
 class _SkewedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -272,14 +317,17 @@ class _SkewedAttention(torch.autograd.Function):
         skew = _Skew(weight, guide, value, collect, at_most)
         out, rest = torch.empty_like(skew.value), _Rest(skew.value)
         for run in skew.runs():
-            part = skew.weight[:, run.mask].contiguous()
+            part, block = skew.weight[:, run.mask].contiguous(), _Block(skew)
             rest.start(run)
             for step in skew.steps(run):
-                weights, zero = _weights(skew, step, part, softmax)
-                seen = torch.bmm(skew.values(step), weights)
-                if zero is not None:
-                    seen += rest.total(step)[:, :, None] * zero
-                out[step.images, :, step.row.output, run.outputs] = seen.flip(-1)
+                weights = _weights(block, step, part, softmax)
+                pairs = weights.inside.mT if collect else weights.inside
+                seen = torch.bmm(skew.values(step), pairs)
+                if weights.outside is not None:
+                    seen += rest.total(step)[:, :, None] * weights.outside[:, None]
+                if weights.total is not None:
+                    seen /= weights.total[:, None]
+                out[step.images, :, step.row.output, run.outputs] = seen
         ctx.save_for_backward(weight, guide, value, out)
         ctx.options = (collect, softmax, at_most)
         return out.to(value.dtype)
@@ -296,71 +344,78 @@ class _SkewedAttention(torch.autograd.Function):
         along = (grad * out).sum(dim=1)
         for run in skew.runs():
             part = skew.weight[:, run.mask].contiguous()
-            d_part = torch.zeros_like(part)
+            d_part, block, d_block = torch.zeros_like(part), _Block(skew), _Block(skew)
             rest.start(run)
             for step in skew.steps(run):
-                at = (step.images, slice(None), step.row.output, run.outputs)
-                g, sources = grad[at].flip(-1), (step.row.sources, run.sources)
-                weights, zero = _weights(skew, step, part, softmax)
-                d_sources = torch.bmm(g, weights.mT)
-                slab = d_value[step.images, :, *sources]
-                slab += d_sources.view(slab.shape)
-                d_logits = torch.bmm(skew.values(step).mT, g)
-                if softmax:
-                    d_logits -= along[step.images, None, step.row.output, run.outputs].flip(-1)
-                    d_logits *= weights
-                if zero is not None:
-                    rest.send(step, (g * zero).sum(dim=2))
-                _send(skew, step, part, d_logits, d_part, d_guide)
+                g = grad[step.images, :, step.row.output, run.outputs]
+                weights = _weights(block, step, part, softmax)
+                if weights.total is not None:
+                    g = g / weights.total[:, None]
+                pairs = weights.inside if collect else weights.inside.mT
+                _add_product(d_value[step.images, :, step.row.sources, run.sources], g, pairs)
+                left, right = (g, skew.values(step)) if collect else (skew.values(step), g)
+                d_logits, scale = torch.bmm(left.mT, right), None
+                if weights.total is not None:
+                    own = along[step.images, step.row.output, run.outputs] / weights.total
+                    d_logits -= own[:, :, None] if collect else own[:, None]
+                    scale = weights.inside
+                if weights.outside is not None:
+                    rest.send(step, (g * weights.outside[:, None]).sum(dim=2))
+                lines = d_block.lines(step, d_logits, scale, part.shape[1])
+                _send(skew, step, part, lines, d_part, d_guide)
             rest.finish(run, d_value)
             d_weight[:, run.mask] += d_part
         d_value += rest.d_rows[..., None]
-        d_weight = d_weight if collect else d_weight.flip(0, 1)
+        d_weight = d_weight if collect else d_weight.flip(0)
         return (
             None,
             d_weight.to(weight.dtype),
-            d_guide.transpose(1, 2).to(guide.dtype),
+            d_guide.permute(0, 3, 1, 2).to(guide.dtype),
             d_value.to(value.dtype),
             None,
             None,
         )
 
 
-def _weights(skew: _Skew, step: _Step, part: Tensor, softmax: bool) -> tuple[Tensor, Tensor | None]:
-    """Weights (b, source, output) of the step's sources, and (b, 1, output) of any other pixel."""
-    logits = skew.logits(step, part)
+def _weights(block: _Block, step: _Step, part: Tensor, softmax: bool) -> _Weights:
+    logits, skew = block.logits(step, part), block.skew
     weights = logits.new_empty(logits.shape)
+    pairs = weights.flatten(2) if skew.collect else weights.flatten(1, 2)
     if not softmax:
-        return weights.copy_(logits).flatten(1, 2), None
-    others = skew.outside(step)
-    top = logits.amax(dim=(1, 2), keepdim=True)
+        weights.copy_(logits)
+        return _Weights(pairs, None, None)
+    others, over = skew.outside(step), (2, 3) if skew.collect else (1, 2)
+    top = weights.copy_(logits).amax(dim=over, keepdim=True)
     if others:
         top = top.clamp(min=0)
-    torch.sub(logits, top, out=weights).exp_()
-    total, zero = weights.sum(dim=(1, 2)), (-top).exp()[:, 0, 0]
-    total = (total + others * zero)[:, None] if others else total[:, None]
-    return weights.flatten(1, 2).div_(total), zero[:, None] / total if others else None
+    weights.sub_(top).exp_()
+    total, zero = weights.sum(dim=over), (-top).exp().squeeze(over)
+    return _Weights(pairs, zero, total + others * zero) if others else _Weights(pairs, None, total)
 
 
 def _send(
-    skew: _Skew, step: _Step, part: Tensor, d_logits: Tensor, d_part: Tensor, d_guide: Tensor
+    skew: _Skew, step: _Step, part: Tensor, lines: Tensor, d_part: Tensor, d_guide: Tensor
 ) -> None:
-    """Add to the gradients of mask weights and guides what comes from the step's logits."""
-    guides, weight = skew.guides(step), part[step.row.mask]
-    block = skew.block(step, guides)
-    view = skew.diagonals(step, block)
-    view.copy_(d_logits.view(view.shape))
-    lines = block[:, :, step.run.first : step.run.first + weight.shape[1]]
+    """Add to the gradients of mask weights and guides what comes from those of the lines."""
+    guides, weight = skew.guides(step, skew.guide), part[step.row.mask]
+    d_guides, d_weight = skew.guides(step, d_guide), d_part[step.row.mask]
     if skew.collect:
-        flat = lines.flatten(1, 2)
-        found = torch.bmm(flat, guides.mT).sum(dim=0)
-        d_part[step.row.mask] += found.view(weight.shape)
-        moved = torch.matmul(weight.flatten(0, 1).T, flat).flip(-1)
-        d_guide[step.images, step.row.output, :, step.run.outputs] += moved
+        flat = lines.flatten(2)
+        d_weight.flatten(0, 1).addmm_(flat.flatten(0, 1).mT, guides.flatten(0, 1))
+        d_guides += torch.matmul(weight.flatten(0, 1).mT, flat.mT).mT
     else:
-        d_part[step.row.mask] += torch.matmul(lines, guides.mT).sum(dim=0)
-        moved = torch.matmul(weight.mT, lines)
-        d_guide[step.images, step.row.sources, :, step.run.sources] += moved
+        by_row, by_place = lines.permute(1, 3, 0, 2), guides.transpose(0, 1)
+        d_weight.baddbmm_(by_row.flatten(2), by_place.flatten(1, 2))
+        for own, found in zip(d_guides, lines, strict=True):
+            own.baddbmm_(found, weight)
+
+
+def _add_product(target: Tensor, left: Tensor, right: Tensor) -> None:
+    """`target`, (b, c, rows, columns), += the product of (b, c, k) and (b, k, rows * columns)."""
+    if target.stride(2) == target.shape[3]:
+        target.flatten(2).baddbmm_(left, right)
+    else:
+        target += torch.bmm(left, right).view(target.shape)
 
 
 def _length(run: slice) -> int:

@@ -183,7 +183,7 @@ def _ocrnet(ours: Any) -> nn.Module | None:
     rough = _head("FCNHead")(
         in_channels=before,
         in_index=-2,
-        channels=before // 4,
+        channels=before // 2,
         num_convs=1,
         concat_input=False,
         **common,
