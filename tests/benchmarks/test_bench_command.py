@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pixelwise.benchmarks import run
-from pixelwise.benchmarks.floor import Ceilings
+from pixelwise.benchmarks.floor import Ceilings, ceilings
 from pixelwise.cli import bench
 from pixelwise.errors import InputError
 
@@ -143,6 +144,14 @@ def test_wrong_input_is_refused_before_anything_is_measured(arguments, tmp_path,
     with pytest.raises(InputError):
         bench.main([*arguments, "--out", str(out)])
     assert not out.exists()
+
+
+def test_a_device_that_is_missing_leaves_nothing(tmp_path, at_once, monkeypatch):
+    monkeypatch.setattr(run, "ceilings", ceilings)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="PyTorch sees no GPU"):
+        bench.main(["se", "--device", "cuda", "--out", str(tmp_path / "none")])
+    assert not any(tmp_path.iterdir())
 
 
 def test_help_is_quick_and_short():

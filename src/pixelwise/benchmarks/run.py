@@ -1,7 +1,7 @@
 """A whole run: every case at every size in every mode, each row written as it comes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -88,8 +88,8 @@ def check(cases: Sequence[Case], settings: BenchSettings) -> None:
                 build(case, size, backbone=settings.backbone)
 
 
-def start(settings: BenchSettings, folder: Path, watcher: Watcher) -> Bench:
-    """Measure what the machine allows, and begin the file of rows.
+def start(settings: BenchSettings, folder: Callable[[], Path], watcher: Watcher) -> Bench:
+    """Measure what the machine allows, then make the folder and begin the file of rows.
 
     Raises:
         InputError: There is no such device.
@@ -100,7 +100,8 @@ def start(settings: BenchSettings, folder: Path, watcher: Watcher) -> Bench:
     rate, copies = found.operations / 1e9, found.bytes / 1e9
     watcher.say(f"matrix products {rate:,.0f} GFLOP/s, copies {copies:.1f} GB/s read and written")
     kind = {"device": settings.device, "dtype": settings.dtype}
-    return Bench(settings, found, RowFile(folder / RESULTS, {**here, **kind}), watcher, [])
+    file = RowFile(folder() / RESULTS, {**here, **kind})
+    return Bench(settings, found, file, watcher, [])
 
 
 def compare(bench: Bench, cases: Sequence[Case]) -> None:

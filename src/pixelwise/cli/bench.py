@@ -1,5 +1,6 @@
 """`pixelwise bench`: time and memory of layers and networks, beside other forms of them."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     from pixelwise.benchmarks.table import means, text_table
 
     check(wanted, settings)
-    folder = _folder(out)
-    bench = start(settings, folder, console)
+    bench = start(settings, functools.partial(_folder, out), console)
+    folder = bench.file.path.parent
     fitted: list[dict[str, object]] = []
     code = 0
     try:

@@ -131,8 +131,8 @@ RULES: Mapping[str, Rule] = {
     "streamed_projection": _lean,
     "weighted_sum": _lean,
 }
-"""Operation -> what decides its form. The name is that of its module here; `pixel_mean` is the mean alone of
-`pixel_pools`."""
+"""Operation -> what decides its form. The name is that of its module here; `pixel_mean` is the mean
+alone of `pixel_pools`."""
 
 _OWN = ("plain", "lean")
 _WITH_KERNEL = (*_OWN, "kernel")
