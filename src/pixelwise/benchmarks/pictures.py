@@ -10,6 +10,8 @@ from pixelwise.pictures.figures import as_png, empty_figure
 
 COLOURS = [tuple(channel / 255 for channel in colour) for colour in LINES]
 GREY = "0.45"
+BAR, APART = 0.17, 0.14
+"""Inches of a bar, and between the bars of two cases."""
 Exponents = Mapping[tuple[str, str, str], object]
 """(name, mode, form) -> the exponent that was fitted, or "" where there is none."""
 
@@ -20,27 +22,36 @@ def ratio_bars(rows: Sequence[Row]) -> bytes:
     modes = list(dict.fromkeys(row.mode for row in rows))
     forms = list(dict.fromkeys(row.form for row in rows))
     several = len({row.size.split("x", 1)[1] for row in rows}) > 1
-    names = list(dict.fromkeys(_label(row, several) for row in rows))
-    step = 0.17 * max(len(forms), 1) + 0.12
-    figure = empty_figure(2.6 + 3.6 * max(len(modes), 1), 1.2 + step * max(len(names), 2))
+    places: dict[tuple[str, str], float] = {}
+    middles: dict[str, float] = {}
+    below = 0.0
+    for name in dict.fromkeys(_label(row, several) for row in rows):
+        here = [
+            form
+            for form in forms
+            if any((_label(r, several), r.form) == (name, form) for r in rows)
+        ]
+        places |= {(name, form): below + (i + 0.5) * BAR for i, form in enumerate(here)}
+        middles[name] = below + len(here) * BAR / 2
+        below += len(here) * BAR + APART
+    figure = empty_figure(2.6 + 3.6 * max(len(modes), 1), 1.2 + max(below, 0.6))
     if not rows:
         figure.text(0.5, 0.5, "nothing to compare with", ha="center")
         return as_png(figure)
     panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
     for axes, mode in zip(panels, modes, strict=True):
         for i, form in enumerate(forms):
-            found = {_label(r, several): r for r in rows if r.mode == mode and r.form == form}
-            places = [names.index(name) + (i + 0.5) / len(forms) * 0.8 - 0.4 for name in found]
-            ratios = [row.ratio or math.nan for row in found.values()]
+            found = [row for row in rows if (row.mode, row.form) == (mode, form)]
+            bars = [(places[_label(row, several), form], row.ratio or math.nan) for row in found]
             axes.barh(
-                places,
-                [ratio - 1 for ratio in ratios],
-                0.72 / len(forms),
+                [place for place, _ in bars],
+                [ratio - 1 for _, ratio in bars],
+                0.9 * BAR,
                 left=1,
                 color=COLOURS[i % len(COLOURS)],
                 label=form,
             )
-            for place, ratio in zip(places, ratios, strict=True):
+            for place, ratio in bars:
                 _beside(axes, place, ratio)
         axes.set_xscale("log")
         low, high = axes.get_xlim()
@@ -51,10 +62,10 @@ def ratio_bars(rows: Sequence[Row]) -> bytes:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.grid(alpha=0.3, axis="x")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(names)), names, fontsize=8)
-    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    panels[0].set_yticks([*middles.values()], [*middles], fontsize=8)
+    panels[0].set_ylim(below, -APART)
     if len(forms) > 1:
-        panels[-1].legend(frameon=False, fontsize=8)
+        panels[-1].legend(frameon=False, fontsize=8, loc="lower right")
     return as_png(figure)
 
 

@@ -5,5 +5,12 @@ from pixelwise.data.classes import Colour
 IGNORED: Colour = (127, 127, 127)
 """Where the truth does not count; striped with white where it is drawn."""
 WRONG: Colour = (255, 176, 0)
-LINES: tuple[Colour, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167))
+LINES: tuple[Colour, ...] = (
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (230, 159, 0),
+    (86, 180, 233),
+)
 """Lines of charts, told apart with any of the usual colour blindnesses (Okabe and Ito)."""
