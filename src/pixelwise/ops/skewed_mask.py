@@ -83,14 +83,15 @@ def skewed_attention(
 ) -> Float[Tensor, "b c h w"]:
     """Attention by masks, in memory linear in h * w: neither L nor all masks are ever stored.
 
-    `max_memory` bounds the bytes of the logits that exist at a time: block, weights and one more.
+    `max_memory` bounds the bytes that exist at a time for the logits, and backward for their
+    gradients: a block of each, what is written into it, and the weights.
     """
     with full_precision(value):
         chosen = choice.form("skewed_mask", value)
         if chosen in ("plain", "traced"):
             return reference(weight, guide, value, collect=collect, softmax=softmax)
         reach = min(len(weight), value.shape[2]) * min(value.shape[3], 2 * weight.shape[1])
-        at_most = blocks.elements(max_memory, statistics_dtype(value), 3, reach)
+        at_most = blocks.elements(max_memory, statistics_dtype(value), 5, reach)
 
         def run(most: int | None) -> Tensor:
             lean = functools.partial(_SkewedAttention.apply, most)
