@@ -79,13 +79,13 @@ def test_outputs_and_gradients(key, plain_process):
 @needs_compiler
 @pytest.mark.slow
 def test_outputs_and_gradients_of_machine_code(plain_process):
-    made = plain_process.apply(compare, ("cbam", "inductor"))
-    assert made == {"forward", "train"}
+    made = plain_process.apply(compare, ("bam", "inductor"))
+    assert made == {"train"}
 
 
 def network():
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(3, 16, 3), build("cbam"), build("gc"), build("coord"))
+    return nn.Sequential(nn.Conv2d(3, 16, 3), build("bam"), build("gc"), build("bam"))
 
 
 def named(model):
@@ -113,7 +113,7 @@ def test_nothing_to_compile_is_no_error(monkeypatch):
 
 @needs_compiler
 def test_a_forward_that_someone_put_there_stays():
-    layer = build("cbam")
+    layer = build("bam")
     layer.forward = lambda x: x
     x = picture()
     assert compiled(layer)(x) is x
@@ -149,7 +149,7 @@ def copies():
         for name, use in tools.items():
             torch.testing.assert_close(use(), expected, msg=name)
     assert flops(model, x) == flops(plain, x)
-    layer = compiled(build("cbam").to("meta"))
+    layer = compiled(build("bam").to("meta"))
     assert layer(picture().to("meta")).shape == picture().shape
     assert layer.forward.compiled is None
 

@@ -16,14 +16,11 @@ from torch import Tensor, nn
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
 
-FASTER: Mapping[str, tuple[str, ...]] = {
-    "cbam": ("forward", "train"),
-    "coord": ("forward",),
-    "se": ("train",),
-}
+FASTER: Mapping[str, tuple[str, ...]] = {"bam": ("train",)}
 """Layer -> the modes, on CPUs: "forward" where no gradients are recorded, "train" where they are.
 
-Of (1, 512, 64, 128) in float32, with two threads. On GPUs layers have kernels of their own.
+Those that took a tenth less, of (1, 512, 64, 128) in float32 with two threads: `pixelwise bench
+--compile`. On GPUs layers have kernels of their own.
 """
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
