@@ -10,8 +10,7 @@ import csv
 import statistics
 from pathlib import Path
 
-OURS, PLAIN = "ours", "authors-form"
-MODES = ("forward", "train")
+from pixelwise.benchmarks.settings import MODES, OURS, PLAIN
 
 
 def read(path):
