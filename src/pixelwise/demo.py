@@ -17,10 +17,10 @@ from torch import Tensor
 from pixelwise import __version__, pictures
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import LabelledPictures, open_data
+from pixelwise.devices import pick_device
 from pixelwise.explanation.explain import explain
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.networks.segmenter import CONFIG, WEIGHTS, Segmenter, load
-from pixelwise.predict.device import pick_device
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.report import (
     Commands,

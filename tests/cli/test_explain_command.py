@@ -9,7 +9,7 @@ from PIL import Image
 from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.explanation import explain as explanation
-from pixelwise.explanation import numbers
+from pixelwise.explanation.page import numbers
 from pixelwise.networks.factory import create_model
 
 NAMES = ("left/right", "up", "down")

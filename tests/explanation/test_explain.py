@@ -14,7 +14,7 @@ from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.registry import available, create
 from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import available as decoders
-from pixelwise.ops import blocks
+from pixelwise.ops.running import blocks
 
 ATTENDING = [k for k, c in available().items() if issubclass(c, AttentionLayer | FusionLayer)]
 OPTIONS = {

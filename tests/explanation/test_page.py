@@ -9,9 +9,9 @@ from made import EVIL, deletion, explanation, full, layer_map
 from PIL import Image
 
 from pixelwise.errors import InputError
-from pixelwise.explanation.numbers import numbers
-from pixelwise.explanation.page import save
-from pixelwise.explanation.verdict import judge
+from pixelwise.explanation.page.numbers import numbers
+from pixelwise.explanation.page.page import save
+from pixelwise.explanation.page.verdict import judge
 
 
 class Page(html.parser.HTMLParser):

@@ -5,7 +5,7 @@ import torch
 from adapters import ADAPTERS, DIFFERENT
 from recorded import deviations
 
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 
 
 def compared(recorded, kind):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pixelwise.errors import InputError
-from pixelwise.layers.binned_attention import BinnedAttention, BinnedAttentionBlock
+from pixelwise.layers.shared.binned_attention import BinnedAttention, BinnedAttentionBlock
 
 
 def block(stages=1, *, shared=False):

@@ -29,7 +29,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import available, create
-from pixelwise.ops import blocks
+from pixelwise.ops.running import blocks
 
 LAYERS = list(available())
 NORMS = torch.nn.modules.batchnorm._BatchNorm

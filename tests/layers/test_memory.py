@@ -8,7 +8,7 @@ from largest import Largest
 from pixelwise import cost, create_layer, create_model
 from pixelwise.errors import InputError
 from pixelwise.layers.memory import limit_memory, parse_bytes
-from pixelwise.ops import blocks
+from pixelwise.ops.running import blocks
 
 PAIRWISE = {
     "pam": {},

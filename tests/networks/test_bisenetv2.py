@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise.errors import InputError
-from pixelwise.networks.bisenetv2 import REDUCTIONS, WIDTHS, BiSeNetV2Body, Expansion
+from pixelwise.networks.backbones.bisenetv2 import REDUCTIONS, WIDTHS, BiSeNetV2Body, Expansion
 from pixelwise.networks.decoders.bisenetv2 import BiSeNetV2
 from pixelwise.networks.factory import create_model
 

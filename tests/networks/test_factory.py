@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixelwise.errors import InputError
-from pixelwise.networks.backbone import Backbone
+from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.config import attention_plan
 from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import available

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.errors import InputError
-from pixelwise.layers.parts import INPLACE_ABN_EPS
+from pixelwise.layers.shared.parts import INPLACE_ABN_EPS
 from pixelwise.networks.decoders.isanet import ISANet
 
 

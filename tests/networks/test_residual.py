@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pixelwise.errors import InputError
-from pixelwise.networks.backbone import Backbone
+from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.factory import create_model
 
 SMALL = "test_resnet"

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from largest import Largest
-from pixelwise.ops import blocks
 from pixelwise.ops.axis_attention import criss_cross, reference
+from pixelwise.ops.running import blocks
 
 
 def plain(query, key, value):

@@ -5,7 +5,8 @@ import logging
 import pytest
 import torch
 
-from pixelwise.ops import attention, axis_attention, blocks, skewed_mask
+from pixelwise.ops import attention, axis_attention, skewed_mask
+from pixelwise.ops.running import blocks
 
 
 def drawn(*shapes):

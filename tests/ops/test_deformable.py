@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pixelwise.ops import choice
 from pixelwise.ops.deformable import deformable_convolution, reference
+from pixelwise.ops.running import choice
 
 GEOMETRIES = {  # kernel, stride, padding, dilation, groups, offset groups
     "plain": ((3, 3), (1, 1), (1, 1), (1, 1), 1, 1),

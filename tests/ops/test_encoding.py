@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from largest import Largest
-from pixelwise.ops import blocks
 from pixelwise.ops.encoding import _product_form, assignments, encoding, reference
+from pixelwise.ops.running import blocks
 
 FORMS = [encoding, lambda *inputs: _product_form(*inputs)[1]]
 SHAPES = [(1, 1, 1, 1), (2, 3, 17, 4), (3, 8, 5, 2), (1, 6, 1, 5), (2, 16, 40, 7)]

@@ -9,7 +9,6 @@ from pixelwise.ops import (
     attention,
     axis_gate,
     axis_means,
-    blocks,
     channel_attention,
     channel_pools,
     factor_gate,
@@ -19,6 +18,7 @@ from pixelwise.ops import (
     streamed_projection,
     weighted_sum,
 )
+from pixelwise.ops.running import blocks
 
 
 def gate(function, product, softmax, parts):

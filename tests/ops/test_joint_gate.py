@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from pixelwise.ops import blocks
 from pixelwise.ops.joint_gate import joint_gate, reference
+from pixelwise.ops.running import blocks
 
 
 @pytest.fixture(params=[1 << 20, 12, 1])

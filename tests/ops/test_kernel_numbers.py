@@ -12,7 +12,6 @@ import torch
 from pixelwise.ops import (
     attention,
     axis_gate,
-    choice,
     joint_gate,
     local_attention,
     polarized_gate,
@@ -20,6 +19,7 @@ from pixelwise.ops import (
     skewed_mask,
     streamed_projection,
 )
+from pixelwise.ops.running import choice
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from test_kernel_numbers import INTERPRETED, SMALL, run
 
-from pixelwise.ops import choice, kernels
+from pixelwise.ops import kernels
+from pixelwise.ops.running import choice
 
 NUMBERS = Path(__file__).with_name("test_kernel_numbers.py")
 

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from pixelwise.ops import blocks
 from pixelwise.ops.local_attention import (
     TILE,
     _gathered,
@@ -13,6 +12,7 @@ from pixelwise.ops.local_attention import (
     local_attention,
     reference,
 )
+from pixelwise.ops.running import blocks
 
 CASES = {  # images, heads, widths of key and value, rows, columns, kernel_size, stride
     "seven": (2, 2, 3, 3, 9, 11, 7, 1),

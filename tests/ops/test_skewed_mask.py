@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from largest import Largest
-from pixelwise.ops import blocks, skewed_mask
+from pixelwise.ops import skewed_mask
+from pixelwise.ops.running import blocks
 from pixelwise.ops.skewed_mask import expand_mask, pixel_logits, reference, skewed_attention
 
 CASES = [  # images, height, width, mask rows, mask columns

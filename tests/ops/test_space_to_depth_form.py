@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 from pixelwise.ops.space_to_depth import reference, space_to_depth
 
 

@@ -5,10 +5,10 @@ import torch
 
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import open_data
+from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.metrics import Confusion
 from pixelwise.networks.factory import create_model
-from pixelwise.predict.device import pick_device
 from pixelwise.predict.evaluation import evaluate
 
 

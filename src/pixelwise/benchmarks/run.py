@@ -20,7 +20,7 @@ from pixelwise.benchmarks.settings import COMPILED, OURS, BenchSettings, Size, w
 from pixelwise.benchmarks.subject import build
 from pixelwise.benchmarks.work import Work
 from pixelwise.errors import InputError
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 
 
 @runtime_checkable

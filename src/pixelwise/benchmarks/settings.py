@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from pixelwise.checks import check_choice, check_range
 from pixelwise.errors import InputError
-from pixelwise.settings import check_choice, check_range, setting
+from pixelwise.settings import setting
 
 MODES = ("forward", "train")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -71,7 +72,7 @@ class BenchSettings:
 
     @property
     def forced(self) -> dict[str, str]:
-        """Operation -> form, for `pixelwise.ops.choice.forced`."""
+        """Operation -> form, for `pixelwise.ops.running.choice.forced`."""
         pairs = [word.partition("=") for word in _words(self.forms)]
         for operation, equals, form in pairs:
             if not (operation and equals and form):

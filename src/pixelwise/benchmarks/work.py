@@ -14,7 +14,7 @@ from pixelwise.benchmarks.plain import FORMS
 from pixelwise.benchmarks.plain.network import plain_network
 from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN, Size
 from pixelwise.benchmarks.subject import build, disturb, inputs, shapes
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 
 Call = Callable[[], object]
 SMALL_MAP, SMALL_IMAGE = 4, 64

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pixelwise.checks import check_choice, check_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
-from pixelwise.settings import check_choice, check_range, setting
+from pixelwise.settings import setting
 
 TEXT = """Train a small network with attention and the same one without on made-up aerial scenes, in
 which only the far surroundings tell a car from a boat; then compare them on a page."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pixelwise.checks import check_choice, check_range
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
-from pixelwise.settings import check_choice, check_range
 
 TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
 
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         from pixelwise.data.evaluation import EvaluationSet
         from pixelwise.data.source import open_data
+        from pixelwise.devices import pick_device
         from pixelwise.networks.segmenter import load
-        from pixelwise.predict.device import pick_device
         from pixelwise.predict.evaluation import evaluate
 
         device = pick_device(found.device)

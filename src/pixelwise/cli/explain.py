@@ -39,11 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"{found.run} is no folder here, so say where to write: --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
+        from pixelwise.devices import pick_device
         from pixelwise.explanation.explain import explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.networks.segmenter import load
         from pixelwise.pictures import displayable
-        from pixelwise.predict.device import pick_device
         from pixelwise.predict.images import (
             find_pictures,
             network_input,
@@ -121,8 +121,8 @@ def _line(found: "Explanation") -> str:
 
 def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -> Path:
     """Write the page, a picture per query and the numbers; all of them or none."""
-    from pixelwise.explanation.numbers import numbers
-    from pixelwise.explanation.page import save
+    from pixelwise.explanation.page.numbers import numbers
+    from pixelwise.explanation.page.page import save
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".explaining-") as hidden:

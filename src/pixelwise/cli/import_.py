@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from pixelwise.checks import check_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
-from pixelwise.settings import check_range
 
 TEXT = (
     "Recognise a checkpoint of the authors' repositories or of mmsegmentation by its keys, load"

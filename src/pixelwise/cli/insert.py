@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pixelwise.checks import parse_size
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError, unknown
-from pixelwise.settings import parse_size
 
 TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pixelwise.checks import check_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
-from pixelwise.settings import check_range
 
 TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
 
@@ -28,8 +28,8 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(f"{found.run} is no folder here, so say where masks go: --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
+        from pixelwise.devices import pick_device
         from pixelwise.networks.segmenter import load
-        from pixelwise.predict.device import pick_device
         from pixelwise.predict.images import find_pictures, predict_pictures
 
         device = pick_device(found.device)

@@ -112,6 +112,6 @@ class Explanation:
         Raises:
             InputError: Another suffix, or a path that cannot be written.
         """
-        from pixelwise.explanation.page import save  # draws: matplotlib is loaded only here
+        from pixelwise.explanation.page.page import save  # draws: matplotlib is loaded only here
 
         return save([self], Path(path))

@@ -18,6 +18,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pixelwise import cost
+from pixelwise.checks import pair
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
@@ -28,7 +29,6 @@ from pixelwise.insertion.planning import fitting, planned
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import read_saved
 from pixelwise.insertion.tracing import Trace, trace
-from pixelwise.layers.base import pair
 
 
 def insert(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from pixelwise.layers.parts import INPLACE_ABN_EPS
+from pixelwise.layers.shared.parts import INPLACE_ABN_EPS
 
 COUNTER = ".num_batches_tracked"
 MEAN = ".running_mean"

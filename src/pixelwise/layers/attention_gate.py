@@ -28,12 +28,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Maps, at_least, one_of, pair
-from pixelwise.layers.parts import conv_norm, reset
-from pixelwise.layers.pointwise import weighted
+from pixelwise.layers.base import FusionLayer, Maps
+from pixelwise.layers.shared.parts import conv_norm, reset
+from pixelwise.layers.shared.pointwise import weighted
 from pixelwise.ops.place_weights import NORMALISE, place_weights
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,

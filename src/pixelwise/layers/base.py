@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.parts import reset
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import reset
 
 
 class Maps(NamedTuple):
@@ -127,29 +128,6 @@ def pure(maps: MapsMethod) -> MapsMethod:
                 norm.track_running_stats = before
 
     return cast("MapsMethod", unmoved)
-
-
-def at_least(least: int, **values: int) -> None:
-    """Raise an InputError for the first of `values` that is below `least`."""
-    for name, value in values.items():
-        if value < least:
-            raise InputError(f"{name}={value}: must be at least {least}; raise {name}")
-
-
-def one_of(choices: tuple[str, ...], **values: str) -> None:
-    """Raise an InputError for the first of `values` that is not one of `choices`."""
-    for name, value in values.items():
-        if value not in choices:
-            listed = ", ".join(map(repr, choices))
-            raise InputError(f"{name}={value!r}: must be one of {listed}; use one of them")
-
-
-def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
-    """The one of `values` as (rows, columns), both `least` or more; one number stands for both."""
-    ((name, value),) = values.items()
-    rows, columns = (value, value) if isinstance(value, int) else value
-    at_least(least, **{name: min(rows, columns)})
-    return rows, columns
 
 
 def reduced(channels: int, reduction: int, hidden: int | None) -> int:

@@ -24,12 +24,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pure, reduced
-from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure, reduced
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.joint_gate import joint_gate, joint_weights
 from pixelwise.ops.pixel_pools import mean_pool
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 NUMBERED = re.compile(r"(gate_s_(?:conv|bn)_di)_(\d+)")
 PIXELS = "spatial_att.gate_s"

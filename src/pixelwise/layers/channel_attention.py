@@ -20,9 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.checks import at_least
+from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.ops.channel_attention import channel_attention, channel_weights
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 
 
 class ChannelAttention(AttentionLayer):

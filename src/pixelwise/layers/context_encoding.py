@@ -26,12 +26,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pure
-from pixelwise.layers.parts import conv_norm, reset
-from pixelwise.layers.pointwise import pointwise
+from pixelwise.checks import at_least
+from pixelwise.layers.base import AttentionLayer, Maps, pure
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm, reset
+from pixelwise.layers.shared.pointwise import pointwise
 from pixelwise.ops.encoding import assignments, encoding
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 
 MMSEGMENTATION = {
     "encoding_project.conv": "encoding.0",

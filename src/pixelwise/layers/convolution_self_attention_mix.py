@@ -28,12 +28,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, pixel_index
-from pixelwise.layers.pointwise import formatted
-from pixelwise.layers.shared_projections import ConvolutionPath, head_width, project
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pixel_index
+from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.layers.shared.shared_projections import ConvolutionPath, head_width, project
 from pixelwise.ops.local_attention import local_attention, mirrored
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class ConvolutionSelfAttentionMix(AttentionLayer):

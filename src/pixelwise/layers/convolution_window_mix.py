@@ -29,12 +29,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pair, pixel_index
-from pixelwise.layers.pointwise import formatted
-from pixelwise.layers.shared_projections import ConvolutionPath, head_width, project
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.layers.shared.shared_projections import ConvolutionPath, head_width, project
 from pixelwise.ops.local_attention import by_place
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.shifted_windows import ShiftedWindows
 
 

@@ -24,13 +24,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, one_of, pure, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, pure, reduced
 from pixelwise.ops.channel_pools import channel_pools
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
 from pixelwise.ops.polarized_gate import polarized_gate
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 OTHER_POOLS: Mapping[str, Callable[[Tensor, torch.dtype], Tensor]] = {
     "lp": lambda flat, kind: torch.linalg.vector_norm(flat, dim=2, dtype=kind),

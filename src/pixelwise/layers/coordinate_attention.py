@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pure
+from pixelwise.checks import at_least
+from pixelwise.layers.base import AttentionLayer, Maps, pure
 from pixelwise.ops.axis_gate import axis_gate
 from pixelwise.ops.axis_means import axis_means
 

@@ -25,9 +25,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index, reduced
+from pixelwise.checks import at_least
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.axis_attention import criss_cross
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class CrissCrossAttention(AttentionLayer):

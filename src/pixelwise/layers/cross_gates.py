@@ -25,12 +25,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, reduced
 from pixelwise.ops.channel_pools import channel_pools
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 from pixelwise.ops.weighted_sum import weighted_sum
 
 

@@ -23,11 +23,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pair, pixel_index
-from pixelwise.layers.pointwise import formatted
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.deformable import Pair, deformable_convolution, operator, read_at, tap_reads
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class DeformableConvolution(AttentionLayer):

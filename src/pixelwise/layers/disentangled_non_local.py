@@ -25,11 +25,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import Maps, one_of
+from pixelwise.layers.base import Maps
 from pixelwise.layers.non_local import NonLocal
 from pixelwise.ops.pooling import pixel_weights
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class DisentangledNonLocal(NonLocal):

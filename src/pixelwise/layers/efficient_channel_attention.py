@@ -23,11 +23,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least
+from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 
 
 class EfficientChannelAttention(AttentionLayer):

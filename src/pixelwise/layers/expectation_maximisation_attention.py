@@ -27,11 +27,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, one_of, pixel_index
-from pixelwise.layers.parts import conv_norm, reset
-from pixelwise.layers.pointwise import pointwise
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.shared.parts import conv_norm, reset
+from pixelwise.layers.shared.pointwise import pointwise
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 Fit = tuple[Float[Tensor, "b k n"], Float[Tensor, "b c k"], Float[Tensor, "b 1 k"]]
 

@@ -28,10 +28,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pure
-from pixelwise.layers.parts import conv_norm
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.ops.running.precision import statistics_dtype
 
 VARIANTS = ("smp", "javeywang")
 KERNELS = (7, 5, 3)

@@ -23,11 +23,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Limits, Maps, at_least, one_of, pure
+from pixelwise.layers.base import FusionLayer, Limits, Maps, pure
 from pixelwise.layers.feature_pyramid_attention import VARIANTS, doubled
-from pixelwise.layers.parts import conv_norm
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.ops.running.precision import statistics_dtype
 
 
 class GlobalAttentionUpsample(FusionLayer):

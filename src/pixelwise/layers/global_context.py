@@ -22,10 +22,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, one_of, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, reduced
 from pixelwise.ops.pooling import Pooled, attention_pool, pixel_weights
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 FUSIONS = ("add", "mul")
 

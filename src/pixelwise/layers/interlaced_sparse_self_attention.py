@@ -27,12 +27,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, pixel_index, pure
-from pixelwise.layers.interlaced_steps import InterlacedSteps
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, pure
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
+from pixelwise.layers.shared.interlaced_steps import InterlacedSteps
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
 from pixelwise.ops.cells import crop, pad
 
 

@@ -26,9 +26,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, one_of, pixel_index, reduced
+from pixelwise.checks import one_of
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.attention import attention
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.sorted_pairs import rectified_pairs
 
 MODES = ("embedded_gaussian", "gaussian", "dot_product", "concatenation")

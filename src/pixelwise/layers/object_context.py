@@ -25,11 +25,12 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Limits, Maps, at_least, pixel_index, pure
-from pixelwise.layers.object_attention import ObjectAttention
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
+from pixelwise.layers.base import FusionLayer, Limits, Maps, pixel_index, pure
+from pixelwise.layers.shared.object_attention import ObjectAttention
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
 from pixelwise.ops.corners import corners
 from pixelwise.ops.regions import gather_regions, region_maps
 

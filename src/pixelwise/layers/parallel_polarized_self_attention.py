@@ -25,7 +25,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least
+from pixelwise.checks import at_least
 from pixelwise.layers.polarized_self_attention import PolarizedSelfAttention
 
 

@@ -31,13 +31,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, at_least, one_of, pixel_index, pure, reduced
-from pixelwise.layers.mask_branch import MaskBranch, Shrinking
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import formatted, pointwise
-from pixelwise.ops.precision import full_precision
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, pure, reduced
+from pixelwise.layers.shared.mask_branch import MaskBranch, Shrinking
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import formatted, pointwise
 from pixelwise.ops.resizing import neighbours, resized, shares
+from pixelwise.ops.running.precision import full_precision
 
 
 class PointwiseSpatialAttention(AttentionLayer):

@@ -16,10 +16,11 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, one_of
+from pixelwise.checks import one_of
+from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.ops.polarized_gate import pixel_gate, pixel_logits, polarized_gate
 from pixelwise.ops.pooling import attention_and_mean_pool
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 from pixelwise.ops.streamed_projection import streamed_projection
 
 VARIANTS = ("code", "paper")

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.attention import attention
 from pixelwise.ops.polarized_gate import pixel_logits
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class PositionAttention(AttentionLayer):

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, at_least, one_of, pixel_index, pure
-from pixelwise.layers.parts import ACTIVATIONS, conv_norm, reset
-from pixelwise.layers.pointwise import (
+from pixelwise.checks import at_least, one_of
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pixel_index, pure
+from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm, reset
+from pixelwise.layers.shared.pointwise import (
     both_layers,
     formatted,
     one_layer_keys,
@@ -39,7 +40,7 @@ from pixelwise.layers.pointwise import (
 )
 from pixelwise.ops.attention import attention
 from pixelwise.ops.corners import corners, spread
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 Projections = tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b e n"]]
 

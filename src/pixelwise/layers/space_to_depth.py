@@ -20,7 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import Layer, Limits, at_least, one_of
+from pixelwise.checks import at_least, one_of
+from pixelwise.layers.base import Layer, Limits
 from pixelwise.ops.space_to_depth import space_to_depth
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {

@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Maps, one_of, reduced
+from pixelwise.checks import one_of
+from pixelwise.layers.base import AttentionLayer, Maps, reduced
 from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.polarized_gate import pixel_gate, pixel_logits, polarized_gate
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class SpatialChannelSqueezeExcitation(AttentionLayer):

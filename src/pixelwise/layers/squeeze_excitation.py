@@ -21,10 +21,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, one_of, pure, reduced
+from pixelwise.checks import one_of
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure, reduced
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
-from pixelwise.ops.precision import full_precision
+from pixelwise.ops.running.precision import full_precision
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,

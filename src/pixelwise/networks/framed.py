@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.layers.base import AttentionLayer, one_of
-from pixelwise.layers.parts import ACTIVATIONS, conv_norm
+from pixelwise.checks import one_of
+from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import at_least
-from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.resized_convolution import resized_convolution
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Place, attach, insertions_of
 from pixelwise.layers.reference import ReferenceWeights
-from pixelwise.networks.backbone import Backbone
+from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named

@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import (
+from pixelwise.ops import kernels
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import (
     Gradients,
     full_precision,
     once,

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import (
+from pixelwise.ops import kernels
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import (
     Gradients,
     full_precision,
     hand_over,

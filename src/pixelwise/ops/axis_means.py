@@ -12,9 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
 from pixelwise.ops.axis_gate import map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, taken_over, twice_differentiable
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    taken_over,
+    twice_differentiable,
+)
 
 Means = tuple[Float[Tensor, "b c h"], Float[Tensor, "b c w"]]
 MeansOfMap = tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h"], Float[Tensor, "b c w"]]

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 def reference(x: Float[Tensor, "b c h w"], bins: int) -> Float[Tensor, "b c bins bins"]:

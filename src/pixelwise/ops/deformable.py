@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pixelwise.ops import choice
 from pixelwise.ops.deformed_rows import Deformed, Places
-from pixelwise.ops.precision import (
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.precision import (
     full_precision,
     once,
     statistics_dtype,

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 Pair = tuple[int, int]
 

@@ -22,8 +22,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    own_backward,
+    statistics_dtype,
+)
 
 
 def reference(

@@ -12,9 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
-from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import Gradients, full_precision, hand_over, twice_differentiable
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    hand_over,
+    twice_differentiable,
+)
 
 
 def reference(x: Float[Tensor, "b c n"], factor: Float[Tensor, "b _ _"]) -> Float[Tensor, "b c n"]:

@@ -20,8 +20,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops import kernels
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    own_backward,
+    statistics_dtype,
+)
 
 TILE = 8
 """Rows and columns of the map under one tile of queries."""

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
-from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import (
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import (
     Gradients,
     full_precision,
     statistics_dtype,

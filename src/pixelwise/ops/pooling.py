@@ -19,16 +19,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice, kernels
-from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import (
+from pixelwise.ops import kernels
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import (
     Gradients,
     full_precision,
     own_backward,
     statistics_dtype,
     taken_over,
 )
-from pixelwise.ops.products import over_channels, over_pixels
+from pixelwise.ops.running.products import over_channels, over_pixels
 
 
 def pixel_weights(

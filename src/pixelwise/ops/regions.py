@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.errors import InputError
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 def region_maps(guide: Float[Tensor, "b k h w"], scale: float = 1.0) -> Float[Tensor, "b k n"]:

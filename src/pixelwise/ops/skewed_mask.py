@@ -33,8 +33,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops import kernels
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    own_backward,
+    statistics_dtype,
+)
 
 LEAST_RUN = 32
 """Output columns of a run at least, where the mask is much narrower than the map."""

@@ -21,8 +21,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
-from pixelwise.ops.precision import Gradients, full_precision, own_backward, statistics_dtype
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.precision import (
+    Gradients,
+    full_precision,
+    own_backward,
+    statistics_dtype,
+)
 
 
 def reference(

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 
 
 def reference(x: Float[Tensor, "b c h w"], factor: int) -> Float[Tensor, "b e i j"]:

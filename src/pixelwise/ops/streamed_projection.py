@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks, choice, kernels
-from pixelwise.ops.precision import Gradients, full_precision, own_backward
-from pixelwise.ops.products import over_channels, over_pixels
+from pixelwise.ops import kernels
+from pixelwise.ops.running import blocks, choice
+from pixelwise.ops.running.precision import Gradients, full_precision, own_backward
+from pixelwise.ops.running.products import over_channels, over_pixels
 
 
 def reference(

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import choice
-from pixelwise.ops.blocks import map_blocks
-from pixelwise.ops.precision import (
+from pixelwise.ops.running import choice
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import (
     Gradients,
     full_precision,
     hand_over,
@@ -22,7 +22,7 @@ from pixelwise.ops.precision import (
     taken_over,
     twice_differentiable,
 )
-from pixelwise.ops.products import over_channels, over_pixels
+from pixelwise.ops.running.products import over_channels, over_pixels
 
 
 def reference(

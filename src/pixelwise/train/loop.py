@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from pixelwise.checks import parse_duration
 from pixelwise.data.workers import quiet_worker
 from pixelwise.errors import InputError
 from pixelwise.losses import presence_loss
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.settings import parse_duration
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pixelwise.checks import check_choice, check_range, parse_duration, parse_size
 from pixelwise.errors import InputError
-from pixelwise.settings import check_choice, check_range, parse_duration, parse_size, setting
+from pixelwise.settings import setting
 
 RECIPES = ("adamw", "sgd")
 NETWORK = (

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
+from pixelwise.checks import parse_duration, parse_size
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.source import LabelledPictures, Source, open_data
 from pixelwise.data.stream import Augmentation, TrainingStream
+from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.insertion.insert import insert
 from pixelwise.interop.load import load
@@ -21,8 +23,7 @@ from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import decoder_named
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
-from pixelwise.predict.device import pick_device
-from pixelwise.settings import numbered_folder, parse_duration, parse_size
+from pixelwise.settings import numbered_folder
 from pixelwise.train.settings import TrainSettings
 
 LARGEST_CROP = 512

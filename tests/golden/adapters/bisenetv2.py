@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from adapters.subject import Adapter, Shapes, Subject, subject, theirs
 from pixelwise.losses import loss_for
-from pixelwise.networks.bisenetv2 import WIDTHS, BiSeNetV2Body, Context, Expansion, Stem
+from pixelwise.networks.backbones.bisenetv2 import WIDTHS, BiSeNetV2Body, Context, Expansion, Stem
 from pixelwise.networks.decoders.bisenetv2 import STAGES, Aggregation, SegmentHead
 from pixelwise.networks.factory import create_model
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from adapters.subject import Adapter, Shapes, Subject, subject, theirs
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
-from pixelwise.networks.residual import convolve
+from pixelwise.networks.backbones.residual import convolve
 from pixelwise.ops.deformable import deformable_convolution
 from pixelwise.ops.space_to_depth import space_to_depth
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from adapters.subject import Adapter, Shapes, Subject, theirs
-from pixelwise.layers.object_attention import ObjectAttention
 from pixelwise.layers.object_context import ObjectContext
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
+from pixelwise.layers.shared.object_attention import ObjectAttention
 from pixelwise.ops.regions import gather_regions
 
 Names = Mapping[str, str]

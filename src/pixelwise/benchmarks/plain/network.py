@@ -9,7 +9,7 @@ from torch import nn
 
 from pixelwise.benchmarks.plain import FORMS
 from pixelwise.layers.base import Layer
-from pixelwise.ops import choice
+from pixelwise.ops.running import choice
 
 
 @contextmanager

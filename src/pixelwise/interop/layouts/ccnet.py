@@ -10,7 +10,7 @@ from typing import ClassVar
 from pixelwise.interop import backbones, norms
 from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.network import BGR, Foreign, Layout, begins, split, width
-from pixelwise.layers.parts import INPLACE_ABN_EPS
+from pixelwise.layers.shared.parts import INPLACE_ABN_EPS
 from pixelwise.networks.config import ModelConfig
 
 MEAN = (104.00698793, 116.66876762, 122.67891434)

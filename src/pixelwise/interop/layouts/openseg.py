@@ -27,7 +27,7 @@ from pixelwise.interop.network import (
     split,
     width,
 )
-from pixelwise.layers.parts import INPLACE_ABN_EPS
+from pixelwise.layers.shared.parts import INPLACE_ABN_EPS
 from pixelwise.networks.config import ModelConfig
 
 State = Mapping[str, Tensor]

@@ -21,11 +21,11 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import at_least
-from pixelwise.layers.binned_attention import BinnedAttention, BinnedAttentionBlock
-from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import translated_part
+from pixelwise.layers.shared.binned_attention import BinnedAttention, BinnedAttentionBlock
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules, inner_width
 

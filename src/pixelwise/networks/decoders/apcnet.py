@@ -24,10 +24,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import affine, finish, formatted, pointwise, product
+from pixelwise.checks import at_least
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import affine, finish, formatted, pointwise, product
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules, inner_width, refuse_one_image
 from pixelwise.ops.binned_mean import binned_mean

@@ -30,11 +30,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import one_of
-from pixelwise.layers.parts import conv_norm
+from pixelwise.checks import one_of
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.networks.backbones.bisenetv2 import WIDTHS, depthwise, initialise
 from pixelwise.networks.base import Decoder, Outputs
-from pixelwise.networks.bisenetv2 import WIDTHS, depthwise, initialise
 from pixelwise.networks.parts import conv_modules
 
 VARIANTS = ("coincheung", "mmsegmentation")

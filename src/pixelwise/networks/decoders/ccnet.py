@@ -21,7 +21,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pixelwise.layers.criss_cross_attention import CrissCrossAttention
-from pixelwise.layers.pointwise import one_layer_keys, with_batch_norms
+from pixelwise.layers.shared.pointwise import one_layer_keys, with_batch_norms
 from pixelwise.networks.framed import FramedLayer
 from pixelwise.networks.parts import inner_width
 

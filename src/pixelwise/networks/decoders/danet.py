@@ -24,8 +24,8 @@ from torch import Tensor
 
 from pixelwise.errors import InputError
 from pixelwise.layers.channel_attention import ChannelAttention
-from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.position_attention import PositionAttention
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.parts import classifier, conv_modules
 

@@ -25,9 +25,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least
-from pixelwise.layers.parts import conv_norm
+from pixelwise.checks import at_least
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import (
     classifier,

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.expectation_maximisation_attention import ExpectationMaximisationAttention
-from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules
 

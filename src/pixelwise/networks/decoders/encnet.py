@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.context_encoding import ContextEncoding
-from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.parts import conv_modules, inner_width
 

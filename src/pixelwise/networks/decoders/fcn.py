@@ -24,9 +24,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import at_least, one_of
-from pixelwise.layers.parts import conv_norm
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import conv_modules, inner_width
 

@@ -18,10 +18,10 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least
+from pixelwise.checks import at_least
 from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSelfAttention
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import one_layer_keys
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import one_layer_keys
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import inner_width
 

@@ -27,10 +27,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least, one_of
+from pixelwise.checks import at_least, one_of
 from pixelwise.layers.object_context import ObjectContext
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import one_layer_keys
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import one_layer_keys
 from pixelwise.networks.base import Outputs
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, checked
 from pixelwise.networks.parts import classifier

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least, one_of
+from pixelwise.checks import at_least, one_of
 from pixelwise.layers.feature_pyramid_attention import LEAST, VARIANTS, FeaturePyramidAttention
 from pixelwise.layers.global_attention_upsample import GlobalAttentionUpsample
 from pixelwise.networks.base import Decoder

@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.pointwise_spatial_attention import PointwiseSpatialAttention
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import classifier, conv_modules, inner_width
 

@@ -17,8 +17,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import at_least
-from pixelwise.layers.parts import conv_norm
+from pixelwise.checks import at_least
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import (
     classifier,

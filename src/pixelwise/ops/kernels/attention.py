@@ -19,7 +19,7 @@ from torch import Tensor
 from pixelwise.ops.kernels.launch import launch
 from pixelwise.ops.kernels.pairs import beside, cut, products
 from pixelwise.ops.kernels.products import pixel_products
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 
 @triton.jit

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pixelwise.ops.axis_gate import again
 from pixelwise.ops.kernels.launch import launch, own, parts, span
-from pixelwise.ops.precision import Gradients, twice_differentiable
+from pixelwise.ops.running.precision import Gradients, twice_differentiable
 
 PLANE = (1, 64, 64)
 """Channels, rows and columns of a program where pixels lie side by side in memory."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pixelwise.ops.joint_gate import again
 from pixelwise.ops.kernels.launch import TILE, launch, own, parts
-from pixelwise.ops.precision import Gradients, twice_differentiable
+from pixelwise.ops.running.precision import Gradients, twice_differentiable
 
 
 @triton.jit

@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.kernels.launch import launch, parts
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 BLOCK = 2048
 """Channels times pixels of a program: it holds up to six blocks of them in registers."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from pixelwise.ops.kernels.launch import TILE, launch, own, parts
 from pixelwise.ops.kernels.products import over_channels
 from pixelwise.ops.polarized_gate import again
-from pixelwise.ops.precision import Gradients, twice_differentiable
+from pixelwise.ops.running.precision import Gradients, twice_differentiable
 
 
 @triton.jit

@@ -17,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.kernels.launch import TILE, launch, own, parts, span
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 PIXELS = 32
 """Pixels of a program: few, since a program is all that works on them."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from pixelwise.ops.kernels.launch import launch, parts
 from pixelwise.ops.kernels.skew import between, cut, logits
 from pixelwise.ops.kernels.skewed_gradients import Maps, gradients, run_sums
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 
 @triton.jit

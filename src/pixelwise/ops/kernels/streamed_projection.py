@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pixelwise.ops.kernels.launch import launch, parts
 from pixelwise.ops.kernels.pairs import beside, cut, products
-from pixelwise.ops.precision import Gradients, own_backward
+from pixelwise.ops.running.precision import Gradients, own_backward
 
 RUN = 1024
 """Pixels whose share of the weight's gradient one program sums."""

@@ -1,6 +1,6 @@
 """What folding batch norms, and channels last, save in whole networks in eval mode.
 
-python benchmarks/folding.py bisenetv2 danet --size 1x3x512x1024 --out benchmarks/folding.csv
+python studies/folding.py bisenetv2 danet --size 1x3x512x1024 --out studies/folding.csv
 
 All forms take turns in one process; the first is the authors' form of every layer, not folded.
 """

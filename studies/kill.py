@@ -1,6 +1,6 @@
 """Kill a training run at random moments and compare its weights with those of a run left alone.
 
-python benchmarks/kill.py --kills 20 --workers 2 --out benchmarks/kill.csv
+python studies/kill.py --kills 20 --workers 2 --out studies/kill.csv
 """
 
 import argparse

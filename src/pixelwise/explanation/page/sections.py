@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from pixelwise.explanation.drawing import KINDS, answer, draw_class_maps, draw_maps, with_unit
+from pixelwise.explanation.page.drawing import KINDS, answer, draw_class_maps, draw_maps, with_unit
+from pixelwise.explanation.page.verdict import judge
 from pixelwise.explanation.result import Explanation, LayerMap
-from pixelwise.explanation.verdict import judge
 from pixelwise.pictures.attention import shortened
 from pixelwise.pictures.evidence import channel_gates, deletion_curves
 from pixelwise.report import Block, Figure, Section, Table, Text

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from pixelwise.errors import InputError
-from pixelwise.explanation.drawing import draw_maps
+from pixelwise.explanation.page.drawing import draw_maps
+from pixelwise.explanation.page.sections import section
 from pixelwise.explanation.result import Explanation
-from pixelwise.explanation.sections import section
 from pixelwise.pictures import png, write_bytes
 from pixelwise.report import Report, Section, render
 

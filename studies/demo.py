@@ -1,6 +1,6 @@
 """Run `pixelwise demo` with several seeds and collect what attention added.
 
-python benchmarks/demo.py --seeds 0 1 2 --out benchmarks/demo.csv
+python studies/demo.py --seeds 0 1 2 --out studies/demo.csv
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from pixelwise.explanation.page.verdict import judge
 from pixelwise.explanation.result import Explanation, LayerMap
-from pixelwise.explanation.verdict import judge
 
 
 def numbers(explanation: Explanation) -> dict[str, Any]:

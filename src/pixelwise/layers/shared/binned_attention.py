@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.layers.base import FusionLayer, Maps, pixel_index, pure
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import (
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import (
     affine,
     finish,
     formatted,
@@ -28,10 +29,9 @@ from pixelwise.layers.pointwise import (
     pointwise,
     product,
 )
-from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.ops.attention import attention
 from pixelwise.ops.binned_mean import binned_mean
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 MOST_STAGES = 8
 """Checkpoints with more attentions per block than this have no names here."""

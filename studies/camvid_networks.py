@@ -1,6 +1,6 @@
 """Train networks on one data set with the same number of steps; a table and a picture of it.
 
-python benchmarks/camvid_networks.py fcn danet --data camvid --steps 300 --out benchmarks/networks
+python studies/camvid_networks.py fcn danet --data camvid --steps 300 --out studies/networks
 
 writes networks.csv and networks.png. Every network trains in a process of its own: peak memory is
 that process's largest resident size, evaluation included; seconds per step are the median.

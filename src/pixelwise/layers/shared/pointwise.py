@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.errors import InputError
-from pixelwise.layers.parts import conv_norm, from_inplace_abn
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.layers.shared.parts import conv_norm, from_inplace_abn
+from pixelwise.ops.running.precision import statistics_dtype
 
 
 def product(

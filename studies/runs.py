@@ -1,6 +1,6 @@
 """Collect finished training runs into one CSV: what was run, and what came out.
 
-python benchmarks/runs.py runs/train/1 runs/train/2 --out benchmarks/camvid.csv
+python studies/runs.py runs/train/1 runs/train/2 --out studies/camvid.csv
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The tables of docs/performance.md, from what `pixelwise bench` left: Markdown to standard output.
 
-python benchmarks/tables.py benchmarks/layers.csv
+python studies/tables.py studies/layers.csv
 
 A line for each case: the authors' form beside ours, and by how much other packages take longer.
 """

@@ -1,7 +1,7 @@
 """Train a plain network, insert attention, train on; beside the same network without insertion.
 
-python benchmarks/insertion_story.py --data camvid --start runs/train/plain --insert \
-    "backbone.body.layer4=isa" --steps 200 --seeds 0 1 2 --out benchmarks/insertion
+python studies/insertion_story.py --data camvid --start runs/train/plain --insert \
+    "backbone.body.layer4=isa" --steps 200 --seeds 0 1 2 --out studies/insertion
 
 writes insertion.csv (every run) and insertion.png. Both kinds start from the same weights and see
 the same pictures in the same order: the seed decides, and each seed has both.

@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import at_least, one_of
-from pixelwise.layers.parts import ACTIVATIONS, conv_norm
-from pixelwise.layers.pointwise import (
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm
+from pixelwise.layers.shared.pointwise import (
     affine,
     both_layers,
     finish,
@@ -29,8 +30,7 @@ from pixelwise.layers.pointwise import (
     two_layers,
     with_batch_norms,
 )
-from pixelwise.layers.reference import ReferenceWeights
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class ObjectAttention(ReferenceWeights):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers.base import Layer
-from pixelwise.networks import residual
-from pixelwise.networks.bisenetv2 import BiSeNetV2Body
+from pixelwise.networks.backbones import residual
+from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
 from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4

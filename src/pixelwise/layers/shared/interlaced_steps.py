@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
 from pixelwise.ops.attention import attention
 from pixelwise.ops.cells import join, six_axes, split
-from pixelwise.ops.precision import full_precision, statistics_dtype
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 class InterlacedSteps(nn.Module):

@@ -1,6 +1,6 @@
 """In which operators the time of a layer goes: the reasons behind what `pixelwise bench` finds.
 
-python benchmarks/profiles.py gau nonlocal:mode=gaussian --out benchmarks/profiles.csv
+python studies/profiles.py gau nonlocal:mode=gaussian --out studies/profiles.csv
 
 One row for each of the operators that take most of a form's time on the CPU, after a first call.
 `products` is the share of matrix products and convolutions, which both forms must make.

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.running.precision import statistics_dtype
 
 
 def head_width(channels: int, heads: int) -> int:

@@ -1,7 +1,7 @@
 """What one would take instead: the same mechanisms in other packages, tried side by side.
 
     pip install fightingcv-attention segmentation-models-pytorch --no-deps
-    python benchmarks/peers.py [--out docs/comparison.md]
+    python studies/peers.py [--out docs/comparison.md]
 
 Each module, theirs and ours, gets the authors' recorded weights where its parameters can hold
 them, and is asked for the authors' output (float64), for maps of four sizes, for bfloat16, for a
@@ -424,7 +424,7 @@ def row(
 
 HEAD = """# Beside what one would take instead
 
-Written by `python benchmarks/peers.py`: {versions}.
+Written by `python studies/peers.py`: {versions}.
 
 Each module gets the authors' recorded weights where its parameters can hold them, and is asked for
 the authors' output in float64 (error relative to the largest value); `eca` and `scse`, of which

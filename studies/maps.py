@@ -1,6 +1,6 @@
 """What one pixel's map costs beside the layer's forward pass.
 
-python benchmarks/maps.py --size 64x128 --channels 256 --out benchmarks/maps.csv
+python studies/maps.py --size 64x128 --channels 256 --out studies/maps.csv
 
 Seconds are medians of interleaved runs; bytes are those of live tensors (`cost.measured`). The last
 column is what a matrix of all pairs of pixels would take.
@@ -12,11 +12,11 @@ import statistics
 import torch
 
 import machine
+from pixelwise.checks import parse_size
 from pixelwise.cost import measured
 from pixelwise.explanation.reading import read
 from pixelwise.layers.base import AttentionLayer
 from pixelwise.layers.registry import create, names
-from pixelwise.settings import parse_size
 
 ROUNDS = 5
 

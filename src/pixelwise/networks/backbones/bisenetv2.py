@@ -26,10 +26,10 @@ from jaxtyping import Float
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
-from pixelwise.layers.parts import conv_norm
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.parts import conv_modules
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.running.precision import statistics_dtype
 
 WIDTHS = (16, 128, 32, 64, 128, 128)
 """Channels of the feature maps: stem, detail, three stages, context."""

@@ -1,6 +1,6 @@
 """Peak memory of a training step on a large map, each layer in a process of its own.
 
-python benchmarks/peaks.py pam nonlocal --size 1x512x128x256 --out benchmarks/peaks.csv
+python studies/peaks.py pam nonlocal --size 1x512x128x256 --out studies/peaks.csv
 
 Megabytes above what was in use before (weights and inputs are), beside what `cost.predict` tells
 and what one matrix of all pairs would take. Seconds are those of the process, its start included.

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops import blocks
-from pixelwise.ops.precision import statistics_dtype
+from pixelwise.ops.running import blocks
+from pixelwise.ops.running.precision import statistics_dtype
 
 
 def over_pixels(x: Float[Tensor, "b c n"], weights: Float[Tensor, "b n"]) -> Float[Tensor, "b c"]:

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
-from pixelwise.layers.parts import conv_norm
-from pixelwise.layers.pointwise import pointwise
+from pixelwise.layers.shared.parts import conv_norm
+from pixelwise.layers.shared.pointwise import pointwise
 from pixelwise.ops.attention import attention
-from pixelwise.ops.precision import full_precision, statistics_dtype
 from pixelwise.ops.resizing import Side, resized
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.skewed_mask import pixel_logits, skewed_attention
 
 

@@ -1,0 +1,1 @@
+"""How operations run: which form is taken, in what blocks and precision, and how kernels start."""
