@@ -5,6 +5,8 @@ a layer of two inputs `reconstruct(layer, x, guide, at)`: the output at the outp
 computed from the layer's maps and the plain equations. It may also hold
 
     OPTIONS = {key: {...}}      options with which the layer is small enough for 8 and 16 channels
+    VARIANTS = {key: [{...}]}   other options for which the lean form must equal the plain one
+    WITHOUT_EFFECT = {name}     parts that do not count in eval mode with these options
     guide(x)                    the second input that goes with x
     output_shape(layer, x)      where the output has another shape than x
     SIDES = (256, 512)          sides of the maps between which FLOPs are compared
@@ -29,7 +31,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import available, create
-from pixelwise.ops.running import blocks
+from pixelwise.ops.running import blocks, choice
 
 LAYERS = list(available())
 NORMS = torch.nn.modules.batchnorm._BatchNorm
@@ -48,14 +50,14 @@ def told(key, name, default=None):
     return getattr(importlib.import_module(f"test_{module}"), name, default)
 
 
-def make(key, channels=CHANNELS):
-    return create(key, channels, **told(key, "OPTIONS", {}).get(key, {}))
+def make(key, channels=CHANNELS, **options):
+    return create(key, channels, **(options or told(key, "OPTIONS", {}).get(key, {})))
 
 
-def build(key, channels=CHANNELS):
+def build(key, channels=CHANNELS, **options):
     """A layer whose every parameter matters: none is left at zero, where it may hide others."""
     torch.manual_seed(3)
-    layer = make(key, channels)
+    layer = make(key, channels, **options)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -210,6 +212,114 @@ def test_gradients_are_those_of_the_formula(key, training):
         return torch.func.functional_call(copy.deepcopy(layer), replaced, images)
 
     assert torch.autograd.gradcheck(run, (*given, *names.values()), fast_mode=True)
+
+
+def compared(key, layer, given, form):
+    """Output and gradients where layers take `form`, and the buffers that follow from it."""
+    torch.manual_seed(0)
+    before = copy.deepcopy(layer.state_dict())
+    given = [x.detach().requires_grad_() for x in given]
+    with choice.forced(layer=form):
+        y = layer(*given)
+    found = torch.autograd.grad(y, [*given, *trained(layer)], cotangent(key, layer, given[0]))
+    after = copy.deepcopy(layer.state_dict())
+    layer.load_state_dict(before)
+    return {"output": y, "gradients": found, "state": after}
+
+
+@every_layer
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+@pytest.mark.parametrize("size", [(1, 1), (6, 5), (13, 17)], ids=str)
+def test_the_lean_form_equals_the_plain_one(key, training, size):
+    for options in (told(key, "OPTIONS", {}).get(key, {}), *told(key, "VARIANTS", {}).get(key, ())):
+        layer = quiet(build(key, **options).double().train(training))
+        if size == (1, 1) and training and any(isinstance(p, NORMS) for p in layer.modules()):
+            continue  # one value has no variance
+        given = inputs(key, layer, 2, *size, dtype=torch.float64)
+        plain = compared(key, layer, given, "plain")
+        torch.testing.assert_close(compared(key, layer, given, "lean"), plain, rtol=1e-9, atol=1e-9)
+
+
+def quiet(layer):
+    """Dropout draws per element, and the forms draw in another order."""
+    for part in layer.modules():
+        if isinstance(part, torch.nn.modules.dropout._DropoutNd):
+            part.p = 0.0
+    return layer
+
+
+class Louder(torch.nn.Module):
+    """A part in a wrapper with an effect, as adapters have it."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, *inputs):
+        return 1.5 * self.part(*inputs) + 0.25
+
+
+def leaves(layer):
+    """The parts with weights of their own that act in eval mode."""
+    return [name for name, part in layer.named_modules() if name and part._parameters]
+
+
+@every_layer
+@pytest.mark.parametrize("tool", ["wrapper", "hook"])
+def test_a_part_that_somebody_changed_has_its_effect(key, tool):
+    torch.manual_seed(0)
+    original = build(key).eval()
+    for name in leaves(original):
+        layer = copy.deepcopy(original)
+        part, (place, _, leaf) = layer.get_submodule(name), name.rpartition(".")
+        if tool == "wrapper":
+            setattr(layer.get_submodule(place), leaf, Louder(part))
+        else:
+            part.register_forward_hook(lambda _, inputs, y: 1.5 * y + 0.25)
+        given = inputs(key, layer, 2, 7, 5)
+        with choice.forced(layer="plain"):
+            wanted, before = layer(*given), original(*given)
+        found = layer(*given)
+        assert torch.equal(found, wanted), f"{name}: the layer passes its {tool} by"
+        if name not in told(key, "WITHOUT_EFFECT", ()):
+            assert not torch.allclose(found, before), f"{name}: plain does not call it"
+
+
+@every_layer
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+def test_transforms_of_torch_func(key):
+    layer = quiet(build(key, 8).double().eval())
+    given = inputs(key, layer, 2, 3, 4, c=8, dtype=torch.float64)
+    parameters = dict(layer.named_parameters())
+
+    def loss(values, *images):
+        y = torch.func.functional_call(layer, values, tuple(x[None] for x in images))
+        return y.square().sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, *[0] * len(given)))
+    found = each(parameters, *given)
+    for i in range(len(given[0])):
+        alone = loss(parameters, *(x[i] for x in given))
+        learnt = [p for p in parameters.values() if p.requires_grad]
+        wanted = torch.autograd.grad(alone, learnt, allow_unused=True)
+        named = [n for n, p in parameters.items() if p.requires_grad]
+        for name, value in zip(named, wanted, strict=True):
+            torch.testing.assert_close(found[name][i], value, rtol=1e-8, atol=1e-8)
+    y, moved = torch.func.jvp(layer, given, tuple(x.sin() for x in given))
+    assert torch.isfinite(moved).all()
+    assert moved.shape == y.shape
+
+
+@every_layer
+def test_other_axes_and_channels_are_refused(key):
+    layer = build(key).eval()
+    given = inputs(key, layer, 2, 7, 8)
+    for x in (given[0][0], given[0].flatten(2), given[0][None]):
+        for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
+            with pytest.raises(InputError, match="takes maps of shape"):
+                call(x, *given[1:])
+    with pytest.raises(InputError, match="was made for 16 channels"):
+        layer(given[0][:, 1:], *given[1:])
 
 
 @every_layer

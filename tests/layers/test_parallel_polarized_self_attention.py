@@ -7,5 +7,4 @@ def reconstruct(layer, x, at):
     maps = layer.maps(x, at)
     row, column = at
     spatial = maps.spatial[:, :, row, column]
-    gate = maps.channel * spatial if layer.product else maps.channel + spatial
-    return x[:, :, row, column] * gate
+    return x[:, :, row, column] * (maps.channel + spatial)

@@ -1,6 +1,7 @@
 import pytest
+import test_parallel_polarized_self_attention as parallel
+import test_sequential_polarized_self_attention as sequential
 import torch
-from test_parallel_polarized_self_attention import reconstruct
 
 from pixelwise.errors import InputError
 from pixelwise.layers.parallel_polarized_self_attention import ParallelPolarizedSelfAttention
@@ -9,12 +10,12 @@ from pixelwise.layers.sequential_polarized_self_attention import SequentialPolar
 BOTH = [ParallelPolarizedSelfAttention, SequentialPolarizedSelfAttention]
 
 
-@pytest.mark.parametrize("form", BOTH)
+@pytest.mark.parametrize(("form", "told"), [*zip(BOTH, [parallel, sequential], strict=True)])
 @pytest.mark.parametrize("variant", ["code", "paper"])
-def test_both_variants_keep_their_maps_true(form, variant):
+def test_both_variants_keep_their_maps_true(form, told, variant):
     layer = form(16, variant=variant).double()
     x = torch.randn(2, 16, 4, 6).double()
-    torch.testing.assert_close(reconstruct(layer, x, (3, 1)), layer(x)[:, :, 3, 1])
+    torch.testing.assert_close(told.reconstruct(layer, x, (3, 1)), layer(x)[:, :, 3, 1])
 
 
 @pytest.mark.parametrize("form", BOTH)

@@ -102,7 +102,7 @@ class AttentionGate(FusionLayer):
         transform: bool = True,
         norm: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels)
         guides = channels if guide_channels is None else guide_channels
         width = max(1, channels // 2) if hidden is None else hidden
@@ -150,7 +150,7 @@ class AttentionGate(FusionLayer):
             assert self.score.bias is not None
             nn.init.constant_(self.score.bias, START[self.normalise])
 
-    def forward(
+    def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b c h w"]:
         """Weigh the pixels of x as the guide says, and transform them."""

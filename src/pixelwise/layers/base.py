@@ -1,18 +1,27 @@
-"""The interface that every layer fulfils."""
+"""The interface that every layer fulfils.
+
+A layer writes `plain`, the mechanism as a textbook has it, and `lean`, the same at less cost.
+`forward` chooses between the two: it takes the lean form where that gives the same as the plain
+one, and the plain form wherever somebody's tool must have its say: see `Layer.altered`.
+"""
 
 import functools
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+import logging
+from abc import ABC, ABCMeta, abstractmethod
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
+from pixelwise.layers.alterations import changed_part, part_kinds, transformed
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
+from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.ops.running import choice
 
 
 class Maps(NamedTuple):
@@ -35,8 +44,48 @@ class Limits(NamedTuple):
     """Images in a training batch at least: where one vector per image is normalised over them."""
 
 
-class Layer(ReferenceWeights, ABC):
-    """A map from features to features. Subclasses are found by `key`; see the registry."""
+def _looking(maps: Any) -> Any:
+    """`maps` of a layer: inputs are checked, and nothing changes.
+
+    In training, batch norms use the statistics of the batch but do not count it.
+    """
+
+    @functools.wraps(maps)
+    def unmoved(layer: Any, *inputs: Any, **options: Any) -> Maps:
+        layer.check(*(value for value in inputs if isinstance(value, Tensor)))
+        norms = [part for part in layer.modules() if isinstance(part, _BatchNorm) and part.training]
+        tracking = [norm.track_running_stats for norm in norms]
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            return maps(layer, *inputs, **options)
+        finally:
+            for norm, before in zip(norms, tracking, strict=True):
+                norm.track_running_stats = before
+
+    return unmoved
+
+
+class _Built(ABCMeta):
+    """Notes of what parts a layer is made, once its constructor is done."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        layer = super().__call__(*args, **options)
+        layer.note_parts()
+        return layer
+
+
+class Layer(ReferenceWeights, ABC, metaclass=_Built):
+    """A map from features to features. Subclasses are found by `key`; see the registry.
+
+    A subclass writes `plain` and `maps`, and `lean` where the same numbers can be had cheaper.
+
+    Args:
+        channels: Channels of the input.
+
+    Raises:
+        InputError: There are no channels.
+    """
 
     key: ClassVar[str]
     """Name on the command line, in configs and in leaderboards."""
@@ -47,43 +96,101 @@ class Layer(ReferenceWeights, ABC):
     limits: Limits = Limits()
     """What inputs the layer cannot take, with these options."""
 
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        at_least(1, channels=channels)
+        self.channels = channels
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "maps" in vars(cls):
+            cls.maps = _looking(cls.maps)  # type: ignore[attr-defined]
+
     def reset_parameters(self) -> None:
         """Initialise again, as the constructor does: here as torch does."""
         reset(*self.children())
 
-    def check(self, x: Float[Tensor, "b c h w"]) -> None:
-        """Refuse an input beyond `limits`; `forward` of a layer that has any begins with this.
+    def note_parts(self) -> None:
+        """Take the parts as they stand for those that the layer made."""
+        self.made_of = part_kinds(self)
+
+    def altered(self) -> str | None:
+        """Why the plain form must be taken, in words, or None.
+
+        The lean form reads weights without calling the modules that hold them, and brings
+        derivatives of its own. So the plain form is taken where a part is not the very module that
+        the layer made (LoRA adapters, quantised or wrapped parts), where one has hooks (recorders,
+        pruning, observers), under the transforms of `torch.func` and in forward-mode
+        differentiation. Hooks on all modules at once, as FLOP counters have them, are not looked
+        at. `choice.forced(layer=...)` overrules all this.
+        """
+        if forced := choice.forced_form("layer"):
+            return "it is asked for" if forced == "plain" else None
+        if part_kinds(self) != self.made_of:
+            return "its parts are not those it made"
+        if changed := changed_part(self):
+            return f"its part {changed!r} has a hook, a wrapper or weights of a foreign type"
+        return "it is transformed by torch.func" if transformed() else None
+
+    def check(self, *inputs: Tensor) -> None:
+        """Refuse an input that the layer cannot take; `forward` and `maps` begin with this.
 
         Raises:
-            InputError: The input is too small, of a size that does not divide, or one image alone
-                where training needs several.
+            InputError: The input has not four axes or other channels than the layer, is too small,
+                of a size that does not divide, or one image alone where training needs several.
         """
+        for name, value in zip(("x", "guide"), inputs, strict=False):
+            if value.ndim != 4:
+                raise InputError(
+                    f"{name}={tuple(value.shape)}: layer {self.key!r} takes maps of shape "
+                    "(batch, channels, rows, columns); add the missing axis, e.g. x[None]"
+                )
+        x = inputs[0]
+        if x.shape[1] != self.channels:
+            raise InputError(
+                f"x={tuple(x.shape)}: layer {self.key!r} was made for {self.channels} channels, and"
+                f" this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder the "
+                "axes to (batch, channels, rows, columns)"
+            )
         least, multiple, images = self.limits
         height, width = x.shape[2:]
         if height < least or width < least:
             raise InputError(
-                f"layer {self.key!r} got a map of {height} rows and {width} columns: both must be "
-                f"at least {least}; place the layer where the map is larger"
+                f"x={tuple(x.shape)}: rows and columns of layer {self.key!r} must be at least "
+                f"{least}; place the layer where the map is larger"
             )
         if multiple > 1 and (height % multiple or width % multiple):
             raise InputError(
-                f"layer {self.key!r} got a map of {height} rows and {width} columns: both must be "
-                f"multiples of {multiple}; pad the input"
+                f"x={tuple(x.shape)}: rows and columns of layer {self.key!r} must be multiples of "
+                f"{multiple}; pad the input"
             )
         if self.training and len(x) < images:
             raise InputError(
-                f"layer {self.key!r} got a batch of {len(x)}: must be at least {images} in "
-                "training, since one vector per image is normalised over the batch; "
-                "give more images, or call eval()"
+                f"x={tuple(x.shape)}: layer {self.key!r} got a batch of {len(x)} and must have at "
+                f"least {images} in training, since one vector per image is normalised over the "
+                "batch; give more images, or call eval()"
             )
 
 
 class AttentionLayer(Layer):
     """A layer of one input that weighs features by their content."""
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend; see `plain` of the layer for the formula.
+
+        Shape:
+            (b, c, h, w) -> (b, o, i, j), as the layer says.
+        """
+        self.check(x)
+        return formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
+
     @abstractmethod
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
-        """Attend; see the subclass for the formula."""
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """The mechanism as a textbook writes it, by calling the parts of the layer."""
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """The same numbers at less cost; by default there is no such form."""
+        return formatted(self.plain(x), x)
 
     @abstractmethod
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
@@ -93,11 +200,28 @@ class AttentionLayer(Layer):
 class FusionLayer(Layer):
     """A layer of two inputs: features, and a guide that says where to look in them."""
 
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Attend to x as the guide says; see `plain` of the layer for the formula.
+
+        Shape:
+            (b, c, h, w), (b, g, i, j) -> (b, o, h, w).
+        """
+        self.check(x, guide)
+        if _must_be_plain(self):
+            return formatted(self.plain(x, guide), x)
+        return self.lean(x, guide)
+
     @abstractmethod
-    def forward(
+    def plain(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b o h w"]:
-        """Attend to x as the guide says; see the subclass for the formula."""
+        """The mechanism as a textbook writes it, by calling the parts of the layer."""
+
+    def lean(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b o h w"]:
+        """The same numbers at less cost; by default there is no such form."""
+        return formatted(self.plain(x, guide), x)
 
     @abstractmethod
     def maps(
@@ -109,25 +233,20 @@ class FusionLayer(Layer):
         """Attention that `forward(x, guide)` uses, for the output pixel `at` (row, column)."""
 
 
-MapsMethod = TypeVar("MapsMethod", bound=Callable[..., Maps])
+def _must_be_plain(layer: Layer) -> bool:
+    reason = layer.altered()
+    if reason is not None and not torch.compiler.is_compiling():
+        _tell(layer.key, reason)
+    return reason is not None
 
 
-def pure(maps: MapsMethod) -> MapsMethod:
-    """Let `maps` change nothing: in training, batch norms use the batch but do not count it."""
+@functools.lru_cache(maxsize=256)
+def _tell(key: str, reason: str) -> None:
+    """Once: pairs of pixels in the plain form can take a lot more memory."""
+    _log.info("layer %r takes its plain form: %s", key, reason)
 
-    @functools.wraps(maps)
-    def unmoved(layer: Layer, *args: Any, **kwargs: Any) -> Maps:
-        norms = [part for part in layer.modules() if isinstance(part, _BatchNorm) and part.training]
-        tracking = [norm.track_running_stats for norm in norms]
-        for norm in norms:
-            norm.track_running_stats = False
-        try:
-            return maps(layer, *args, **kwargs)
-        finally:
-            for norm, before in zip(norms, tracking, strict=True):
-                norm.track_running_stats = before
 
-    return cast("MapsMethod", unmoved)
+_log = logging.getLogger(__name__)
 
 
 def reduced(channels: int, reduction: int, hidden: int | None) -> int:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure, reduced
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, reduced
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.joint_gate import joint_gate, joint_weights
 from pixelwise.ops.pixel_pools import mean_pool
@@ -85,7 +85,7 @@ class BottleneckAttention(AttentionLayer):
         variant: str = "code",
         square_window: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         at_least(1, dilation=dilation)
         at_least(0, depth=depth)
@@ -105,13 +105,12 @@ class BottleneckAttention(AttentionLayer):
         """Our name for the authors' `key`, in which the dilated convolutions are numbered."""
         return super().reference_name(NUMBERED.sub(r"\1.\2", key))
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Amplify x by one gate from both branches."""
         flat, channel, spatial = self._branches(x)
         product = self.variant == "code"
         return joint_gate(flat, channel, spatial, product=product).view(x.shape)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Factors of the pixels, 1 to 2, the same for every `at`; a head is a channel."""
         _, channel, spatial = self._branches(x)
@@ -123,7 +122,6 @@ class BottleneckAttention(AttentionLayer):
         self, x: Float[Tensor, "b c h w"]
     ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"], Float[Tensor, "b n"]]:
         """The map to go on with, and the logits of channels and pixels."""
-        self.check(x)
         kind, flat = statistics_dtype(x), x.flatten(2)
         with full_precision(x):
             if self.square_window:

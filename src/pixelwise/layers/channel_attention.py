@@ -49,7 +49,7 @@ class ChannelAttention(AttentionLayer):
     reference_keys: ClassVar[Mapping[str, str]] = {"gamma": "gain", "gamma.scale": "gain"}
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels)
         self.gain = nn.Parameter(torch.zeros(1))
 
@@ -57,7 +57,7 @@ class ChannelAttention(AttentionLayer):
         """Initialise as the authors do."""
         nn.init.zeros_(self.gain)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every channel sees, times gamma."""
         with full_precision(x):
             return channel_attention(x.flatten(2), self.gain).view(x.shape)

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
-from pixelwise.layers.base import AttentionLayer, Maps, pure
+from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm, reset
 from pixelwise.layers.shared.pointwise import pointwise
@@ -99,7 +99,7 @@ class ContextEncoding(AttentionLayer):
     }
 
     def __init__(self, channels: int, *, codes: int = 32) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels, codes=codes)
         self.project = conv_norm(channels, channels)
         self.dictionary = Encoding(channels, codes)
@@ -121,7 +121,7 @@ class ContextEncoding(AttentionLayer):
             found[MMSEGMENTATION.get(name, "") + key.removeprefix(name)] = value
         return found
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels by the code."""
         return self.gated(x)[0]
 
@@ -136,7 +136,6 @@ class ContextEncoding(AttentionLayer):
         """The code e alone."""
         return self._code(pointwise(self.project, x.flatten(2)))
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Assignment to every codeword (a head), the same for every `at`; gates 1 + g."""
         projected = pointwise(self.project, x.flatten(2))

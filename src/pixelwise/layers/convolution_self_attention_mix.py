@@ -83,7 +83,7 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         stride: int = 1,
         out_channels: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         outputs = channels if out_channels is None else out_channels
         at_least(1, channels=channels, kernel_size=kernel_size, heads=heads, stride=stride)
         at_least(1, out_channels=outputs)
@@ -113,9 +113,8 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         nn.init.constant_(self.attention_rate, 0.5)
         nn.init.constant_(self.convolution_rate, 0.5)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Add what every pixel sees in its window to the convolution around it."""
-        self.check(x)
         parts = [(part.weight, part.bias) for part in (self.query, self.keys, self.value)]
         weight, bias = (torch.stack(both) for both in zip(*parts, strict=True))
         mixed, (query, key, value) = project(x, weight, bias, self.heads)
@@ -135,7 +134,6 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         Raises:
             InputError: `at` is missing or outside of the output.
         """
-        self.check(x)
         height, width = x.shape[2:]
         columns = (width + self.stride - 1) // self.stride
         index = pixel_index(x[:, :, :: self.stride, :: self.stride], at)

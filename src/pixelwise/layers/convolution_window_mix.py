@@ -85,7 +85,7 @@ class ConvolutionWindowMix(AttentionLayer):
         bias: bool = True,
         scale: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels, heads=heads)
         window = pair(1, window_size=window_size)
         at_least(0, shift=shift)
@@ -118,7 +118,7 @@ class ConvolutionWindowMix(AttentionLayer):
         """Without the table's index, which follows from the size of the window."""
         return {k: v for k, v in state_dict.items() if k != "relative_position_index"}
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees in its window to the convolution around it."""
         rolled = self.windows.rolled(x)
         weight = self.project.weight.view(3, *self.expand.weight.shape)

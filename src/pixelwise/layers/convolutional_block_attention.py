@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pure, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, reduced
 from pixelwise.ops.channel_pools import channel_pools
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
@@ -81,7 +81,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
         pools: tuple[str, ...] = ("avg", "max"),
         spatial: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         if not pools:
             raise InputError("pools=(): must name one pool at least; e.g. pools=('avg', 'max')")
@@ -95,7 +95,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
             self.score = nn.Conv2d(2, 1, KERNEL, padding=KERNEL // 2, bias=False)
             self.norm = nn.BatchNorm2d(1, momentum=MOMENTUM)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x, then its pixels."""
         with full_precision(x):
             flat, channel = self._channel(x.flatten(2))
@@ -106,7 +106,6 @@ class ConvolutionalBlockAttention(AttentionLayer):
             y = polarized_gate(flat, channel, None, score, product=True, softmax=False)
             return y.view(x.shape)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, if any, the same for every `at`, and gates of the channels."""
         with full_precision(x):

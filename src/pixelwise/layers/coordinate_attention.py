@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
-from pixelwise.layers.base import AttentionLayer, Maps, pure
+from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.ops.axis_gate import axis_gate
 from pixelwise.ops.axis_means import axis_means
 
@@ -62,7 +62,7 @@ class CoordinateAttention(AttentionLayer):
     }
 
     def __init__(self, channels: int, *, reduction: int = 32, shared: bool = False) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels, reduction=reduction)
         hidden, gates = max(LEAST_HIDDEN, channels // reduction), 1 if shared else channels
         self.reduce = nn.Conv1d(channels, hidden, kernel_size=1)
@@ -70,13 +70,12 @@ class CoordinateAttention(AttentionLayer):
         self.expand_rows = nn.Conv1d(hidden, gates, kernel_size=1)
         self.expand_columns = nn.Conv1d(hidden, gates, kernel_size=1)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by row and by column."""
         x, rows, columns = self._gates(x)
         channels = x.shape[1]  # a shared gate is repeated, without a copy
         return axis_gate(x, rows.expand(-1, channels, -1), columns.expand(-1, channels, -1))
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the pixels, the same for every `at`; a head is a channel (one if shared)."""
         _, rows, columns = self._gates(x)

@@ -73,7 +73,7 @@ class CrissCrossAttention(AttentionLayer):
         hidden: int | None = None,
         recurrence: int = 2,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         at_least(1, recurrence=recurrence)
         self.recurrence = recurrence
@@ -89,7 +89,7 @@ class CrissCrossAttention(AttentionLayer):
             projection.reset_parameters()
         nn.init.zeros_(self.gain)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees, times gamma; and again."""
         for _ in range(self.recurrence):
             x = self._step(x)

@@ -60,13 +60,13 @@ class ChannelGateFromSpatial(AttentionLayer):
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 
     def __init__(self, channels: int, *, kernel_size: int = 7) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels, kernel_size=kernel_size)
         if kernel_size % 2 == 0:
             raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
         self.score = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply the channels by their gates."""
         with full_precision(x):
             flat, gate, _ = self._gates(x)
@@ -115,12 +115,12 @@ class SpatialGateFromChannel(AttentionLayer):
     reference_keys: ClassVar[Mapping[str, str]] = {"fc1": "reduce", "fc2": "expand"}
 
     def __init__(self, channels: int, *, reduction: int = 16, hidden: int | None = None) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         self.reduce = nn.Linear(channels, width, bias=False)
         self.expand = nn.Linear(width, channels, bias=False)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Multiply the pixels by their gates."""
         with full_precision(x):
             flat, gate, _ = self._gates(x.flatten(2))

@@ -82,7 +82,7 @@ class DeformableConvolution(AttentionLayer):
         modulation: bool = True,
         bias: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         outputs = channels if out_channels is None else out_channels
         at_least(1, channels=channels, out_channels=outputs)
         at_least(1, groups=groups, offset_groups=offset_groups)
@@ -136,7 +136,7 @@ class DeformableConvolution(AttentionLayer):
                         break
         return found
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Convolve x at the offsets that it asks for."""
         with full_precision(x):
             offset, factor = self._split(self._offsets(x, self.padding))

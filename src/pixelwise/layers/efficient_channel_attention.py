@@ -62,7 +62,7 @@ class EfficientChannelAttention(AttentionLayer):
         gamma: float = 2.0,
         beta: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels)
         if gamma <= 0:
             raise InputError(f"gamma={gamma}: must be above 0; the paper has gamma=2.0")
@@ -74,7 +74,7 @@ class EfficientChannelAttention(AttentionLayer):
             raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
         self.score = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x."""
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))

@@ -88,7 +88,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
         gradient: bool = False,
         variant: str = "code",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels, bases=bases, steps=steps)
         for name, share in (("momentum", momentum), ("norm_momentum", norm_momentum)):
             if not 0 <= share <= 1:
@@ -114,7 +114,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
             self.bases.normal_(std=math.sqrt(2 / bases))
             self.bases.div_(self._divisor(self.bases.norm(dim=0)))
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what the bases rebuild; in training, move the bases."""
         with full_precision(x):
             weights, bases, _ = self.fit(x)

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure
+from pixelwise.layers.base import AttentionLayer, Limits, Maps
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.running.precision import statistics_dtype
 
@@ -107,7 +107,7 @@ class FeaturePyramidAttention(AttentionLayer):
     def __init__(
         self, channels: int, *, out_channels: int | None = None, variant: str = "smp"
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         one_of(VARIANTS, variant=variant)
         self.pooled = variant == "smp"
         outputs = channels if out_channels is None else out_channels
@@ -132,17 +132,14 @@ class FeaturePyramidAttention(AttentionLayer):
             if not self.pooled:
                 self.up.append(doubled(narrow, wide).append(nn.ReLU(inplace=True)))
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """Weigh every pixel by the pyramid, and add the image's context."""
-        self.check(x)
         mean = x.mean((2, 3), keepdim=True, dtype=statistics_dtype(x)).to(x.dtype)
         y = self.value(x) * self._weights(x) + self.context(mean)
         return (y if self.pooled else y.relu()).to(x.dtype)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """The factors p of the pixels, the same for every `at`; in "javeywang" one per channel."""
-        self.check(x)
         return Maps(spatial=self._weights(x))
 
     def _weights(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads h w"]:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Limits, Maps, pure
+from pixelwise.layers.base import FusionLayer, Limits, Maps
 from pixelwise.layers.feature_pyramid_attention import VARIANTS, doubled
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.running.precision import statistics_dtype
@@ -79,7 +79,7 @@ class GlobalAttentionUpsample(FusionLayer):
         interpolation: str = "bilinear",
         upsample: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         one_of(VARIANTS, variant=variant)
         one_of(("bilinear", "nearest"), interpolation=interpolation)
         guides = channels if guide_channels is None else guide_channels
@@ -97,11 +97,10 @@ class GlobalAttentionUpsample(FusionLayer):
         else:
             self.lift = (doubled if upsample else _resized)(guides, outputs)
 
-    def forward(
+    def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b o h w"]:
         """Gate the fine features x by the coarse ones, and add these."""
-        self.check(x)
         if self.interpolated:
             corners = True if self.interpolation == "bilinear" else None
             coarse = F.interpolate(
@@ -113,7 +112,6 @@ class GlobalAttentionUpsample(FusionLayer):
         y = self.value(x) * self._gates(guide) + coarse
         return (y if self.interpolated else y.relu()).to(x.dtype)
 
-    @pure
     def maps(
         self,
         x: Float[Tensor, "b c h w"],
@@ -121,7 +119,6 @@ class GlobalAttentionUpsample(FusionLayer):
         at: tuple[int, int] | None = None,
     ) -> Maps:
         """Gates of the channels, the same for every `at`."""
-        self.check(x)
         return Maps(channel=self._gates(guide)[:, :, 0, 0])
 
     def _gates(self, guide: Float[Tensor, "b g i j"]) -> Float[Tensor, "b o 1 1"]:

@@ -76,7 +76,7 @@ class GlobalContext(AttentionLayer):
         pooling: str = "att",
         fusions: tuple[str, ...] = ("add",),
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         one_of(("att", "avg"), pooling=pooling)
         if not fusions or not set(fusions) <= set(FUSIONS) or len(set(fusions)) < len(fusions):
@@ -97,10 +97,25 @@ class GlobalContext(AttentionLayer):
             if transform is not None:
                 transform.reset_parameters()
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x by the context, add the transformed context, or both."""
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        if self.score is None:
+            context = pixels.mean(dim=1)
+        else:
+            weights = self.score(pixels).softmax(dim=1)  # over the pixels
+            context = (weights * pixels).sum(dim=1)
+        if self.mul is not None:
+            x = x * self.mul(context).sigmoid()[:, :, None, None]
+        if self.add is not None:
+            x = x + self.add(context)[:, :, None, None]
+        return x
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The context is one product of the map with the weights, without copies of the map."""
         with full_precision(x):
             flat, context = self._context(x.flatten(2))
+            context = context.to(next(self.parameters()).dtype)
             y = flat.view(x.shape)
             if self.mul is not None:
                 y = y * self.mul(context).sigmoid().to(x.dtype)[:, :, None, None]
@@ -117,7 +132,10 @@ class GlobalContext(AttentionLayer):
                 weights = uniform.to(statistics_dtype(x))
             else:
                 weights = pixel_weights(flat, self.score.weight[0], self.score.bias)
-            gates = None if self.mul is None else self.mul(self._context(flat)[1]).sigmoid()
+            gates = None
+            if self.mul is not None:
+                kind = self.mul.reduce.weight.dtype
+                gates = self.mul(self._context(flat)[1].to(kind)).sigmoid()
             return Maps(spatial=weights.view(len(x), 1, *x.shape[2:]), channel=gates)
 
     def _context(self, flat: Float[Tensor, "b c n"]) -> Pooled:
@@ -140,5 +158,4 @@ class _Transform(nn.Module):
         nn.init.zeros_(self.expand.bias)
 
     def forward(self, context: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        hidden = self.norm(self.reduce(context.to(self.reduce.weight.dtype)))
-        return self.expand(hidden.relu())
+        return self.expand(self.norm(self.reduce(context)).relu())

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, pure
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
 from pixelwise.layers.shared.interlaced_steps import InterlacedSteps
 from pixelwise.layers.shared.parts import conv_norm
@@ -89,7 +89,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         value_bias: bool = False,
         activation: str = "relu",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels)
         inner = max(1, channels // 2) if key_channels is None else key_channels
         seen = channels if value_channels is None else value_channels
@@ -149,7 +149,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             found[name] = torch.cat([found[name][:, context:], found[name][:, :context]], dim=1)
         return found
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """What every pixel sees in two steps, fused with the pixel itself."""
         contexts = [crop(stage(pad(x, stage.cell)), x) for stage in self._stages()]
         if self.fusion is None:
@@ -159,7 +159,6 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         fused = pointwise(self.fusion, beside, *(context.flatten(2) for context in contexts))
         return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Weights with which the pixel `at` sees all pixels through both steps; a head is a pair.
 

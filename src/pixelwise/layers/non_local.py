@@ -91,7 +91,7 @@ class NonLocal(AttentionLayer):
         norm: bool = False,
         zero_start: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         one_of(MODES, mode=mode)
         self.mode, self.sub_sample, self.zero_start = mode, sub_sample, zero_start
@@ -122,7 +122,7 @@ class NonLocal(AttentionLayer):
         nn.init.normal_(last.weight, std=0.0 if self.zero_start else 0.01)
         nn.init.zeros_(last.bias)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees."""
         query, key, value = self._parts(x)
         weight = self.expand.weight

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Limits, Maps, pixel_index, pure
+from pixelwise.layers.base import FusionLayer, Limits, Maps, pixel_index
 from pixelwise.layers.shared.object_attention import ObjectAttention
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
@@ -82,7 +82,7 @@ class ObjectContext(FusionLayer):
         bias: bool = False,
         activation: str = "relu",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         outputs = channels if out_channels is None else out_channels
         at_least(1, channels=channels, out_channels=outputs)
         if not 0 <= dropout < 1:
@@ -99,7 +99,7 @@ class ObjectContext(FusionLayer):
         """`state_dict` with batch norms in place of InPlaceABN."""
         return with_batch_norms(state_dict, self.activation)
 
-    def forward(
+    def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"]
     ) -> Float[Tensor, "b o h w"]:
         """Every pixel, fused with what its regions say."""
@@ -109,12 +109,10 @@ class ObjectContext(FusionLayer):
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b o h w"]:
         """The output, from regions that are gathered already."""
-        self.check(x)
         z = self.attention(x, regions)
         fused = pointwise(self.fusion, z.flatten(2), x.flatten(2))
         return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
 
-    @pure
     def maps(
         self,
         x: Float[Tensor, "b c h w"],
@@ -130,7 +128,6 @@ class ObjectContext(FusionLayer):
             InputError: `at` is missing or outside of the map.
         """
         pixel_index(x, at)
-        self.check(x)
         assert at is not None
         pooled = self.attention.pooled(x)
         size, full = (pooled.shape[2], pooled.shape[3]), (x.shape[2], x.shape[3])

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, pure, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.layers.shared.mask_branch import MaskBranch, Shrinking
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, pointwise
@@ -100,7 +100,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         concatenate: bool = False,
         variant: str = "code",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         one_of(("both", "collect", "distribute"), directions=directions)
         one_of(("code", "mmsegmentation"), variant=variant)
@@ -134,7 +134,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         )
         self.project = conv_norm(width * len(chosen), channels)
 
-    def forward(
+    def lean(
         self, x: Float[Tensor, "b c h w"], *, corners: bool = False
     ) -> Float[Tensor, "b o h w"]:
         """Collect, distribute, and project both.
@@ -154,7 +154,6 @@ class PointwiseSpatialAttention(AttentionLayer):
         y = formatted(y, x)
         return torch.cat((x, y), dim=1) if self.concatenate else y
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Weights with which the pixel `at` sees all pixels; a head for each direction.
 

@@ -63,7 +63,7 @@ class PositionAttention(AttentionLayer):
     }
 
     def __init__(self, channels: int, *, reduction: int = 8, hidden: int | None = None) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         self.query = nn.Linear(channels, width)
         self.keys = nn.Linear(channels, width)
@@ -77,8 +77,16 @@ class PositionAttention(AttentionLayer):
             projection.reset_parameters()
         nn.init.zeros_(self.gain)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees, times gamma."""
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        query, key, value = self.query(pixels), self.keys(pixels), self.value(pixels)
+        weights = torch.einsum("bid,bjd->bij", query, key).softmax(dim=2)  # where pixel i looks
+        seen = torch.einsum("bij,bjc->bic", weights, value)
+        return x + self.gain * seen.mT.reshape(x.shape)
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """One product for all three projections; the weights of pairs exist in blocks."""
         parts = (self.query, self.keys, self.value)
         weight = torch.cat([part.weight for part in parts])
         bias = torch.cat([part.bias for part in parts])

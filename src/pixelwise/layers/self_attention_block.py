@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, pixel_index, pure
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, pixel_index
 from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm, reset
 from pixelwise.layers.shared.pointwise import (
     both_layers,
@@ -102,7 +102,7 @@ class SelfAttentionBlock(AttentionLayer):
         pool: int = 1,
         activation: str = "relu",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         at_least(1, channels=channels)
         inner = max(1, channels // 2) if key_channels is None else key_channels
         seen = channels if value_channels is None else value_channels
@@ -133,9 +133,8 @@ class SelfAttentionBlock(AttentionLayer):
         """`state_dict` with batch norms in place of InPlaceABN."""
         return with_batch_norms(state_dict, self.activation)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """What every pixel sees."""
-        self.check(x)
         pooled = self._pooled(x)
         seen = self.output(attention(*self.projections(pooled.flatten(2)), self.max_memory))
         y = seen.view(len(x), -1, *pooled.shape[2:])
@@ -143,7 +142,6 @@ class SelfAttentionBlock(AttentionLayer):
             y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
         return formatted(y, x)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Weights with which the pixel `at` sees all pixels; only its row is computed.
 
@@ -154,7 +152,6 @@ class SelfAttentionBlock(AttentionLayer):
             InputError: `at` is missing or outside of the map.
         """
         pixel_index(x, at)
-        self.check(x)
         assert at is not None
         pooled = self._pooled(x)
         (height, width), full = pooled.shape[2:], (x.shape[2], x.shape[3])

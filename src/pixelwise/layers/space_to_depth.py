@@ -67,7 +67,7 @@ class SpaceToDepth(Layer):
         norm: bool = True,
         activation: str = "silu",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         outputs = channels if out_channels is None else out_channels
         at_least(1, channels=channels, factor=factor, kernel_size=kernel_size, out_channels=outputs)
         one_of(tuple(ACTIVATIONS), activation=activation)
@@ -84,9 +84,8 @@ class SpaceToDepth(Layer):
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.activation = ACTIVATIONS[activation]()
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Rearrange, convolve, normalise, activate."""
-        self.check(x)
         y = self.conv(space_to_depth(x, self.factor))
         return self.activation(self.norm(y)).to(x.dtype)
 

@@ -64,7 +64,7 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
         hidden: int | None = None,
         fusion: str = "add",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         one_of(("add", "max"), fusion=fusion)
         self.fusion = fusion
@@ -72,7 +72,7 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
         self.expand = nn.Linear(width, channels)
         self.score = nn.Linear(channels, 1)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate x by channel and by pixel."""
         with full_precision(x):
             flat, channel = self._channel(x.flatten(2))

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import one_of
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, pure, reduced
+from pixelwise.layers.base import AttentionLayer, Limits, Maps, reduced
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.running.precision import full_precision
@@ -86,7 +86,7 @@ class SqueezeExcitation(AttentionLayer):
         activation: str = "relu",
         gate: str = "sigmoid",
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         width = reduced(channels, reduction, hidden)
         one_of(tuple(ACTIVATIONS), activation=activation)
         one_of(tuple(GATES), gate=gate)
@@ -97,17 +97,14 @@ class SqueezeExcitation(AttentionLayer):
         if norm:
             self.limits = Limits(images=2)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x."""
-        self.check(x)
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))
             return factor_gate(flat, gate[:, :, None]).view(x.shape)
 
-    @pure
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Gates of the channels, the same for every `at`."""
-        self.check(x)
         with full_precision(x):
             return Maps(channel=self._gate(x.flatten(2))[1])
 

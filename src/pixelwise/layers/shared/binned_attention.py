@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import FusionLayer, Maps, pixel_index, pure
+from pixelwise.layers.base import FusionLayer, Maps, pixel_index
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import (
@@ -145,11 +145,11 @@ class BinnedAttentionBlock(FusionLayer):
     def __init__(
         self, stages: Sequence[BinnedAttention], channels: int, activation: str | None
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.stages = nn.ModuleList(stages)
         self.join = conv_norm(2 * channels, channels, activation=activation)
 
-    def forward(
+    def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b c h w"]:
         """`x`, beside what it sees of `guide`."""
@@ -160,7 +160,6 @@ class BinnedAttentionBlock(FusionLayer):
             y = y + stage(x, guide, seen)
         return formatted(finish(self.join, y).view_as(x), x)
 
-    @pure
     def maps(
         self,
         x: Float[Tensor, "b c h w"],

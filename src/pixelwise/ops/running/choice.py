@@ -36,9 +36,17 @@ def form(operation: str, x: Tensor, key: Tensor | None = None) -> str:
     return RULES[operation](x, x if key is None else key)
 
 
+def forced_form(operation: str) -> str | None:
+    """The form that `forced` names for `operation` here, if any."""
+    return None if torch.compiler.is_compiling() else _forced.get().get(operation)
+
+
 @contextmanager
 def forced(**forms: str) -> Iterator[None]:
     """Within, each named operation takes the form given, e.g. `forced(attention="lean")`.
+
+    `layer` stands for the layers themselves: `forced(layer="plain")` lets each run as it is written
+    in its file, `forced(layer="lean")` takes the lean form even where a part has hooks.
 
     A backward pass takes the form of its forward pass, wherever it runs.
 
@@ -149,6 +157,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "encoding": (*_OWN, "traced"),
     "factor_gate": _OWN,
     "joint_gate": _WITH_KERNEL,
+    "layer": _OWN,
     "local_attention": (*_WITH_KERNEL, "traced"),
     "pixel_mean": _OWN,
     "pixel_pools": _OWN,
