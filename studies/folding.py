@@ -14,9 +14,9 @@ import torch
 import machine
 import pixelwise
 from pixelwise.benchmarks.cases import NETWORK_SIZE, cases
-from pixelwise.benchmarks.plain.network import plain_network
 from pixelwise.benchmarks.settings import parse_map_size, written
 from pixelwise.benchmarks.subject import build
+from pixelwise.benchmarks.work import ALL_PLAIN
 
 
 def forms(model, x):
@@ -25,7 +25,7 @@ def forms(model, x):
     wide = pixelwise.fold(model).to(memory_format=last)
 
     def plain():
-        with plain_network(model):
+        with choice.forced(**ALL_PLAIN):
             return model(x)
 
     return {

@@ -19,7 +19,9 @@ from torch.jit import ScriptModule
 from pixelwise.errors import InputError
 from pixelwise.insertion.examples import Example, example_for, quiet, run, seeded
 from pixelwise.insertion.proof import difference, tensors
+from pixelwise.layers.base import Layer
 from pixelwise.merging import CONVOLUTIONS, Pair, exact, fits, is_norm, merge
+from pixelwise.ops.running import choice
 
 TOLERANCE = 1e-9
 """Of the largest value of an output in float64, where equal sums differ by about 1e-15."""
@@ -49,6 +51,8 @@ def fold(model: nn.Module, example: Example | None = None) -> nn.Module:
     folded = _copied(model).eval()
     merge(folded, pairs)
     for name, module in folded.named_modules():
+        if isinstance(module, Layer):
+            module.note_parts()  # the lean form was proven with these
         inside = f"{name}." if name else ""
         if hasattr(module, "save_pretrained") and any(n.startswith(inside) for _, n in pairs):
             vars(module)["save_pretrained"] = _refuse_to_save
@@ -157,7 +161,13 @@ def _move(host: nn.Module) -> None:
 def _outputs(host: nn.Module, example: Example) -> list[Tensor]:
     """All tensors that a network gives."""
     try:
-        with seeded(), quiet(), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with (
+            seeded(),
+            quiet(),
+            torch.no_grad(),
+            torch.compiler.set_stance("force_eager"),
+            choice.forced(layer="lean"),  # whoever watches, layers run as they will in prediction
+        ):
             found = list(tensors(run(host, copy.deepcopy(example))))
     except Exception as error:  # whatever a network says of an input that it does not take
         told = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from pixelwise.benchmarks.cases import Case
 from pixelwise.benchmarks.peers import peer_module
-from pixelwise.benchmarks.plain import FORMS
-from pixelwise.benchmarks.plain.network import plain_network
 from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN, Size
 from pixelwise.benchmarks.subject import build, disturb, inputs, shapes
 from pixelwise.ops.running import choice
@@ -19,6 +17,8 @@ from pixelwise.ops.running import choice
 Call = Callable[[], object]
 SMALL_MAP, SMALL_IMAGE = 4, 64
 """Sides of the inputs of a first call, with which libraries set themselves up."""
+ALL_PLAIN = dict.fromkeys(choice.FORMS, "plain")
+"""Every layer as it is written in its file, and every operation that a network has beside them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Subject:
         if form == COMPILED:
             return torch.compile(self.module, dynamic=False)
         if form == PLAIN:
-            return plain(case, self.module)
+            return functools.partial(_forced, self.module, ALL_PLAIN)
         module = peer_module(form, case, self.module, [tuple(x.shape) for x in self.given])
         if module is None:
             return None
@@ -90,18 +90,6 @@ def prepare(work: Work) -> Subject:
     return Subject(work, module, given)
 
 
-def plain(case: Case, module: nn.Module) -> Callable[..., Tensor]:
-    """The authors' arithmetic with the module's parameters."""
-    if not case.is_network:
-        return functools.partial(FORMS[case.key], module)
-
-    def whole(image: Tensor) -> Tensor:
-        with plain_network(module):
-            return module(image)
-
-    return whole
-
-
 def difference(subject: Subject) -> float:
     """By how much our output and the plain form's differ, relative, in float64 on a small map.
 
@@ -113,11 +101,11 @@ def difference(subject: Subject) -> float:
     wanted = shapes(work.case, double, (1, work.size[1], side, side - 2), training=False)
     small = inputs(wanted, dtype=torch.float64)
     with torch.no_grad():
-        ours, theirs = double(*small), plain(work.case, double)(*small)
+        ours, theirs = double(*small), _forced(double, ALL_PLAIN, *small)
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
-def _forced(module: nn.Module, forms: dict[str, str], *given: Tensor) -> Tensor:
+def _forced(module: nn.Module, forms: Mapping[str, str], *given: Tensor) -> Tensor:
     with choice.forced(**forms):
         return module(*given)
 

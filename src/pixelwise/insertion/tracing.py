@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pixelwise.cost import operation_formulas
 from pixelwise.insertion.attached import CHILD
 from pixelwise.insertion.examples import Example, picture_of, quiet, run
+from pixelwise.ops.running import choice
 
 
 @dataclass
@@ -90,7 +91,7 @@ def trace(host: nn.Module, example: Example) -> Trace:
             module.register_forward_hook(lambda m, x, output: after(output)),
         ]
     try:
-        with torch.no_grad(), quiet():
+        with torch.no_grad(), quiet(), choice.forced(layer="lean"):  # as without the hooks
             with FlopCounterMode(display=False, custom_mapping=operation_formulas()) as counter:
                 run(host, example)
             found.flops = counter.get_total_flops()
