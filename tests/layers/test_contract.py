@@ -20,6 +20,7 @@ computed from the layer's maps and the plain equations. It may also hold
 import contextlib
 import copy
 import importlib
+import math
 import multiprocessing
 
 import pytest
@@ -46,8 +47,14 @@ attending = pytest.mark.parametrize("key", ATTENDING)
 
 def told(key, name, default=None):
     """What the layer's own test file says under `name`."""
-    module = available()[key].__module__.rpartition(".")[2]
-    return getattr(importlib.import_module(f"test_{module}"), name, default)
+    module = "test_" + available()[key].__module__.rpartition(".")[2]
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        pytest.fail(f"layer {key!r}: write tests/layers/{module}.py with reconstruct(layer, x, at)")
+    return getattr(found, name, default)
 
 
 def make(key, channels=CHANNELS, **options):
@@ -99,7 +106,11 @@ def cast(tensors, dtype):
 
 def close(a, b, dtype, slack=1.0):
     scale = b.abs().max().clamp(min=1e-30)
-    assert ((a.double() - b.double()).abs().max() / scale) <= slack * TOLERANCE[dtype]
+    error, allowed = ((a.double() - b.double()).abs().max() / scale), slack * TOLERANCE[dtype]
+    assert error <= allowed, (
+        f"{dtype} is {error:.1e} of the largest value off, allowed {allowed:.0e}: take softmaxes, "
+        "means and sums over pixels in float32 for half types (statistics_dtype), or state a SLACK"
+    )
 
 
 @every_layer
@@ -145,8 +156,9 @@ def test_memory_format_is_kept(key):
     given = inputs(key, layer, 2, 7, 5)
     y = layer(*given)
     last = layer(*(x.to(memory_format=torch.channels_last) for x in given))
-    assert last.is_contiguous(memory_format=torch.channels_last)
-    assert y.is_contiguous()
+    remedy = "the output must be laid out as the input is: end lean with formatted(y, x)"
+    assert last.is_contiguous(memory_format=torch.channels_last), remedy
+    assert y.is_contiguous(), remedy
     torch.testing.assert_close(last, y, rtol=1e-5, atol=1e-5)
 
 
@@ -181,7 +193,9 @@ def test_layout_does_not_matter_and_nothing_is_modified(key):
         before = [value.clone() for value in (*others, other_g)]
         for found, wanted in zip(gradients(layer, others, other_g), expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
-        assert all(map(torch.equal, (*others, other_g), before))
+        assert all(map(torch.equal, (*others, other_g), before)), (
+            "the layer writes to its input or to the gradient that it is given: copy first"
+        )
 
 
 @every_layer
@@ -436,7 +450,9 @@ def test_reset_parameters_draws_as_the_constructor_does(key):
         if wanted.numel() > 1 and wanted.min() == wanted.max():
             assert torch.equal(value, wanted), name
         elif wanted.numel() > 500:
-            assert 0.8 < value.norm() / wanted.norm() < 1.25, name
+            assert 0.8 < value.norm() / wanted.norm() < 1.25, (
+                f"{name} starts otherwise in the constructor: let that call self.reset_parameters()"
+            )
 
 
 @every_layer
@@ -473,7 +489,10 @@ def test_cost_grows_as_declared(key, record_property):
     less, more = told(key, "SIDES", (256, 512))
     growth = cost(more) / cost(less)
     exponent = layer.cost_exponent
-    assert growth == pytest.approx((more / less) ** (2 * exponent), rel=0.05)
+    assert growth == pytest.approx((more / less) ** (2 * exponent), rel=0.05), (
+        f"from {less} to {more} rows FLOPs grow {growth:.2f} times, as (h w) ** "
+        f"{math.log(growth, (more / less) ** 2):.2f}: set cost_exponent, or other SIDES in the test"
+    )
     record_property("cell", f"{exponent:g}")
 
 
@@ -484,7 +503,9 @@ def test_output_is_reconstructed_from_the_maps(key, where):
     given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
     y = layer(*given)
     at = tuple(int(where * (size - 1)) for size in y.shape[2:])
-    found = told(key, "reconstruct")(layer, *given, at)
+    reconstruct = told(key, "reconstruct")
+    assert reconstruct is not None, "write reconstruct(layer, x, at) into the layer's test file"
+    found = reconstruct(layer, *given, at)
     torch.testing.assert_close(found, y[:, :, at[0], at[1]], rtol=1e-10, atol=1e-10)
 
 
@@ -493,7 +514,7 @@ def test_maps_have_the_declared_shapes(key):
     layer = build(key)
     given = inputs(key, layer, 2, 7, 5)
     maps = layer.maps(*given, at=(1, 2))
-    assert maps.spatial is not None or maps.channel is not None
+    assert maps.spatial is not None or maps.channel is not None, "maps gave no map at all"
     if maps.spatial is not None:
         assert maps.spatial.shape[0] == len(given[0])
         assert maps.spatial.shape[2:] == given[0].shape[2:]
@@ -507,7 +528,10 @@ def test_maps_change_nothing(key):
     layer = build(key).train()
     before = copy.deepcopy(layer.state_dict())
     layer.maps(*inputs(key, layer, 2, 7, 5), at=(1, 2))
-    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+    moved = [
+        name for name, value in layer.state_dict().items() if not torch.equal(value, before[name])
+    ]
+    assert not moved, f"maps changes {moved}: only forward may, in training"
 
 
 @attending
@@ -519,7 +543,9 @@ def test_maps_need_memory_linear_in_the_pixels(key, monkeypatch):
     with torch.no_grad(), Largest() as seen:
         maps = layer.maps(*given, at=(3, 4))
     shown = 0 if maps.spatial is None else maps.spatial.numel()
-    assert seen.elements <= max(4 * given[0].numel(), 2 * shown)
+    assert seen.elements <= max(4 * given[0].numel(), 2 * shown), (
+        f"maps wrote a tensor of {seen.elements} elements: compute the row of the pixel `at` alone"
+    )
 
 
 @attending
@@ -541,10 +567,10 @@ def test_maps_are_one_for_all_pixels_or_need_a_pixel_of_the_map(key):
 @every_layer
 def test_checkpoint_that_does_not_fit_is_refused_whole(key):
     layer = build(key)
-    theirs = reference_state(layer)
+    theirs = reference_state(layer) if has_reference(layer) else {}
     before = copy.deepcopy(layer.state_dict())
     faults = [(theirs | {"someone.else": torch.zeros(1)}, "left over: someone.else")]
-    for first in list(theirs)[:1]:  # none where there are no parameters
+    for first in list(theirs)[:1]:  # none where there are no parameters or no known names
         faults.append((dict(list(theirs.items())[1:]), "missing: "))
         faults.append((theirs | {first: torch.zeros(3, 5, 7)}, f"wrong shape: {first}"))
     for state, fault in faults:
@@ -568,12 +594,22 @@ def their_name(module, name):
             found = ".".join(word for word in (theirs, rest) if word)
             if module.reference_name(found) == name:
                 return found
-    raise AssertionError(f"no source of {type(module).__name__} has a name for {name}")
+    raise AssertionError(
+        f"reference_keys of {type(module).__name__} name no source of {name!r}: add the authors' name,"
+        " or leave reference_keys out where no checkpoint of theirs is known"
+    )
+
+
+def has_reference(layer):
+    """Whether the authors' names are known; a layer without parameters needs none."""
+    return bool(layer.reference_keys) or not layer.state_dict()
 
 
 @every_layer
 def test_reference_checkpoint_round_trip(key):
     layer, other = build(key).eval(), make(key).eval()
+    if not has_reference(layer):
+        pytest.skip("no checkpoint of the authors is known")
     other.load_reference(reference_state(layer))
     given = inputs(key, layer, 1, 4, 5)
     assert torch.equal(layer(*given), other(*given))
@@ -607,5 +643,7 @@ def test_memory_is_as_predicted(key, training):
 
     shapes = [x.shape for x in given]
     wanted = measured(run).peak_bytes
-    assert abs(predict(layer, *shapes) / wanted - 1) < 0.15
+    assert abs(predict(layer, *shapes) / wanted - 1) < 0.15, (
+        "cost.predict is off by more than 15 %: is memory taken that does not follow from shapes?"
+    )
     assert layer.training == training
