@@ -595,8 +595,8 @@ def their_name(module, name):
             if module.reference_name(found) == name:
                 return found
     raise AssertionError(
-        f"reference_keys of {type(module).__name__} have no name for {name!r}: add the authors' one,"
-        " or leave reference_keys out where no checkpoint of theirs is known"
+        f"reference_keys of {type(module).__name__} have no name for {name!r}: add that of the "
+        "authors, or leave reference_keys out where no checkpoint of theirs is known"
     )
 
 
