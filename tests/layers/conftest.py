@@ -30,12 +30,12 @@ pixels (or the nearest size within the limits), with one and two images, in eval
 one image is tested at the same sizes. `pixelwise layers NAME` shows the equations, options and
 cost of a layer.
 
-- **compile** is `torch.compile(fullgraph=True)` with fixed and with dynamic sizes; **export** is
-  `torch.export` with dynamic height and width, checked at three sizes.
-- **second derivative**: "refused" means a clear error instead of a wrong number.
-- **maps**: the output can be computed from `layer.maps(...)`, to 1e-10 in float64.
-- **checkpoints**: `load_reference` loads weights with the names of their source.
-- **limits** are those of the default options. Input outside the limits raises a clear error.
+- **compile** is `torch.compile(fullgraph=True)` with fixed and with free sizes; **export** is
+  `torch.export` with free height and width, checked at three sizes.
+- **second derivative**: "refused" means a clear error, no wrong number.
+- **maps**: the output is computed again from `layer.maps(...)`, to 1e-10 in float64.
+- **checkpoints**: `load_reference` takes weights under the names of their source.
+- **limits** hold for the default options; input beyond them gets an error that says so.
 
 """
 
