@@ -25,7 +25,7 @@ from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
 
 
 @dataclass(frozen=True)
-class Call:
+class LayerCall:
     """One call of an attention layer."""
 
     name: str
@@ -55,14 +55,14 @@ def attention_layers(model: nn.Module) -> dict[str, AttentionLayer | FusionLayer
 
 
 @contextmanager
-def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[Call]]:
+def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[LayerCall]]:
     """Record every call of an attention layer while the block runs, in their order.
 
     Args:
         model: The network.
         size: Rows and columns of the picture that it is given.
     """
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     gains: dict[nn.Module, float | None] = {
         module.layer: None if module.gain is None else module.gain.detach().abs().mean().item()
         for module in model.modules()
@@ -79,7 +79,7 @@ def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[Call]]:
             inputs = [x.detach().clone() for x in inputs[: 1 + isinstance(layer, FusionLayer)]]
             last[layer] = len(calls)
             calls.append(
-                Call(
+                LayerCall(
                     name if times[name] == 1 else f"{name}#{times[name]}",
                     layer,
                     tuple(inputs),
