@@ -41,7 +41,7 @@ SCENE, CLASS = 7, "boat"
 def trained(runs):
     """The run's folder; trained unless it is there."""
     run = Path(runs) / "train" / "explain_picture"
-    if not (run / "model.safetensors").exists():
+    if not (run / "metrics.json").exists():
         words = ["train", *SETTINGS, "--runs", runs, "--name", run.name]
         subprocess.run([sys.executable, "-m", "pixelwise.cli.main", *words], check=True)
     return run
