@@ -185,12 +185,6 @@ class DeformableConvolution(AttentionLayer):
                 rows = rows * factor[..., None]
             return Maps(spatial=rows[..., None] * columns[:, :, None])
 
-    def joined_heads(
-        self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
-    ) -> Float[Tensor, "g h w"]:
-        """One for each group of channels: all its taps."""
-        return torch.unflatten(heads, 0, (self.offset_groups, -1)).sum(1)
-
     def _offsets(
         self, x: Float[Tensor, "b c h w"], padding: Pair, dense: bool = False
     ) -> Float[Tensor, "b k i j"]:
@@ -200,6 +194,12 @@ class DeformableConvolution(AttentionLayer):
         if dense:
             return F.conv2d(x.to(kind), weight, bias)
         return F.conv2d(x.to(kind), weight, bias, self.stride, padding, self.dilation)
+
+    def joined_heads(
+        self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
+    ) -> Float[Tensor, "g h w"]:
+        """One for each group of channels: all its taps."""
+        return torch.unflatten(heads, 0, (self.offset_groups, -1)).sum(1)
 
     def _split(self, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         if not self.modulation:
