@@ -42,13 +42,23 @@ class LayerCall:
 
 
 def attention_layers(model: nn.Module) -> dict[str, AttentionLayer | FusionLayer]:
-    """The layers by their place: an inserted one by the module that it stands behind."""
+    """The layers by their place: an inserted one by the module that it stands behind.
+
+    Layers inside of a layer are parts of it, and left out.
+    """
+    parts = {
+        part
+        for layer in model.modules()
+        if isinstance(layer, AttentionLayer | FusionLayer)
+        for part in layer.modules()
+        if part is not layer
+    }
     found: dict[str, AttentionLayer | FusionLayer] = {}
     inserted: dict[nn.Module, str] = {}
     for path, module in model.named_modules():
         if isinstance(module, Attached):
             inserted[module.layer] = path.rpartition(f"{CHILD}.")[0] + module.place.name
-        elif isinstance(module, AttentionLayer | FusionLayer):
+        elif isinstance(module, AttentionLayer | FusionLayer) and module not in parts:
             name = inserted.get(module, path or type(module).__name__)
             found[f"{name}, inserted" if name in found else name] = module
     return found
