@@ -422,16 +422,16 @@ def row(
     ]
 
 
-HEAD = """# Beside what one would take instead
+HEAD = """# The same mechanisms in other packages
 
 Written by `python studies/peers.py`: {versions}.
 
-Each module gets the authors' recorded weights where its parameters can hold them, and is asked for
-the authors' output in float64 (error relative to the largest value); `eca` and `scse`, of which
-nothing is recorded, are held against the first package named. The sizes are 1x1, 1x17, 7x5
-and 33x64; bfloat16 must be within 5 % of float32; a training step is forward and backward; export
-is `torch.export` with free height and width, run again at a second size; the last column is the
-largest tensor made at 128x128 pixels, as a multiple of the input.
+Each module loads the authors' recorded weights if its parameters match. Its output in float64 is
+compared with that of the authors (error relative to the largest value). Nothing is recorded for
+`eca` and `scse`; they are compared with the first other package. The sizes are 1x1, 1x17, 7x5 and
+33x64. bfloat16 must be within 5 % of float32. A training step is forward and backward. Export is
+`torch.export` with dynamic height and width, run at a second size. The last column is the largest
+tensor allocated at 128x128 pixels, as a multiple of the input.
 """
 COLUMNS = (
     "mechanism",

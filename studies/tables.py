@@ -2,7 +2,7 @@
 
 python studies/tables.py studies/layers.csv
 
-A line for each case: the authors' form beside ours, and by how much other packages take longer.
+A line for each case: the plain form beside ours, and by how much other packages take longer.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def lines(found):
     modes = [m for m in MODES if any((m, OURS) in rows for rows in found.values())]
     heads = ["case"]
     for mode in modes:
-        heads += [f"{mode}, ms", "authors'", "ratio", "/ floor", "MB"]
+        heads += [f"{mode}, ms", "plain", "ratio", "/ floor", "MB"]
     yield [*heads, f"others ({', '.join(modes)})"]
     yield ["---"] * (len(heads) + 1)
     for name, rows in found.items():

@@ -17,13 +17,14 @@ def pytest_generate_tests(metafunc):
 
 
 COLUMNS = ("float64 output", "float64 gradient", "float32 output", "float32 gradient")
-HEAD = """# How far from the authors' code
+HEAD = """# Numerical differences from the authors' code
 
-Written by `pytest tests/golden --errors docs/equality.md`. Numbers that the authors' own code gave,
-in float64, are held against ours on the same weights, loaded through `load_reference`: outputs,
-gradients of inputs and parameters, and buffers that a step changes. Errors are the worst of a
-system's files, relative to the largest value of each tensor; the recordings are float32, which
-alone is about 5e-8. A system is a mechanism and the code that it was recorded from.
+Written by `pytest tests/golden --errors docs/equality.md`. Numbers that were recorded from the
+authors' own code in float64 are compared with ours, with the same weights, loaded through
+`load_reference`: outputs, gradients of inputs and parameters, and buffers that change in a step.
+Each error is the largest in all files of a system, relative to the largest value of the tensor. The
+recordings are stored in float32, which alone causes an error of about 5e-8. A system is a mechanism
+and the code that it was recorded from.
 
 """
 

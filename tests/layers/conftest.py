@@ -22,12 +22,13 @@ PROMISES = {
 }
 """Column -> tests that must pass; a test may say what to write in place of "yes"."""
 
-HEAD = """# Layers and what they promise
+HEAD = """# Tested properties of the layers
 
-Written by `pytest tests/layers/test_contract.py --matrix docs/layers.md`: each cell is the outcome
-of tests that run over every layer. A number type holds for maps of 1x1, 1x17, 7x5 and 33x64 pixels
-(or the next size within the limits), batches of one and two, in eval mode; training on one image
-is tried at the same sizes. `pixelwise layers NAME` shows a layer's equations, options and cost.
+Written by `pytest tests/layers/test_contract.py --matrix docs/layers.md`: each cell is the result
+of tests that run for every layer. A number type is tested on maps of 1x1, 1x17, 7x5 and 33x64
+pixels (or the nearest size within the limits), with one and two images, in eval mode. Training on
+one image is tested at the same sizes. `pixelwise layers NAME` shows the equations, options and
+cost of a layer.
 
 - **compile** is `torch.compile(fullgraph=True)` with fixed and with free sizes; **export** is
   `torch.export` with free height and width, checked at three sizes.

@@ -2,13 +2,13 @@
 
 HEAD = """# Networks on backbones
 
-Written by `pytest tests/networks/test_matrix.py --networks docs/networks.md`. A row is one test:
-forward and backward with four input bands, three classes and every auxiliary output; a picture of
-97x65; a binary head; saving and loading, bit for bit; and torch.export with free height and width,
-checked at two further sizes. Parameters are those of three classes and four bands, auxiliary heads
-included; operations those of 512x512 pixels and 19 classes, attention counted, one multiplication
-and one addition each. Swin is narrowed to 24 channels and one block per stage; timm's padding of
-its windows binds an export to the sizes it was made with, so that is not run.
+Written by `pytest tests/networks/test_matrix.py --networks docs/networks.md`. Each row is one
+test: forward and backward with four input bands, three classes and all auxiliary outputs; an image
+of 97x65 pixels; a binary head; saving and loading, bit for bit; and torch.export with dynamic
+height and width, checked at two other sizes. Parameters are counted for three classes and four
+bands, including auxiliary heads. Operations are counted for 512x512 pixels and 19 classes,
+including attention; a multiplication and an addition count as two. Swin has only 24 channels and
+one block per stage. It is not exported, because the way timm pads its windows fixes the sizes.
 
 """
 SIZES = "## Published sizes"

@@ -1,0 +1,202 @@
+"""What README and docs show: their Python runs, their YAML opens, their commands are understood.
+
+Blocks of Python run in order, one namespace and one folder for a page. A block behind a comment
+`<!-- not run: reason -->` does not run; a list below names every one of them.
+"""
+
+import contextlib
+import io
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import jsonargparse
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from pixelwise.cli.main import COMMANDS, main
+from pixelwise.data.source import open_data
+from pixelwise.layers.registry import available
+from pixelwise.networks.registry import names as networks
+from pixelwise.train.presets import preset_file
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<language>.*)\n", re.MULTILINE)
+INLINE = re.compile(r"`(pixelwise [a-z]+(?: [^`]*)?)`")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "uv")
+"""What a shell block may call beside `pixelwise`; these lines are not tried."""
+NOT_RUN = (("docs/checkpoints.md", "needs a checkpoint file"),)
+"""Page and reason of each block that does not run; keep it short."""
+
+BEFORE = {
+    "docs/explain.md": """
+import torch, pixelwise
+model = pixelwise.create_model("danet", backbone="test_resnet", num_classes=3)
+image = torch.randn(1, 3, 224, 288)
+""",
+    "docs/insert.md": """
+import timm, torch
+other_host = timm.create_model("resnet50")
+checkpoint = other_host.state_dict()
+""",
+}
+"""Stand-ins for what only a reader has, by page."""
+
+
+def label(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page):
+    """Language, text and reason not to run of each fenced block of a page."""
+    text = page.read_text(encoding="utf-8")
+    found, start = [], 0
+    while (opening := BLOCK.search(text, start)) is not None:
+        end = text.index("\n```", opening.end() - 1)
+        found.append((opening["language"], text[opening.end() : end + 1], opening["reason"]))
+        start = end + 4
+    return found
+
+
+def of_language(language):
+    return [page for page in PAGES if any(block[0] == language for block in blocks(page))]
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch):
+    """A folder as docs/data.md describes it, one small picture in each split."""
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val", "test"):
+        for kind, mode in (("images", "RGB"), ("masks", "L")):
+            folder = tmp_path / split / kind
+            folder.mkdir(parents=True)
+            Image.new(mode, (8, 8)).save(folder / "one.png")
+    return tmp_path
+
+
+def test_every_block_says_its_language_and_those_that_do_not_run_are_listed():
+    languages = {(label(page), block[0]) for page in PAGES for block in blocks(page)}
+    assert {language for _, language in languages} <= {"python", "sh", "text", "yaml"}, languages
+    skipped = [(label(page), block[2]) for page in PAGES for block in blocks(page) if block[2]]
+    assert tuple(skipped) == NOT_RUN
+
+
+@pytest.mark.parametrize("page", of_language("python"), ids=label)
+def test_python_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    namespace = {}
+    exec(BEFORE.get(label(page), ""), namespace)
+    shown = blocks(page)
+    for (language, text, reason), after in zip(shown, [*shown[1:], ("", "", None)], strict=True):
+        if language != "python" or reason:
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(text, label(page), "exec"), namespace)
+        if after[0] == "text":  # what the block prints; "..." stands for lines left out
+            lines = printed.getvalue().splitlines()
+            missing = [
+                line
+                for line in after[1].splitlines()
+                if line.strip() != "..." and line.rstrip() not in map(str.rstrip, lines)
+            ]
+            assert not missing, printed.getvalue()
+
+
+@pytest.mark.parametrize("page", of_language("yaml"), ids=label)
+def test_yaml_is_read(page, data_folder):
+    for language, text, reason in blocks(page):
+        if language != "yaml" or reason:
+            continue
+        content = yaml.safe_load(text)
+        assert isinstance(content, dict)
+        if "names" in content:
+            (data_folder / "data.yaml").write_text(text, encoding="utf-8")
+            source = open_data("data.yaml")
+            assert {"train", "val"} <= set(source.splits)
+            assert len(source.classes) == len(content["names"])
+            assert len(source.split("train")) == 1
+
+
+class Understood(BaseException):
+    """Raised in place of running a command whose words were understood."""
+
+
+@pytest.fixture
+def understood(monkeypatch):
+    """Words of a command -> what its own parser makes of them; nothing runs."""
+    parse = jsonargparse.ArgumentParser.parse_args
+
+    def stop(parser, *args, **kwargs):
+        raise Understood(parse(parser, *args, **kwargs))
+
+    def words(given):
+        with monkeypatch.context() as patch:
+            patch.setattr(jsonargparse.ArgumentParser, "parse_args", stop)
+            try:
+                code = main([*given, "--debug"])
+            except Understood as found:
+                return found.args[0]
+        pytest.fail(f"pixelwise {shlex.join(given)}: not understood, exit code {code}")
+
+    return words
+
+
+def commands(page):
+    """The words of each command: in the shell blocks of a page, and in its sentences."""
+    for language, text, reason in blocks(page):
+        if language == "sh" and not reason:
+            for line in text.splitlines():
+                words = shlex.split(line, comments=True)
+                for joined, part in itertools.groupby(words, lambda word: word == "&&"):
+                    if not joined:
+                        yield list(part)
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for found in INLINE.finditer(prose):
+        if "..." not in found[1]:
+            yield shlex.split(found[1])
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if list(commands(p))], ids=label)
+def test_commands_are_understood(page, understood):
+    for program, *words in commands(page):
+        if program != "pixelwise":
+            assert program in OTHER_PROGRAMS, program
+        elif len(words) == 1 or words[1:] == ["--help"]:  # a name in a sentence
+            assert words[0] in COMMANDS
+        else:
+            found = understood(words)
+            if getattr(found, "preset", None):
+                assert Path(preset_file(found.preset)).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=label)
+def test_links_and_named_files_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for link in LINK.findall(text):
+        assert (page.parent / link).exists(), link
+    for name in re.findall(r"`((?:src|tests|studies|docs)/[\w/.-]+)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_index_leads_to_every_page():
+    links = set(LINK.findall((ROOT / "docs/index.md").read_text(encoding="utf-8")))
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
+    assert pages - {"index.md"} <= links
+
+
+@pytest.mark.parametrize("names", [available, networks], ids=["layers", "networks"])
+def test_readme_and_catalogue_name_everything(names):
+    for page in ("README.md", "docs/catalogue.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert not [name for name in names() if f"`{name}`" not in text], page
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
