@@ -1,13 +1,15 @@
 """Layers under torch.compile, each in the modes in which that was measured faster than the layer.
 
+Which these are stands in the layer's class, as `faster_compiled`.
+
 A compiled graph makes one pass over the map of what torch makes several of. Most layers here have
-forms that do better, and are not compiled.
+forms that do better, and are not compiled. On GPUs layers have kernels of their own.
 """
 
 import os
 import shutil
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,23 +18,17 @@ from torch import Tensor, nn
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
 
-FASTER: Mapping[str, tuple[str, ...]] = {"bam": ("train",)}
-"""Layer -> the modes, on CPUs: "forward" where no gradients are recorded, "train" where they are.
-
-Those that took a tenth less, of (1, 512, 64, 128) in float32 with two threads: `pixelwise bench
---compile`. On GPUs layers have kernels of their own.
-"""
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def compiled(module: nn.Module) -> nn.Module:
     """Let the layers inside a module run compiled where that is faster; the module itself is given.
 
-    They are those of `FASTER`, on the CPU, in their modes; everything else runs as it did. The
-    first call of a layer in a mode, and of a further type or size, takes seconds. Parameters, names
-    and hooks stay; copies and pickles are compiled in the same way, anew. Inside a network that is
-    itself compiled or exported they are as if they had not been. A gradient of a gradient is
-    beyond torch.compile.
+    They are those with modes in `faster_compiled`, on the CPU, in these modes; everything else runs
+    as it did. The first call of a layer in a mode, and of a further type or size, takes seconds.
+    Parameters, names and hooks stay; copies and pickles are compiled in the same way, anew. Inside
+    a network that is itself compiled or exported they are as if they had not been. A gradient of a
+    gradient is beyond torch.compile.
 
     Args:
         module: A layer, or any network with layers in it; without any, nothing is done.
@@ -40,7 +36,7 @@ def compiled(module: nn.Module) -> nn.Module:
     Raises:
         InputError: There are such layers, but no C++ compiler, which torch.compile needs.
     """
-    found = [part for part in module.modules() if isinstance(part, Layer) and part.key in FASTER]
+    found = [part for part in module.modules() if isinstance(part, Layer) and part.faster_compiled]
     if found and compiler() is None:
         raise InputError(
             f"no C++ compiler was found ({', '.join(COMPILERS)}, or $CXX), and torch.compile needs"
@@ -70,7 +66,8 @@ class PerMode:
         """As the layer's class has it."""
         mode = "train" if torch.is_grad_enabled() else "forward"
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        if traced or type(x) is not Tensor or not x.is_cpu or mode not in FASTER[self.layer.key]:
+        plain = type(x) is Tensor and x.is_cpu
+        if traced or not plain or mode not in self.layer.faster_compiled:
             return type(self.layer).forward(self.layer, x)
         if self.compiled is None:
             self.compiled = torch.compile(_separate(self.layer))

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from pixelwise.explanation.result import ClassMap, Deletion, Explanation, LayerMap
+from pixelwise.explanation.explain import Explanation
+from pixelwise.explanation.result import ClassMap, Deletion, LayerMap
 
 EVIL = '<b>"car" & $co_2$</b>'
 SHARES = (0.0, 0.2, 0.5, 1.0)

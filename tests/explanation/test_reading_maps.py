@@ -100,14 +100,14 @@ def test_a_layer_of_ones_own_without_a_rule():
     class Own(AttentionLayer):
         cost_exponent = 1.0
 
-        def forward(self, x):
+        def plain(self, x):
             return x
 
         def maps(self, x, at=None):
             row = at[0]
             return Maps(torch.full((1, 6, 2, 3), -1.0) * torch.arange(6.0).view(1, 6, 1, 1) * row)
 
-    found = read(Own(), (torch.ones(1, 2, 4, 6),), (1, 2))
+    found = read(Own(2), (torch.ones(1, 2, 4, 6),), (1, 2))
     assert found.kind == "pixel"
     torch.testing.assert_close(found.spatial, torch.full((2, 3), -2.5))
     assert list(found.parts) == ["head 5", "head 4", "head 3", "head 2"]

@@ -71,7 +71,7 @@ class Window(AttentionLayer):
 
     cost_exponent = 1.0
 
-    def forward(self, x):
+    def plain(self, x):
         return nn.functional.avg_pool2d(x, (1, 3), 1, (0, 1))
 
     def maps(self, x, at=None):
@@ -82,7 +82,7 @@ class Window(AttentionLayer):
 
 
 def test_explain_follows_the_chain():
-    model = network(Window(), nn.ReLU(), Window(), nn.Tanh(), Window())
+    model = network(Window(8), nn.ReLU(), Window(8), nn.Tanh(), Window(8))
     found = explain(model, IMAGE, (3, 5), deletion=False).rollout
     assert list(found.parts) == ["5", "3", "1"]
     kernel = torch.tensor([1.0, 4, 1]) / 6  # (identity + mean of three) / 2
@@ -104,7 +104,7 @@ class Beside(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.left, self.right, self.last = Window(), Window(), Window()
+        self.left, self.right, self.last = Window(8), Window(8), Window(8)
 
     def forward(self, x):
         return self.left(x) + self.last(self.right(x))
@@ -125,7 +125,7 @@ def test_only_what_reaches_the_last_layer_is_followed():
 
 @torch.no_grad()
 def test_repeated_calls_of_one_layer():
-    layer = Window()
+    layer = Window(8)
     model = network(layer, nn.ReLU(), layer)
     links = chain(model, IMAGE, calls_of(model))
     assert [link.name for link in links] == ["1#2", "1"]

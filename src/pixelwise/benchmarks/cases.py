@@ -10,30 +10,15 @@ from typing import Any
 
 import yaml
 
-from pixelwise.benchmarks.settings import Size
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry as layers
+from pixelwise.layers.benchmarked import Size
 from pixelwise.networks import registry as networks
 from pixelwise.settings import with_tuples
 
 LAYER_SIZE: Size = (1, 512, 64, 128)
 NETWORK_SIZE: Size = (1, 3, 512, 1024)
 NETWORK = "network/"
-FULL = "full"
-"""psanet's mask_size: as large as the map needs, whatever its size."""
-
-SEVERAL: Mapping[str, tuple[str, ...]] = {
-    "nonlocal": (
-        "nonlocal",
-        "nonlocal:mode=gaussian",
-        "nonlocal:mode=dot_product",
-        "nonlocal:mode=concatenation",
-    ),
-    "crisscross": ("crisscross:recurrence=1",),
-    "gc": ("gc:reduction=16",),
-    "psanet": ("psanet:reduction=1,mask_size=full",),
-}
-"""Key -> the cases that stand for it in a list of all; widths as in the authors' networks."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +34,9 @@ class Case:
     @property
     def divide(self) -> int:
         """Sides of the map are divided by it: all pairs of pixels would not fit in memory."""
-        return 4 if self.options.get("mode") == "concatenation" else 1
+        if self.is_network:
+            return 1
+        return layers.available()[self.key].benchmark_divisor(self.options)
 
     def at(self, sizes: Sequence[Size]) -> tuple[Size, ...]:
         """The sizes at which the case is measured, where these are asked for (or none)."""
@@ -88,8 +75,8 @@ def parse_case(name: str) -> Case:
 
 def _expanded(name: str) -> Iterator[str]:
     if name == "layers":
-        for key in layers.available():
-            yield from SEVERAL.get(key, (key,))
+        for key, layer in layers.available().items():
+            yield from (f"{key}:{options}".rstrip(":") for options in layer.benchmark_cases)
     elif name == "networks":
         for key in networks.names():
             yield f"{NETWORK}{key}" if key in layers.available() else key

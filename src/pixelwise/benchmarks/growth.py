@@ -13,7 +13,7 @@ from pixelwise.benchmarks.cases import LAYER_SIZE, NETWORK_SIZE, Case
 from pixelwise.benchmarks.facts import facts
 from pixelwise.benchmarks.rows import Row
 from pixelwise.benchmarks.run import Bench
-from pixelwise.benchmarks.settings import Size
+from pixelwise.layers.benchmarked import Size
 
 FIRST, FIRST_IMAGE = (16, 32), (64, 128)
 FITTED = 4

@@ -16,10 +16,11 @@ from pixelwise.benchmarks.machine import about
 from pixelwise.benchmarks.peers import check_installed, peer_version
 from pixelwise.benchmarks.processes import ChildFailed, alone
 from pixelwise.benchmarks.rows import RESULTS, Row, RowFile
-from pixelwise.benchmarks.settings import COMPILED, OURS, BenchSettings, Size, written
+from pixelwise.benchmarks.settings import COMPILED, OURS, BenchSettings, written
 from pixelwise.benchmarks.subject import build
 from pixelwise.benchmarks.work import Work
 from pixelwise.errors import InputError
+from pixelwise.layers.benchmarked import Size
 from pixelwise.ops.running import choice
 
 

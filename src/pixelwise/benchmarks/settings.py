@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 from pixelwise.checks import check_choice, check_range
 from pixelwise.errors import InputError
+from pixelwise.layers.benchmarked import Size
 from pixelwise.settings import setting
 
 MODES = ("forward", "train")
 DTYPES = ("float32", "bfloat16", "float16")
 OURS, PLAIN, COMPILED = "ours", "authors-form", "compiled"
 """Forms that are always there to be named; the others are packages."""
-
-Size = tuple[int, int, int, int]
-"""Images, channels, height, width."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.benchmarks.cases import FULL, Case
-from pixelwise.benchmarks.settings import Size
+from pixelwise.benchmarks.cases import Case
 from pixelwise.layers.base import FusionLayer, Layer
-from pixelwise.layers.registry import create
+from pixelwise.layers.benchmarked import Size
+from pixelwise.layers.registry import available, create
 
 CLASSES = 19
 NOISE = 0.02
@@ -26,12 +26,7 @@ def build(case: Case, size: Size, *, backbone: str) -> nn.Module:
 
         given = {"backbone": backbone, "num_classes": CLASSES, "in_channels": size[1]}
         return create_model(case.key, **{**given, **case.options})
-    options: dict[str, Any] = dict(case.options)
-    if options.get("mask_size") == FULL:
-        shrink = options.get("shrink", 2)
-        options["mask_size"] = tuple(2 * ((side - 1) // shrink) + 1 for side in size[2:])
-    if case.key == "gate":  # the coarser map of a U-Net is twice as wide
-        options.setdefault("guide_channels", 2 * size[1])
+    options = available()[case.key].benchmark_options(case.options, size)
     return create(case.key, size[1], **options)
 
 
@@ -42,15 +37,9 @@ def shapes(case: Case, module: nn.Module, size: Size, *, training: bool) -> list
     least, multiple, images = module.limits
     height, width = (-(-max(side, least) // multiple) * multiple for side in size[2:])
     x = (max(size[0], images if training else 1), size[1], height, width)
-    return [x, _guide(case, x)] if isinstance(module, FusionLayer) else [x]
-
-
-def _guide(case: Case, x: Size) -> Size:
-    images, channels, height, width = x
-    if case.key == "ocr":  # logits of the pixels themselves
-        return (images, CLASSES, height, width)
-    wide = case.options.get("guide_channels", 2 * channels if case.key == "gate" else channels)
-    return (images, wide, -(-height // 2), -(-width // 2))
+    if not isinstance(module, FusionLayer):
+        return [x]
+    return [x, module.benchmark_guide(module.benchmark_options(case.options, x), x)]
 
 
 def disturb(module: nn.Module) -> None:

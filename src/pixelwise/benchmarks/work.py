@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pixelwise.benchmarks.cases import Case
 from pixelwise.benchmarks.peers import peer_module
-from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN, Size
+from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN
 from pixelwise.benchmarks.subject import build, disturb, inputs, shapes
+from pixelwise.layers.benchmarked import Size
 from pixelwise.ops.running import choice
 
 Call = Callable[[], object]

@@ -12,7 +12,7 @@ from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from pixelwise.explanation.result import Explanation
+    from pixelwise.explanation.explain import Explanation
 
 TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
 LARGEST = 2048

@@ -26,7 +26,7 @@ from pixelwise.cost import measured
 from pixelwise.errors import InputError
 from pixelwise.explanation.answer import Answer, class_name
 from pixelwise.explanation.deletion import batches
-from pixelwise.explanation.features import Place, last_features, named_features
+from pixelwise.explanation.features import FeaturePlace, last_features, named_features
 from pixelwise.explanation.recording import evaluated, uncompiled
 from pixelwise.explanation.result import ClassMap
 
@@ -77,7 +77,7 @@ def _weighed(
     image: Tensor,
     at: tuple[int, int],
     index: int,
-    where: Place,
+    where: FeaturePlace,
     over: Literal["pixel", "class"],
 ) -> tuple[Tensor, tuple[float, float]]:
     size = image_size(image)

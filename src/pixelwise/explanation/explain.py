@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, UInt8
@@ -15,13 +16,27 @@ from pixelwise.explanation.deletion import Ranked, deletions
 from pixelwise.explanation.layer_maps import layer_map, rollout_map
 from pixelwise.explanation.question import check_pixel, one_picture, to_draw_on
 from pixelwise.explanation.recording import (
-    Call,
+    LayerCall,
     attention_layers,
     evaluated,
     recorded,
     uncompiled,
 )
-from pixelwise.explanation.result import Deletion, Explanation
+from pixelwise.explanation.result import Deletion, Findings
+
+
+class Explanation(Findings):
+    """Where a network looks for one pixel of a picture."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write a page (`.html`, one file that works offline) or a picture (`.png`).
+
+        Raises:
+            InputError: Another suffix, or a path that cannot be written.
+        """
+        from pixelwise.explanation.page.page import save  # draws: matplotlib is loaded only here
+
+        return save([self], Path(path))
 
 
 def explain(
@@ -115,7 +130,9 @@ def explain(
     )
 
 
-def _chosen(model: nn.Module, calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
+def _chosen(
+    model: nn.Module, calls: Sequence[LayerCall], names: Sequence[str] | None
+) -> list[LayerCall]:
     if not calls:
         raise InputError(
             f"{type(model).__name__} used no attention layer; create it with attention='psa_s', "

@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Place:
+class FeaturePlace:
     """The input or the output of a module, at its last call."""
 
     label: str
@@ -76,7 +76,7 @@ class Place:
                 hook.remove()
 
 
-def named_features(model: nn.Module, name: str) -> Place:
+def named_features(model: nn.Module, name: str) -> FeaturePlace:
     """The output of the module of that name.
 
     Raises:
@@ -85,10 +85,10 @@ def named_features(model: nn.Module, name: str) -> Place:
     modules = dict(model.named_modules())
     if name not in modules:
         raise unknown("module", name, modules)
-    return Place(name, modules[name], entering=False)
+    return FeaturePlace(name, modules[name], entering=False)
 
 
-def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> Place:
+def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> FeaturePlace:
     """The input of the last attention layer, or the last feature maps before the output.
 
     These enter the last module that has weights or ends in a single pixel or vector, not one that
@@ -97,7 +97,7 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> Place:
     Raises:
         InputError: No module is given feature maps.
     """
-    last: list[Place] = []
+    last: list[FeaturePlace] = []
     names = {module: name for name, module in model.named_modules()}
 
     def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -106,7 +106,7 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> Place:
         spatial = isinstance(output, Tensor) and output.ndim == 4 and output.shape[2:].numel() > 1
         weighs = next(module.parameters(), None) is not None
         if args[0].shape[2:].numel() > 1 and (weighs or not spatial):
-            last[:] = [Place(f"input of {names[module]}", module, entering=True)]
+            last[:] = [FeaturePlace(f"input of {names[module]}", module, entering=True)]
 
     leaves = [module for module in model.modules() if next(module.children(), None) is None]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
@@ -117,7 +117,7 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> Place:
         for hook in hooks:
             hook.remove()
     if calls:
-        return Place(f"input of {calls[-1].name}", calls[-1].layer, entering=True)
+        return FeaturePlace(f"input of {calls[-1].name}", calls[-1].layer, entering=True)
     if not last:
         raise InputError(
             f"{type(model).__name__} gives no module feature maps (b, c, h, w); "

@@ -1,8 +1,8 @@
 """What part of the picture a network is looking at, while it runs.
 
 A segmenter whose backbone needs sides that divide repeats the last row and column: its layers see
-more than the picture. One that works at several scales does so for each of them. The pyramid of
-`pan` repeats them once more.
+more than the picture. One that works at several scales does so for each of them. A decoder may
+repeat them once more, for some of its parts, and says so as `Decoder.unpadded`.
 """
 
 import functools
@@ -13,8 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.explanation.placing import Area
-from pixelwise.networks.decoders.pan import PAN
-from pixelwise.networks.multi_scale import MultiScaleDecoder
+from pixelwise.networks.base import Decoder
 from pixelwise.networks.segmenter import Segmenter
 
 
@@ -30,11 +29,11 @@ class Frame:
         self._whole: Area = (float(size[0]), float(size[1]))
         self._given = size
         self._runs = 0
-        self._pyramids: dict[nn.Module, tuple[int, int]] = {}
+        self._unpadded: dict[nn.Module, tuple[int, int]] = {}
 
     def covers(self, module: nn.Module, x: Float[Tensor, "b c h w"]) -> Area:
         """The area of the features x that `module` is given now."""
-        rows, columns = self._pyramids.get(module, x.shape[2:])
+        rows, columns = self._unpadded.get(module, x.shape[2:])
         return self._whole[0] * x.shape[2] / rows, self._whole[1] * x.shape[3] / columns
 
     def begin(self, image: Tensor) -> None:
@@ -43,9 +42,7 @@ class Frame:
 
     def enter(self, model: Segmenter, padded: Tensor) -> None:
         """The backbone of `model` is given it at the next scale, padded."""
-        scales: tuple[float, ...] = (1.0,)
-        if isinstance(model.decoder, MultiScaleDecoder):
-            scales = tuple(sorted(model.decoder.running_scales, reverse=True))
+        scales = model.decoder.running_scales
         scale = scales[self._runs % len(scales)]
         self._runs += 1
         if model.backbone.multiple > 1:
@@ -57,9 +54,9 @@ class Frame:
             )
             self._whole = (rows, columns)
 
-    def narrow(self, decoder: PAN, last: Tensor) -> None:
-        """The pyramid of `decoder` will be given its last features, padded."""
-        self._pyramids[decoder.pyramid] = (last.shape[2], last.shape[3])
+    def decode(self, decoder: Decoder, features: Sequence[Tensor]) -> None:
+        """A decoder is given the backbone's features."""
+        self._unpadded.update(decoder.unpadded(features))
 
 
 @contextmanager
@@ -74,9 +71,9 @@ def framed(model: nn.Module, size: tuple[int, int]) -> Iterator[Frame]:
                 stack.callback(module.register_forward_pre_hook(begin).remove)
                 enter = functools.partial(_enter, frame, module)
                 stack.callback(module.backbone.register_forward_pre_hook(enter).remove)
-            elif isinstance(module, PAN):
-                narrow = functools.partial(_narrow, frame)
-                stack.callback(module.register_forward_pre_hook(narrow).remove)
+            elif isinstance(module, Decoder):
+                decode = functools.partial(_decode, frame)
+                stack.callback(module.register_forward_pre_hook(decode).remove)
         yield frame
 
 
@@ -88,5 +85,5 @@ def _enter(frame: Frame, model: Segmenter, _: nn.Module, args: tuple[Tensor, ...
     frame.enter(model, args[0])
 
 
-def _narrow(frame: Frame, decoder: PAN, args: tuple[Sequence[Tensor], ...]) -> None:
-    frame.narrow(decoder, args[0][-1])
+def _decode(frame: Frame, decoder: Decoder, args: tuple[Sequence[Tensor], ...]) -> None:
+    frame.decode(decoder, args[0])

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from pixelwise.cost import measured
 from pixelwise.explanation.placing import cell
 from pixelwise.explanation.reading import key_of, read
-from pixelwise.explanation.recording import Call
+from pixelwise.explanation.recording import LayerCall
 from pixelwise.explanation.result import LayerMap
 from pixelwise.explanation.rollout import Rolled, chain, roll_out
 
 
-def layer_map(call: Call, at: tuple[int, int]) -> LayerMap:
+def layer_map(call: LayerCall, at: tuple[int, int]) -> LayerMap:
     """The map that one call of a layer used for the picture's pixel `at`."""
     own = cell(at, call.size, call.covers)
     done = measured(lambda: read(call.layer, call.inputs, own), call.inputs[0].device)
@@ -38,7 +38,7 @@ def layer_map(call: Call, at: tuple[int, int]) -> LayerMap:
 def rollout_map(
     model: nn.Module,
     image: Float[Tensor, "1 c h w"],
-    calls: Sequence[Call],
+    calls: Sequence[LayerCall],
     maps: Sequence[LayerMap],
 ) -> LayerMap | None:
     """The composed map of the calls whose maps these are.

@@ -25,7 +25,7 @@ from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
 
 
 @dataclass(frozen=True)
-class Call:
+class LayerCall:
     """One call of an attention layer."""
 
     name: str
@@ -42,27 +42,37 @@ class Call:
 
 
 def attention_layers(model: nn.Module) -> dict[str, AttentionLayer | FusionLayer]:
-    """The layers by their place: an inserted one by the module that it stands behind."""
+    """The layers by their place: an inserted one by the module that it stands behind.
+
+    Layers inside of a layer are parts of it, and left out.
+    """
+    parts = {
+        part
+        for layer in model.modules()
+        if isinstance(layer, AttentionLayer | FusionLayer)
+        for part in layer.modules()
+        if part is not layer
+    }
     found: dict[str, AttentionLayer | FusionLayer] = {}
     inserted: dict[nn.Module, str] = {}
     for path, module in model.named_modules():
         if isinstance(module, Attached):
             inserted[module.layer] = path.rpartition(f"{CHILD}.")[0] + module.place.name
-        elif isinstance(module, AttentionLayer | FusionLayer):
+        elif isinstance(module, AttentionLayer | FusionLayer) and module not in parts:
             name = inserted.get(module, path or type(module).__name__)
             found[f"{name}, inserted" if name in found else name] = module
     return found
 
 
 @contextmanager
-def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[Call]]:
+def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[LayerCall]]:
     """Record every call of an attention layer while the block runs, in their order.
 
     Args:
         model: The network.
         size: Rows and columns of the picture that it is given.
     """
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     gains: dict[nn.Module, float | None] = {
         module.layer: None if module.gain is None else module.gain.detach().abs().mean().item()
         for module in model.modules()
@@ -79,7 +89,7 @@ def recorded(model: nn.Module, size: tuple[int, int]) -> Iterator[list[Call]]:
             inputs = [x.detach().clone() for x in inputs[: 1 + isinstance(layer, FusionLayer)]]
             last[layer] = len(calls)
             calls.append(
-                Call(
+                LayerCall(
                     name if times[name] == 1 else f"{name}#{times[name]}",
                     layer,
                     tuple(inputs),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Float, UInt8
@@ -86,8 +85,8 @@ class ClassMap:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """Where a network looks for one pixel of a picture."""
+class Findings:
+    """All that an explanation says of one pixel of a picture."""
 
     picture: UInt8[ndarray, "h w 3"]
     at: tuple[int, int]
@@ -105,13 +104,3 @@ class Explanation:
     class_maps: tuple[ClassMap, ...] = ()
     seconds: float = 0.0
     """Time of the whole explanation."""
-
-    def save(self, path: str | Path) -> Path:
-        """Write a page (`.html`, one file that works offline) or a picture (`.png`).
-
-        Raises:
-            InputError: Another suffix, or a path that cannot be written.
-        """
-        from pixelwise.explanation.page.page import save  # draws: matplotlib is loaded only here
-
-        return save([self], Path(path))

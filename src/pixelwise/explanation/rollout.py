@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.explanation.placing import resampled
 from pixelwise.explanation.reading import heads_of, maps_of, total
-from pixelwise.explanation.recording import Call, recorded
+from pixelwise.explanation.recording import LayerCall, recorded
 
 MOST_LAYERS = 8
 """Layers of a chain, counted from its end."""
@@ -44,7 +44,9 @@ class Rolled:
     """By layer, the last first."""
 
 
-def chain(model: nn.Module, image: Float[Tensor, "1 c h w"], calls: Sequence[Call]) -> list[Call]:
+def chain(
+    model: nn.Module, image: Float[Tensor, "1 c h w"], calls: Sequence[LayerCall]
+) -> list[LayerCall]:
     """The calls through which the last of `calls` sees, the last first.
 
     A call belongs to it if the next one's input changes with its output: for each, the network runs
@@ -60,7 +62,7 @@ def chain(model: nn.Module, image: Float[Tensor, "1 c h w"], calls: Sequence[Cal
     return found
 
 
-def _reaches(model: nn.Module, image: Tensor, first: Call, second: Call) -> bool:
+def _reaches(model: nn.Module, image: Tensor, first: LayerCall, second: LayerCall) -> bool:
     """Whether the input of `second` depends on the output of `first`."""
     noise = torch.Generator().manual_seed(0)
     wanted = int(first.name.rpartition("#")[2]) if "#" in first.name else 1
@@ -86,7 +88,7 @@ def _reaches(model: nn.Module, image: Tensor, first: Call, second: Call) -> bool
 
 
 def roll_out(
-    calls: Sequence[Call],
+    calls: Sequence[LayerCall],
     at: tuple[int, int],
     *,
     share: float = SHARE,
@@ -111,7 +113,7 @@ def roll_out(
 
 
 def _through(
-    call: Call, weights: Float[Tensor, "i j"], share: float, most: int
+    call: LayerCall, weights: Float[Tensor, "i j"], share: float, most: int
 ) -> Float[Tensor, "h w"]:
     """From weights of a layer's output to those of its input."""
     size, columns = call.inputs[0].shape[2:], weights.shape[1]

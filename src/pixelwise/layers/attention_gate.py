@@ -21,7 +21,7 @@ by zeros.
 """
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Maps
+from pixelwise.layers.base import FusionLayer, Heads, Maps
+from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.parts import conv_norm, reset
 from pixelwise.layers.shared.pointwise import weighted
 from pixelwise.ops.place_weights import NORMALISE, place_weights
@@ -76,6 +77,7 @@ class AttentionGate(FusionLayer):
 
     key: ClassVar[str] = "gate"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "theta": "reduce",
         "phi": "reduce_guide",
@@ -169,6 +171,11 @@ class AttentionGate(FusionLayer):
     ) -> Maps:
         """Weights of the pixels of x, the same for every `at`."""
         return Maps(spatial=self._weights(x, guide).to(statistics_dtype(x)))
+
+    @classmethod
+    def benchmark_options(cls, options: Mapping[str, Any], size: Size) -> dict[str, Any]:
+        """The coarser map of a U-Net is twice as wide."""
+        return {"guide_channels": 2 * size[1], **options}
 
     def _weights(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]

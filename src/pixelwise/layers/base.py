@@ -8,7 +8,8 @@ one, and the plain form wherever somebody's tool must have its say: see `Layer.a
 import functools
 import logging
 from abc import ABC, ABCMeta, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
 from pixelwise.layers.alterations import changed_part, part_kinds, transformed
+from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
 from pixelwise.layers.shared.pointwise import formatted
@@ -42,6 +44,17 @@ class Limits(NamedTuple):
     """Rows and columns must be multiples of it."""
     images: int = 1
     """Images in a training batch at least: where one vector per image is normalised over them."""
+
+
+class Heads(NamedTuple):
+    """What the heads of a layer's spatial map are; `explain` shows them so."""
+
+    total: Literal["sum", "mean"] = "mean"
+    """One map of all heads: their sum where they share a pixel's weight between them, their mean
+    where each has weights of its own."""
+    names: str | tuple[str, ...] | None = "head"
+    """A name for each, or a word: "base" stands for "base 0", "base 1" and so on. None where a
+    head alone says nothing."""
 
 
 def _looking(maps: Any) -> Any:
@@ -75,7 +88,7 @@ class _Built(ABCMeta):
         return layer
 
 
-class Layer(ReferenceWeights, ABC, metaclass=_Built):
+class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
     """A map from features to features. Subclasses are found by `key`; see the registry.
 
     A subclass writes `plain` and `maps`, and `lean` where the same numbers can be had cheaper.
@@ -95,6 +108,8 @@ class Layer(ReferenceWeights, ABC, metaclass=_Built):
     """Whether the output has the channels, height and width of the input, with these options."""
     limits: Limits = Limits()
     """What inputs the layer cannot take, with these options."""
+    map_heads: Heads = Heads()
+    """What the heads of `maps(x, at).spatial` are, with these options."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -109,6 +124,12 @@ class Layer(ReferenceWeights, ABC, metaclass=_Built):
     def reset_parameters(self) -> None:
         """Initialise again, as the constructor does: here as torch does."""
         reset(*self.children())
+
+    def joined_heads(
+        self, heads: Float[Tensor, "heads i j"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
+    ) -> Float[Tensor, "joined i j"]:
+        """Heads of `maps(x, at)`, one for each thing that `map_heads` names; most have these."""
+        return heads
 
     def note_parts(self) -> None:
         """Take the parts as they stand for those that the layer made."""
@@ -231,6 +252,12 @@ class FusionLayer(Layer):
         at: tuple[int, int] | None = None,
     ) -> Maps:
         """Attention that `forward(x, guide)` uses, for the output pixel `at` (row, column)."""
+
+    @classmethod
+    def benchmark_guide(cls, options: Mapping[str, Any], size: Size) -> Size:
+        """The guide with which the layer is measured on a map of `size`: half as fine."""
+        images, channels, height, width = size
+        return (images, options.get("guide_channels", channels), -(-height // 2), -(-width // 2))
 
 
 def _must_be_plain(layer: Layer) -> bool:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps, reduced
+from pixelwise.layers.base import AttentionLayer, Heads, Limits, Maps, reduced
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.joint_gate import joint_gate, joint_weights
 from pixelwise.ops.pixel_pools import mean_pool
@@ -62,6 +62,8 @@ class BottleneckAttention(AttentionLayer):
 
     key: ClassVar[str] = "bam"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("mean", None)
+    faster_compiled: ClassVar[tuple[str, ...]] = ("train",)
     limits: Limits = Limits(images=2)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "channel_att.gate_c.gate_c_fc_0": "reduce",

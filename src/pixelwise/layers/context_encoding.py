@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
-from pixelwise.layers.base import AttentionLayer, Maps
+from pixelwise.layers.base import AttentionLayer, Heads, Maps
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm, reset
 from pixelwise.layers.shared.pointwise import pointwise
@@ -90,6 +90,7 @@ class ContextEncoding(AttentionLayer):
 
     key: ClassVar[str] = "encoding"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("sum", "codeword")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "encoding.0": "project.0",
         "encoding.1": "project.1",

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
-from pixelwise.layers.base import AttentionLayer, Maps
+from pixelwise.layers.base import AttentionLayer, Heads, Maps
 from pixelwise.ops.axis_gate import axis_gate
 from pixelwise.ops.axis_means import axis_means
 
@@ -54,6 +54,7 @@ class CoordinateAttention(AttentionLayer):
 
     key: ClassVar[str] = "coord"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1": "reduce",
         "bn1": "norm",

@@ -55,6 +55,7 @@ class CrissCrossAttention(AttentionLayer):
 
     key: ClassVar[str] = "crisscross"
     cost_exponent: float = 1.5
+    benchmark_cases: ClassVar[tuple[str, ...]] = ("recurrence=1",)
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {

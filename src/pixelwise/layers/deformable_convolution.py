@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.deformable import Pair, deformable_convolution, operator, read_at, tap_reads
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
@@ -62,6 +62,7 @@ class DeformableConvolution(AttentionLayer):
 
     key: ClassVar[str] = "deform"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "weight": "weight",
         "bias": "bias",
@@ -193,6 +194,12 @@ class DeformableConvolution(AttentionLayer):
         if dense:
             return F.conv2d(x.to(kind), weight, bias)
         return F.conv2d(x.to(kind), weight, bias, self.stride, padding, self.dilation)
+
+    def joined_heads(
+        self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
+    ) -> Float[Tensor, "g h w"]:
+        """One for each group of channels: all its taps."""
+        return torch.unflatten(heads, 0, (self.offset_groups, -1)).sum(1)
 
     def _split(self, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         if not self.modulation:

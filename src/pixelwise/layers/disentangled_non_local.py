@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import Maps
+from pixelwise.layers.base import Heads, Maps
 from pixelwise.layers.non_local import NonLocal
 from pixelwise.ops.pooling import pixel_weights
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
@@ -62,6 +62,8 @@ class DisentangledNonLocal(NonLocal):
 
     key: ClassVar[str] = "dnl"
     cost_exponent: float = 2.0
+    map_heads: Heads = Heads("sum", ("pairwise", "unary"))
+    benchmark_cases: ClassVar[tuple[str, ...]] = ("",)
     reference_keys: ClassVar[Mapping[str, str]] = {
         **NonLocal.reference_keys,
         "conv_mask": "mask",

@@ -29,7 +29,7 @@ from torch import Tensor, distributed, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index
 from pixelwise.layers.shared.parts import conv_norm, reset
 from pixelwise.layers.shared.pointwise import pointwise
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
@@ -65,6 +65,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
 
     key: ClassVar[str] = "ema"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("sum", "base")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "mu": "bases",
         "conv1": "project",

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Limits, Maps
+from pixelwise.layers.base import AttentionLayer, Heads, Limits, Maps
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.running.precision import statistics_dtype
 
@@ -63,6 +63,7 @@ class FeaturePyramidAttention(AttentionLayer):
 
     key: ClassVar[str] = "fpa"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "branch1.1.conv": "context.0",
         "branch1.1.bn": "context.1",

@@ -57,6 +57,7 @@ class GlobalContext(AttentionLayer):
 
     key: ClassVar[str] = "gc"
     cost_exponent: float = 1.0
+    benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=16",)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_mask": "score",
         "channel_add_conv.0": "add.reduce",

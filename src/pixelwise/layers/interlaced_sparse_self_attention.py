@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
 from pixelwise.layers.shared.interlaced_steps import InterlacedSteps
 from pixelwise.layers.shared.parts import conv_norm
@@ -108,6 +108,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
         self.activation, self.keeps_shape = activation, outputs == channels
+        self.map_heads = Heads("mean", tuple(f"cells of {i}x{j}" for i, j in cells))
         self.stages = nn.ModuleList(
             InterlacedSteps(
                 (rows, columns),

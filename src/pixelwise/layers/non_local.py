@@ -19,7 +19,7 @@ raise there; pooling by `sub_sample` leaves a single row or column as it is, whe
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +66,12 @@ class NonLocal(AttentionLayer):
 
     key: ClassVar[str] = "nonlocal"
     cost_exponent: float = 2.0
+    benchmark_cases: ClassVar[tuple[str, ...]] = (
+        "",
+        "mode=gaussian",
+        "mode=dot_product",
+        "mode=concatenation",
+    )
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
     reference_keys: ClassVar[Mapping[str, str]] = {
@@ -160,6 +166,11 @@ class NonLocal(AttentionLayer):
                 weights = scores / key.shape[2] if by_product else scores.softmax(dim=-1)
             shape = [max(1, side // 2) if self.sub_sample else side for side in x.shape[2:]]
             return Maps(spatial=weights.view(len(x), 1, *shape))
+
+    @classmethod
+    def benchmark_divisor(cls, options: Mapping[str, Any]) -> int:
+        """All pairs of pixels of a concatenation would not fit in memory."""
+        return 4 if options.get("mode") == "concatenation" else 1
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (b, d, n); of a concatenation the scores a and b (b, 1, n)."""

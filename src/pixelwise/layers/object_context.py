@@ -20,14 +20,15 @@ Norms are batch norms; InPlaceABN is a batch norm with `activation="leaky_relu"`
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.base import FusionLayer, Limits, Maps, pixel_index
+from pixelwise.layers.base import FusionLayer, Heads, Limits, Maps, pixel_index
+from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.object_attention import ObjectAttention
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
@@ -64,6 +65,7 @@ class ObjectContext(FusionLayer):
 
     key: ClassVar[str] = "ocr"
     cost_exponent: float = 1.0
+    map_heads: Heads = Heads("sum", "region")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "object_context_block": "attention",
         **one_layer_keys("conv_bn_dropout", "fusion"),
@@ -138,3 +140,8 @@ class ObjectContext(FusionLayer):
         own = weights[:, :, [i * size[1] + j for i, j, _ in found]] @ shares
         heads = own[:, :, None] * region_maps(guide, self.scale)
         return Maps(spatial=heads.view(*heads.shape[:2], *full))
+
+    @classmethod
+    def benchmark_guide(cls, options: Mapping[str, Any], size: Size) -> Size:
+        """Logits of 19 classes, of the pixels themselves."""
+        return (size[0], 19, *size[2:])

@@ -24,7 +24,7 @@ map is that of `Shrinking(mixed=True)`; compact masks of a single direction mean
 """
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
+from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index, reduced
+from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.mask_branch import MaskBranch, Shrinking
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, pointwise
@@ -73,6 +74,7 @@ class PointwiseSpatialAttention(AttentionLayer):
 
     key: ClassVar[str] = "psanet"
     cost_exponent: float = 1.0
+    benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=1,mask_size=full",)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "reduce": "branches.0.reduce",
         "attention.0": "branches.0.guide.0",
@@ -119,6 +121,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         self.shrinking = Shrinking(shrink, mixed=self.border > 0)
         self.keeps_shape = not concatenate
         chosen = ("collect", "distribute") if directions == "both" else (directions,)
+        self.map_heads = Heads("sum", chosen)
         swapped = compact and self.border > 0 and len(chosen) == 1
         self.branches = nn.ModuleList(
             MaskBranch(
@@ -189,3 +192,26 @@ class PointwiseSpatialAttention(AttentionLayer):
                 )
                 spatial = down.T @ spatial @ across
             return Maps(spatial=spatial / self.divisor)
+
+    def joined_heads(
+        self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
+    ) -> Float[Tensor, "d h w"]:
+        """One for each direction: the bilinear mixture of the corners between which `at` lies."""
+        size, kept = self.shrinking.size(x.shape[2:])
+        lines = []
+        for place, side, small in zip(at, x.shape[2:], size, strict=True):
+            row = shares(int(small) + 2 * self.border, side, heads, corners=int(kept))[place]
+            first = min(int(row.nonzero()[0]), len(row) - 1)
+            lines.append((row[first], row[first + 1 :].sum()))
+        mixture = torch.stack([down * across for down in lines[0] for across in lines[1]])
+        split = torch.unflatten(heads, 0, (len(self.branches), -1))
+        return split[:, 0] if split.shape[1] == 1 else torch.einsum("dphw,p->dhw", split, mixture)
+
+    @classmethod
+    def benchmark_options(cls, options: Mapping[str, Any], size: Size) -> dict[str, Any]:
+        """`mask_size=full` is as large as the map needs, so that every pixel sees all others."""
+        if options.get("mask_size") != "full":
+            return dict(options)
+        shrink = options.get("shrink", 2)
+        full = tuple(2 * ((side - 1) // shrink) + 1 for side in size[2:])
+        return {**options, "mask_size": full}

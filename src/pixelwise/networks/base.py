@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.parts import StageHead
@@ -83,6 +83,18 @@ class Decoder(ReferenceWeights, ABC):
     def stage_logits(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
         """The `StageHead`'s logits under their name; empty where there is none."""
         return {} if self.auxiliary is None else {"stage3": self.auxiliary(features[-2])}
+
+    @property
+    def running_scales(self) -> tuple[float, ...]:
+        """Factors on the picture's sides at which the network runs, the largest first."""
+        return (1.0,)
+
+    def unpadded(self, features: Sequence[Tensor]) -> Mapping[nn.Module, tuple[int, int]]:
+        """Rows and columns that parts would be given, were their input not padded in `forward`.
+
+        With it, `explain` finds where on the picture a map lies. Other parts are left out.
+        """
+        return {}
 
     @abstractmethod
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.explanation.result import ClassMap, Explanation, Kind, LayerMap
+from pixelwise.explanation.result import ClassMap, Findings, Kind, LayerMap
 from pixelwise.pictures.attention import Parts, attention_panels, shortened
 from pixelwise.pictures.overlays import Panel
 
@@ -24,16 +24,16 @@ _METHODS = {
 }
 
 
-def answer(explanation: Explanation) -> str:
+def answer(explanation: Findings) -> str:
     """What was predicted, and where."""
     return f"{_said(explanation)} at {_place(explanation)}"
 
 
-def _said(explanation: Explanation) -> str:
+def _said(explanation: Findings) -> str:
     return f"{explanation.class_name} ({100 * explanation.probability:.0f} %)"
 
 
-def _place(explanation: Explanation) -> str:
+def _place(explanation: Findings) -> str:
     return "row {}, column {}".format(*explanation.at)
 
 
@@ -45,7 +45,7 @@ def nearly_uniform(found: LayerMap) -> bool:
     return low >= 0 and high - low < 0.1 * high
 
 
-def draw_maps(explanation: Explanation, maps: Iterable[LayerMap]) -> bytes:
+def draw_maps(explanation: Findings, maps: Iterable[LayerMap]) -> bytes:
     """The picture and an overlay per map, and the parts of those that have any; PNG bytes."""
     drawn = [*maps, *([explanation.rollout] if explanation.rollout else [])]
     return attention_panels(
@@ -57,7 +57,7 @@ def draw_maps(explanation: Explanation, maps: Iterable[LayerMap]) -> bytes:
     )
 
 
-def draw_class_maps(explanation: Explanation, maps: Iterable[ClassMap], name: str) -> bytes:
+def draw_class_maps(explanation: Findings, maps: Iterable[ClassMap], name: str) -> bytes:
     """An overlay per class map, as PNG bytes.
 
     Args:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from pixelwise.explanation.page.verdict import judge
-from pixelwise.explanation.result import Explanation, LayerMap
+from pixelwise.explanation.result import Findings, LayerMap
 
 
-def numbers(explanation: Explanation) -> dict[str, Any]:
+def numbers(explanation: Findings) -> dict[str, Any]:
     """Query, answer, and for each layer, deletion and class map what was measured."""
     return {
         "at": list(explanation.at),

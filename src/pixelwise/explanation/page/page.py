@@ -10,7 +10,7 @@ from PIL import Image
 from pixelwise.errors import InputError
 from pixelwise.explanation.page.drawing import draw_maps
 from pixelwise.explanation.page.sections import section
-from pixelwise.explanation.result import Explanation
+from pixelwise.explanation.result import Findings
 from pixelwise.pictures import png, write_bytes
 from pixelwise.report import Report, Section, render
 
@@ -29,7 +29,7 @@ the marked pixel's own surroundings stay. A map that tells what matters takes it
 random orders do."""
 
 
-def save(explanations: Sequence[Explanation], path: Path) -> Path:
+def save(explanations: Sequence[Findings], path: Path) -> Path:
     """Write a page (`.html`) or the maps alone (`.png`), whole or not at all.
 
     Several explanations are sections of the page, or lie one below the other in the picture.
@@ -62,7 +62,7 @@ def _stacked(drawings: Sequence[bytes]) -> bytes:
     return png(np.concatenate(padded))
 
 
-def _report(explanations: Sequence[Explanation]) -> Report:
+def _report(explanations: Sequence[Findings]) -> Report:
     first = explanations[0]
     sections = [section(first, first.maps)]
     for found in explanations[1:]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pixelwise.explanation.page.drawing import KINDS, answer, draw_class_maps, draw_maps, with_unit
 from pixelwise.explanation.page.verdict import judge
-from pixelwise.explanation.result import Explanation, LayerMap
+from pixelwise.explanation.result import Findings, LayerMap
 from pixelwise.pictures.attention import shortened
 from pixelwise.pictures.evidence import channel_gates, deletion_curves
 from pixelwise.report import Block, Figure, Section, Table, Text
@@ -12,7 +12,7 @@ from pixelwise.report import Block, Figure, Section, Table, Text
 NO_EFFECT = "0: no effect yet"
 
 
-def section(found: Explanation, drawn: Sequence[LayerMap], text: str = "") -> Section:
+def section(found: Findings, drawn: Sequence[LayerMap], text: str = "") -> Section:
     """Maps, channel gates, the check by deletion, class maps, and what each layer cost.
 
     Args:
@@ -55,7 +55,7 @@ def _highest(gates: Sequence[float]) -> str:
     return "highest " + ", ".join(f"{i} ({gates[i]:.2f})" for i in order[:3])
 
 
-def _deletions(found: Explanation) -> list[Block]:
+def _deletions(found: Findings) -> list[Block]:
     figures: list[Block] = []
     for deletion in found.deletions:
         verdict = judge(deletion)
@@ -71,7 +71,7 @@ def _deletions(found: Explanation) -> list[Block]:
     return [Text("Does the map tell what matters?"), *figures] if figures else []
 
 
-def _class_maps(found: Explanation) -> list[Block]:
+def _class_maps(found: Findings) -> list[Block]:
     if not found.class_maps:
         return []
     name = found.class_maps[0].class_name

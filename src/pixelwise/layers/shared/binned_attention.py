@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.layers.base import FusionLayer, Maps, pixel_index
+from pixelwise.layers.base import FusionLayer, Heads, Maps, pixel_index
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import (
@@ -148,6 +148,12 @@ class BinnedAttentionBlock(FusionLayer):
         super().__init__(channels)
         self.stages = nn.ModuleList(stages)
         self.join = conv_norm(2 * channels, channels, activation=activation)
+        names = [
+            f"{bins}x{bins} bins" + (f" of {i}" if len(stages) > 1 else "")
+            for i, stage in enumerate(stages)
+            for bins in stage.pool_scales
+        ]
+        self.map_heads = Heads("sum", tuple(names))
 
     def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]

@@ -103,6 +103,10 @@ class PAN(Decoder):
             y = gate(fine, y) if self.narrow else self._doubled(gate, fine, y, min(level + 1, 2))
         return self.classify(y)
 
+    def unpadded(self, features: Sequence[Tensor]) -> Mapping[nn.Module, tuple[int, int]]:
+        """Of the pyramid, whose input has its last row and column repeated."""
+        return {self.pyramid: (features[-1].shape[2], features[-1].shape[3])}
+
     def _whole(self, side: Side) -> Side:
         """A side that the pyramid takes."""
         return torch.sym_max(side, LEAST) if self.narrow else -(-side // LEAST) * LEAST

@@ -1,0 +1,32 @@
+"""What benchmarks need to know of a layer: which options, at what size, and whether to compile."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+Size = tuple[int, int, int, int]
+"""Images, channels, rows and columns."""
+
+
+class Benchmarked:
+    """What `pixelwise bench` and `pixelwise.compiled` take from a layer's class.
+
+    The defaults do for most layers; a subclass of another layer states its own.
+    """
+
+    benchmark_cases: ClassVar[tuple[str, ...]] = ("",)
+    """The options that stand for the layer in a list of all, as typed after its key and a colon:
+    widths and modes as in the authors' networks. "" is none."""
+    faster_compiled: ClassVar[tuple[str, ...]] = ()
+    """In which modes torch.compile makes the layer faster on CPUs: "forward" where no gradients
+    are recorded, "train" where they are. Those that take a tenth less, of (1, 512, 64, 128) in
+    float32 with two threads, by `pixelwise bench --compile`."""
+
+    @classmethod
+    def benchmark_divisor(cls, options: Mapping[str, Any]) -> int:
+        """By what to divide the sides of maps, where these options need too much memory."""
+        return 1
+
+    @classmethod
+    def benchmark_options(cls, options: Mapping[str, Any], size: Size) -> dict[str, Any]:
+        """The options with which to measure on a map of `size`, where these are given."""
+        return dict(options)
