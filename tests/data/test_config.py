@@ -4,7 +4,7 @@ import pytest
 
 from pixelwise.data.classes import Classes, default_palette, parse_colour
 from pixelwise.data.config import DataConfig
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 YAML = "train: train/images\nval: val/images\nnames: {0: ground, 1: roof, 2: tree}\n"

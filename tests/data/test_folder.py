@@ -6,7 +6,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 

@@ -16,7 +16,7 @@ from pixelwise.data.landscape import (
     WATER,
     draw,
 )
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 SIZE = 128
@@ -159,7 +159,7 @@ def test_spec_faults(spec, message):
 
 def test_describing_data_imports_no_torchvision():
     code = (
-        "import sys, pixelwise.data.config, pixelwise.data.source, pixelwise.data.scenes, "
+        "import sys, pixelwise.data.config, pixelwise.data.opening, pixelwise.data.scenes, "
         "pixelwise.data.folder, pixelwise.data.stream; print('torchvision' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader
 from pixelwise.data.classes import Classes, default_palette
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.normalise import Normalise, measure_statistics
-from pixelwise.data.source import LabelledPictures, Sample, open_data
+from pixelwise.data.opening import open_data
+from pixelwise.data.source import LabelledPictures, Sample
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.metrics import Confusion

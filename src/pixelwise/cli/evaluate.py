@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(found.out) if found.out else run / "evaluate" / found.split
     with Console(quiet=found.quiet) as console:
         from pixelwise.data.evaluation import EvaluationSet
-        from pixelwise.data.source import open_data
+        from pixelwise.data.opening import open_data
         from pixelwise.devices import pick_device
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.evaluation import evaluate

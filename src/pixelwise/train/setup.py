@@ -11,7 +11,8 @@ import torch
 from pixelwise.checks import parse_duration, parse_size
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.normalise import measure_statistics
-from pixelwise.data.source import LabelledPictures, Source, open_data
+from pixelwise.data.opening import open_data
+from pixelwise.data.source import LabelledPictures, Source
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
