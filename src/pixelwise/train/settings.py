@@ -136,3 +136,8 @@ class TrainSettings:
     def peak_lr(self) -> float:
         """The learning rate after warm-up."""
         return DEFAULT_LR[self.recipe] if self.lr is None else self.lr
+
+    @property
+    def per_step(self) -> int:
+        """Crops in an optimiser step."""
+        return self.batch_size * self.accumulate
