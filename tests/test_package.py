@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import pixelwise
-from pixelwise.errors import unknown
 
 HEAVY = ("timm", "torchvision", "lightning_fabric", "lightning", "rasterio", "ray", "matplotlib")
 
@@ -46,8 +45,3 @@ def test_doors():
     assert set(pixelwise.__all__) <= set(dir(pixelwise))
     with pytest.raises(AttributeError, match="no attribute 'create_layers'"):
         pixelwise.create_layers  # noqa: B018
-
-
-def test_unknown_names_are_answered_with_the_nearest():
-    text = str(unknown("layer", "psa", ["psa_s", "gc"]))
-    assert text == "unknown layer 'psa'. Did you mean 'psa_s'? Known: gc, psa_s."

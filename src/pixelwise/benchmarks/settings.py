@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from pixelwise.checks import check_choice, check_range
+from pixelwise.checks import in_range, one_of
 from pixelwise.errors import InputError
 from pixelwise.settings import setting
 
@@ -44,13 +44,13 @@ class BenchSettings:
 
     def __post_init__(self) -> None:
         for mode in self.modes:
-            check_choice("mode", mode, MODES)
-        check_choice("dtype", self.dtype, DTYPES)
+            one_of(MODES, mode=mode)
+        one_of(DTYPES, dtype=self.dtype)
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
-            raise InputError(f"device {self.device!r}: must be cpu, cuda or cuda:N, e.g. cuda:0")
-        check_range("seconds", self.seconds, 0, 3600)
-        check_range("repeats", self.repeats, 1, 10_000)
-        check_range("seconds_per_call", self.seconds_per_call, 0.001, 86_400)
+            raise InputError(f"device={self.device!r}: must be cpu, cuda or cuda:N; e.g. cuda:0")
+        in_range(0, 3600, seconds=self.seconds)
+        in_range(1, 10_000, repeats=self.repeats)
+        in_range(0.001, 86_400, seconds_per_call=self.seconds_per_call)
         assert all(self.sizes)  # raises where one is misspelt
         assert all(self.forced.values())  # likewise
 
@@ -76,7 +76,9 @@ class BenchSettings:
         pairs = [word.partition("=") for word in _words(self.forms)]
         for operation, equals, form in pairs:
             if not (operation and equals and form):
-                raise InputError(f"forms {self.forms!r}: write OPERATION=FORM, e.g. attention=lean")
+                raise InputError(
+                    f"forms={self.forms!r}: must be OPERATION=FORM,...; e.g. attention=lean"
+                )
         return {operation: form for operation, _, form in pairs}
 
 
@@ -85,9 +87,7 @@ def parse_map_size(text: str) -> Size:
     found = re.fullmatch(r"(\d+)x(\d+)x(\d+)x(\d+)", text.strip())
     numbers = tuple(int(part) for part in found.groups()) if found else (0,)
     if min(numbers) < 1:
-        raise InputError(
-            f"size must be IMAGESxCHANNELSxHEIGHTxWIDTH, for example 1x512x64x128, got {text!r}"
-        )
+        raise InputError(f"size={text!r}: must be IMAGESxCHANNELSxHEIGHTxWIDTH; e.g. 1x512x64x128")
     return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 

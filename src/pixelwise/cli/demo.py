@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelwise.checks import check_choice, check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.devices import check_device
 from pixelwise.settings import setting
 
 TEXT = """Train a small network with attention and the same one without on made-up aerial scenes, in
@@ -23,9 +24,9 @@ class DemoSettings:
     runs: str = setting("runs", "folder of all runs")
 
     def __post_init__(self) -> None:
-        check_range("steps", self.steps, 1, 1_000_000)
-        check_range("seed", self.seed, 0, 2**31)
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        in_range(1, 1_000_000, steps=self.steps)
+        in_range(0, 2**31, seed=self.seed)
+        check_device(self.device)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     at = None if found.at is None else _pair(found.at)
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
     if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run} is no folder here, so say where to write: --out FOLDER")
+        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
         from pixelwise.devices import pick_device
@@ -64,8 +64,8 @@ def main(arguments: Sequence[str]) -> int:
             console.say(f"picture {file}: {height} rows, {width} columns")
             if max(height, width) > LARGEST:
                 raise InputError(
-                    f"{file}: {height} rows and {width} columns, but a network that explains sees "
-                    f"the picture whole: {LARGEST} at most; cut out or shrink what you ask about"
+                    f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
+                    f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
             if at is None:
                 queries = automatic_queries(predict_mask(model, image, window=None))
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
 def _pair(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*(-?\d+)\s*,\s*(-?\d+)\s*", text)
     if match is None:
-        raise InputError(f"--at {text}: expected ROW,COLUMN of the pixel, such as --at 120,200")
+        raise InputError(f"at={text!r}: must be ROW,COLUMN of a pixel; e.g. --at 120,200")
     return int(match[1]), int(match[2])
 
 
@@ -107,7 +107,7 @@ def _class_index(given: str | None, names: Sequence[str], count: int) -> int | N
     if given.isdecimal() and int(given) < count:
         return int(given)
     if given.isdecimal() or not names:
-        raise InputError(f"--class {given}: the network has the classes 0..{count - 1}")
+        raise InputError(f"class={given!r}: must be from 0 to {count - 1}; take one of them")
     raise unknown("class", given, names)
 
 

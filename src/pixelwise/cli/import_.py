@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pixelwise.checks import check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="only the result")
     found = parse(parser, arguments)
     if found.backbone_only is not None:
-        check_range("backbone-only", found.backbone_only, 1, 100_000)
+        in_range(1, 100_000, backbone_only=found.backbone_only)
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint
 

@@ -30,9 +30,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, help="file for the insertions' own weights")
     parser.add_argument("--quiet", action="store_true", help="only the result")
     found = parse(parser, arguments)
-    size = None if found.size is None else parse_size(found.size, "size")
+    size = None if found.size is None else parse_size(size=found.size)
     if found.at is None and found.out is not None:
-        raise InputError("--out holds insertions; say which with --at PLACE=LAYER")
+        raise InputError(
+            f"out={found.out!r}: needs insertions to save; name them with --at PLACE=LAYER"
+        )
     with Console(quiet=found.quiet) as console:
         host = _host(found.host, pretrained=found.pretrained)
         console.say(
@@ -62,7 +64,7 @@ def _host(name: str, *, pretrained: bool) -> Any:
     import timm
 
     if not timm.is_model(name):
-        raise unknown("timm model", name, timm.list_models())
+        raise unknown("host", name, timm.list_models(), "(a timm model or a folder)")
     try:
         return timm.create_model(name, pretrained=pretrained)
     except (OSError, RuntimeError) as error:

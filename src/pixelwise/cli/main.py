@@ -1,6 +1,5 @@
 """`pixelwise COMMAND ...`: finds the command's module and loads nothing else."""
 
-import difflib
 import importlib
 import keyword
 import os
@@ -8,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, unknown
 
 COMMANDS = {
     "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
@@ -84,9 +83,7 @@ def _one_line(error: InputError) -> str:
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"unknown command {name!r}.{hint} See: pixelwise --help")
+        raise unknown("command", name, COMMANDS)
     file = f"{name}_" if keyword.iskeyword(name) else name
     module = importlib.import_module(f"pixelwise.cli.{file}")
     code: int = module.main(arguments)

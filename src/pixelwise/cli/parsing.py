@@ -18,24 +18,24 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage."""
-        raise InputError(f"{self._short(message)} See: {self.prog} --help") from ex
+        raise InputError(f"{self._short(message)}; see {self.prog} --help") from ex
 
     def _short(self, message: str) -> str:
         text = " ".join(message.split())
-        wrong = re.search(r'Parser key "(\w+)": .*Given value: (.*)', text)
+        wrong = re.search(r'Parser key "(\w+)": .*(?:Given|Got) value: (.*)', text)
         if wrong is not None:
             expected = " or ".join(dict.fromkeys(re.findall(r"Expected a <class '(\w+)'>", text)))
             kinds = {"int": "a whole number", "float": "a number", "str": "text"}
             wanted = " or ".join(kinds[k] for k in expected.split(" or ") if k in kinds)
-            return f"--{wrong[1].replace('_', '-')} {wrong[2]}: expected {wanted or expected}."
+            return f"{wrong[1]}={wrong[2]}: must be {wanted or expected}"
         unknown = re.search(r"[Uu]nrecognized arguments: (\S+)", text)
         if unknown is None:
-            return text if text.endswith(".") else f"{text}."
+            return re.sub(r'^Parser key "(\w+)"', r"\1", text).removesuffix(".")
         word = unknown[1].partition("=")[0]
         known = [s for action in self._actions for s in action.option_strings]
         close = difflib.get_close_matches(word, known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        return f"unknown option {word}.{hint}"
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"{word}: unknown option{hint}"
 
 
 def command_parser(name: str, text: str) -> CommandParser:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelwise.checks import check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
@@ -22,10 +22,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
     found = parse(parser, arguments)
-    check_range("window", found.window, 32, 1e6)
-    check_range("overlap", found.overlap, 0, 0.9)
+    in_range(32, 1e6, window=found.window)
+    in_range(0, 0.9, overlap=found.overlap)
     if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run} is no folder here, so say where masks go: --out FOLDER")
+        raise InputError(f"{found.run}: not a folder here; say where masks go with --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
         from pixelwise.devices import pick_device

@@ -35,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if given := changed(found, TrainSettings):
             raise InputError(
-                f"--resume goes on with the run's own settings; leave out {', '.join(given)}"
+                f"resume={found.resume!r}: goes on with the run's own settings; leave out"
+                f" {', '.join(given)}"
             )
         resume = Path(found.resume)
         settings = _settings_of(resume)

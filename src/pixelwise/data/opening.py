@@ -28,12 +28,14 @@ def open_data(spec: str | Path) -> Source:
         inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]
         found = [file for file in inside if file.is_file()]
         if not found:
-            raise InputError(f"{path} holds neither data.yaml nor classes.csv")
+            raise InputError(f"{path}: holds neither data.yaml nor classes.csv; write one")
         path = found[0]
     if not path.is_file():
-        raise InputError(f"no data at {text!r}: give a data.yaml, a folder with one, or 'scenes'")
+        raise InputError(
+            f"data={text!r}: nothing there; give a data.yaml, a folder with one, or 'scenes'"
+        )
     if path.suffix.lower() == ".csv":
         return FolderSource(load_class_table(path))
     if path.suffix.lower() in {".yaml", ".yml"}:
         return FolderSource(DataConfig.load(path))
-    raise InputError(f"{path} is no description of data: give a data.yaml or a classes.csv")
+    raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")

@@ -71,7 +71,7 @@ class LabelledPictures(Dataset[Sample], ABC):
             sample = self[i]
             if sample.image.is_floating_point() and not sample.image.isfinite().all():
                 raise InputError(
-                    f"{sample.name} has values that are not finite: replace them by numbers"
+                    f"{sample.name}: has values that are not finite; replace them by numbers"
                 )
             counted = sample.mask[sample.mask != self.classes.ignore_index]
             counts += torch.bincount(counted, minlength=len(counts))
@@ -82,9 +82,9 @@ class LabelledPictures(Dataset[Sample], ABC):
         if ignored and len(present) < 2:
             only = f"of class {self.classes.names[present[0]]!r} or " if present else ""
             raise InputError(
-                f"every pixel in {self.name} is {only}ignored (mask value "
-                f"{self.classes.ignore_index} unless `map:` says otherwise): if the ignored "
-                f"values mean a class, say so, for example map: {{0: 0, 255: 1}}"
+                f"{self.name}: every pixel is {only}ignored (mask value "
+                f"{self.classes.ignore_index} unless `map:` says otherwise); if the ignored "
+                f"values mean a class, say so, e.g. map: {{0: 0, 255: 1}}"
             )
         return tuple(counts.tolist())
 

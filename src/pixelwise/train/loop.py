@@ -79,9 +79,10 @@ class Loop:
     def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
         self.plan, self.run, self.watcher = plan, run, watcher
         settings = plan.settings
+        kind, _, number = plan.device.partition(":")
         self.fabric = Fabric(
-            accelerator=plan.device,
-            devices=1,
+            accelerator=kind,
+            devices=[int(number)] if number else 1,
             precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         )
         self.state = State()
@@ -124,7 +125,7 @@ class Loop:
         saved_at = time.monotonic()
         started = saved_at - self.state.elapsed
         every = self.plan.settings.checkpoint_every
-        pause = 0.0 if every == "0" else parse_duration(every, "checkpoint_every")
+        pause = 0.0 if every == "0" else parse_duration(checkpoint_every=every)
         batches = self._batches()
         while (progress := self._progress()) < 1:
             if signals.received is not None:
@@ -309,8 +310,8 @@ class Loop:
         except (RuntimeError, ValueError, KeyError) as error:
             classes = len(self.plan.data.source.classes)
             raise InputError(
-                f"{path} does not fit the run's network and data: {self.plan.data.source.name} has"
-                f" {classes} classes now. Undo what changed in the data or in config.yaml, or start"
-                f" a new run"
+                f"{path}: does not fit the run's network and data ({self.plan.data.source.name} has"
+                f" {classes} classes now); undo what changed in the data or in config.yaml, or"
+                " start a new run"
             ) from error
         self.watcher.say(f"resume  {path}, step {self.state.step}")

@@ -109,7 +109,7 @@ def make_plan(
 def _data(settings: TrainSettings) -> Data:
     """The data set, opened; no picture is read."""
     if not settings.data:
-        raise InputError("data='': missing; give --data a data.yaml, or 'scenes'")
+        raise InputError("data='': must be given; write --data with a data.yaml, or 'scenes'")
     source = open_data(settings.data)
     count = len(source.classes)
     if settings.task == "binary" and count != 2:
@@ -121,7 +121,7 @@ def _data(settings: TrainSettings) -> Data:
 
 def _length(settings: TrainSettings, data: Data) -> Length:
     if settings.time_limit is not None:
-        return Length(None, parse_duration(settings.time_limit, "time_limit"))
+        return Length(None, parse_duration(time_limit=settings.time_limit))
     if settings.steps is not None:
         return Length(settings.steps, None)
     pictures = (settings.epochs or EPOCHS) * len(data.train)
@@ -130,7 +130,7 @@ def _length(settings: TrainSettings, data: Data) -> Length:
 
 def _crop(settings: TrainSettings, data: Data) -> tuple[int, int]:
     if settings.crop != "auto":
-        return parse_size(settings.crop, "crop")
+        return parse_size(crop=settings.crop)
     height, width = data.train[0].image.shape[-2:]
     return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
 

@@ -94,12 +94,14 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     run = parent / settings.name
     if (run / "config.yaml").exists():
         raise InputError(
-            f"{run} exists; choose another --name, or go on with it: pixelwise train --resume {run}"
+            f"{run}: exists; choose another --name, or go on: pixelwise train --resume {run}"
         )
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{run}: cannot make the run's folder: {error.strerror}") from error
+        raise InputError(
+            f"{run}: cannot make the run's folder ({error.strerror}); choose another --name"
+        ) from error
     return run
 
 
@@ -107,11 +109,12 @@ def read_settings(run: Path) -> TrainSettings:
     """The settings of a run from its `config.yaml`."""
     path = run / SETTINGS
     if not path.is_file():
-        raise InputError(f"{run}: no {SETTINGS} in it, so it is no training run to go on with")
+        raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
     try:
         return TrainSettings(**yaml.safe_load(path.read_text(encoding="utf-8")))
     except (TypeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as settings of a run: {error}") from error
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: not the settings of a run ({told}); correct it") from error
 
 
 def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Scores:

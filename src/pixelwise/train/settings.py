@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pixelwise.checks import check_choice, check_range, parse_duration, parse_size
+from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
+from pixelwise.devices import check_device
 from pixelwise.errors import InputError
 from pixelwise.settings import setting
 
@@ -94,43 +95,46 @@ class TrainSettings:
         if len(given) > 1:
             raise InputError(f"{' and '.join(given)} exclude each other; give one of them")
         for name in ("epochs", "steps", "batch_size", "accumulate", "validations", "window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if (value := getattr(self, name)) is not None:
+                at_least(1, **{name: value})
         if self.output_stride not in (None, 8, 16, 32):
-            raise InputError(f"output_stride must be 8, 16 or 32, got {self.output_stride}")
-        check_choice("recipe", self.recipe, RECIPES)
-        check_choice("task", self.task, ("multiclass", "binary"))
-        check_choice("class_weights", self.class_weights, ("none", "auto"))
-        check_choice("loss", self.loss, ("auto", "cross_entropy", "ohem"))
-        check_choice("precision", self.precision, ("32", "bf16"))
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+            raise InputError(
+                f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
+            )
+        one_of(RECIPES, recipe=self.recipe)
+        one_of(("multiclass", "binary"), task=self.task)
+        one_of(("none", "auto"), class_weights=self.class_weights)
+        one_of(("auto", "cross_entropy", "ohem"), loss=self.loss)
+        one_of(("32", "bf16"), precision=self.precision)
+        check_device(self.device)
+        if self.device.startswith("xpu"):
+            raise InputError(f"device={self.device!r}: not for training; take cpu, cuda or mps")
         if self.lr is not None:
-            check_range("lr", self.lr, 1e-8, 10, "; usual values are 1e-4 to 1e-2")
-        check_range("ema", self.ema, 0, 0.99999)
-        check_range("insert_lr", self.insert_lr, 0, 1000)
-        check_range("host_lr", self.host_lr, 0, 1000)
+            in_range(1e-8, 10, lr=self.lr)
+        in_range(0, 0.99999, ema=self.ema)
+        in_range(0, 1000, insert_lr=self.insert_lr, host_lr=self.host_lr)
         if self.insert_lr == self.host_lr == 0:
-            raise InputError("insert_lr and host_lr are both 0: nothing would be trained")
+            raise InputError("insert_lr=0, host_lr=0: nothing would be trained; raise one")
         given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
         if self.start is not None and given:
             raise InputError(
-                f"start brings its own network; leave out {', '.join(given)}, or leave out start"
+                f"start={self.start!r}: brings its own network; leave out {', '.join(given)}, or"
+                " leave out start"
             )
-        check_range("workers", self.workers, 0, 256)
-        check_range("warmup", self.warmup, 0, 0.5)
-        check_range("scale_min", self.scale_min, 0.05, self.scale_max)
-        check_range("colour", self.colour, 0, 1)
+        in_range(0, 256, workers=self.workers)
+        in_range(0, 0.5, warmup=self.warmup)
+        in_range(0.05, self.scale_max, scale_min=self.scale_min)
+        in_range(0, 1, colour=self.colour)
         if self.clip is not None:
-            check_range("clip", self.clip, 1e-6, 1e6)
+            in_range(1e-6, 1e6, clip=self.clip)
         if self.time_limit is not None:
-            parse_duration(self.time_limit, "time_limit")
+            parse_duration(time_limit=self.time_limit)
         if self.crop != "auto":
-            parse_size(self.crop, "crop")
+            parse_size(crop=self.crop)
         if self.checkpoint_every != "0":
-            parse_duration(self.checkpoint_every, "checkpoint_every")
+            parse_duration(checkpoint_every=self.checkpoint_every)
         if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):
-            raise InputError(f"name must be a plain folder name, got {self.name!r}")
+            raise InputError(f"name={self.name!r}: must be a plain folder name; e.g. first_try")
 
     @property
     def peak_lr(self) -> float:
