@@ -21,26 +21,27 @@ class BenchSettings:
     """What to measure of each case, and how."""
 
     size: str = setting(
-        "", "IMAGESxCHANNELSxHEIGHTxWIDTH,...; by default 1x512x64x128, for networks 1x3x512x1024"
+        "", "IMAGESxCHANNELSxHEIGHTxWIDTH,...; default: 1x512x64x128, for networks 1x3x512x1024"
     )
-    mode: str = setting(
-        "forward,train", "forward, train (forward, and gradients of inputs and weights), or both"
-    )
+    mode: str = setting("forward,train", "forward, train (forward and backward), or both")
     device: str = setting("cpu", "cpu, cuda or cuda:N")
     dtype: str = setting("float32", "float32, bfloat16 or float16")
     against: str = setting(
-        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp; or none"
+        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp or none"
     )
     growth: bool = setting(
-        False, "time and memory against pixels, from 16x32 and doubling, instead of one size"
+        False,
+        "measure how time and memory grow with the pixels, from 16x32 on, instead of one size",
     )
-    backbone: str = setting("resnet50", "backbone of networks: a timm model")
-    seconds: float = setting(2.5, "seconds that each comparison takes at least")
-    repeats: int = setting(3, "calls of each form at least")
-    seconds_per_call: float = setting(20.0, "growth ends before a call takes longer than this")
-    forms: str = setting("", "OPERATION=FORM,... that our layers take, e.g. attention=lean")
-    compile: bool = setting(False, "our layer under torch.compile as well")
-    channels_last: bool = setting(False, "inputs in memory format channels_last")
+    backbone: str = setting("resnet50", "backbone of the networks, any of timm's")
+    seconds: float = setting(2.5, "shortest time for each comparison, in seconds")
+    repeats: int = setting(3, "fewest calls of each form")
+    seconds_per_call: float = setting(20.0, "longest call that --growth goes on to, in seconds")
+    forms: str = setting(
+        "", "forms that our layers must use, OPERATION=FORM,..., e.g. attention=lean"
+    )
+    compile: bool = setting(False, "also measure our layer under torch.compile")
+    channels_last: bool = setting(False, "use the memory format channels_last")
 
     def __post_init__(self) -> None:
         for mode in self.modes:

@@ -8,6 +8,7 @@ from typing import Any
 from pixelwise.checks import in_range, one_of
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 
 TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
@@ -16,14 +17,25 @@ TEXT = "Score a trained network: IoU per class, their mean over classes present,
 def main(arguments: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
     parser = command_parser("evaluate", TEXT)
-    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
-    parser.add_argument("--data", type=str | None, help="default: the data of the run")
-    parser.add_argument("--split", type=str, default="val", help="train, val or test")
-    parser.add_argument("--window", type=int, default=1024, help="larger pictures go in tiles")
+    parser.add_argument(
+        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+    )
+    parser.add_argument(
+        "--data", type=str | None, help="data set, as for 'train'; default: the run's own"
+    )
+    parser.add_argument(
+        "--split", type=str, default="val", help="split to score: train, val or test"
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=1024,
+        help="predict larger pictures in tiles of so many pixels",
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", type=str | None, help="folder; default: RUN/evaluate/<split>")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument("--device", type=str, default="auto", help=DEVICES)
+    parser.add_argument("--out", type=str | None, help="output folder; default: RUN/evaluate/SPLIT")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     one_of(("train", "val", "test"), split=found.split)
     in_range(32, 1e6, window=found.window)
@@ -34,7 +46,6 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         from pixelwise.data.evaluation import EvaluationSet
         from pixelwise.data.opening import open_data
-        from pixelwise.devices import pick_device
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.evaluation import evaluate
 
