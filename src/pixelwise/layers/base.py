@@ -46,6 +46,10 @@ class Layer(ReferenceWeights, ABC):
     """Whether the output has the channels, height and width of the input, with these options."""
     limits: Limits = Limits()
     """What inputs the layer cannot take, with these options."""
+    title: ClassVar[str]
+    """The mechanism's name as the paper has it."""
+    year: ClassVar[int | None]
+    """Of the paper; None where there is none."""
 
     def reset_parameters(self) -> None:
         """Initialise again, as the constructor does: here as torch does."""

@@ -61,6 +61,8 @@ class BottleneckAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "bam"
+    title: ClassVar[str] = "Bottleneck attention module"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     limits: Limits = Limits(images=2)
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -89,6 +89,8 @@ class ContextEncoding(AttentionLayer):
     """
 
     key: ClassVar[str] = "encoding"
+    title: ClassVar[str] = "Context encoding module"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "encoding.0": "project.0",

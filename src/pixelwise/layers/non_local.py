@@ -65,6 +65,8 @@ class NonLocal(AttentionLayer):
     """
 
     key: ClassVar[str] = "nonlocal"
+    title: ClassVar[str] = "Non-local block"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 2.0
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""

@@ -63,6 +63,8 @@ class ObjectContext(FusionLayer):
     """
 
     key: ClassVar[str] = "ocr"
+    title: ClassVar[str] = "Object-contextual representations"
+    year: ClassVar[int] = 2020
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "object_context_block": "attention",

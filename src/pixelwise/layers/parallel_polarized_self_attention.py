@@ -51,6 +51,8 @@ class ParallelPolarizedSelfAttention(PolarizedSelfAttention):
     """
 
     key: ClassVar[str] = "psa_p"
+    title: ClassVar[str] = "Polarized self-attention (parallel)"
+    year: ClassVar[int] = 2021
     product: ClassVar[bool] = False
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",

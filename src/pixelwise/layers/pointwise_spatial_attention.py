@@ -72,6 +72,8 @@ class PointwiseSpatialAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "psanet"
+    title: ClassVar[str] = "Point-wise spatial attention"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "reduce": "branches.0.reduce",

@@ -49,6 +49,8 @@ class SequentialPolarizedSelfAttention(PolarizedSelfAttention):
     """
 
     key: ClassVar[str] = "psa_s"
+    title: ClassVar[str] = "Polarized self-attention (sequential)"
+    year: ClassVar[int] = 2021
     product: ClassVar[bool] = True
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",
