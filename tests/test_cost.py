@@ -112,7 +112,7 @@ def test_predicts_more_than_the_machine_has_and_devices_that_are_not_there():
 
 
 def test_what_cannot_be_predicted_is_told(capfd):
-    with pytest.raises(InputError, match="no shape"):
+    with pytest.raises(InputError, match="must name a shape"):
         predict(nn.ReLU())
     with pytest.raises(InputError, match=r"\(1, 4, 8, 8\).*expected input"):
         predict(nn.Conv2d(3, 3, 1), (1, 4, 8, 8))

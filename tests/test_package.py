@@ -1,5 +1,6 @@
 """Importing starts nothing; the doors lead where they say."""
 
+import inspect
 import subprocess
 import sys
 
@@ -7,7 +8,6 @@ import pytest
 import torch
 
 import pixelwise
-from pixelwise.errors import unknown
 
 HEAVY = ("timm", "torchvision", "lightning_fabric", "lightning", "rasterio", "ray", "matplotlib")
 
@@ -48,6 +48,19 @@ def test_doors():
         pixelwise.create_layers  # noqa: B018
 
 
-def test_unknown_names_are_answered_with_the_nearest():
-    text = str(unknown("layer", "psa", ["psa_s", "gc"]))
-    assert text == "unknown layer 'psa'. Did you mean 'psa_s'? Known: gc, psa_s."
+def test_every_layer_and_network_has_a_title_and_a_year():
+    from pixelwise.layers.registry import available as layers
+    from pixelwise.networks.registry import available as decoders
+    from pixelwise.networks.zoo import ZOO
+
+    for found in (layers(), decoders(), ZOO):
+        assert len({entry.title for entry in found.values()}) == len(found)
+        for key, entry in found.items():
+            # one that inherits them would go by the name of another
+            own = vars(entry)
+            assert own["title"], key
+            about = inspect.getdoc(inspect.getmodule(entry)) or ""
+            if own["year"] is None:
+                assert "Source: no paper" in about, f"{key}: a paper has a year"
+            else:
+                assert 2010 <= own["year"] <= 2030, key

@@ -1,8 +1,15 @@
-"""What options, settings and flags may be: one dialect of messages, `name=value: rule; remedy`."""
+"""What options, settings and flags may be: one dialect of messages, `name=value: rule; remedy`.
 
+Every check takes the values as keywords, so that a message can name them:
+`at_least(1, heads=heads, groups=groups)`.
+"""
+
+import difflib
 import re
 
-from pixelwise.errors import InputError, unknown
+from pixelwise.errors import InputError
+
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def at_least(least: int, **values: int) -> None:
@@ -12,12 +19,22 @@ def at_least(least: int, **values: int) -> None:
             raise InputError(f"{name}={value}: must be at least {least}; raise {name}")
 
 
+def in_range(low: int | float, high: int | float, **values: int | float) -> None:
+    """Raise an InputError for the first of `values` that is not from `low` to `high`."""
+    for name, value in values.items():
+        if not low <= value <= high:
+            remedy = "raise" if value < low else "lower"
+            raise InputError(f"{name}={value:g}: must be from {low:g} to {high:g}; {remedy} {name}")
+
+
 def one_of(choices: tuple[str, ...], **values: str) -> None:
     """Raise an InputError for the first of `values` that is not one of `choices`."""
     for name, value in values.items():
         if value not in choices:
             listed = ", ".join(map(repr, choices))
-            raise InputError(f"{name}={value!r}: must be one of {listed}; use one of them")
+            close = difflib.get_close_matches(value, choices, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else "use one of them"
+            raise InputError(f"{name}={value!r}: must be one of {listed}; {remedy}")
 
 
 def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
@@ -28,35 +45,21 @@ def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-def parse_size(text: str, name: str) -> tuple[int, int]:
-    """`"256x320"` -> (256, 320), height first; a single number is a square."""
+def parse_size(**values: str) -> tuple[int, int]:
+    """`size="256x320"` -> (256, 320), height first; a single number is a square."""
+    ((name, text),) = values.items()
     found = re.fullmatch(r"(\d+)(?:x(\d+))?", str(text).strip())
     size = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if min(size) < 1:
-        raise InputError(
-            f"{name} must be HEIGHTxWIDTH in pixels, for example 256x320, got {text!r}"
-        )
+        raise InputError(f"{name}={text!r}: must be HEIGHTxWIDTH in pixels; e.g. 256x320")
     return size
 
 
-def parse_duration(text: str, name: str) -> float:
-    """`"90s"`, `"15m"`, `"2h"` or a plain number of seconds -> seconds."""
+def parse_duration(**values: str) -> float:
+    """`time_limit="90s"`, `"15m"`, `"2h"` or a plain number of seconds -> seconds."""
+    ((name, text),) = values.items()
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip())
-    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
     if seconds <= 0:
-        raise InputError(f"{name} must be a duration such as 90s, 15m or 2h, got {text!r}")
+        raise InputError(f"{name}={text!r}: must be a duration; e.g. 90s, 15m or 2h")
     return seconds
-
-
-def check_range(
-    name: str, value: int | float, low: int | float, high: int | float, remedy: str = ""
-) -> None:
-    """Raise unless low <= value <= high."""
-    if not low <= value <= high:
-        raise InputError(f"{name} must be in {low:g}..{high:g}, got {value:g}{remedy}")
-
-
-def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise unless `value` is one of `known`."""
-    if value not in known:
-        raise unknown(name, value, known)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pixelwise import __version__, pictures
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.source import LabelledPictures, open_data
+from pixelwise.data.opening import open_data
+from pixelwise.data.source import LabelledPictures
 from pixelwise.devices import pick_device
 from pixelwise.explanation.explain import explain
 from pixelwise.metrics import Confusion, Scores

@@ -1,14 +1,40 @@
-"""Where a network runs."""
+"""Where a network runs: on the processor or on one accelerator."""
 
-import torch
+import re
 
-from pixelwise.errors import InputError, unknown
+from pixelwise.errors import InputError
+
+DEVICES = "auto, cpu, cuda, cuda:N, mps or xpu"
 
 
-def pick_device(name: str) -> str:
-    """`auto` is the GPU where there is one; `cuda` without one is an error."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but PyTorch sees no GPU; take 'cpu'")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+def check_device(device: str) -> None:
+    """Raise an InputError where `device` is not a name of one; needs no torch."""
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", device):
+        raise InputError(f"device={device!r}: must be {DEVICES}; use one of them")
+
+
+def pick_device(device: str) -> str:
+    """The device to run on; `auto` is a CUDA GPU where there is one, else the CPU.
+
+    `mps` (Apple) and `xpu` (Intel) have to be asked for, since nothing here was measured on them.
+
+    Raises:
+        InputError: There is no such device, or not here.
+    """
+    import torch
+
+    check_device(device)
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    count = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count() if torch.xpu.is_available() else 0,
+    }[kind]
+    if not count:
+        raise InputError(f"device={device!r}: PyTorch sees none here; take 'cpu'")
+    if int(number or 0) >= count:
+        raise InputError(f"device={device!r}: there are {count}, numbered from 0; take another")
+    return device

@@ -1,7 +1,10 @@
-"""What a user did wrong, said in one line."""
+"""What a user did wrong, said in one line: `name=value: rule; remedy`."""
 
 import difflib
 from collections.abc import Iterable
+
+FEW = 12
+"""So many known names are listed beside the nearest one."""
 
 
 class InputError(ValueError):
@@ -11,11 +14,26 @@ class InputError(ValueError):
     """
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is not among `known`, with the nearest one suggested."""
+def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
+    """The error for a name that is not among `known`, with the nearest one suggested.
+
+    Args:
+        kind: What the name stands for, one word such as "layer".
+        name: What was given.
+        known: The names that exist.
+        where: Whose names they are, such as "of layer 'psa_s'".
+    """
+    rule = f"unknown {kind} {where}".rstrip()
+    return InputError(f"{kind}={name!r}: {rule}; {suggestion(name, known)}")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name nearest to a misspelt one, or all of them where they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names)
     close.sort(key=lambda known: sorted(known) != sorted(name))  # swapped letters come first
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    listed = f" Known: {', '.join(names)}." if len(names) <= 40 else ""
-    return InputError(f"unknown {kind} {name!r}.{hint}{listed}")
+    listed = ", ".join(names)
+    if not close:
+        return f"known: {listed}" if 0 < len(names) <= 40 else "check its spelling"
+    hint = f"did you mean {close[0]!r}?"
+    return f"{hint} Known: {listed}" if len(names) <= FEW else hint

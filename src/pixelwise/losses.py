@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from pixelwise.errors import InputError, unknown
+from pixelwise.checks import one_of
+from pixelwise.errors import InputError
 
 Loss = Callable[[Float[Tensor, "n k h w"], Int64[Tensor, "n h w"]], Float[Tensor, ""]]
 
@@ -60,17 +61,20 @@ def loss_for(
             non-finite or two-dimensional weights.
     """
     tasks = {"multiclass": _multiclass, "binary": _binary}
-    if task not in tasks:
-        raise unknown("task", task, tasks)
-    if loss not in PIXEL_LOSSES:
-        raise unknown("loss", loss, PIXEL_LOSSES)
+    one_of(tuple(tasks), task=task)
+    one_of(tuple(PIXEL_LOSSES), loss=loss)
     if not 0 < threshold <= 1:
-        raise InputError(f"threshold={threshold}: a probability above 0 and up to 1")
+        raise InputError(f"threshold={threshold}: must be above 0 and at most 1; 0.7 is usual")
     if class_weights is not None:
         if class_weights.ndim != 1 or not (class_weights.isfinite() & (class_weights >= 0)).all():
-            raise InputError(f"class weights must be finite and not negative: {class_weights}")
+            raise InputError(
+                f"class_weights={class_weights.tolist()}: must be one finite number, 0 or more,"
+                " per class; correct them"
+            )
         if task == "binary" and len(class_weights) != 2:
-            raise InputError(f"a binary task has two class weights, got {len(class_weights)}")
+            raise InputError(
+                f"class_weights={class_weights.tolist()}: must be two for task 'binary'; give both"
+            )
 
     def mean(logits: Float[Tensor, "n k h w"], mask: Int64[Tensor, "n h w"]) -> Float[Tensor, ""]:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -121,7 +125,9 @@ def class_weights_from_counts(counts: Sequence[int]) -> Float[Tensor, "k"]:
     pixels = torch.tensor(counts, dtype=torch.float64)
     present = pixels > 0
     if (pixels < 0).any() or not present.any():
-        raise InputError(f"class weights need pixel counts, got {list(counts)}")
+        raise InputError(
+            f"counts={list(counts)}: must be pixels per class, not all 0; count the training masks"
+        )
     weights = 1 / torch.log(1.02 + pixels / pixels.sum())
     return torch.where(present, weights, 0.0).float()
 

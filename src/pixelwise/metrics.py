@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
 
 
@@ -44,8 +45,7 @@ class Confusion:
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
-        if num_classes < 1:
-            raise InputError(f"num_classes must be at least 1, got {num_classes}")
+        at_least(1, num_classes=num_classes)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.matrix: Int64[Tensor, "k k"] = torch.zeros(num_classes, num_classes, dtype=torch.int64)
@@ -63,9 +63,9 @@ class Confusion:
         outside = (prediction < 0) | (prediction >= k) | (counted & ((mask < 0) | (mask >= k)))
         if outside.any():
             raise InputError(
-                f"classes must be 0..{k - 1}: the prediction has "
-                f"{prediction.min()}..{prediction.max()}, the mask {mask.min()}..{mask.max()} "
-                f"(ignored: {self.ignore_index})"
+                f"num_classes={k}: the prediction has {prediction.min()}..{prediction.max()}, the "
+                f"mask {mask.min()}..{mask.max()} (ignored: {self.ignore_index}); both must be "
+                f"0..{k - 1}"
             )
         counts = torch.bincount(pair.flatten(), minlength=k * k + 1)
         self.matrix += counts[:-1].view(k, k).cpu()
@@ -78,7 +78,9 @@ class Confusion:
         """
         mine, theirs = ((c.num_classes, c.ignore_index) for c in (self, other))
         if mine != theirs:
-            raise InputError(f"cannot add confusions of (classes, ignore index) {mine}, {theirs}")
+            raise InputError(
+                f"(num_classes, ignore_index)={theirs}: must be {mine} to add up; count alike"
+            )
         total = Confusion(*mine)
         total.matrix = self.matrix + other.matrix
         return total
@@ -92,7 +94,7 @@ class Confusion:
         truth, predicted = self.matrix.sum(dim=1).tolist(), self.matrix.sum(dim=0).tolist()
         right = self.matrix.diagonal().tolist()
         if sum(truth) == 0:
-            raise InputError("no pixel was counted: every mask is empty or ignored throughout")
+            raise InputError("no pixel was counted; give a mask that is not ignored throughout")
         iou = tuple(
             r / (t + p - r) if t else None for r, t, p in zip(right, truth, predicted, strict=True)
         )

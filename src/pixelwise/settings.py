@@ -37,4 +37,6 @@ def numbered_folder(parent: Path) -> Path:
             except FileExistsError:  # another run took the number at this moment
                 number += 1
     except OSError as error:
-        raise InputError(f"{parent}: cannot make the run's folder: {error.strerror}") from error
+        raise InputError(
+            f"{parent}: cannot make the run's folder ({error.strerror}); choose another folder"
+        ) from error

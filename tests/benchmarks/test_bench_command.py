@@ -149,7 +149,7 @@ def test_wrong_input_is_refused_before_anything_is_measured(arguments, tmp_path,
 def test_a_device_that_is_missing_leaves_nothing(tmp_path, at_once, monkeypatch):
     monkeypatch.setattr(run, "ceilings", ceilings)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="PyTorch sees no GPU"):
+    with pytest.raises(InputError, match="PyTorch sees none here"):
         bench.main(["se", "--device", "cuda", "--out", str(tmp_path / "none")])
     assert not any(tmp_path.iterdir())
 

@@ -95,12 +95,12 @@ def test_what_is_typed_is_what_is_asked(run, picture, tmp_path, monkeypatch, wor
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--at", "12"], ["--at 12", "ROW,COLUMN"]),
+        (["--at", "12"], ["at='12': must be ROW,COLUMN"]),
         (["--at", "40,0"], ["40", "0..39"]),
         (["--at=-1,0"], ["-1", "0..39"]),
         (["--layers", "nowhere", "--at", "1,1"], ["'nowhere'", "attention.stage4"]),
         (["--class", "dwon"], ["'dwon'", "'down'"]),
-        (["--class", "3"], ["--class 3", "0..2"]),
+        (["--class", "3"], ["class='3': must be from 0 to 2"]),
         (["--largest"], ["--largest"]),
     ],
 )

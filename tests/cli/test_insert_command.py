@@ -36,11 +36,11 @@ def test_a_saved_network(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["resnet118"], "Did you mean 'resnet18'"),
-        (["test_resnet", "--at", "layer9=se"], "unknown place in ResNet: 'layer9'"),
+        (["resnet118"], "did you mean 'resnet18'"),
+        (["test_resnet", "--at", "layer9=se"], "place='layer9': unknown place in ResNet"),
         (["test_resnet", "--at", "layer4"], "names no place and layer"),
         (["test_resnet", "--at", "layer4=ocr"], "takes a second input"),
-        (["test_resnet", "--out", "x.safetensors"], "say which with --at"),
+        (["test_resnet", "--out", "x.safetensors"], "name them with --at"),
         (["test_resnet", "--at", "layer4=gc", "--size", "12by"], "size"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from pixelwise.data.classes import Classes, default_palette, parse_colour
 from pixelwise.data.config import DataConfig
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 YAML = "train: train/images\nval: val/images\nnames: {0: ground, 1: roof, 2: tree}\n"
@@ -54,25 +54,28 @@ def test_masks_lie_where_images_is_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("yaml", "message"),
     [
-        (YAML.replace("train:", "trian:"), "'trian'. Did you mean 'train'"),
-        (YAML + "map: {0: 0, 255: 3}\n", "map sends 255 to 3: a target is a class id 0..2"),
-        (YAML + "map: {0: 0, 255: true}\n", "map sends 255 to True"),
-        (YAML + 'map: {"#12": 0}\n', "a colour is"),
-        (YAML + 'palette: ["#000000"]\n', "3 classes, 1 colours"),
-        (YAML + "palette: [[0, 0, 256], [0, 0, 1], [0, 0, 2]]\n", "a colour is"),
-        (YAML + "bands: [0, -1]\n", "bands must list"),
-        (YAML + "scale: 0\n", "scale must be a number above 0"),
-        (YAML + "ignore_index: 2\n", "ignore_index must be no class id"),
-        (YAML + "ignore_index: x\n", "ignore_index must be a whole number"),
-        (YAML + "masks_dir: labels\n", "the masks of 'train' should lie in"),
-        (YAML.replace("val/images", "vol/images"), "the pictures of 'val' should lie in"),
-        ("train: train/images\nnames: {0: a, 2: b}\n", "names must number the classes 0..1"),
-        ("train: train/images\nnames: [a]\n", "at least two classes"),
-        ("train: train/images\nnames: [a, a]\n", "'a' twice"),
-        ("train: train/images\n", "names must list the classes"),
-        ("train: [x, y]\nnames: [a, b]\n", "train must be one folder"),
+        (YAML.replace("train:", "trian:"), "key='trian': unknown key; did you mean 'train'"),
+        (YAML + "map: {0: 0, 255: 3}\n", "map: sends 255 to 3; write a class id from 0 to 2"),
+        (YAML + "map: {0: 0, 255: true}\n", "map: sends 255 to True"),
+        (YAML + 'map: {"#12": 0}\n', 'must be "#rrggbb" or three numbers'),
+        (YAML + 'palette: ["#000000"]\n', "has 1 colours for 3 classes"),
+        (
+            YAML + "palette: [[0, 0, 256], [0, 0, 1], [0, 0, 2]]\n",
+            'must be "#rrggbb" or three numbers',
+        ),
+        (YAML + "bands: [0, -1]\n", "bands=[0, -1]: must list"),
+        (YAML + "scale: 0\n", "scale=0: must be a number above 0"),
+        (YAML + "ignore_index: 2\n", "ignore_index=2: must not be a class id"),
+        (YAML + "ignore_index: x\n", "ignore_index='x': must be a whole number"),
+        (YAML + "masks_dir: labels\n", "train: its masks should be in"),
+        (YAML.replace("val/images", "vol/images"), "val: its pictures should be in"),
+        ("train: train/images\nnames: {0: a, 2: b}\n", "must number the classes from 0 to 1"),
+        ("train: train/images\nnames: [a]\n", "names=['a']: must be at least two"),
+        ("train: train/images\nnames: [a, a]\n", "'a' occurs twice"),
+        ("train: train/images\n", "names=None: must list the classes"),
+        ("train: [x, y]\nnames: [a, b]\n", "must be text; write one folder"),
         ("names: [a, b]\n", "no split"),
-        ("- 1\n", "must hold `key: value` lines"),
+        ("- 1\n", "has no `key: value` lines"),
         ("map: {#ff0000: 1}\n", "colours need quotes"),
     ],
 )
@@ -85,11 +88,11 @@ def test_says_what_is_wrong_and_where(load, tmp_path, yaml, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="no such file"):
         DataConfig.load(tmp_path / "data.yaml")
     with pytest.raises(InputError, match=r"neither data\.yaml nor classes\.csv"):
         open_data(tmp_path)
-    with pytest.raises(InputError, match="no data at"):
+    with pytest.raises(InputError, match="nothing there"):
         open_data(tmp_path / "nothing")
 
 

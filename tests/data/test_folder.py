@@ -6,7 +6,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 
@@ -21,9 +21,9 @@ def test_opens_folder_and_file_alike(write_data, tmp_path):
         assert (source.bands, source.scale, source.band_numbers) == (3, 255.0, None)
         assert source.splits == ("train", "val")
         assert len(source.split("train")) == 3
-    with pytest.raises(InputError, match="has no 'test' split"):
+    with pytest.raises(InputError, match="has no 'test' split; add"):
         source.split("test")
-    with pytest.raises(InputError, match="Did you mean 'train'"):
+    with pytest.raises(InputError, match="did you mean 'train'"):
         source.split("trian")
 
 
@@ -71,7 +71,7 @@ def test_grey_values_in_a_colour_mask(write_data, tmp_path):
     pictures = open_data(tmp_path).split("train")
     assert pictures[0].mask.tolist() == [[0, 1], [2, 1]]
     save_mask(tmp_path, np.full((2, 2, 3), (1, 2, 3), np.uint8))
-    with pytest.raises(InputError, match=r"p0.png is coloured.*`map:`"):
+    with pytest.raises(InputError, match=r"p0.png: is coloured.*`map:`"):
         pictures[0]
 
 
@@ -108,7 +108,7 @@ def test_colours_that_mean_nothing(write_data, tmp_path):
 def test_mask_of_another_size(write_data, tmp_path):
     write_data()
     save_mask(tmp_path, np.zeros((12, 15), np.uint8))
-    with pytest.raises(InputError, match=r"p0.png is 12 x 15 .*p0.png is 12 x 16"):
+    with pytest.raises(InputError, match=r"p0.png: 12 x 15 .*p0.png has 12 x 16"):
         open_data(tmp_path).split("train").check()
 
 
@@ -124,11 +124,11 @@ def test_truncated_file(write_data, tmp_path, kind):
 def test_missing_double_and_no_masks(write_data, tmp_path):
     write_data()
     (tmp_path / "train/masks/p1.png").rename(tmp_path / "train/masks/q1.png")
-    with pytest.raises(InputError, match=r"data.yaml: .*p1.png has no mask: expected .*p1.png"):
+    with pytest.raises(InputError, match=r"data.yaml: .*p1.png has no mask; it should be .*p1.png"):
         open_data(tmp_path)
     (tmp_path / "train/masks/q1.png").rename(tmp_path / "train/masks/p1.png")
     save_mask(tmp_path, np.zeros((12, 16), np.uint8), "p1.bmp")
-    with pytest.raises(InputError, match=r"several masks: keep one of p1.bmp and p1.png"):
+    with pytest.raises(InputError, match=r"several masks; keep one of p1.bmp and p1.png"):
         open_data(tmp_path)
     (tmp_path / "train/masks/p1.bmp").unlink()
     Image.new("RGB", (16, 12)).save(tmp_path / "train/images/p1.jpg")
@@ -138,7 +138,7 @@ def test_missing_double_and_no_masks(write_data, tmp_path):
 
 def test_empty_split(write_data, tmp_path):
     write_data(count=0)
-    with pytest.raises(InputError, match=r"data.yaml: no picture in"):
+    with pytest.raises(InputError, match=r"data.yaml: 'train' has no picture in"):
         open_data(tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_check_finds_values_that_are_not_finite(write_data, tmp_path):
             (tmp_path / split / f"images/p{i}.png").unlink()
             values = np.array([[0, 1], [np.nan, 2]], np.float32)
             tifffile.imwrite(tmp_path / split / f"images/p{i}.tif", values)
-    with pytest.raises(InputError, match=r"p0.tif has values that are not finite"):
+    with pytest.raises(InputError, match=r"p0.tif: has values that are not finite"):
         open_data(tmp_path).split("train").check()
 
 
@@ -194,7 +194,7 @@ def test_pictures_of_mixed_types(write_data, tmp_path):
     pictures = open_data(tmp_path).split("train")
     assert pictures[0].image.shape == (3, 12, 16)
     Image.fromarray(np.zeros((12, 16), np.uint16)).save(tmp_path / "train/images/p2.png")
-    with pytest.raises(InputError, match=r"p2.png holds uint16"):
+    with pytest.raises(InputError, match=r"p2.png: holds uint16"):
         pictures[2]
 
 
@@ -218,11 +218,11 @@ def test_class_table(write_data, tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("id,title,r,g,b\n0,a,0,0,0\n", "'name' is missing"),
-        ("id,name,r,g,b\n0,a,0,0,0\n0,b,1,1,1\n", "line 3: id 0 occurs twice"),
-        ("id,name,r,g,b\n0,a,0,0,300\n", "line 2: a colour is"),
+        ("id,title,r,g,b\n0,a,0,0,0\n", "has no column 'name'"),
+        ("id,name,r,g,b\n0,a,0,0,0\n0,b,1,1,1\n", "line 3: id=0: occurs twice"),
+        ("id,name,r,g,b\n0,a,0,0,300\n", "line 2: colour=\\[0, 0, 300\\]: must be"),
         ("id,name,r,g,b\nx,a,0,0,3\n", "line 2: invalid literal"),
-        ("id,name,r,g,b\n0,a,0,0,0\n", "at least two classes"),
+        ("id,name,r,g,b\n0,a,0,0,0\n", "names=\\['a'\\]: must be at least two"),
     ],
 )
 def test_class_table_faults(tmp_path, table, message):

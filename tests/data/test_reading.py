@@ -137,17 +137,17 @@ def test_lzw_tiff(tmp_path):
 def test_tiff_of_another_type(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 7), np.float64))
     for read in (read_image, read_header):
-        with pytest.raises(InputError, match=r"a.tif holds float64"):
+        with pytest.raises(InputError, match=r"a.tif: holds float64"):
             read(tmp_path / "a.tif")
-    with pytest.raises(InputError, match="must hold whole numbers"):
+    with pytest.raises(InputError, match="not whole numbers"):
         read_mask(tmp_path / "a.tif")
 
 
 def test_bands_that_do_not_fit(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 7), np.uint8), photometric="minisblack")
-    with pytest.raises(InputError, match="has 4 bands but 3 are expected"):
+    with pytest.raises(InputError, match="has 4 bands, but 3 are expected"):
         read_image(tmp_path / "a.tif", channels=3)
-    with pytest.raises(InputError, match="has 4 bands, counted from 0: there is no band 4"):
+    with pytest.raises(InputError, match="there is no band 4; it has 4, counted from 0"):
         read_image(tmp_path / "a.tif", bands=(0, 4))
 
 
@@ -162,7 +162,7 @@ def test_damaged_files(tmp_path, suffix, read):
         with pytest.raises(InputError, match=f"a{suffix}.*cannot be read") as caught:
             read(file)
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="no such file"):
         read(tmp_path / f"b{suffix}")
 
 

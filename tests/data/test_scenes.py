@@ -16,7 +16,7 @@ from pixelwise.data.landscape import (
     WATER,
     draw,
 )
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
 SIZE = 128
@@ -145,11 +145,11 @@ def test_source_and_its_spec():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("scenes:sede=1", "'sede'. Did you mean 'seed'"),
-        ("scenes:seed=x", "seed must be a whole number, got 'x'"),
-        ("scenes:seed=-1", "seed must be at least 0, got -1"),
-        ("scenes:size=32", "size must be at least 64, got 32"),
-        ("scenes:train=0", "train must be at least 1"),
+        ("scenes:sede=1", "option='sede': unknown option of scenes; did you mean 'seed'"),
+        ("scenes:seed=x", "seed='x': must be a whole number"),
+        ("scenes:seed=-1", "seed=-1: must be at least 0"),
+        ("scenes:size=32", "size=32: must be at least 64"),
+        ("scenes:train=0", "train=0: must be at least 1"),
     ],
 )
 def test_spec_faults(spec, message):
@@ -159,7 +159,7 @@ def test_spec_faults(spec, message):
 
 def test_describing_data_imports_no_torchvision():
     code = (
-        "import sys, pixelwise.data.config, pixelwise.data.source, pixelwise.data.scenes, "
+        "import sys, pixelwise.data.config, pixelwise.data.opening, pixelwise.data.scenes, "
         "pixelwise.data.folder, pixelwise.data.stream; print('torchvision' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -72,7 +72,7 @@ def test_a_network_without_pixels(network):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"place": "sixth"}, "unknown module 'sixth'"),
+        ({"place": "sixth"}, "module='sixth': unknown module"),
         ({"class_index": 4}, "classes 0 to 3"),
         ({"place": "side"}, "gave no feature maps"),
     ],

@@ -342,7 +342,7 @@ def test_a_single_pixel():
     [
         ({"at": (16, 0)}, r"rows 0\.\.15 and columns 0\.\.31"),
         ({"at": (0, -1)}, "name a pixel inside"),
-        ({"layers": ["lair"]}, "unknown attention layer 'lair'. Did you mean 'layer'"),
+        ({"layers": ["lair"]}, "layer='lair': unknown layer with attention; did you mean 'layer'"),
         ({"layers": ["idle"]}, "layer 'idle' was not called"),
         ({"class_index": 4}, "classes 0 to 3"),
     ],

@@ -141,12 +141,15 @@ def test_options_reach_the_layer(host, entry):
 @pytest.mark.parametrize(
     ("plan", "told"),
     [
-        ({"stage.1": "se"}, "unknown place in Host: 'stage.1'. Did you mean 'stages.1'"),
-        ({"stages.1": "see"}, "unknown layer 'see'"),
+        ({"stage.1": "se"}, "place='stage.1': unknown place in Host; did you mean 'stages.1'"),
+        ({"stages.1": "see"}, "layer='see': unknown layer"),
         ({"stages.1": "gate"}, "cannot insert 'gate' after 'stages.1': it takes a second input"),
         ({"stages.1": "spd"}, "cannot insert 'spd' after 'stages.1'"),
         ({"stages.1": Layer("se", reduction=99)}, "after 'stages.1': reduction=99"),
-        ({"stages.1": Layer("se", redaction=2)}, "'redaction'. Did you mean 'reduction'"),
+        (
+            {"stages.1": Layer("se", redaction=2)},
+            "option='redaction': unknown option of layer 'se'; did you mean 'reduction'",
+        ),
         ({"stages.2": "fpa"}, "cannot insert 'fpa' after 'stages.2': layer 'fpa' got a map of 4"),
         ({"unused": "se"}, "nothing would be learnt after 'unused'"),
         ({"idle": "se"}, "forward does not call it"),

@@ -73,7 +73,10 @@ def test_a_detector_gives_its_backbone_only(tmp_path, capsys):
         (["broken.pth", "--out", "a"], "broken.pth"),
         (["unknown.safetensors", "--out", "a"], "names of no known code base: a, b"),
         (["unknown.safetensors"], "out"),
-        (["unknown.safetensors", "--out", "a", "--backbone-only", "0"], "backbone-only must be in"),
+        (
+            ["unknown.safetensors", "--out", "a", "--backbone-only", "0"],
+            "backbone_only=0: must be from",
+        ),
     ],
 )
 def test_refusals_are_one_line(words, part, tmp_path, monkeypatch, capsys):

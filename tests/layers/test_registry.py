@@ -21,12 +21,14 @@ def test_options_reach_the_layer():
 
 
 def test_unknown_key_suggests():
-    with pytest.raises(InputError, match=r"unknown layer 'psa'\. Did you mean 'psa_"):
+    with pytest.raises(InputError, match="layer='psa': unknown layer; did you mean 'psa_"):
         create("psa", 8)
 
 
 def test_unknown_option_suggests():
-    with pytest.raises(InputError, match=r"option of layer 'gc': 'reductoin'\. Did you mean"):
+    with pytest.raises(
+        InputError, match="option='reductoin': unknown option of layer 'gc'; did you mean"
+    ):
         create("gc", 8, reductoin=2)
 
 

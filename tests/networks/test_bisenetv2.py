@@ -86,7 +86,10 @@ def test_mmsegmentation_resizes_bilinearly():
         ({"variant": "mmseg"}, "variant='mmseg': must be one of"),
         ({"pretrained": True}, "no pretrained weights here"),
         ({"output_stride": 8}, "cannot work at output_stride=8; its own is 32"),
-        ({"backbone": "bisenetv3"}, "unknown backbone 'bisenetv3'. Did you mean 'bisenetv2'"),
+        (
+            {"backbone": "bisenetv3"},
+            "backbone='bisenetv3': unknown backbone; did you mean 'bisenetv2'",
+        ),
         ({"backbone_options": {"dropout": 0.5}}, "has no options, got dropout"),
     ],
 )

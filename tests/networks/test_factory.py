@@ -147,13 +147,13 @@ def test_ways_of_naming_attention(spec, plan):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arch": "dannet"}, r"unknown model 'dannet'\. Did you mean 'danet'\?"),
-        ({"backbone": "resnet81"}, r"unknown backbone 'resnet81'\. Did you mean 'resnet"),
-        ({"attention": "psa"}, r"unknown layer 'psa'\. Did you mean 'psa_"),
+        ({"arch": "dannet"}, r"model='dannet': unknown model; did you mean 'danet'\?"),
+        ({"backbone": "resnet81"}, "backbone='resnet81': unknown backbone; did you mean 'resnet"),
+        ({"attention": "psa"}, "layer='psa': unknown layer; did you mean 'psa_"),
         ({"attention": "gc@5"}, r"stages are 1 to 4"),
         ({"attention": {3: 7}}, r"give a layer's name"),
         ({"attention": {4: {"name": "gc", "reductoin": 4}}}, r"reduction"),
-        ({"task": "multi"}, r"unknown task 'multi'"),
+        ({"task": "multi"}, r"task='multi': unknown task"),
         ({"task": "binary", "num_classes": 3}, r"num_classes=1"),
         ({"num_classes": 1}, r"at least 2"),
         ({"num_classes": None}, r"num_classes is missing"),

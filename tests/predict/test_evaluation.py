@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.source import open_data
-from pixelwise.devices import pick_device
-from pixelwise.errors import InputError
+from pixelwise.data.opening import open_data
 from pixelwise.metrics import Confusion
 from pixelwise.networks.factory import create_model
 from pixelwise.predict.evaluation import evaluate
@@ -55,9 +53,3 @@ def test_workers_change_nothing(model, pictures):
 def test_tiles_cover_every_pixel(model, pictures):
     tiled = evaluate(model, pictures, window=40)
     assert int(tiled.matrix.sum()) == 3 * 64 * 64
-
-
-def test_device_names():
-    assert pick_device("cpu") == "cpu"
-    with pytest.raises(InputError, match="Did you mean 'cuda'"):
-        pick_device("cud")

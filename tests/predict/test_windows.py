@@ -99,7 +99,11 @@ def test_half_precision_is_accumulated_in_float32():
 
 @pytest.mark.parametrize(
     ("window", "overlap", "message"),
-    [((0, 8), 0.25, "window is 0x8"), ((8, 8), 1.0, "overlap is 1.0"), ((8, 8), -0.1, "overlap")],
+    [
+        ((0, 8), 0.25, r"window=\(0, 8\): must be"),
+        ((8, 8), 1.0, "overlap=1.0: must be"),
+        ((8, 8), -0.1, "overlap=-0.1"),
+    ],
 )
 def test_bad_values_are_refused(window, overlap, message):
     with pytest.raises(InputError, match=message):

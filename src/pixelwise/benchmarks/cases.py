@@ -66,11 +66,11 @@ def parse_case(name: str) -> Case:
         known = layers.options(key)
         for option in options:
             if option not in known:
-                raise unknown(f"option of layer {key!r}:", option, known)
+                raise unknown("option", option, known, f"of layer {key!r}")
         return Case(name, key, options)
     if named in networks.names():
         return Case(name, named, options, is_network=True)
-    raise unknown("layer or network", key, [*layers.available(), *networks.names()])
+    raise unknown("name", key, [*layers.available(), *networks.names()], "of a layer or network")
 
 
 def _expanded(name: str) -> Iterator[str]:
@@ -91,6 +91,6 @@ def _options(name: str, text: str) -> dict[str, Any]:
         found = None
     if not found or None in found.values():
         raise InputError(
-            f"case {name!r}: write NAME:option=value,option=value, e.g. nonlocal:mode=gaussian"
+            f"name={name!r}: must be NAME:option=value,...; e.g. nonlocal:mode=gaussian"
         )
     return dict(with_tuples(found))

@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 
-from pixelwise.errors import InputError
+from pixelwise.devices import pick_device
 
 SIDES = (512, 1024, 2048, 4096)
 """Of the matrices: larger ones are tried while they take no longer than `PATIENCE` seconds."""
@@ -45,8 +45,7 @@ class Ceilings:
 
 def ceilings(device: str, dtype: str) -> Ceilings:
     """Measure the rates of this machine; takes a few seconds."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device {device!r} was asked for, but PyTorch sees no GPU; take 'cpu'")
+    pick_device(device)  # raises where it is not here
     kinds = {torch.float32, getattr(torch, dtype)}  # some processors are slow with half types
     rate = max(_product_rate(device, kind) for kind in kinds)
     source = torch.ones(COPIED, dtype=torch.uint8, device=device)

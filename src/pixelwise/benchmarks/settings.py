@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from pixelwise.checks import check_choice, check_range
+from pixelwise.checks import in_range, one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.benchmarked import Size
 from pixelwise.settings import setting
@@ -19,36 +19,37 @@ class BenchSettings:
     """What to measure of each case, and how."""
 
     size: str = setting(
-        "", "IMAGESxCHANNELSxHEIGHTxWIDTH,...; by default 1x512x64x128, for networks 1x3x512x1024"
+        "", "IMAGESxCHANNELSxHEIGHTxWIDTH,...; default: 1x512x64x128, for networks 1x3x512x1024"
     )
-    mode: str = setting(
-        "forward,train", "forward, train (forward, and gradients of inputs and weights), or both"
-    )
+    mode: str = setting("forward,train", "forward, train (forward and backward), or both")
     device: str = setting("cpu", "cpu, cuda or cuda:N")
     dtype: str = setting("float32", "float32, bfloat16 or float16")
     against: str = setting(
-        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp; or none"
+        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp or none"
     )
     growth: bool = setting(
-        False, "time and memory against pixels, from 16x32 and doubling, instead of one size"
+        False,
+        "measure how time and memory grow with the pixels, from 16x32 on, instead of one size",
     )
-    backbone: str = setting("resnet50", "backbone of networks: a timm model")
-    seconds: float = setting(2.5, "seconds that each comparison takes at least")
-    repeats: int = setting(3, "calls of each form at least")
-    seconds_per_call: float = setting(20.0, "growth ends before a call takes longer than this")
-    forms: str = setting("", "OPERATION=FORM,... that our layers take, e.g. attention=lean")
-    compile: bool = setting(False, "our layer under torch.compile as well")
-    channels_last: bool = setting(False, "inputs in memory format channels_last")
+    backbone: str = setting("resnet50", "backbone of the networks, any of timm's")
+    seconds: float = setting(2.5, "shortest time for each comparison, in seconds")
+    repeats: int = setting(3, "fewest calls of each form")
+    seconds_per_call: float = setting(20.0, "longest call that --growth goes on to, in seconds")
+    forms: str = setting(
+        "", "forms that our layers must use, OPERATION=FORM,..., e.g. attention=lean"
+    )
+    compile: bool = setting(False, "also measure our layer under torch.compile")
+    channels_last: bool = setting(False, "use the memory format channels_last")
 
     def __post_init__(self) -> None:
         for mode in self.modes:
-            check_choice("mode", mode, MODES)
-        check_choice("dtype", self.dtype, DTYPES)
+            one_of(MODES, mode=mode)
+        one_of(DTYPES, dtype=self.dtype)
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
-            raise InputError(f"device {self.device!r}: must be cpu, cuda or cuda:N, e.g. cuda:0")
-        check_range("seconds", self.seconds, 0, 3600)
-        check_range("repeats", self.repeats, 1, 10_000)
-        check_range("seconds_per_call", self.seconds_per_call, 0.001, 86_400)
+            raise InputError(f"device={self.device!r}: must be cpu, cuda or cuda:N; e.g. cuda:0")
+        in_range(0, 3600, seconds=self.seconds)
+        in_range(1, 10_000, repeats=self.repeats)
+        in_range(0.001, 86_400, seconds_per_call=self.seconds_per_call)
         assert all(self.sizes)  # raises where one is misspelt
         assert all(self.forced.values())  # likewise
 
@@ -74,7 +75,9 @@ class BenchSettings:
         pairs = [word.partition("=") for word in _words(self.forms)]
         for operation, equals, form in pairs:
             if not (operation and equals and form):
-                raise InputError(f"forms {self.forms!r}: write OPERATION=FORM, e.g. attention=lean")
+                raise InputError(
+                    f"forms={self.forms!r}: must be OPERATION=FORM,...; e.g. attention=lean"
+                )
         return {operation: form for operation, _, form in pairs}
 
 
@@ -83,9 +86,7 @@ def parse_map_size(text: str) -> Size:
     found = re.fullmatch(r"(\d+)x(\d+)x(\d+)x(\d+)", text.strip())
     numbers = tuple(int(part) for part in found.groups()) if found else (0,)
     if min(numbers) < 1:
-        raise InputError(
-            f"size must be IMAGESxCHANNELSxHEIGHTxWIDTH, for example 1x512x64x128, got {text!r}"
-        )
+        raise InputError(f"size={text!r}: must be IMAGESxCHANNELSxHEIGHTxWIDTH; e.g. 1x512x64x128")
     return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 

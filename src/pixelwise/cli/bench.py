@@ -10,10 +10,9 @@ from pixelwise.cli.parsing import add_settings, command_parser, parse, take
 from pixelwise.settings import numbered_folder
 
 TEXT = (
-    "Measure layers and networks beside the authors' form and other packages, on this machine:"
-    " pixelwise bench psa_p nonlocal:mode=gaussian --against authors-form,timm. NAMES are layers"
-    " and networks, with options behind a colon (network/psanet where a layer has that name too);"
-    " 'layers', the default, and 'networks' are all of them. Rows land in a file as they come."
+    "Measure time and memory of layers and networks on this machine, beside the authors' form and"
+    " other packages, e.g.: pixelwise bench psa_p nonlocal:mode=gaussian --against"
+    " authors-form,timm.  Rows are written to a file as they are measured; Ctrl-C keeps them."
 )
 INTERRUPTED = 130
 
@@ -22,11 +21,16 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print the table and write the folder; returns the exit code."""
     parser = command_parser("bench", TEXT)
     parser.add_argument(
-        "names", nargs="*", default=[], type=str, help="what to measure, e.g. pam danet"
+        "names",
+        nargs="*",
+        default=[],
+        type=str,
+        help="layers and networks, with options after a colon (network/psanet where a layer has the"
+        " name too); 'layers' and 'networks' are all of them (default: layers)",
     )
     add_settings(parser, BenchSettings, yaml=False)
-    parser.add_argument("--out", type=str | None, help="folder; by default runs/bench/<n>")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the table")
+    parser.add_argument("--out", type=str | None, help="output folder; default: runs/bench/NUMBER")
+    parser.add_argument("--quiet", action="store_true", help="print the table only")
     found = parse(parser, arguments)
     settings = take(found, BenchSettings)
     with Console(quiet=found.quiet) as console:

@@ -16,6 +16,11 @@ def options_of(cls: type) -> list[str]:
     return lines
 
 
+def print_entry(key: str, *, title: str, year: int | None, line: str) -> None:
+    """Two lines of a list: what it is called, and what it does."""
+    print(f"{key:20} {title}{'' if year is None else f', {year}'}\n    {line}")
+
+
 def print_card(*, title: str, module: str, options: list[str], cost: str, usage: str) -> None:
     """Title, the module's formula and paper, options, cost, and what to type."""
     about = inspect.getdoc(importlib.import_module(module)) or ""

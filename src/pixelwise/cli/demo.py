@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelwise.checks import check_choice, check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.devices import DEVICES, check_device
 from pixelwise.settings import setting
 
 TEXT = """Train a small network with attention and the same one without on made-up aerial scenes, in
@@ -16,23 +17,23 @@ which only the far surroundings tell a car from a boat; then compare them on a p
 class DemoSettings:
     """Settings of `pixelwise demo`."""
 
-    attention: str = setting("psa_s@2,3,4", "the layer and the stages after which it stands")
+    attention: str = setting("psa_s@2,3,4", "layer, and the stages of the backbone to put it after")
     steps: int = setting(300, "optimiser steps of each of the two networks")
-    seed: int = setting(0, "of the scenes and of the training")
-    device: str = setting("auto", "auto, cpu or cuda")
-    runs: str = setting("runs", "folder of all runs")
+    seed: int = setting(0, "random seed of the scenes and of the training")
+    device: str = setting("auto", DEVICES)
+    runs: str = setting("runs", "folder that runs are written to")
 
     def __post_init__(self) -> None:
-        check_range("steps", self.steps, 1, 1_000_000)
-        check_range("seed", self.seed, 0, 2**31)
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        in_range(1, 1_000_000, steps=self.steps)
+        in_range(0, 2**31, seed=self.seed)
+        check_device(self.device)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demonstration; returns the exit code."""
     parser = command_parser("demo", TEXT)
     add_settings(parser, DemoSettings)
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     settings = take(found, DemoSettings)
     with Console(quiet=found.quiet) as console:

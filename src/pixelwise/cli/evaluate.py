@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelwise.checks import check_choice, check_range
+from pixelwise.checks import in_range, one_of
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 
 TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
@@ -16,25 +17,35 @@ TEXT = "Score a trained network: IoU per class, their mean over classes present,
 def main(arguments: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
     parser = command_parser("evaluate", TEXT)
-    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
-    parser.add_argument("--data", type=str | None, help="default: the data of the run")
-    parser.add_argument("--split", type=str, default="val", help="train, val or test")
-    parser.add_argument("--window", type=int, default=1024, help="larger pictures go in tiles")
+    parser.add_argument(
+        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+    )
+    parser.add_argument(
+        "--data", type=str | None, help="data set, as for 'train'; default: the run's own"
+    )
+    parser.add_argument(
+        "--split", type=str, default="val", help="split to score: train, val or test"
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=1024,
+        help="predict larger pictures in tiles of so many pixels",
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", type=str | None, help="folder; default: RUN/evaluate/<split>")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument("--device", type=str, default="auto", help=DEVICES)
+    parser.add_argument("--out", type=str | None, help="output folder; default: RUN/evaluate/SPLIT")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    check_choice("split", found.split, ("train", "val", "test"))
-    check_range("window", found.window, 32, 1e6)
-    check_range("workers", found.workers, 0, 256)
+    one_of(("train", "val", "test"), split=found.split)
+    in_range(32, 1e6, window=found.window)
+    in_range(0, 256, workers=found.workers)
     run = Path(found.run)
     data = found.data or _data_of(run)
     out = Path(found.out) if found.out else run / "evaluate" / found.split
     with Console(quiet=found.quiet) as console:
         from pixelwise.data.evaluation import EvaluationSet
-        from pixelwise.data.source import open_data
-        from pixelwise.devices import pick_device
+        from pixelwise.data.opening import open_data
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.evaluation import evaluate
 
@@ -66,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
 def _data_of(run: Path) -> str:
     path = run / "config.yaml"
     if not path.is_file():
-        raise InputError(f"{run} says nothing of its data; give --data")
+        raise InputError(f"{run}: does not name its data; give --data")
     import yaml
 
     return str(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
@@ -76,17 +87,17 @@ def _check_fit(config: Any, source: Any, run: str) -> None:
     classes = max(config.num_classes, 2)
     if len(source.classes) != classes:
         raise InputError(
-            f"{run} predicts {classes} classes, {source.name} has {len(source.classes)}"
+            f"{run}: predicts {classes} classes, but {source.name} has {len(source.classes)}"
             f" ({', '.join(source.classes.names)}); evaluate on data with the same classes"
         )
     if config.names and tuple(config.names) != tuple(source.classes.names):
         raise InputError(
-            f"{run} predicts {', '.join(config.names)} in this order, {source.name} has"
+            f"{run}: predicts {', '.join(config.names)} in this order, but {source.name} has"
             f" {', '.join(source.classes.names)}; make the names and their order agree"
         )
     if source.bands != config.in_channels:
         raise InputError(
-            f"{run} takes {config.in_channels} bands, {source.name} has {source.bands};"
+            f"{run}: takes {config.in_channels} bands, but {source.name} has {source.bands};"
             f" select them with 'bands' in data.yaml"
         )
 
@@ -111,6 +122,8 @@ def _write(out: Path, names: tuple[str, ...], confusion: Any, about: dict[str, s
         text = "\n".join(["class,iou,truth_pixels", *rows]) + "\n"
         (out / "classes.csv").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give --out") from error
+        raise InputError(
+            f"{out}: cannot be written ({error.strerror}); choose another --out"
+        ) from error
     matrix = pictures.confusion_matrix(confusion.matrix.numpy(), names)
     pictures.write_bytes(out / "confusion.png", matrix)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -22,24 +23,35 @@ LARGEST = 2048
 def main(arguments: Sequence[str]) -> int:
     """Explain; returns the exit code."""
     parser = command_parser("explain", TEXT)
-    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
-    parser.add_argument("pictures", nargs="+", help="files, folders, or quoted patterns")
-    parser.add_argument("--at", type=str | None, help="ROW,COLUMN; default: one pixel per class")
-    parser.add_argument("--layers", type=str | None, help="names, by comma; default: all")
-    parser.add_argument("--class", type=str | None, help="class maps of this name or index")
-    parser.add_argument("--class-maps", action="store_true", help="evidence for a class too")
-    parser.add_argument("--no-deletion", action="store_true", help="leave out the slow check")
-    parser.add_argument("--out", type=str | None, help="folder; default: RUN/explain")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument(
+        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+    )
+    parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
+    parser.add_argument(
+        "--at", type=str | None, help="pixel to explain, ROW,COLUMN; default: one per class"
+    )
+    parser.add_argument(
+        "--layers", type=str | None, help="names of layers, separated by commas; default: all"
+    )
+    parser.add_argument(
+        "--class", type=str | None, help="class (name or number) to draw class maps of"
+    )
+    parser.add_argument(
+        "--class-maps", action="store_true", help="also draw which regions speak for a class"
+    )
+    parser.add_argument(
+        "--no-deletion", action="store_true", help="leave out the deletion test, the slowest part"
+    )
+    parser.add_argument("--out", type=str | None, help="output folder; default: RUN/explain")
+    parser.add_argument("--device", type=str, default="auto", help=DEVICES)
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     at = None if found.at is None else _pair(found.at)
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
     if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run} is no folder here, so say where to write: --out FOLDER")
+        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.devices import pick_device
         from pixelwise.explanation.explain import explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.networks.segmenter import load
@@ -64,8 +76,8 @@ def main(arguments: Sequence[str]) -> int:
             console.say(f"picture {file}: {height} rows, {width} columns")
             if max(height, width) > LARGEST:
                 raise InputError(
-                    f"{file}: {height} rows and {width} columns, but a network that explains sees "
-                    f"the picture whole: {LARGEST} at most; cut out or shrink what you ask about"
+                    f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
+                    f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
             if at is None:
                 queries = automatic_queries(predict_mask(model, image, window=None))
@@ -97,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
 def _pair(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*(-?\d+)\s*,\s*(-?\d+)\s*", text)
     if match is None:
-        raise InputError(f"--at {text}: expected ROW,COLUMN of the pixel, such as --at 120,200")
+        raise InputError(f"at={text!r}: must be ROW,COLUMN of a pixel; e.g. --at 120,200")
     return int(match[1]), int(match[2])
 
 
@@ -107,7 +119,7 @@ def _class_index(given: str | None, names: Sequence[str], count: int) -> int | N
     if given.isdecimal() and int(given) < count:
         return int(given)
     if given.isdecimal() or not names:
-        raise InputError(f"--class {given}: the network has the classes 0..{count - 1}")
+        raise InputError(f"class={given!r}: must be from 0 to {count - 1}; take one of them")
     raise unknown("class", given, names)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from pixelwise.checks import check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 
 TEXT = (
     "Recognise a checkpoint of the authors' repositories or of mmsegmentation by its keys, load"
-    " every tensor, and write model.safetensors and config.json. Nothing pickled in it is run."
+    " every tensor, and write model.safetensors and config.json. No code in the file is run."
 )
 
 
@@ -16,17 +16,17 @@ def main(arguments: Sequence[str]) -> int:
     """Import; returns 0, or raises InputError where the file is refused."""
     parser = command_parser("import", TEXT)
     parser.add_argument("file", type=str, help="a .pth, .pt, .pth.tar or .safetensors file")
-    parser.add_argument("--out", type=str, required=True, help="folder to write")
+    parser.add_argument("--out", type=str, required=True, help="output folder")
     parser.add_argument(
         "--backbone-only",
         type=int | None,
         metavar="CLASSES",
-        help="take the backbone alone, under a new fcn decoder for so many classes, to be trained",
+        help="import the backbone alone, with an untrained decoder (fcn) for so many classes",
     )
-    parser.add_argument("--quiet", action="store_true", help="only the result")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     if found.backbone_only is not None:
-        check_range("backbone-only", found.backbone_only, 1, 100_000)
+        in_range(1, 100_000, backbone_only=found.backbone_only)
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint
 

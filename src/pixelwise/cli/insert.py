@@ -20,19 +20,27 @@ TEXT = (
 def main(arguments: Sequence[str]) -> int:
     """Report; returns 0, or raises InputError where a layer cannot go there."""
     parser = command_parser("insert", TEXT)
-    parser.add_argument("host", type=str, help="a timm model's name, or a folder of a run or model")
-    parser.add_argument("--at", type=str | None, help="PLACE=LAYER,...; a place may be a pattern")
-    parser.add_argument("--size", type=str | None, help="HEIGHTxWIDTH that the cost is told for")
+    parser.add_argument("host", type=str, help="timm model, or folder of a run or model")
     parser.add_argument(
-        "--per-channel", action="store_true", help="a gain for every channel instead of one"
+        "--at", type=str | None, help="what to insert, PLACE=LAYER,...; a place may be a pattern"
     )
-    parser.add_argument("--pretrained", action="store_true", help="load timm's weights")
-    parser.add_argument("--out", type=str | None, help="file for the insertions' own weights")
-    parser.add_argument("--quiet", action="store_true", help="only the result")
+    parser.add_argument(
+        "--size", type=str | None, help="input size for the cost report, HEIGHTxWIDTH"
+    )
+    parser.add_argument(
+        "--per-channel",
+        action="store_true",
+        help="learn a gain per channel instead of one per layer",
+    )
+    parser.add_argument("--pretrained", action="store_true", help="load timm's pretrained weights")
+    parser.add_argument("--out", type=str | None, help="file to save the inserted layers to")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    size = None if found.size is None else parse_size(found.size, "size")
+    size = None if found.size is None else parse_size(size=found.size)
     if found.at is None and found.out is not None:
-        raise InputError("--out holds insertions; say which with --at PLACE=LAYER")
+        raise InputError(
+            f"out={found.out!r}: needs insertions to save; name them with --at PLACE=LAYER"
+        )
     with Console(quiet=found.quiet) as console:
         host = _host(found.host, pretrained=found.pretrained)
         console.say(
@@ -62,7 +70,7 @@ def _host(name: str, *, pretrained: bool) -> Any:
     import timm
 
     if not timm.is_model(name):
-        raise unknown("timm model", name, timm.list_models())
+        raise unknown("host", name, timm.list_models(), "(a timm model or a folder)")
     try:
         return timm.create_model(name, pretrained=pretrained)
     except (OSError, RuntimeError) as error:

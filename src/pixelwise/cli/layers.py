@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pixelwise.cli.card import options_of, print_card
+from pixelwise.cli.card import options_of, print_card, print_entry
 from pixelwise.cli.parsing import command_parser, parse
 
 TEXT = "List the attention layers; with a name, show its formula, paper, options and cost."
@@ -12,7 +12,7 @@ CHANNELS, SIDE = 256, 64
 def main(arguments: Sequence[str]) -> int:
     """List, or show one; returns the exit code."""
     parser = command_parser("layers", TEXT)
-    parser.add_argument("name", nargs="?", type=str | None, help="a layer, e.g. psa_s")
+    parser.add_argument("name", nargs="?", type=str | None, help="layer to show, e.g. psa_s")
     found = parse(parser, arguments)
     import inspect
 
@@ -22,16 +22,16 @@ def main(arguments: Sequence[str]) -> int:
 
     layers = available()
     if found.name is None:
-        width = max(map(len, layers))
         for key, layer in layers.items():
-            print(f"{key:{width}} {(inspect.getdoc(layer) or '').splitlines()[0]}")
+            line = (inspect.getdoc(layer) or "").splitlines()[0]
+            print_entry(key, title=layer.title, year=layer.year, line=line)
         print("\nnext: pixelwise layers psa_s")
         return 0
     if found.name not in layers:
         raise unknown("layer", found.name, layers)
     layer = layers[found.name]
     print_card(
-        title=f"{found.name}: {layer.__name__}(channels, ...)",
+        title=f"{found.name}: {layer.title}, {layer.__name__}(channels, ...)",
         module=layer.__module__,
         options=options_of(layer),
         cost=_cost(found.name),

@@ -1,6 +1,5 @@
 """`pixelwise COMMAND ...`: finds the command's module and loads nothing else."""
 
-import difflib
 import importlib
 import keyword
 import os
@@ -8,17 +7,17 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, unknown
 
 COMMANDS = {
     "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
     "train": "train a network on your pictures",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
-    "explain": "show where a network looks for pixels of a picture",
-    "bench": "measure layers and networks beside the authors' form and other packages",
-    "import": "turn another code's checkpoint into a network here",
-    "insert": "report on a layer put into a network that exists",
+    "explain": "show where a network looks for a pixel",
+    "bench": "measure time and memory of layers and networks",
+    "import": "convert a checkpoint of another code base",
+    "insert": "insert layers into an existing network and report",
     "layers": "list the attention layers, or show one",
     "models": "list the networks, or show one",
 }
@@ -84,9 +83,7 @@ def _one_line(error: InputError) -> str:
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"unknown command {name!r}.{hint} See: pixelwise --help")
+        raise unknown("command", name, COMMANDS)
     file = f"{name}_" if keyword.iskeyword(name) else name
     module = importlib.import_module(f"pixelwise.cli.{file}")
     code: int = module.main(arguments)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pixelwise.cli.card import options_of, print_card
+from pixelwise.cli.card import options_of, print_card, print_entry
 from pixelwise.cli.parsing import command_parser, parse
 
 TEXT = "List the networks; with a name, show what it computes, its paper, options and cost."
@@ -12,15 +12,18 @@ SIDE = 512
 def main(arguments: Sequence[str]) -> int:
     """List, or show one; returns the exit code."""
     parser = command_parser("models", TEXT)
-    parser.add_argument("name", nargs="?", type=str | None, help="a network, e.g. danet")
-    parser.add_argument("--backbone", type=str | None, help="for the cost; default: its own")
+    parser.add_argument("name", nargs="?", type=str | None, help="network to show, e.g. danet")
+    parser.add_argument(
+        "--backbone", type=str | None, help="backbone for the cost; default: the network's own"
+    )
     found = parse(parser, arguments)
     from pixelwise.networks.registry import available, decoder_named, names
     from pixelwise.networks.zoo import ZOO
 
     if found.name is None:
         for key in names():
-            print(f"{key:15} {(ZOO.get(key) or available()[key]).summary}")
+            shown = ZOO.get(key) or available()[key]
+            print_entry(key, title=shown.title, year=shown.year, line=shown.summary)
         print("\nany of them with --attention LAYER (see: pixelwise layers) and any timm backbone")
         print("next: pixelwise models danet")
         return 0
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     decoder = decoder_named(entry.arch if entry else found.name)
     backbone = found.backbone or (entry or decoder).backbone
     print_card(
-        title=f"{found.name}: {(entry or decoder).summary}",
+        title=f"{found.name}: {(entry or decoder).title}, {(entry or decoder).summary}",
         module=decoder.__module__,
         options=options_of(decoder),
         cost=_cost(found.name, backbone),

@@ -1,16 +1,29 @@
 """Flags and YAML from a command's settings dataclass: one schema for all."""
 
+import argparse
 import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
-from jsonargparse import SUPPRESS, ActionYesNo, ArgumentParser, Namespace
+from jsonargparse import SUPPRESS, ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
 
 from pixelwise.errors import InputError
 
 Settings = TypeVar("Settings")
+
+
+class HelpLines(DefaultHelpFormatter):
+    """What an option does, and its default where there is one to speak of; no types."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        default = action.default
+        speaks = isinstance(default, int | float | str) and not isinstance(default, bool)
+        if not speaks or default in ("", SUPPRESS) or "default" in text:
+            return text
+        return f"{text} (default: %(default)s)"
 
 
 class CommandParser(ArgumentParser):
@@ -18,30 +31,34 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage."""
-        raise InputError(f"{self._short(message)} See: {self.prog} --help") from ex
+        raise InputError(f"{self._short(message)}; see {self.prog} --help") from ex
 
     def _short(self, message: str) -> str:
         text = " ".join(message.split())
-        wrong = re.search(r'Parser key "(\w+)": .*Given value: (.*)', text)
+        wrong = re.search(r'Parser key "(\w+)": .*(?:Given|Got) value: (.*)', text)
         if wrong is not None:
             expected = " or ".join(dict.fromkeys(re.findall(r"Expected a <class '(\w+)'>", text)))
             kinds = {"int": "a whole number", "float": "a number", "str": "text"}
             wanted = " or ".join(kinds[k] for k in expected.split(" or ") if k in kinds)
-            return f"--{wrong[1].replace('_', '-')} {wrong[2]}: expected {wanted or expected}."
+            return f"{wrong[1]}={wrong[2]}: must be {wanted or expected}"
         unknown = re.search(r"[Uu]nrecognized arguments: (\S+)", text)
         if unknown is None:
-            return text if text.endswith(".") else f"{text}."
+            return re.sub(r'^Parser key "(\w+)"', r"\1", text).removesuffix(".")
         word = unknown[1].partition("=")[0]
         known = [s for action in self._actions for s in action.option_strings]
         close = difflib.get_close_matches(word, known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        return f"unknown option {word}.{hint}"
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"{word}: unknown option{hint}"
 
 
 def command_parser(name: str, text: str) -> CommandParser:
     """The empty parser of `pixelwise NAME`."""
-    parser = CommandParser(prog=f"pixelwise {name}", description=text, allow_abbrev=False)
-    return parser
+    return CommandParser(
+        prog=f"pixelwise {name}",
+        description=text,
+        allow_abbrev=False,
+        formatter_class=HelpLines,
+    )
 
 
 def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) -> None:
@@ -50,8 +67,10 @@ def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) ->
         parser.add_argument(
             "--config",
             action="config",
-            help="YAML with any of these settings, and the advanced ones; a run's config.yaml",
+            help="YAML file of settings, advanced ones too, such as a run's config.yaml",
         )
+        (shown,) = (a for a in parser._actions if "--print_config" in a.option_strings)
+        shown.help, shown.metavar = "print all settings as YAML, advanced ones too, and exit", ""
     hints = get_type_hints(settings)
     for field in dataclasses.fields(settings):
         flag = "--" + field.name.replace("_", "-")

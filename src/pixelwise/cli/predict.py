@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelwise.checks import check_range
+from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 
 TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
@@ -14,21 +15,32 @@ TEXT = "Write an index mask (PNG with palette) and an overlay for every picture.
 def main(arguments: Sequence[str]) -> int:
     """Predict; returns 1 where some pictures could not be read, the others being done."""
     parser = command_parser("predict", TEXT)
-    parser.add_argument("run", type=str, help="folder of a run or a saved model, or a Hub name")
-    parser.add_argument("pictures", nargs="+", help="files, folders, or quoted patterns")
-    parser.add_argument("--out", type=str | None, help="folder; default: RUN/predict")
-    parser.add_argument("--window", type=int, default=1024, help="larger pictures go in tiles")
-    parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile, 0 to 0.9")
-    parser.add_argument("--device", type=str, default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument(
+        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+    )
+    parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
+    parser.add_argument("--out", type=str | None, help="output folder; default: RUN/predict")
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=1024,
+        help="predict larger pictures in tiles of so many pixels",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.25,
+        help="share of a tile that its neighbour covers too, 0 to 0.9",
+    )
+    parser.add_argument("--device", type=str, default="auto", help=DEVICES)
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    check_range("window", found.window, 32, 1e6)
-    check_range("overlap", found.overlap, 0, 0.9)
+    in_range(32, 1e6, window=found.window)
+    in_range(0, 0.9, overlap=found.overlap)
     if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run} is no folder here, so say where masks go: --out FOLDER")
+        raise InputError(f"{found.run}: not a folder here; say where masks go with --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.devices import pick_device
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.images import find_pictures, predict_pictures
 

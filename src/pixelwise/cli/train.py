@@ -10,7 +10,7 @@ from pixelwise.train.presets import preset_file
 from pixelwise.train.settings import TrainSettings
 
 LENGTHS = ("epochs", "steps", "time_limit")
-TEXT = "Train a segmentation network; everything lands in runs/train/<name>/."
+TEXT = "Train a segmentation network; all results are written to runs/train/NAME/."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,10 +18,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = command_parser("train", TEXT)
     add_settings(parser, TrainSettings)
     parser.add_argument(
-        "--preset", type=str | None, help="a published recipe, e.g. mmsegmentation_80k"
+        "--preset", type=str | None, help="published recipe to start from, e.g. mmsegmentation_80k"
     )
-    parser.add_argument("--resume", type=str | None, help="folder of a run to go on with")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    parser.add_argument(
+        "--resume", type=str | None, help="folder of an interrupted run to continue"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     if found.preset is not None:  # read first, so that what else is given takes its place
         lengths = {name: getattr(found, name) for name in LENGTHS}
@@ -35,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if given := changed(found, TrainSettings):
             raise InputError(
-                f"--resume goes on with the run's own settings; leave out {', '.join(given)}"
+                f"resume={found.resume!r}: goes on with the run's own settings; leave out"
+                f" {', '.join(given)}"
             )
         resume = Path(found.resume)
         settings = _settings_of(resume)

@@ -82,7 +82,7 @@ def predict(
         `predict(create_layer("pam", 512), (1, 512, 128, 256), training=True)`
     """
     if not shapes:
-        raise InputError("predict() got no shape: name one for each input, e.g. (1, 512, 64, 128)")
+        raise InputError("shapes=(): must name a shape for each input; e.g. (1, 512, 64, 128)")
     weights = next(module.parameters(), torch.empty(0))
     device, dtype = torch.device(device or weights.device), dtype or weights.dtype
     before = {part: part.training for part in module.modules()}
@@ -101,7 +101,9 @@ def predict(
     except RuntimeError as error:
         listed = ", ".join(str(tuple(shape)) for shape in shapes)
         told = str(error).splitlines()[0]
-        raise InputError(f"{listed}: not what {type(module).__name__} takes: {told}") from error
+        raise InputError(
+            f"shapes={listed}: not what {type(module).__name__} takes ({told}); give other shapes"
+        ) from error
     finally:
         torchs.disabled = was_silent
         for part, was_training in before.items():

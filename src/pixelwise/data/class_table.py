@@ -12,6 +12,7 @@ from pixelwise.data.config import SPLITS, DataConfig
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError
 
+SHAPE = "id,name,r,g,b"
 COLUMNS = ("name", "r", "g", "b")
 VOID = frozenset({"void", "ignore", "ignored", "unlabelled", "unlabeled"})
 
@@ -32,24 +33,27 @@ def load_class_table(path: str | Path) -> DataConfig:
             columns = {name.strip().lower(): name for name in table.fieldnames or () if name}
             rows = list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} is no readable table ({error})") from None
+        raise InputError(f"{file}: cannot be read ({error}); give a table {SHAPE}") from None
     lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
-        raise InputError(f"{file} must have the columns id,name,r,g,b: {lacking[0]!r} is missing")
+        raise InputError(f"{file}: has no column {lacking[0]!r}; give a table {SHAPE}")
     names: list[str] = []
     palette: list[Colour] = []
     values: dict[int, int] = {}
     colours: dict[Colour, int] = {}
     ignored: list[int] = []
     for number, row in enumerate(rows):
+        at = f"{file}, line {number + 2}"
         try:
             raw = int(row[columns["id"]]) if "id" in columns else number
             colour = parse_colour([int(row[columns[c]]) for c in "rgb"])
             name = row[columns["name"]].strip()
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{file}, line {number + 2}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{at}: {error}") from None
+        except (AttributeError, TypeError, ValueError) as error:  # a short row has None in it
+            raise InputError(f"{at}: {error}; write {SHAPE}") from None
         if raw in values or raw in ignored:
-            raise InputError(f"{file}, line {number + 2}: id {raw} occurs twice")
+            raise InputError(f"{at}: id={raw}: occurs twice; give every class its own id")
         if name.lower() in VOID:
             ignored.append(raw)
             colours[colour] = -1
@@ -74,7 +78,9 @@ def _config(
     void = classes.ignore_index
     places = {s: f"{s}/images" if (file.parent / s / "images").is_dir() else None for s in SPLITS}
     if not any(places.values()):
-        raise InputError(f"{file} must lie beside the folder train/images (and val/images)")
+        raise InputError(
+            f"{file}: there is no folder train/images or val/images beside it; put it there"
+        )
     values = {void: void, **dict.fromkeys(ignored, void), **values}
     colours = {colour: void if i < 0 else i for colour, i in colours.items()}
     return DataConfig(

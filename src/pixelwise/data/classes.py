@@ -41,19 +41,19 @@ class Classes:
 
     def __post_init__(self) -> None:
         if len(self.names) < 2:
-            raise InputError(f"names must list at least two classes, got {list(self.names)}")
+            raise InputError(f"names={list(self.names)}: must be at least two; add the other class")
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
-            raise InputError(f"names must differ, got {sorted(twice)[0]!r} twice")
+            raise InputError(f"names: {sorted(twice)[0]!r} occurs twice; rename one")
         if len(self.palette) != len(self.names):
             raise InputError(
-                f"palette must have one colour per class: {len(self.names)} classes, "
-                f"{len(self.palette)} colours"
+                f"palette: has {len(self.palette)} colours for {len(self.names)} classes; "
+                "give one per class"
             )
         if not len(self.names) <= self.ignore_index <= 65535:
             raise InputError(
-                f"ignore_index must be no class id and fit a mask ({len(self.names)}..65535), "
-                f"got {self.ignore_index}"
+                f"ignore_index={self.ignore_index}: must not be a class id, and fit in a mask; "
+                f"take one from {len(self.names)} to 65535, usually 255"
             )
 
     def __len__(self) -> int:
@@ -83,4 +83,6 @@ def parse_colour(value: object) -> Colour:
         red, green, blue = value
         if all(type(v) is int and 0 <= v <= 255 for v in value):
             return red, green, blue
-    raise InputError(f'a colour is "#rrggbb" or three numbers 0..255, got {value!r}')
+    raise InputError(
+        f'colour={value!r}: must be "#rrggbb" or three numbers from 0 to 255; e.g. "#ff0000"'
+    )

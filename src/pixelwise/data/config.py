@@ -79,7 +79,7 @@ class DataConfig:
             raise unknown("split", split, SPLITS)
         place = {"train": self.train, "val": self.val, "test": self.test}[split]
         if place is None:
-            raise InputError(f"{self.file} has no {split!r} split: add `{split}: <folder>`")
+            raise InputError(f"{self.file}: has no {split!r} split; add `{split}: <folder>`")
         parts = list(Path(place).parts)
         at = max((i for i, part in enumerate(parts) if part == "images"), default=len(parts) - 1)
         parts[at] = self.masks_dir
@@ -98,17 +98,18 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{file} does not exist") from None
+        raise InputError(f"{file}: no such file; check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f'{file} is no readable YAML ({reason}); colours need quotes: "#ff0000"'
+            f'{file}: cannot be read as YAML ({reason}); colours need quotes: "#ff0000"'
         ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{file} must hold `key: value` lines, at least names and train")
+        raise InputError(f"{file}: has no `key: value` lines; write at least names and train")
     for key in content:
         if key not in KEYS:
-            raise unknown(f"key in {file}:", str(key), KEYS)
+            wrong = unknown("key", str(key), KEYS)
+            raise InputError(f"{file}: {wrong}")
     return content
 
 
@@ -130,12 +131,14 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
         scale=_scale(content.get("scale")),
     )
     if not config.splits:
-        raise InputError("no split: add `train: <folder of pictures>` and `val: <folder>`")
+        raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
     for split in config.splits:
         for folder in config.folders(split):
             if not folder.is_dir():
                 what = "pictures" if folder == config.folders(split)[0] else "masks"
-                raise InputError(f"the {what} of {split!r} should lie in {folder}: no such folder")
+                raise InputError(
+                    f"{split}: its {what} should be in {folder}, which is no folder; check the path"
+                )
     return config
 
 
@@ -143,11 +146,13 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, dict):
         if sorted(value, key=str) != sorted(range(len(value)), key=str):
             raise InputError(
-                f"names must number the classes 0..{len(value) - 1}, got {list(value)}"
+                f"names={value}: must number the classes from 0 to {len(value) - 1}; leave none out"
             )
         value = [value[i] for i in range(len(value))]
     if not isinstance(value, list):
-        raise InputError("names must list the classes, for example `names: {0: ground, 1: roof}`")
+        raise InputError(
+            f"names={value!r}: must list the classes; e.g. `names: {{0: ground, 1: roof}}`"
+        )
     return tuple(str(name) for name in value)
 
 
@@ -156,10 +161,12 @@ def _palette(value: object, count: int) -> tuple[Colour, ...] | None:
         return None
     if isinstance(value, dict):
         if sorted(value, key=str) != sorted(range(count), key=str):
-            raise InputError(f"palette must have a colour for each class 0..{count - 1}")
+            raise InputError(
+                f"palette={value}: must number the classes from 0 to {count - 1}; leave none out"
+            )
         value = [value[i] for i in range(count)]
     if not isinstance(value, list):
-        raise InputError(f'palette must list colours, for example ["#000000"], got {value!r}')
+        raise InputError(f'palette={value!r}: must list colours; e.g. ["#000000", "#ff0000"]')
     return tuple(parse_colour(colour) for colour in value)
 
 
@@ -171,7 +178,9 @@ def _values(
         colours = {colour: i for i, colour in enumerate(palette or ())}
         return ValueMap(plain.values, colours, written_in)
     if not isinstance(value, dict) or not value:
-        raise InputError(f"map must be {{raw value: class id or ignore}}, got {value!r}")
+        raise InputError(
+            f"map={value!r}: must be {{raw value: class id or ignore}}; e.g. {{0: 0, 255: 1}}"
+        )
     values: dict[int, int] = {}
     colours = {}
     for raw, target in value.items():
@@ -179,8 +188,8 @@ def _values(
             target = classes.ignore_index
         elif type(target) is not int or not 0 <= target < len(classes):
             raise InputError(
-                f"map sends {raw!r} to {target!r}: a target is a class id "
-                f"0..{len(classes) - 1} or ignore"
+                f"map: sends {raw!r} to {target!r}; write a class id from 0 to "
+                f"{len(classes) - 1}, or ignore"
             )
         if type(raw) is int:
             values[raw] = target
@@ -194,7 +203,7 @@ def _bands(value: object) -> tuple[int, ...] | None:
         return None
     if isinstance(value, list) and value and all(type(v) is int and v >= 0 for v in value):
         return tuple(value)
-    raise InputError(f"bands must list band numbers counted from 0, got {value!r}")
+    raise InputError(f"bands={value!r}: must list numbers of bands from 0; e.g. [0, 1, 2]")
 
 
 def _scale(value: object) -> float | None:
@@ -202,18 +211,18 @@ def _scale(value: object) -> float | None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
-    raise InputError(f"scale must be a number above 0 (the raw value of white), got {value!r}")
+    raise InputError(f"scale={value!r}: must be a number above 0; give the raw value of white")
 
 
 def _number(content: Mapping[str, Any], key: str, default: int) -> int:
     value = content.get(key, default)
     if type(value) is not int:
-        raise InputError(f"{key} must be a whole number, got {value!r}")
+        raise InputError(f"{key}={value!r}: must be a whole number; e.g. {default}")
     return value
 
 
 def _text(content: Mapping[str, Any], key: str, default: str | None) -> Any:
     value = content.get(key, default)
     if value is not None and not isinstance(value, str):
-        raise InputError(f"{key} must be one folder, got {value!r}")
+        raise InputError(f"{key}={value!r}: must be text; write one folder")
     return value

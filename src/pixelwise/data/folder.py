@@ -38,15 +38,15 @@ class FolderPictures(LabelledPictures):
         image = read_image(picture, self.config.bands, self.bands)
         if self.config.scale is None and white(image.dtype) != self.scale:
             raise InputError(
-                f"{picture} holds {str(image.dtype).removeprefix('torch.')} but other pictures of "
-                f"{self.config.file} do not: convert it, or state `scale:` (the raw value of white)"
+                f"{picture}: holds {str(image.dtype).removeprefix('torch.')}, but other pictures of"
+                f" {self.config.file} do not; convert it, or state `scale:` (white)"
             )
         raw = read_mask(mask, colours=self.config.values.by_colour)
         if raw.shape[:2] != image.shape[1:]:
             raise InputError(
-                f"{mask} is {raw.shape[0]} x {raw.shape[1]} pixels (height x width) but its "
-                f"picture {picture} is {image.shape[1]} x {image.shape[2]} (as its EXIF rotation "
-                f"shows it, if it has one): make them equal"
+                f"{mask}: {raw.shape[0]} x {raw.shape[1]} pixels (height x width), but its picture "
+                f"{picture} has {image.shape[1]} x {image.shape[2]} (after its EXIF rotation, if "
+                f"any); make them equal"
             )
         return Sample(image, self.config.values.apply(raw, mask), str(picture))
 
@@ -80,7 +80,9 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
     pictures_dir, masks_dir = config.folders(split)
     pictures = _files(pictures_dir, PICTURE_SUFFIXES)
     if not pictures:
-        raise InputError(f"{config.file}: no picture in {pictures_dir} (split {split!r})")
+        raise InputError(
+            f"{config.file}: {split!r} has no picture in {pictures_dir}; check the folder"
+        )
     masks: dict[Path, list[Path]] = {}
     for mask in _files(masks_dir, MASK_SUFFIXES):
         masks.setdefault(mask.relative_to(masks_dir).with_suffix(""), []).append(mask)
@@ -90,15 +92,15 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
         found = masks.get(key, [])
         if not found:
             raise InputError(
-                f"{config.file}: {picture} has no mask: expected {masks_dir / key}.png "
-                f"(or .tif, .bmp; JPEG blurs ids)"
+                f"{config.file}: {picture} has no mask; it should be {masks_dir / key}.png "
+                f"(or .tif, .bmp: JPEG blurs ids)"
             )
         if len(found) > 1:
             names = " and ".join(file.name for file in found)
-            raise InputError(f"{config.file}: {picture} has several masks: keep one of {names}")
+            raise InputError(f"{config.file}: {picture} has several masks; keep one of {names}")
         if key in pairs:
             raise InputError(
-                f"{config.file}: {pairs[key][0]} and {picture} have the same mask {found[0]}: "
+                f"{config.file}: {pairs[key][0]} and {picture} have the same mask {found[0]}; "
                 f"rename or remove one"
             )
         pairs[key] = (picture, found[0])

@@ -27,9 +27,13 @@ class Normalise:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], scale: float) -> None:
         if len(mean) != len(std):
-            raise InputError(f"mean and std must have as many bands: {len(mean)} and {len(std)}")
+            raise InputError(
+                f"mean has {len(mean)} bands, std has {len(std)}; give as many of both"
+            )
         if scale <= 0 or min(std) <= 0:
-            raise InputError(f"scale and std must be above 0, got {scale} and {tuple(std)}")
+            raise InputError(
+                f"scale={scale}, std={tuple(std)}: must be above 0; a band that never varies has 1"
+            )
         self.gain = 1 / (torch.tensor(std, dtype=torch.float32)[:, None, None] * scale)
         shift = [m / s for m, s in zip(mean, std, strict=True)]
         self.shift = torch.tensor(shift, dtype=torch.float32)[:, None, None]
@@ -42,8 +46,8 @@ class Normalise:
         """
         if len(image) != len(self.gain):
             raise InputError(
-                f"the picture has {len(image)} bands but mean and std are given for "
-                f"{len(self.gain)}"
+                f"the picture has {len(image)} bands, but mean and std are for {len(self.gain)}; "
+                "give one of each per band"
             )
         return image.float().mul(self.gain).sub_(self.shift)
 

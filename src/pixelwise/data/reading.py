@@ -90,15 +90,15 @@ def read_image(
         absent = [band for band in bands if not 0 <= band < len(raw)]
         if absent:
             raise InputError(
-                f"{path} has {len(raw)} bands, counted from 0: there is no band {absent[0]}"
+                f"{path}: there is no band {absent[0]}; it has {len(raw)}, counted from 0"
             )
         raw = raw[list(bands)]
     elif channels == 3 and len(raw) == 1:
         raw = np.repeat(raw, 3, axis=0)
     if channels is not None and len(raw) != channels:
         raise InputError(
-            f"{path} has {len(raw)} bands but {channels} are expected: choose with `bands`, "
-            f"for example bands: {list(range(channels))}"
+            f"{path}: has {len(raw)} bands, but {channels} are expected; choose with `bands`, "
+            f"e.g. bands: {list(range(channels))}"
         )
     return torch.from_numpy(np.ascontiguousarray(raw))
 
@@ -135,13 +135,13 @@ def _guarded(path: Path, read: Callable[[Path], T]) -> T:
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError(f"{path}: no such file; check the path") from None
     except Image.DecompressionBombError:
-        raise InputError(f"{path} is too large to read at once: cut it into tiles") from None
+        raise InputError(f"{path}: too large to read at once; cut it into tiles") from None
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path} cannot be read ({reason}): replace the damaged file or convert it to PNG"
+            f"{path}: cannot be read ({reason}); replace the damaged file or convert it to PNG"
         ) from error
 
 

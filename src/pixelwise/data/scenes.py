@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from pixelwise.checks import at_least
 from pixelwise.data.classes import Classes
 from pixelwise.data.landscape import draw
 from pixelwise.data.source import LabelledPictures, Sample, Source
@@ -42,12 +43,9 @@ class SceneOptions:
     test: int = 80
 
     def __post_init__(self) -> None:
-        lowest = {"seed": 0, "size": 64, "train": 1, "val": 1, "test": 1}
-        for key, least in lowest.items():
-            if getattr(self, key) < least:
-                raise InputError(
-                    f"scenes: {key} must be at least {least}, got {getattr(self, key)}"
-                )
+        at_least(0, seed=self.seed)
+        at_least(64, size=self.size)
+        at_least(1, train=self.train, val=self.val, test=self.test)
 
 
 # Drawing a scene costs as much as a small network's step on it: keep what is drawn in one epoch.
@@ -94,9 +92,9 @@ class Scenes(Source):
         for part in filter(None, spec.partition(":")[2].split(",")):
             key, _, value = (text.strip() for text in part.partition("="))
             if key not in known:
-                raise unknown("option of scenes", key, known)
+                raise unknown("option", key, known, "of scenes")
             if not value.lstrip("-").isdecimal():
-                raise InputError(f"scenes: {key} must be a whole number, got {value!r}")
+                raise InputError(f"{key}={value!r}: must be a whole number; e.g. scenes:{key}=100")
             given[key] = int(value)
         return cls(SceneOptions(**given))
 

@@ -1,9 +1,8 @@
-"""One door to every data set: a data.yaml, a folder, a classes.csv, or drawn scenes."""
+"""What every data set is: classes, and splits of pictures with masks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Int64
@@ -72,7 +71,7 @@ class LabelledPictures(Dataset[Sample], ABC):
             sample = self[i]
             if sample.image.is_floating_point() and not sample.image.isfinite().all():
                 raise InputError(
-                    f"{sample.name} has values that are not finite: replace them by numbers"
+                    f"{sample.name}: has values that are not finite; replace them by numbers"
                 )
             counted = sample.mask[sample.mask != self.classes.ignore_index]
             counts += torch.bincount(counted, minlength=len(counts))
@@ -83,9 +82,9 @@ class LabelledPictures(Dataset[Sample], ABC):
         if ignored and len(present) < 2:
             only = f"of class {self.classes.names[present[0]]!r} or " if present else ""
             raise InputError(
-                f"every pixel in {self.name} is {only}ignored (mask value "
-                f"{self.classes.ignore_index} unless `map:` says otherwise): if the ignored "
-                f"values mean a class, say so, for example map: {{0: 0, 255: 1}}"
+                f"{self.name}: every pixel is {only}ignored (mask value "
+                f"{self.classes.ignore_index} unless `map:` says otherwise); if the ignored "
+                f"values mean a class, say so, e.g. map: {{0: 0, 255: 1}}"
             )
         return tuple(counts.tolist())
 
@@ -127,37 +126,3 @@ class Source(ABC):
         Raises:
             InputError: The data set has no such split.
         """
-
-
-def open_data(spec: str | Path) -> Source:
-    """Open a data set.
-
-    Args:
-        spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
-            (the CamVid layout); or "scenes", with options "scenes:seed=1,size=128,train=400".
-
-    Raises:
-        InputError: There is no such data set, or its description or layout is wrong.
-    """
-    from pixelwise.data.class_table import load_class_table
-    from pixelwise.data.config import DataConfig
-    from pixelwise.data.folder import FolderSource
-    from pixelwise.data.scenes import Scenes
-
-    text = str(spec)
-    if text == "scenes" or text.startswith("scenes:"):
-        return Scenes.parse(text)
-    path = Path(spec)
-    if path.is_dir():
-        inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]
-        found = [file for file in inside if file.is_file()]
-        if not found:
-            raise InputError(f"{path} holds neither data.yaml nor classes.csv")
-        path = found[0]
-    if not path.is_file():
-        raise InputError(f"no data at {text!r}: give a data.yaml, a folder with one, or 'scenes'")
-    if path.suffix.lower() == ".csv":
-        return FolderSource(load_class_table(path))
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        return FolderSource(DataConfig.load(path))
-    raise InputError(f"{path} is no description of data: give a data.yaml or a classes.csv")

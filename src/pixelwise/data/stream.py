@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelwise.checks import in_range, pair
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.source import LabelledPictures
 from pixelwise.errors import InputError
@@ -48,9 +49,10 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise InputError(f"scale must be 0 < smallest <= largest, got {self.scale}")
-        if not 0 <= self.colour <= 1:
-            raise InputError(f"colour must be in 0..1, got {self.colour}")
+            raise InputError(
+                f"scale={self.scale}: must be 0 < smallest <= largest; e.g. (0.5, 2.0)"
+            )
+        in_range(0, 1, colour=self.colour)
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,7 @@ class TrainingStream(Dataset[Item]):
         scale: float,
         augmentation: Augmentation | None = None,
     ) -> None:
-        if min(crop) < 1:
-            raise InputError(f"crop must be at least 1 x 1 pixels, got {crop}")
+        pair(1, crop=crop)
         self.pictures = pictures
         self.crop = crop
         self.seed = seed

@@ -29,9 +29,7 @@ def describe(path: Path) -> tuple[int, int, int, str]:
         series = file.series[0]
         shape, dtype = _bands_first(path, series.axes, series.shape), str(series.dtype)
     if dtype not in PICTURE_TYPES:
-        raise InputError(
-            f"{path} holds {dtype}: a picture must be uint8, uint16 or float32; convert it"
-        )
+        raise InputError(f"{path}: holds {dtype}, not uint8, uint16 or float32; convert it")
     bands, height, width = shape
     return bands, height, width, dtype
 
@@ -53,7 +51,7 @@ def read(path: Path, *, mask: bool = False) -> NDArray[Any]:
             name = series.pages[0].compression.name
             raw = _by_pillow(path, str(series.dtype), bands, name)
     if mask and raw.dtype.kind not in "biu":
-        raise InputError(f"{path} holds {raw.dtype}: a mask must hold whole numbers")
+        raise InputError(f"{path}: holds {raw.dtype}, not whole numbers; convert the mask")
     raw = raw.astype(raw.dtype.newbyteorder("="))
     return (
         np.moveaxis(raw, 2, 0)
@@ -69,14 +67,14 @@ def _bands_first(path: Path, axes: str, shape: tuple[int, ...]) -> tuple[int, in
         return shape[2], shape[0], shape[1]
     if len(axes) == 3 and axes.endswith("YX"):
         return shape[0], shape[1], shape[2]
-    raise InputError(f"{path} has the axes {axes} {shape}: expected bands, height and width")
+    raise InputError(f"{path}: has the axes {axes} {shape}; give bands, height and width")
 
 
 def _by_pillow(path: Path, dtype: str, bands: int, compression: str) -> NDArray[Any]:
     with Image.open(path) as image:
         if PILLOW_MODES.get((dtype, bands)) != image.mode:
             raise InputError(
-                f"{path} is compressed with {compression}: `pip install imagecodecs`, or rewrite "
+                f"{path}: compressed with {compression}; `pip install imagecodecs`, or rewrite "
                 "the file with deflate or without compression"
             )
         return np.array(image)

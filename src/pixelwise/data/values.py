@@ -54,7 +54,7 @@ class ValueMap:
         if raw.ndim == 3 and not self.colours:
             if (raw != raw[..., :1]).any():
                 raise InputError(
-                    f"{file} is coloured: add its colours to `map:` in {self.written_in} as "
+                    f"{file}: is coloured; add its colours to `map:` in {self.written_in} as "
                     f'"#rrggbb": id'
                 )
             raw = raw[..., 0]
@@ -81,8 +81,8 @@ class ValueMap:
         listed = ", ".join(f"{name} ({count} pixels)" for name, count in shown)
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         return InputError(
-            f"{file} has values that {self.written_in} does not list: {listed}{more}. "
-            f"Say what they mean under `map:`, for example {names[0]}: ignore"
+            f"{file}: has values that {self.written_in} does not list: {listed}{more}; "
+            f"say what they mean under `map:`, e.g. {names[0]}: ignore"
         )
 
 

@@ -143,5 +143,5 @@ def _chosen(
         if name not in called and name in attention_layers(model):
             raise InputError(f"layer {name!r} was not called; name one of {', '.join(called)}")
         if name not in called:
-            raise unknown("attention layer", name, called)
+            raise unknown("layer", name, called, "with attention")
     return [call for call in calls if names is None or call.name in names]

@@ -28,7 +28,7 @@ def matching(host: nn.Module, target: Target, trace: Trace, grid: Grid | None) -
     if isinstance(target, str):
         found = [name for name in names if pattern(target).fullmatch(name)]
         if not found:
-            raise unknown(f"place in {type(host).__name__}:", target, names)
+            raise unknown("place", target, names, f"in {type(host).__name__}")
         return found
     found = [name for name in names if isinstance(host.get_submodule(name), target)]
     if not found:

@@ -76,6 +76,8 @@ class AttentionGate(FusionLayer):
     """
 
     key: ClassVar[str] = "gate"
+    title: ClassVar[str] = "Attention gate"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {

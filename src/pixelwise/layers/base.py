@@ -110,6 +110,10 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
     """What inputs the layer cannot take, with these options."""
     map_heads: Heads = Heads()
     """What the heads of `maps(x, at).spatial` are, with these options."""
+    title: ClassVar[str]
+    """The mechanism's name as the paper has it."""
+    year: ClassVar[int | None]
+    """Of the paper; None where there is none."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -45,6 +45,8 @@ class ChannelAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "cam"
+    title: ClassVar[str] = "Channel attention module"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"gamma": "gain", "gamma.scale": "gain"}
 

@@ -53,6 +53,8 @@ class CoordinateAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "coord"
+    title: ClassVar[str] = "Coordinate attention"
+    year: ClassVar[int] = 2021
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {

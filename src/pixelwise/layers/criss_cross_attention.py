@@ -54,6 +54,8 @@ class CrissCrossAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "crisscross"
+    title: ClassVar[str] = "Criss-cross attention"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 1.5
     benchmark_cases: ClassVar[tuple[str, ...]] = ("recurrence=1",)
     max_memory: int | None = None

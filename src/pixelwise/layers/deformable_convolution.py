@@ -61,6 +61,8 @@ class DeformableConvolution(AttentionLayer):
     """
 
     key: ClassVar[str] = "deform"
+    title: ClassVar[str] = "Deformable convolution"
+    year: ClassVar[int] = 2017
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {

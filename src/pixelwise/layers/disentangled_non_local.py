@@ -61,6 +61,8 @@ class DisentangledNonLocal(NonLocal):
     """
 
     key: ClassVar[str] = "dnl"
+    title: ClassVar[str] = "Disentangled non-local block"
+    year: ClassVar[int] = 2020
     cost_exponent: float = 2.0
     map_heads: Heads = Heads("sum", ("pairwise", "unary"))
     benchmark_cases: ClassVar[tuple[str, ...]] = ("",)

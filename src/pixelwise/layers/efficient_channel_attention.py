@@ -51,6 +51,8 @@ class EfficientChannelAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "eca"
+    title: ClassVar[str] = "Efficient channel attention"
+    year: ClassVar[int] = 2020
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 

@@ -64,6 +64,8 @@ class ExpectationMaximisationAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "ema"
+    title: ClassVar[str] = "Expectation-maximization attention"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("sum", "base")
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -54,6 +54,8 @@ class GlobalAttentionUpsample(FusionLayer):
     """
 
     key: ClassVar[str] = "gau"
+    title: ClassVar[str] = "Global attention upsample"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1.1.conv": "gate.0",

@@ -56,6 +56,8 @@ class GlobalContext(AttentionLayer):
     """
 
     key: ClassVar[str] = "gc"
+    title: ClassVar[str] = "Global context block"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 1.0
     benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=16",)
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -64,6 +64,8 @@ class InterlacedSparseSelfAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "isa"
+    title: ClassVar[str] = "Interlaced sparse self-attention"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 2.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "long_range_sa": "stages.0.far",

@@ -65,6 +65,8 @@ class NonLocal(AttentionLayer):
     """
 
     key: ClassVar[str] = "nonlocal"
+    title: ClassVar[str] = "Non-local block"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 2.0
     benchmark_cases: ClassVar[tuple[str, ...]] = (
         "",

@@ -64,6 +64,8 @@ class ObjectContext(FusionLayer):
     """
 
     key: ClassVar[str] = "ocr"
+    title: ClassVar[str] = "Object-contextual representations"
+    year: ClassVar[int] = 2020
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("sum", "region")
     reference_keys: ClassVar[Mapping[str, str]] = {

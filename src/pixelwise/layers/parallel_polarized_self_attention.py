@@ -60,6 +60,8 @@ class ParallelPolarizedSelfAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "psa_p"
+    title: ClassVar[str] = "Polarized self-attention (parallel)"
+    year: ClassVar[int] = 2021
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",

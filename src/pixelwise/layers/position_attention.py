@@ -48,6 +48,8 @@ class PositionAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "pam"
+    title: ClassVar[str] = "Position attention module"
+    year: ClassVar[int] = 2019
     cost_exponent: float = 2.0
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""

@@ -80,7 +80,7 @@ def create(
     known = options(key)
     for name in chosen:
         if name not in known:
-            raise unknown(f"option of layer {key!r}:", name, known)
+            raise unknown("option", name, known, f"of layer {key!r}")
     with contextlib.nullcontext() if device is None else torch.device(device):
         layer = available()[key](channels, **chosen).to(dtype=dtype)
     limit_memory(layer, max_memory)

@@ -73,6 +73,8 @@ class SelfAttentionBlock(AttentionLayer):
     """
 
     key: ClassVar[str] = "self_attention"
+    title: ClassVar[str] = "Self-attention (object context pooling)"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 2.0
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""

@@ -59,6 +59,8 @@ class SequentialPolarizedSelfAttention(AttentionLayer):
     """
 
     key: ClassVar[str] = "psa_s"
+    title: ClassVar[str] = "Polarized self-attention (sequential)"
+    year: ClassVar[int] = 2021
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",

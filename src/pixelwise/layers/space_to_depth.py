@@ -54,6 +54,8 @@ class SpaceToDepth(Layer):
     """
 
     key: ClassVar[str] = "spd"
+    title: ClassVar[str] = "Space-to-depth convolution (SPD-Conv)"
+    year: ClassVar[int] = 2022
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"conv.conv": "conv", "conv.bn": "norm"}
 

@@ -49,6 +49,8 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
     """
 
     key: ClassVar[str] = "scse"
+    title: ClassVar[str] = "Concurrent spatial and channel squeeze and excitation"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "cSE.1": "reduce",

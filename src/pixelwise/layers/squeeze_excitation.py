@@ -63,6 +63,8 @@ class SqueezeExcitation(AttentionLayer):
     """
 
     key: ClassVar[str] = "se"
+    title: ClassVar[str] = "Squeeze-and-excitation block"
+    year: ClassVar[int] = 2018
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",

@@ -33,6 +33,10 @@ class Decoder(ReferenceWeights, ABC):
 
     key: ClassVar[str]
     """Name in `create_model` and on the command line."""
+    title: ClassVar[str]
+    """The network's name as the paper has it."""
+    year: ClassVar[int]
+    """Of the paper."""
     summary: ClassVar[str]
     """One line for `pixelwise models`."""
     source: ClassVar[str]

@@ -42,5 +42,5 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
     known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for name in options:
         if name not in known:
-            error = unknown(f"option of model {key!r}", name, known)
+            error = unknown("option", name, known, f"of model {key!r}")
             raise error if known else InputError(f"model {key!r} has no options, got {name!r}")

@@ -9,6 +9,8 @@ from typing import Any
 class Published:
     """What a name stands for; whatever is given to `create_model` takes its place."""
 
+    title: str
+    year: int
     summary: str
     source: str
     arch: str
@@ -27,6 +29,8 @@ class Published:
 
 ZOO: Mapping[str, Published] = {
     "acmix_resnet": Published(
+        title="ACmix-ResNet",
+        year=2022,
         summary="fcn on a ResNet whose 3x3 convolutions are mixed with self-attention (acmix)",
         source="Pan et al. 2022, https://arxiv.org/abs/2111.14556",
         arch="fcn",
@@ -34,6 +38,8 @@ ZOO: Mapping[str, Published] = {
         convolution="acmix",
     ),
     "hrnet_ocr": Published(
+        title="HRNet-OCR with polarized self-attention",
+        year=2021,
         summary="ocrnet on an HRNet with polarized self-attention in its basic blocks",
         source="Liu et al. 2021, https://arxiv.org/abs/2107.00782 (HRNetV2-W48 + OCR + PSA)",
         arch="ocrnet",

@@ -26,9 +26,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write {path}: {reason}; choose a folder that can be written to"
-        ) from error
+        raise InputError(f"{path}: cannot be written ({reason}); choose another folder") from error
 
 
 def png(picture: Picture) -> bytes:

@@ -48,7 +48,7 @@ def write_index_png(
             written.
     """
     if len(palette) > 255:
-        raise InputError(f"{path}: {len(palette)} classes, but a palette PNG holds at most 255")
+        raise InputError(f"{path}: a palette PNG holds 255 classes, not {len(palette)}; merge some")
     _check(mask, palette, ignore_index)
     image = Image.fromarray(np.where(mask == ignore_index, 255, mask).astype(np.uint8))
     table = np.zeros((256, 3), np.uint8)

@@ -42,7 +42,9 @@ def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
         for picture in _named_by(Path(given)):
             found.setdefault(picture.resolve(), picture)
     if not found:
-        raise InputError("no picture named; give files, folders or patterns such as 'street/*.jpg'")
+        raise InputError(
+            "inputs=[]: must name pictures; give files, folders or patterns such as 'street/*.jpg'"
+        )
     return list(found.values())
 
 
@@ -50,7 +52,7 @@ def _named_by(path: Path) -> list[Path]:
     known = ", ".join(sorted(PICTURE_SUFFIXES))
     if path.is_file():
         if not _is_picture(path):
-            raise InputError(f"{path}: not a picture's name; expected one that ends in {known}")
+            raise InputError(f"{path}: not a picture; give a file that ends in {known}")
         return [path]
     if path.is_dir():
         pictures, remedy = path.iterdir(), f"for folders inside it write '{path}/**/*.png'"
@@ -178,7 +180,7 @@ def _check_untouched(names: dict[Path, str], folder: Path) -> None:
         for file in (folder / f"{name}.png", folder / f"{name}_overlay.png"):
             if file.resolve() in sources:
                 raise InputError(
-                    f"{file}: the mask would replace the picture; choose another --out"
+                    f"{file}: the mask would replace the picture; choose another folder"
                 )
 
 

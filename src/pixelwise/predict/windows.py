@@ -70,9 +70,9 @@ def predict_bands(
     height, width = image.shape[-2:]
     h, w = (height, width) if window is None else window
     if h < 1 or w < 1:
-        raise InputError(f"window is {h}x{w}, but a tile has at least one pixel; try 1024x1024")
+        raise InputError(f"window={window}: must be at least 1 pixel; e.g. (1024, 1024)")
     if not 0 <= overlap < 1:
-        raise InputError(f"overlap is {overlap}, but must be at least 0 and below 1; try 0.25")
+        raise InputError(f"overlap={overlap}: must be at least 0 and below 1; e.g. 0.25")
     h, w = min(h, height), min(w, width)
     if (h, w) == (height, width):
         yield model(image)

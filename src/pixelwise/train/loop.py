@@ -27,8 +27,8 @@ from pixelwise.predict.evaluation import evaluate
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
+from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.recipes import learning_rate, make_optimizer
-from pixelwise.train.setup import Plan
 
 Batches = Iterator[list[Any]]
 """Pictures, masks and file names, as the loader collates them."""
@@ -76,12 +76,13 @@ class State:
 class Loop:
     """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
 
-    def __init__(self, plan: Plan, run: Path, watcher: Watcher) -> None:
+    def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
         self.plan, self.run, self.watcher = plan, run, watcher
         settings = plan.settings
+        kind, _, number = plan.device.partition(":")
         self.fabric = Fabric(
-            accelerator=plan.device,
-            devices=1,
+            accelerator=kind,
+            devices=[int(number)] if number else 1,
             precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         )
         self.state = State()
@@ -124,7 +125,7 @@ class Loop:
         saved_at = time.monotonic()
         started = saved_at - self.state.elapsed
         every = self.plan.settings.checkpoint_every
-        pause = 0.0 if every == "0" else parse_duration(every, "checkpoint_every")
+        pause = 0.0 if every == "0" else parse_duration(checkpoint_every=every)
         batches = self._batches()
         while (progress := self._progress()) < 1:
             if signals.received is not None:
@@ -152,30 +153,27 @@ class Loop:
         return averaged
 
     def _progress(self) -> float:
-        if self.plan.total_steps is not None:
-            return self.state.step / self.plan.total_steps
-        assert self.plan.seconds is not None
-        return self.state.elapsed / self.plan.seconds
+        length = self.plan.length
+        if length.steps is not None:
+            return self.state.step / length.steps
+        assert length.seconds is not None
+        return self.state.elapsed / length.seconds
 
     def _part(self, progress: float) -> int:
         """Evaluations are spread evenly over the run; the last one is at its end."""
         return int(progress * self.plan.settings.validations)
 
     def _batches(self) -> Batches:
-        settings = self.plan.settings
-        per_step = settings.batch_size * settings.accumulate
-        end = (
-            len(self.plan.stream)
-            if self.plan.total_steps is None
-            else (self.plan.total_steps * per_step)
-        )
+        settings, steps = self.plan.settings, self.plan.length.steps
+        per_step = settings.per_step
+        end = len(self.plan.stream) if steps is None else steps * per_step
         loader = DataLoader(
             self.plan.stream,
             batch_size=settings.batch_size,
             sampler=range(self.state.step * per_step, end),
             num_workers=settings.workers,
             worker_init_fn=quiet_worker,
-            pin_memory=self.plan.device == "cuda",
+            pin_memory=self.plan.device.startswith("cuda"),
             generator=torch.Generator(),
         )
         return iter(loader)
@@ -235,7 +233,7 @@ class Loop:
             loss = loss + weight * plan.loss(extra, mask)
         if outputs.presence is not None:
             weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
-            ignored = plan.source.classes.ignore_index
+            ignored = plan.data.source.classes.ignore_index
             loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
         return loss
 
@@ -255,7 +253,7 @@ class Loop:
         def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
             if signals.received is not None:
                 raise Interrupted(signals.received, state.step, self.run)
-            self.watcher.busy("evaluating", index + 1, len(plan.val))
+            self.watcher.busy("evaluating", index + 1, len(plan.data.val))
 
         scores = evaluate(
             self.result,
@@ -272,7 +270,7 @@ class Loop:
             "miou": scores.miou,
             "accuracy": scores.accuracy,
         }
-        names = plan.source.classes.names
+        names = plan.data.source.classes.names
         row |= {f"iou_{name}": iou for name, iou in zip(names, scores.iou, strict=True)}
         journal.validation(row)
         if scores.miou > state.best_miou:
@@ -295,7 +293,7 @@ class Loop:
 
     def _restore(self) -> None:
         found = checkpoint.load_newest(self.run, self.watcher.say)
-        if found is None and self.plan.bare:
+        if found is None and self.plan.network.bare:
             raise InputError(
                 f"{self.run}: no checkpoint can be read, and {self.plan.settings.start}, which the"
                 " run started from, is gone; bring it back"
@@ -310,10 +308,10 @@ class Loop:
             if self.averaged is not None:
                 self.averaged.load_state_dict(saved["averaged"])
         except (RuntimeError, ValueError, KeyError) as error:
-            classes = len(self.plan.source.classes)
+            classes = len(self.plan.data.source.classes)
             raise InputError(
-                f"{path} does not fit the run's network and data: {self.plan.source.name} has"
-                f" {classes} classes now. Undo what changed in the data or in config.yaml, or start"
-                f" a new run"
+                f"{path}: does not fit the run's network and data ({self.plan.data.source.name} has"
+                f" {classes} classes now); undo what changed in the data or in config.yaml, or"
+                " start a new run"
             ) from error
         self.watcher.say(f"resume  {path}, step {self.state.step}")

@@ -13,12 +13,12 @@ from pixelwise.errors import InputError
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import load
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.settings import as_plain
+from pixelwise.settings import as_plain, numbered_folder
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop, Watcher
+from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.settings import TrainSettings
-from pixelwise.train.setup import Plan, make_plan, new_run
 
 SETTINGS = "config.yaml"
 DESCRIPTION = "network.json"
@@ -63,8 +63,8 @@ def train(
         return None
     reading = partial(watcher.busy, "reading masks")
     cut = resume is not None and checkpoint.newest(resume) is not None
-    network = resume / DESCRIPTION if resume is not None and cut else None
-    plan = make_plan(settings, watcher.say, reading, network=network)
+    described = resume / DESCRIPTION if resume is not None and cut else None
+    plan = make_plan(settings, watcher.say, reading, described=described)
     run = new_run(settings, command) if resume is None else resume
     if resume is None:
         text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
@@ -82,31 +82,51 @@ def train(
         torch.use_deterministic_algorithms(before)
     scores = _finish(plan, run, loop, watcher)
     return Finished(
-        run, plan.source.classes.names, scores, state.best_step, state.step, state.elapsed
+        run, plan.data.source.classes.names, scores, state.best_step, state.step, state.elapsed
     )
+
+
+def new_run(settings: TrainSettings, command: str = "train") -> Path:
+    """Make the run's folder: `runs/<command>/<name>`, numbered where it has no name."""
+    parent = Path(settings.runs) / command
+    if settings.name is None:
+        return numbered_folder(parent)
+    run = parent / settings.name
+    if (run / "config.yaml").exists():
+        raise InputError(
+            f"{run}: exists; choose another --name, or go on: pixelwise train --resume {run}"
+        )
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{run}: cannot make the run's folder ({error.strerror}); choose another --name"
+        ) from error
+    return run
 
 
 def read_settings(run: Path) -> TrainSettings:
     """The settings of a run from its `config.yaml`."""
     path = run / SETTINGS
     if not path.is_file():
-        raise InputError(f"{run}: no {SETTINGS} in it, so it is no training run to go on with")
+        raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
     try:
         return TrainSettings(**yaml.safe_load(path.read_text(encoding="utf-8")))
     except (TypeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as settings of a run: {error}") from error
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: not the settings of a run ({told}); correct it") from error
 
 
-def _finish(plan: Plan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
+def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
-    chosen = set(range(0, len(plan.val), max(1, len(plan.val) // SAMPLES)))
-    classes, settings = plan.source.classes, plan.settings
+    chosen = set(range(0, len(plan.data.val), max(1, len(plan.data.val) // SAMPLES)))
+    classes, settings = plan.data.source.classes, plan.settings
 
     def draw(index: int, predicted: torch.Tensor, mask: torch.Tensor) -> None:
-        watcher.busy("evaluating", index + 1, len(plan.val))
+        watcher.busy("evaluating", index + 1, len(plan.data.val))
         if index in chosen:
-            sample = plan.val[index]
+            sample = plan.data.val[index]
             picture = pictures.triptych(
                 pictures.displayable(sample.image),
                 mask.numpy(),
@@ -138,7 +158,7 @@ def _finish(plan: Plan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
         "best_step": loop.state.best_step,
         "steps": loop.state.step,
         "seconds": round(loop.state.elapsed, 1),
-        "validation_pictures": len(plan.val),
+        "validation_pictures": len(plan.data.val),
     }
     unfinished = run / f"{DONE}.partial"
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

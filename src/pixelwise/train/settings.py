@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pixelwise.checks import check_choice, check_range, parse_duration, parse_size
+from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
+from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
 from pixelwise.settings import setting
 
@@ -21,38 +22,44 @@ DEFAULT_LR = {"adamw": 1e-3, "sgd": 1e-2}
 class TrainSettings:
     """Settings of `pixelwise train`."""
 
-    data: str = setting("", "data.yaml, classes.csv, a folder with either, or 'scenes'")
-    model: str = setting("fcn", "network, see 'pixelwise models'")
-    backbone: str = setting("auto", "any timm backbone; auto: resnet18, or the network's own")
-    attention: str = setting("auto", "psa_s, psa_s@3,4 (stages), psa_s@inner (in blocks), none")
-    start: str | None = setting(
-        None, "a run or saved model whose network and weights to start from"
+    data: str = setting(
+        "", "data set: data.yaml, classes.csv, a folder with either, or 'scenes' (drawn)"
     )
+    model: str = setting("fcn", "network; 'pixelwise models' lists them")
+    backbone: str = setting("auto", "any timm backbone; default: the network's own, or resnet18")
+    attention: str = setting(
+        "auto",
+        "layer to add: psa_s, psa_s@3,4 (after stages), psa_s@inner (in blocks) or none;"
+        " default: the network's own",
+    )
+    start: str | None = setting(None, "run or saved model to start from, network and weights")
     insert: str | Mapping[str, Any] | None = setting(
-        None, "layers put into the network, its output unchanged at first: PLACE=LAYER,..."
+        None, "layers to insert, PLACE=LAYER,...; at first they do not change the output"
     )
-    task: str = setting("multiclass", "multiclass, or binary (two classes, one logit)")
+    task: str = setting("multiclass", "multiclass, or binary: two classes, one logit")
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(
         None, "8, 16 or 32; default: the network's own", advanced=True
     )
-    epochs: int | None = setting(None, "passes over the training pictures")
+    epochs: int | None = setting(None, "passes over the training pictures; default: 50")
     steps: int | None = setting(None, "optimiser steps, instead of epochs")
     time_limit: str | None = setting(None, "wall time such as 15m, instead of epochs")
     batch_size: int = setting(8, "pictures per batch")
-    crop: str = setting("auto", "HEIGHTxWIDTH of training crops; auto: the picture, at most 512")
+    crop: str = setting(
+        "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
+    )
     recipe: str = setting("adamw", "adamw or sgd, both with polynomial decay")
-    lr: float | None = setting(None, "peak learning rate; default 0.001 (adamw), 0.01 (sgd)")
+    lr: float | None = setting(None, "peak learning rate; default: 0.001 (adamw), 0.01 (sgd)")
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
-    precision: str = setting("32", "32, or bf16 (autocast)")
+    precision: str = setting("32", "32, or bf16: autocast to bfloat16")
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
-    seed: int = setting(0, "all randomness follows from it")
+    seed: int = setting(0, "random seed")
     workers: int = setting(2, "processes that load pictures")
-    device: str = setting("auto", "auto, cpu or cuda")
-    name: str | None = setting(None, "name of the run; default: the next number")
-    runs: str = setting("runs", "folder of all runs", advanced=True)
+    device: str = setting("auto", DEVICES)
+    name: str | None = setting(None, "name of the run; default: the next free number")
+    runs: str = setting("runs", "folder that runs are written to", advanced=True)
     convolution: str = setting(
-        "auto", "in place of residual blocks' 3x3 convolutions: deform@3,4", advanced=True
+        "auto", "what replaces the 3x3 convolutions of residual blocks: deform@3,4", advanced=True
     )
     multi_grid: Sequence[int] | None = setting(
         None, "dilations of the last stage's blocks: [4, 8, 16]", advanced=True
@@ -67,25 +74,31 @@ class TrainSettings:
         None, "how logits are resized; default: as the network's authors do", advanced=True
     )
     loss: str = setting("auto", "cross_entropy, ohem; auto: the network's own", advanced=True)
-    source: str = setting("", "where these settings come from", advanced=True)
+    source: str = setting("", "where these settings were published", advanced=True)
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
-    insert_lr: float = setting(1.0, "learning rate of insertions, as a multiple", advanced=True)
-    host_lr: float = setting(1.0, "of all else beside insertions; 0: frozen", advanced=True)
+    insert_lr: float = setting(1.0, "factor on the learning rate of inserted layers", advanced=True)
+    host_lr: float = setting(1.0, "factor on that of all other weights; 0: frozen", advanced=True)
     clip: float | None = setting(None, "largest gradient norm", advanced=True)
-    deterministic: bool = setting(False, "refuse operations that vary", advanced=True)
-    weight_decay: float = setting(1e-4, "of weights, not of biases and norms", advanced=True)
-    momentum: float = setting(0.9, "of sgd", advanced=True)
-    power: float = setting(0.9, "of the polynomial decay", advanced=True)
+    deterministic: bool = setting(
+        False, "refuse operations that are not deterministic", advanced=True
+    )
+    weight_decay: float = setting(1e-4, "weight decay, not for biases and norms", advanced=True)
+    momentum: float = setting(0.9, "momentum of sgd", advanced=True)
+    power: float = setting(0.9, "power of the polynomial decay", advanced=True)
     warmup: float = setting(0.02, "share of the run with a rising learning rate", advanced=True)
     auxiliary: float = setting(1.0, "factor on the auxiliary losses' weights", advanced=True)
     scale_min: float = setting(0.5, "smallest zoom of training pictures", advanced=True)
     scale_max: float = setting(2.0, "largest zoom of training pictures", advanced=True)
-    flip: bool = setting(True, "mirror half of the pictures left-right", advanced=True)
-    flip_vertical: bool = setting(False, "mirror half of them up-down", advanced=True)
-    rotate: bool = setting(False, "turn them by multiples of 90 degrees", advanced=True)
-    colour: float = setting(0.3, "strength of brightness, contrast and saturation", advanced=True)
-    validations: int = setting(10, "evaluations of val over the run", advanced=True)
-    window: int = setting(1024, "larger pictures are evaluated in tiles of it", advanced=True)
+    flip: bool = setting(True, "flip half of the pictures left-right", advanced=True)
+    flip_vertical: bool = setting(False, "flip half of them up-down", advanced=True)
+    rotate: bool = setting(False, "rotate them by multiples of 90 degrees", advanced=True)
+    colour: float = setting(
+        0.3, "strength of changes of brightness, contrast and saturation", advanced=True
+    )
+    validations: int = setting(10, "evaluations on val over the run", advanced=True)
+    window: int = setting(
+        1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
+    )
     checkpoint_every: str = setting("60s", "time between checkpoints", advanced=True)
     check_data: bool = setting(True, "read every mask before the first step", advanced=True)
 
@@ -94,45 +107,53 @@ class TrainSettings:
         if len(given) > 1:
             raise InputError(f"{' and '.join(given)} exclude each other; give one of them")
         for name in ("epochs", "steps", "batch_size", "accumulate", "validations", "window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if (value := getattr(self, name)) is not None:
+                at_least(1, **{name: value})
         if self.output_stride not in (None, 8, 16, 32):
-            raise InputError(f"output_stride must be 8, 16 or 32, got {self.output_stride}")
-        check_choice("recipe", self.recipe, RECIPES)
-        check_choice("task", self.task, ("multiclass", "binary"))
-        check_choice("class_weights", self.class_weights, ("none", "auto"))
-        check_choice("loss", self.loss, ("auto", "cross_entropy", "ohem"))
-        check_choice("precision", self.precision, ("32", "bf16"))
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+            raise InputError(
+                f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
+            )
+        one_of(RECIPES, recipe=self.recipe)
+        one_of(("multiclass", "binary"), task=self.task)
+        one_of(("none", "auto"), class_weights=self.class_weights)
+        one_of(("auto", "cross_entropy", "ohem"), loss=self.loss)
+        one_of(("32", "bf16"), precision=self.precision)
+        check_device(self.device)
+        if self.device.startswith("xpu"):
+            raise InputError(f"device={self.device!r}: not for training; take cpu, cuda or mps")
         if self.lr is not None:
-            check_range("lr", self.lr, 1e-8, 10, "; usual values are 1e-4 to 1e-2")
-        check_range("ema", self.ema, 0, 0.99999)
-        check_range("insert_lr", self.insert_lr, 0, 1000)
-        check_range("host_lr", self.host_lr, 0, 1000)
+            in_range(1e-8, 10, lr=self.lr)
+        in_range(0, 0.99999, ema=self.ema)
+        in_range(0, 1000, insert_lr=self.insert_lr, host_lr=self.host_lr)
         if self.insert_lr == self.host_lr == 0:
-            raise InputError("insert_lr and host_lr are both 0: nothing would be trained")
+            raise InputError("insert_lr=0, host_lr=0: nothing would be trained; raise one")
         given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
         if self.start is not None and given:
             raise InputError(
-                f"start brings its own network; leave out {', '.join(given)}, or leave out start"
+                f"start={self.start!r}: brings its own network; leave out {', '.join(given)}, or"
+                " leave out start"
             )
-        check_range("workers", self.workers, 0, 256)
-        check_range("warmup", self.warmup, 0, 0.5)
-        check_range("scale_min", self.scale_min, 0.05, self.scale_max)
-        check_range("colour", self.colour, 0, 1)
+        in_range(0, 256, workers=self.workers)
+        in_range(0, 0.5, warmup=self.warmup)
+        in_range(0.05, self.scale_max, scale_min=self.scale_min)
+        in_range(0, 1, colour=self.colour)
         if self.clip is not None:
-            check_range("clip", self.clip, 1e-6, 1e6)
+            in_range(1e-6, 1e6, clip=self.clip)
         if self.time_limit is not None:
-            parse_duration(self.time_limit, "time_limit")
+            parse_duration(time_limit=self.time_limit)
         if self.crop != "auto":
-            parse_size(self.crop, "crop")
+            parse_size(crop=self.crop)
         if self.checkpoint_every != "0":
-            parse_duration(self.checkpoint_every, "checkpoint_every")
+            parse_duration(checkpoint_every=self.checkpoint_every)
         if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):
-            raise InputError(f"name must be a plain folder name, got {self.name!r}")
+            raise InputError(f"name={self.name!r}: must be a plain folder name; e.g. first_try")
 
     @property
     def peak_lr(self) -> float:
         """The learning rate after warm-up."""
         return DEFAULT_LR[self.recipe] if self.lr is None else self.lr
+
+    @property
+    def per_step(self) -> int:
+        """Crops in an optimiser step."""
+        return self.batch_size * self.accumulate

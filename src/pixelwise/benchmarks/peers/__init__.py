@@ -32,11 +32,11 @@ def check_installed(name: str) -> None:
     if name in (PLAIN, COMPILED):
         return
     if name not in PACKAGES:
-        raise unknown("form to compare with", name, [PLAIN, *PACKAGES])
+        raise unknown("form", name, [PLAIN, *PACKAGES], "to compare with")
     module, packages = PACKAGES[name]
     if find_spec(module) is None:
         raise InputError(
-            f"against {name!r}: the package is not installed; pip install {packages[0]}"
+            f"against={name!r}: the package is not installed; pip install {packages[0]}"
         )
 
 

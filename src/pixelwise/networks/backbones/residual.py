@@ -157,7 +157,7 @@ def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
 def set_dilation(body: Any, name: str, rule: str) -> None:
     """Follow another code's rule of dilation; the body follows "contract"."""
     if rule not in DILATIONS:
-        raise unknown("dilation rule", rule, DILATIONS)
+        raise unknown("dilation", rule, DILATIONS)
     if rule == "contract":
         return
     mobile: list[Any] = list(getattr(body, "blocks", []))
@@ -195,7 +195,7 @@ def set_pooling(body: nn.Module, name: str, how: str) -> None:
     With "ceil" (CCNet, openseg) the maps of a picture with even sides have one pixel more.
     """
     if how not in POOLINGS:
-        raise unknown("pooling rule", how, POOLINGS)
+        raise unknown("pooling", how, POOLINGS)
     step = getattr(body, "maxpool", None)
     if not isinstance(step, nn.MaxPool2d):
         raise InputError(f"pooling={how!r} is for ResNets; backbone {name!r} has no such pooling")
@@ -208,7 +208,7 @@ RESIZES = ("nearest", "bilinear", "bilinear_aligned")
 def set_resize(body: nn.Module, name: str, how: str) -> None:
     """How an HRNet brings its branches to the same size: timm has "nearest"."""
     if how not in RESIZES:
-        raise unknown("resize rule", how, RESIZES)
+        raise unknown("resize", how, RESIZES)
     steps = [module for module in body.modules() if isinstance(module, nn.Upsample)]
     if not steps:
         raise InputError(f"resize={how!r} is for HRNets; backbone {name!r} resizes nothing")

@@ -47,7 +47,9 @@ class ANN(Decoder):
     """
 
     key = "ann"
-    summary = "asymmetric non-local: pixels attend to 110 means over bins, of two feature maps"
+    title = "Asymmetric non-local neural network"
+    year = 2019
+    summary = "pixels attend to 110 means over bins, of two feature maps"
     source = "Zhu et al. 2019, https://arxiv.org/abs/1908.07678"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

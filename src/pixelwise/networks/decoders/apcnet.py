@@ -87,7 +87,9 @@ class APCNet(Decoder):
     """
 
     key = "apcnet"
-    summary = "adaptive pyramid context: each pixel mixes means over bins by learned affinities"
+    title = "Adaptive pyramid context network"
+    year = 2019
+    summary = "each pixel mixes means over bins by learned affinities"
     source = "He et al. 2019, CVPR, Adaptive Pyramid Context Network for Semantic Segmentation"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -35,6 +35,8 @@ class AttentionUNet(UNet):
     """
 
     key = "attention_unet"
+    title = "Attention U-Net"
+    year = 2018
     summary = "unet with an attention gate (gate) at every skip connection"
     source = "Oktay et al. 2018, https://arxiv.org/abs/1804.03999"
 

@@ -157,6 +157,8 @@ class BiSeNetV2(Decoder):
     """
 
     key = "bisenetv2"
+    title = "BiSeNet V2"
+    year = 2021
     summary = "two branches, detail and meaning, that gate each other; small and fast"
     source = "Yu et al. 2021, https://arxiv.org/abs/2004.02147"
     backbone = "bisenetv2"

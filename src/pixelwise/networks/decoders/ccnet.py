@@ -48,7 +48,9 @@ class CCNet(FramedLayer):
     """
 
     key = "ccnet"
-    summary = "criss-cross network: every pixel gathers from its row and column, twice"
+    title = "Criss-cross network"
+    year = 2019
+    summary = "every pixel gathers from its row and column, twice (crisscross)"
     source = "Huang et al. 2019, https://arxiv.org/abs/1811.11721"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

@@ -45,7 +45,9 @@ class DANet(Decoder):
     """
 
     key = "danet"
-    summary = "dual attention: position (pam) and channel (cam) attention side by side"
+    title = "Dual attention network"
+    year = 2019
+    summary = "position (pam) and channel (cam) attention side by side"
     source = "Fu et al. 2019, https://arxiv.org/abs/1809.02983"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"position": 1.0, "channel": 1.0, "stage3": 0.4}

@@ -79,6 +79,8 @@ class DeepLabV3Plus(Decoder):
     """
 
     key = "deeplabv3plus"
+    title = "DeepLabv3+"
+    year = 2018
     summary = "dilated separable convolutions side by side, refined with a fine feature map"
     source = "Chen et al. 2018, https://arxiv.org/abs/1802.02611"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

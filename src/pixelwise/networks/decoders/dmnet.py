@@ -83,6 +83,8 @@ class DMNet(Decoder):
     """
 
     key = "dmnet"
+    title = "Dynamic multi-scale network"
+    year = 2019
     summary = "dynamic filters of 1, 3, 5 and 7 pixels, made from the picture itself"
     source = "He et al. 2019, ICCV, Dynamic Multi-Scale Filters for Semantic Segmentation"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

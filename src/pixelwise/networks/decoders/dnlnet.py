@@ -41,7 +41,9 @@ class DNLNet(FramedLayer):
     """
 
     key = "dnlnet"
-    summary = "disentangled non-local network: likeness and salience apart"
+    title = "Disentangled non-local network"
+    year = 2020
+    summary = "every pixel adds a mixture of all pixels, likeness and salience apart (dnl)"
     source = "Yin et al. 2020, https://arxiv.org/abs/2006.06668"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -50,7 +50,9 @@ class EMANet(Decoder):
     """
 
     key = "emanet"
-    summary = "expectation-maximisation attention (ema): pixels rebuilt from a few bases"
+    title = "Expectation-maximization attention network"
+    year = 2019
+    summary = "pixels rebuilt from a few bases (ema)"
     source = "Li et al. 2019, https://arxiv.org/abs/1907.13426"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

@@ -51,7 +51,9 @@ class EncNet(Decoder):
     """
 
     key = "encnet"
-    summary = "context encoding: a code of the picture gates channels and predicts its classes"
+    title = "Context encoding network"
+    year = 2018
+    summary = "a code of the picture gates channels and predicts its classes (encoding)"
     source = "Zhang et al. 2018, https://arxiv.org/abs/1803.08904"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.2}

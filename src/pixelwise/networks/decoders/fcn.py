@@ -50,7 +50,9 @@ class FCN(Decoder):
     """
 
     key = "fcn"
-    summary = "fully convolutional baseline: one 3x3 convolution on the last feature map"
+    title = "Fully convolutional network"
+    year = 2015
+    summary = "baseline: one 3x3 convolution on the last feature map"
     source = "Long et al. 2015, https://arxiv.org/abs/1411.4038"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.2}

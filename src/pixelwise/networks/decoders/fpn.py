@@ -77,7 +77,9 @@ class FPN(Decoder):
     """
 
     key = "fpn"
-    summary = "semantic feature pyramid: four resolutions, summed at the finest"
+    title = "Semantic feature pyramid network"
+    year = 2019
+    summary = "four resolutions, summed at the finest"
     source = "Kirillov et al. 2019, https://arxiv.org/abs/1901.02446"
     output_stride = 32
     reference_keys: ClassVar[Mapping[str, str]] = {

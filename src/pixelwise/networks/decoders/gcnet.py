@@ -40,7 +40,9 @@ class GCNet(FramedLayer):
     """
 
     key = "gcnet"
-    summary = "global context network: one attention-pooled summary for all pixels"
+    title = "Global context network"
+    year = 2019
+    summary = "one attention-pooled summary for all pixels (gc)"
     source = "Cao et al. 2019, https://arxiv.org/abs/1904.11492"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

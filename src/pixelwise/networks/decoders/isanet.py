@@ -47,7 +47,9 @@ class ISANet(Decoder):
     """
 
     key = "isanet"
-    summary = "interlaced sparse self-attention (isa): pixels attend far, then near"
+    title = "Interlaced sparse self-attention network"
+    year = 2019
+    summary = "pixels attend far, then near (isa)"
     source = "Huang et al. 2019, https://arxiv.org/abs/1907.12273"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

@@ -39,7 +39,9 @@ class NonLocalNet(FramedLayer):
     """
 
     key = "nonlocal"
-    summary = "non-local network: every pixel adds a mixture of all pixels"
+    title = "Non-local neural network"
+    year = 2018
+    summary = "every pixel adds a mixture of all pixels (nonlocal)"
     source = "Wang et al. 2018, https://arxiv.org/abs/1711.07971"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -89,7 +89,9 @@ class OCRNet(MultiScaleDecoder):
     """
 
     key = "ocrnet"
-    summary = "object-contextual representations: pixels ask regions (HRNet-OCR, multi-scale)"
+    title = "Object-contextual representations network"
+    year = 2020
+    summary = "pixels ask regions (ocr), multi-scale"
     source = "Yuan et al. 2020, https://arxiv.org/abs/1909.11065"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"regions": 0.4}

@@ -49,7 +49,9 @@ class PSANet(Decoder):
     """
 
     key = "psanet"
-    summary = "point-wise spatial attention (psanet): pixels collect and distribute by masks"
+    title = "Point-wise spatial attention network"
+    year = 2018
+    summary = "pixels collect and distribute by masks (psanet)"
     source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
     align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}

@@ -50,7 +50,9 @@ class PSPNet(Decoder):
     """
 
     key = "pspnet"
-    summary = "pyramid pooling: means over grids of 1, 2, 3 and 6 bins per axis"
+    title = "Pyramid scene parsing network"
+    year = 2017
+    summary = "means over grids of 1, 2, 3 and 6 bins per axis"
     source = "Zhao et al. 2017, https://arxiv.org/abs/1612.01105"
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -1,0 +1,41 @@
+"""One door to every data set: a data.yaml, a folder, a classes.csv, or drawn scenes."""
+
+from pathlib import Path
+
+from pixelwise.data.class_table import load_class_table
+from pixelwise.data.config import DataConfig
+from pixelwise.data.folder import FolderSource
+from pixelwise.data.scenes import Scenes
+from pixelwise.data.source import Source
+from pixelwise.errors import InputError
+
+
+def open_data(spec: str | Path) -> Source:
+    """Open a data set.
+
+    Args:
+        spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
+            (the CamVid layout); or "scenes", with options "scenes:seed=1,size=128,train=400".
+
+    Raises:
+        InputError: There is no such data set, or its description or layout is wrong.
+    """
+    text = str(spec)
+    if text == "scenes" or text.startswith("scenes:"):
+        return Scenes.parse(text)
+    path = Path(spec)
+    if path.is_dir():
+        inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]
+        found = [file for file in inside if file.is_file()]
+        if not found:
+            raise InputError(f"{path}: holds neither data.yaml nor classes.csv; write one")
+        path = found[0]
+    if not path.is_file():
+        raise InputError(
+            f"data={text!r}: nothing there; give a data.yaml, a folder with one, or 'scenes'"
+        )
+    if path.suffix.lower() == ".csv":
+        return FolderSource(load_class_table(path))
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        return FolderSource(DataConfig.load(path))
+    raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")

@@ -1,0 +1,102 @@
+"""The network that a run trains: a new one, or the one that it starts from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pixelwise.data.source import Source
+from pixelwise.errors import InputError
+from pixelwise.insertion.insert import insert
+from pixelwise.interop.load import load
+from pixelwise.networks.config import ModelConfig
+from pixelwise.networks.factory import create_model
+from pixelwise.networks.registry import decoder_named
+from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.zoo import ZOO
+from pixelwise.train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and how it came to be."""
+
+    model: Segmenter
+    inserted: str = ""
+    """The report on what was inserted, in lines."""
+    bare: bool = False
+    """Whether it has no weights yet but those of a checkpoint to come."""
+
+
+def build_network(settings: TrainSettings, source: Source, described: Path | None) -> Network:
+    """A run's network.
+
+    Args:
+        settings: The run.
+        source: The data that the network is for.
+        described: Description of the network of a run that goes on from a checkpoint; taken
+            where the network that the run started from is gone.
+    """
+    torch.manual_seed(settings.seed)
+    gone = settings.start is not None and not Path(settings.start).exists()
+    if gone and described is not None and described.is_file():
+        return Network(Segmenter(ModelConfig.load(described)), bare=True)
+    if settings.start is None:
+        model = _new(settings, source)
+    else:
+        model = _started(settings.start, settings.task, source)
+    if settings.insert is None:
+        return Network(model)
+    return Network(model, inserted=str(insert(model, settings.insert)))
+
+
+def _new(settings: TrainSettings, source: Source) -> Segmenter:
+    names = source.classes.names
+    return create_model(
+        settings.model,
+        _backbone(settings),
+        num_classes=1 if settings.task == "binary" else len(names),
+        in_channels=source.bands,
+        pretrained=settings.pretrained,
+        task=settings.task,
+        output_stride=settings.output_stride,
+        attention=None if settings.attention == "auto" else settings.attention,
+        convolution=None if settings.convolution == "auto" else settings.convolution,
+        multi_grid=settings.multi_grid,
+        backbone_options=settings.backbone_options,
+        align_corners=settings.align_corners,
+        names=names,
+        palette=source.classes.palette,
+        ignore_index=source.classes.ignore_index,
+        scale=source.scale,
+        bands=source.band_numbers,
+        **(settings.model_options or {}),
+    )
+
+
+def _started(start: str, task: str, source: Source) -> Segmenter:
+    """The network to start from, if it fits the data."""
+    model = load(start).train()
+    config, classes = model.config, source.classes
+    count = 1 if task == "binary" else len(classes)
+    for what, theirs, ours in (
+        ("task", config.task, task),
+        ("number of classes", config.num_classes, count),
+        ("class names", config.names or classes.names, classes.names),
+        ("number of bands", config.in_channels, source.bands),
+        ("value of white", config.scale, source.scale),
+    ):
+        if theirs != ours:
+            raise InputError(
+                f"start={start!r}: its {what} is {theirs}, but that of {source.name} is {ours};"
+                " start from a network for such data, or leave out start"
+            )
+    return model
+
+
+def _backbone(settings: TrainSettings) -> str | None:
+    """None where the network brings its own; else a small one."""
+    if settings.backbone != "auto":
+        return settings.backbone
+    own = settings.model in ZOO or decoder_named(settings.model).backbone != "resnet50"
+    return None if own else "resnet18"
