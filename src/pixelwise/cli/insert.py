@@ -11,9 +11,9 @@ from pixelwise.errors import InputError, unknown
 
 TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"
-    " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa'."
-    " Without --at, list the places where a layer can stand. To train with insertions: pixelwise"
-    " train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
+    " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa',"
+    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand. To"
+    " train with insertions: pixelwise train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
 )
 
 
@@ -21,7 +21,11 @@ def main(arguments: Sequence[str]) -> int:
     """Report; returns 0, or raises InputError where a layer cannot go there."""
     parser = command_parser("insert", TEXT)
     parser.add_argument("host", type=str, help="a timm model's name, or a folder of a run or model")
-    parser.add_argument("--at", type=str | None, help="PLACE=LAYER,...; a place may be a pattern")
+    parser.add_argument(
+        "--at",
+        type=str | None,
+        help="LAYER@PLACE,... or PLACE=LAYER,...; a place: stage, name, pattern",
+    )
     parser.add_argument("--size", type=str | None, help="HEIGHTxWIDTH that the cost is told for")
     parser.add_argument(
         "--per-channel", action="store_true", help="a gain for every channel instead of one"

@@ -6,6 +6,8 @@ from typing import Any
 
 from pixelwise.checks import check_choice, check_range, parse_duration, parse_size
 from pixelwise.errors import InputError
+from pixelwise.layers.placement import is_saved, parse, to_text
+from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
 
 RECIPES = ("adamw", "sgd")
@@ -24,12 +26,14 @@ class TrainSettings:
     data: str = setting("", "data.yaml, classes.csv, a folder with either, or 'scenes'")
     model: str = setting("fcn", "network, see 'pixelwise models'")
     backbone: str = setting("auto", "any timm backbone; auto: resnet18, or the network's own")
-    attention: str = setting("auto", "psa_s, psa_s@3,4 (stages), psa_s@inner (in blocks), none")
+    attention: str | Mapping[Any, Any] = setting(
+        "auto", "psa_s, psa_s@3,4 (stages), psa_s@inner (in blocks), none"
+    )
     start: str | None = setting(
         None, "a run or saved model whose network and weights to start from"
     )
-    insert: str | Mapping[str, Any] | None = setting(
-        None, "layers put into the network, its output unchanged at first: PLACE=LAYER,..."
+    insert: str | Mapping[Any, Any] | None = setting(
+        None, "layers put into the network, its output unchanged at first: LAYER@PLACE,..."
     )
     task: str = setting("multiclass", "multiclass, or binary (two classes, one logit)")
     pretrained: bool = setting(False, "start the backbone from timm's weights")
@@ -51,7 +55,7 @@ class TrainSettings:
     device: str = setting("auto", "auto, cpu or cuda")
     name: str | None = setting(None, "name of the run; default: the next number")
     runs: str = setting("runs", "folder of all runs", advanced=True)
-    convolution: str = setting(
+    convolution: str | Mapping[Any, Any] = setting(
         "auto", "in place of residual blocks' 3x3 convolutions: deform@3,4", advanced=True
     )
     multi_grid: Sequence[int] | None = setting(
@@ -112,6 +116,11 @@ class TrainSettings:
         check_range("host_lr", self.host_lr, 0, 1000)
         if self.insert_lr == self.host_lr == 0:
             raise InputError("insert_lr and host_lr are both 0: nothing would be trained")
+        for name, read in (("attention", attention_plan), ("convolution", convolution_plan)):
+            if getattr(self, name) != "auto":
+                object.__setattr__(self, name, as_text(read(getattr(self, name))))
+        if self.insert is not None and not is_saved(self.insert):
+            object.__setattr__(self, "insert", to_text(parse(self.insert, "insert")))
         given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
         if self.start is not None and given:
             raise InputError(

@@ -1,21 +1,22 @@
-"""Which modules of a host are meant: by name, by type, or after each stage."""
+"""Which modules of a host are meant: by name, by type, by a stage's number, or after each stage.
+
+The places are those of `layers.placement`; a module's name goes before everything else it may mean.
+"""
 
 import re
-from collections.abc import Iterable
 
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
-from pixelwise.insertion.layouts import Grid, Layout, find_layout
-from pixelwise.insertion.tracing import Call, Trace, own_modules
+from pixelwise.insertion.layouts import FeatureLayout, Grid, find_layout
+from pixelwise.insertion.tracing import ModuleCall, Trace, own_modules
+from pixelwise.layers.placement import EACH_STAGE, Where, kind_of
 
-EACH_STAGE = "each stage"
-"""In place of a pattern: after the last module of each resolution."""
-Target = str | type[nn.Module]
+LAST_STAGE = 4
 
 
-def matching(host: nn.Module, target: Target, trace: Trace, grid: Grid | None) -> list[str]:
-    """The names of the modules that a target means, in the host's order.
+def matching(host: nn.Module, where: Where, trace: Trace, grid: Grid | None) -> list[str]:
+    """The names of the modules that a place means, in the host's order.
 
     In a pattern `*` stands for any part of a name between two dots, `**` for any number of them.
 
@@ -23,21 +24,29 @@ def matching(host: nn.Module, target: Target, trace: Trace, grid: Grid | None) -
         InputError: There is none.
     """
     names = [name for name, _ in own_modules(host)]
-    if target == EACH_STAGE:
-        return stages(host, trace, grid)
-    if isinstance(target, str):
-        found = [name for name in names if pattern(target).fullmatch(name)]
+    kind, number = kind_of(where)
+    if isinstance(where, type):
+        found = [name for name in names if isinstance(host.get_submodule(name), where)]
         if not found:
-            raise unknown(f"place in {type(host).__name__}:", target, names)
+            kinds = {type(host.get_submodule(name)).__name__ for name in names}
+            raise InputError(
+                f"{type(host).__name__} has no module of type {where.__name__}; it has"
+                f" {', '.join(sorted(kinds))}"
+            )
         return found
-    found = [name for name in names if isinstance(host.get_submodule(name), target)]
-    if not found:
-        kinds = {type(host.get_submodule(name)).__name__ for name in names}
+    if kind == EACH_STAGE:
+        return stages(host, trace, grid)
+    found = [name for name in names if pattern(where).fullmatch(name)]
+    if found:
+        return found
+    if kind == "stage" and number is not None:
+        return [_stage(host, number, trace, grid)]
+    if kind in ("inner", "blocks"):
         raise InputError(
-            f"{type(host).__name__} has no module of type {target.__name__}; it has"
-            f" {', '.join(sorted(kinds))}"
+            f"insert={where!r}: the insides of blocks are places of create_model(attention=...)"
+            " alone; name the modules instead, for example 'layer3.*.bn2'"
         )
-    return found
+    raise unknown(f"place in {type(host).__name__}:", where, names)
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -47,7 +56,9 @@ def pattern(text: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))
 
 
-def layout_at(host: nn.Module, name: str, trace: Trace, grid: Grid | None) -> tuple[Layout, Call]:
+def layout_at(
+    host: nn.Module, name: str, trace: Trace, grid: Grid | None
+) -> tuple[FeatureLayout, ModuleCall]:
     """The layout of what comes out of a module.
 
     Raises:
@@ -84,7 +95,7 @@ def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
     Raises:
         InputError: No such module.
     """
-    told = [name for name in _told(host) if _map_size(trace, name, grid) is not None]
+    told = [name for name in _told(host) if name and _map_size(trace, name, grid) is not None]
     found = told or _seen(host, trace, grid)
     rows = {name: _map_size(trace, name, grid) or 0 for name in found}
     coarse = [name for name in found if _coarse(rows[name], trace)]
@@ -94,6 +105,31 @@ def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
             f"{type(host).__name__} has no stages that can be told apart; name modules instead"
         )
     return list(last.values())
+
+
+def _stage(host: nn.Module, number: int, trace: Trace, grid: Grid | None) -> str:
+    """The last module of a stage, counted as in `create_model`: the coarsest features are 4.
+
+    Where the network says its feature maps, these are counted. Without them the stages are known
+    by their resolutions alone, and a network that keeps one for two stages would be counted wrong;
+    so there must be four.
+    """
+    told = _told(host)
+    listed = [name for name in told if name and _map_size(trace, name, grid) is not None]
+    if not told or listed != told:
+        listed = stages(host, trace, grid)
+        if len(listed) != LAST_STAGE:
+            raise InputError(
+                f"insert='stage{number}': {type(host).__name__} has no four stages that could"
+                f" be counted; name modules instead, such as {listed[-1]!r}, or {EACH_STAGE!r}"
+            )
+    counted = dict(zip(range(LAST_STAGE, 0, -1), reversed(listed), strict=False))
+    if number not in counted:
+        raise InputError(
+            f"insert='stage{number}': {type(host).__name__} has the stages {min(counted)} to"
+            f" {LAST_STAGE}, {LAST_STAGE} the last; take one of them, or name modules"
+        )
+    return counted[number]
 
 
 def _map_size(trace: Trace, name: str, grid: Grid | None) -> int | None:
@@ -106,19 +142,18 @@ def _rows(shape: tuple[int, ...], trace: Trace, grid: Grid | None) -> int | None
     return None if isinstance(found, str) else found.size(shape, trace.image)[0]
 
 
-def _told(host: nn.Module) -> Iterable[str]:
+def _told(host: nn.Module) -> list[str | None]:
+    """The modules that give a network's feature maps, as it says; None for one that is missing."""
     modules = dict(host.named_modules())
     for prefix, module in modules.items():
         info = getattr(module, "feature_info", None)
-        if info is None:
-            continue
-        entries = info if isinstance(info, list) else info.get_dicts()
-        for entry in entries:
-            for path in (entry["module"], entry["module"].replace(".", "_")):
-                name = f"{prefix}.{path}" if prefix else path
-                if name in modules:
-                    yield name
-        return
+        if info is not None:
+            entries = info if isinstance(info, list) else info.get_dicts()
+            start = f"{prefix}." if prefix else ""
+            paths = [entry["module"] for entry in entries]
+            spelt = [(start + path, start + path.replace(".", "_")) for path in paths]
+            return [next((name for name in names if name in modules), None) for names in spelt]
+    return []
 
 
 def _seen(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
