@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--at",
         type=str | None,
-        help="LAYER@PLACE,... or PLACE=LAYER,...; a place: stage, name, pattern",
+        help="LAYER@PLACE,... or PLACE=LAYER,...",
     )
     parser.add_argument("--size", type=str | None, help="HEIGHTxWIDTH that the cost is told for")
     parser.add_argument(
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     size = None if found.size is None else parse_size(found.size, "size")
     if found.at is None and found.out is not None:
-        raise InputError("--out holds insertions; say which with --at PLACE=LAYER")
+        raise InputError("--out holds insertions; say which with --at LAYER@PLACE")
     with Console(quiet=found.quiet) as console:
         host = _host(found.host, pretrained=found.pretrained)
         console.say(
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
         if found.at is None:
             print(possible_places(host))
-            print(f'next: pixelwise insert {found.host} --at "PLACE=LAYER" (see: pixelwise layers)')
+            print(f'next: pixelwise insert {found.host} --at "LAYER@PLACE" (see: pixelwise layers)')
             return 0
         report = insert(host, found.at, per_channel=found.per_channel)
         if found.out is not None:
