@@ -174,15 +174,18 @@ def test_options_reach_the_layer(host, entry):
     [
         ({"stage.1": "se"}, "unknown place in Host: 'stage.1'. Did you mean 'stages.1'"),
         ({"stages.1": "see"}, "unknown layer 'see'"),
-        ({"stages.1": "gate"}, "cannot insert 'gate' after 'stages.1': it takes a second input"),
-        ({"stages.1": "spd"}, "cannot insert 'spd' after 'stages.1'"),
-        ({"stages.1": ("se", {"reduction": 99})}, "after 'stages.1': reduction=99"),
+        ({"stages.1": "gate"}, "insert='gate@stages.1': it takes a second input"),
+        ({"stages.1": "spd"}, "insert='spd@stages.1': "),
+        ({"stages.1": ("se", {"reduction": 99})}, "insert='se@stages.1': reduction=99"),
         ({"stages.1": "se(redaction=2)"}, "'redaction'. Did you mean 'reduction'"),
-        ({"stages.2": "fpa"}, "cannot insert 'fpa' after 'stages.2': layer 'fpa' got a map of 4"),
-        ({"unused": "se"}, "nothing would be learnt after 'unused'"),
-        ({"idle": "se"}, "forward does not call it"),
-        ({nn.Linear: "se"}, "no module of type Linear"),
-        ({"stages.1": "se", "stages.*": "gc"}, "two layers after 'stages.1'"),
+        ({"stages.2": "fpa"}, "insert='fpa@stages.2': layer 'fpa' got a map of 4"),
+        ({"unused": "se"}, "insert='unused': nothing would be learnt"),
+        ({"idle": "se"}, "insert='idle': Host does not call it"),
+        ({nn.Linear: "se"}, "insert=Linear: Host has no module of that type"),
+        (
+            {"stages.1": "se", "stages.*": "gc"},
+            "insert='gc@stages.1': there is a layer already, 'se' of 'stages.1'",
+        ),
         ({"stages.1": {"reduction": 2}}, "{'reduction': 2} is no layer; give a layer's name"),
         ("se@inner", "insert='inner': the insides of blocks are places of create_model"),
         ("se@3", "insert='stage3': Host has no four stages that could be counted"),
@@ -203,7 +206,7 @@ def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(host, pla
 def test_features_that_are_no_map_are_refused():
     flat = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
     flat(torch.zeros(1, 3, 64, 96))
-    with pytest.raises(InputError, match=r"after '1'.*no map of pixels"):
+    with pytest.raises(InputError, match=r"insert='1': .*no map of pixels"):
         insert(flat, {"1": "se"})
 
 
@@ -347,7 +350,7 @@ def test_groups_for_an_optimiser(host, picture):
 def test_two_insertions_go_out_one_by_one(host, picture):
     first = insert(host, {"stages.1": "se"})
     second = insert(host, {"stages.2": "gc"})
-    with pytest.raises(InputError, match=r"two layers after 'stages\.1'"):
+    with pytest.raises(InputError, match=r"insert='gc@stages\.1': there is a layer already"):
         insert(host, {"stages.1": "gc"})
     first.remove()
     assert [a.place.name for a in second.attached()] == ["stages.2"]
@@ -417,7 +420,7 @@ def test_pixels_that_do_not_count_in_the_end_are_refused():
 
     first = First()
     insert(first, {"early": "coord"}).remove()
-    with pytest.raises(InputError, match="nothing would be learnt after 'last'"):
+    with pytest.raises(InputError, match="insert='last': nothing would be learnt"):
         insert(first, {"last": "coord"})
 
 
@@ -431,14 +434,14 @@ def test_features_that_can_be_read_in_two_ways_are_refused():
 def test_saved_insertions_need_a_host_like_their_own(host, tmp_path):
     file = tmp_path / "insertions.safetensors"
     insert(host, {"stages.1": "se"}).save(file)
-    with pytest.raises(InputError, match=r"stages\.1': there is an insertion already"):
+    with pytest.raises(InputError, match=r"stages\.1': there is a layer already"):
         insert(host, file)
     wide = Host()
     wide.stages[1] = Block(8, 32)
     wide.stages[2] = Block(32, 32)
     with pytest.raises(InputError, match="is for 16 channels, but Host has 32"):
         insert(wide, file)
-    with pytest.raises(InputError, match="Sequential has no such features there"):
+    with pytest.raises(InputError, match="Sequential has no such features"):
         insert(nn.Sequential(nn.Conv2d(3, 16, 3)), file)
 
 

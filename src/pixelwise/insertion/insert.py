@@ -71,14 +71,18 @@ def insert(
             the host is then as it was.
     """
     if isinstance(host, torch.jit.ScriptModule):
-        raise InputError("the host is a TorchScript module, which takes no layers; give its source")
+        raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
-        raise InputError("the host is wrapped for several processes; insert first, then wrap it")
+        raise InputError(
+            f"host={type(host).__name__}: wrapped for several processes; insert first, then wrap it"
+        )
     if grid is not None:
         pair(1, grid=grid)
     taken = host._modules.get(CHILD)
     if taken is not None and insertions_of(host) is None:
-        raise InputError(f"{type(host).__name__} has a module called {CHILD!r} already; rename it")
+        raise InputError(
+            f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
+        )
     weights = None
     if isinstance(plan, Path) or is_saved(plan):
         saved, weights = read_saved(Path(plan))
@@ -151,7 +155,7 @@ def _proven(
     if lost:
         names = ", ".join(repr(a.place.name) for a in lost)
         raise InputError(
-            f"nothing would be learnt after {names}: the host's output does not depend on the"
+            f"insert={names}: nothing would be learnt, the host's output does not depend on the"
             " pixels there; take another place"
         )
     return gaps
@@ -171,7 +175,8 @@ def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise InputError(
-            f"{type(found.host).__name__} does not take pictures of {size[0]}x{size[1]} ({told})"
+            f"size={size[0]}x{size[1]}: {type(found.host).__name__} takes no such pictures"
+            f" ({told}); take another size"
         ) from error
     lines = _lines(found.attached(), seen)
     total = seen.flops - sum(line.flops for line in lines)

@@ -56,16 +56,15 @@ def planned(
         for name in matching(host, layer.where, seen, grid):
             if name in taken:
                 raise InputError(
-                    f"two layers after {name!r}: {taken[name]} and {layer.key!r}; name a place once"
+                    f"insert='{layer.key}@{name}': there is a layer already, {taken[name]}; name a"
+                    " place once"
                 )
             taken[name] = f"{layer.key!r} of {layer.where!r}"
             layout, call = layout_at(host, name, seen, grid)
             channels, size = layout.channels(call.shape), layout.size(call.shape, seen.image)
             alike = (channels, size)
             if alike not in gains:
-                own = _is_identity(
-                    layer, channels, size, f"cannot insert {layer.key!r} after {name!r}"
-                )
+                own = _is_identity(layer, channels, size, f"insert='{layer.key}@{name}'")
                 gains[alike] = "own" if own else "channel" if per_channel else "scalar"
             entrance = seen.entrance if isinstance(layout.grid, int) else None
             found.append(
@@ -84,17 +83,20 @@ def fitting(host: nn.Module, places: list[InsertionPlace], seen: Trace) -> list[
     """
     taken = _taken(host)
     for place in places:
-        where = f"the saved insertion after {place.name!r}"
+        where = f"insert='{place.key}@{place.name}'"
         if place.name in taken:
-            raise InputError(f"{where}: there is an insertion already; remove it first")
+            raise InputError(f"{where}: there is a layer already, an insertion; remove it first")
         calls = seen.of(place.name)
         if not calls or len(calls[-1].shape) != (3 if place.layout.kind == "tokens" else 4):
-            raise InputError(f"{where}: {type(host).__name__} has no such features there")
+            raise InputError(
+                f"{where}: {type(host).__name__} has no such features; take a host like the saved"
+                " one"
+            )
         shape = calls[-1].shape
         if place.layout.channels(shape) != place.channels:
             raise InputError(
-                f"{where} is for {place.channels} channels, but {type(host).__name__} has"
-                f" {place.layout.channels(shape)} there; give a host like the one it was saved from"
+                f"{where}: it is for {place.channels} channels, but {type(host).__name__} has"
+                f" {place.layout.channels(shape)} there; take a host like the saved one"
             )
         place.layout.size(shape, seen.image)
     return [replace(p, entrance=seen.entrance if p.entrance else None) for p in places]

@@ -30,8 +30,8 @@ def matching(host: nn.Module, where: Where, trace: Trace, grid: Grid | None) -> 
         if not found:
             kinds = {type(host.get_submodule(name)).__name__ for name in names}
             raise InputError(
-                f"{type(host).__name__} has no module of type {where.__name__}; it has"
-                f" {', '.join(sorted(kinds))}"
+                f"insert={where.__name__}: {type(host).__name__} has no module of that type; take"
+                f" one of {', '.join(sorted(kinds))}"
             )
         return found
     if kind == EACH_STAGE:
@@ -65,10 +65,11 @@ def layout_at(
         InputError: Nothing comes out that a layer could take.
     """
     calls = trace.of(name)
-    where = f"cannot insert after {name!r} of {type(host).__name__}"
+    where = f"insert={name!r}"
     if not calls:
         raise InputError(
-            f"{where}: forward does not call it in eval mode; take a module that is called"
+            f"{where}: {type(host).__name__} does not call it in eval mode; take a module that is"
+            " called"
         )
     last = calls[-1]
     if last.problem:
@@ -102,7 +103,8 @@ def stages(host: nn.Module, trace: Trace, grid: Grid | None) -> list[str]:
     last = {rows[name]: name for name in coarse}  # of several at one resolution, the last
     if not last:
         raise InputError(
-            f"{type(host).__name__} has no stages that can be told apart; name modules instead"
+            f"insert={EACH_STAGE!r}: {type(host).__name__} has no stages that differ in size; name"
+            " modules instead"
         )
     return list(last.values())
 
