@@ -8,7 +8,7 @@ from torch import nn
 from pixelwise.errors import InputError
 from pixelwise.insertion.examples import Example, example_for, mode
 from pixelwise.insertion.layouts import Grid, find_layout
-from pixelwise.insertion.targets import stages
+from pixelwise.insertion.stages import stages
 from pixelwise.insertion.tracing import own_modules, trace
 from pixelwise.layers.placement import EACH_STAGE
 
