@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pixelwise.explanation.explain import explain
     from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
-    from pixelwise.insertion.plan import Layer
     from pixelwise.interop.load import load
     from pixelwise.layers.registry import create as create_layer
     from pixelwise.layers.registry import names as list_layers
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pixelwise.networks.registry import names as list_models
 
 __all__ = [
-    "Layer",
     "compiled",
     "create_layer",
     "create_model",
@@ -34,7 +32,6 @@ __all__ = [
 __version__ = "0.1.0"
 
 _DOORS = {
-    "Layer": ("pixelwise.insertion.plan", "Layer"),
     "compiled": ("pixelwise.compiling", "compiled"),
     "fold": ("pixelwise.folding", "fold"),
     "foldable": ("pixelwise.folding", "foldable"),

@@ -12,7 +12,7 @@ def test_places_of_a_timm_model(capsys):
     text = capsys.readouterr().out
     assert "layer2.*.conv1" in text
     assert "ends a stage ('each stage')" in text
-    assert 'next: pixelwise insert test_resnet --at "PLACE=LAYER"' in text
+    assert 'next: pixelwise insert test_resnet --at "LAYER@PLACE"' in text
 
 
 def test_report_and_file(capsys, tmp_path):
@@ -39,6 +39,7 @@ def test_a_saved_network(capsys, tmp_path):
         (["resnet118"], "did you mean 'resnet18'"),
         (["test_resnet", "--at", "layer9=se"], "place='layer9': unknown place in ResNet"),
         (["test_resnet", "--at", "layer4"], "names no place and layer"),
+        (["test_resnet", "--at", "se@7"], "has the stages 1 to 4"),
         (["test_resnet", "--at", "layer4=ocr"], "takes a second input"),
         (["test_resnet", "--out", "x.safetensors"], "name them with --at"),
         (["test_resnet", "--at", "layer4=gc", "--size", "12by"], "size"),

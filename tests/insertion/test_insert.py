@@ -5,11 +5,12 @@ import multiprocessing
 from dataclasses import dataclass
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from pixelwise import Layer, create_layer, explain, insert, list_layers
+from pixelwise import create_layer, create_model, explain, insert, list_layers
 from pixelwise.errors import InputError
 from pixelwise.insertion.insert import cost_at
 from pixelwise.insertion.listing import possible_places
@@ -103,9 +104,40 @@ def test_a_reduction_inside_a_block_ends_no_stage():
     assert names(insert(reducing, "each stage=eca", prove=False)) == ["1", "3"]
 
 
+def test_stages_are_counted_as_create_model_counts_them():
+    for options in ({}, {"output_stride": 8}):  # with three stages of one resolution
+        host = timm.create_model("test_resnet", **options)
+        report = insert(host, "eca@1,stage2,3,4", prove=False)
+        assert names(report) == ["layer1", "layer2", "layer3", "layer4"]
+        report.remove()
+        assert names(insert(host, {3: "eca"}, prove=False)) == ["layer3"]
+        with pytest.raises(InputError, match=r"insert='stage6'.*has the stages 1 to 4"):
+            insert(host, "eca@6")
+    model = create_model("fcn", "test_resnet", num_classes=2)
+    assert names(insert(model, "eca@3", prove=False)) == ["backbone.body.layer3"]
+
+
+def test_without_told_feature_maps_four_resolutions_are_four_stages():
+    class Four(nn.Module):
+        def __init__(self):
+            super().__init__()
+            blocks = (Block(w, w + 2, s) for w, s in ((3, 4), (5, 2), (7, 2), (9, 2)))
+            self.body = nn.Sequential(*blocks)
+
+        def forward(self, image):
+            return self.body(image)
+
+    assert names(insert(Four(), "eca@2,4", prove=False)) == ["body.1", "body.3"]
+
+
+def test_a_modules_name_goes_before_a_stage():
+    plain = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 8, 2, 2), nn.Conv2d(8, 8, 2, 2))
+    assert names(insert(plain, "eca@1", prove=False)) == ["1"]
+
+
 def test_the_report_says_what_was_added_and_that_nothing_changed(host, picture):
     before = sum(p.numel() for p in host.parameters())
-    report = insert(host, {"stages.1": "se", "stages.2.norm": Layer("coord", reduction=4)})
+    report = insert(host, {"stages.1": "se", "stages.2.norm": "coord(reduction=4)"})
     assert report.differences == {"eval": 0.0, "train": 0.0}
     assert report.parameters == sum(p.numel() for p in host.parameters()) - before > 0
     assert [line.place.channels for line in report.lines] == [16, 32]
@@ -127,15 +159,14 @@ def test_text_says_places_and_layers(host):
     assert [(p.name, p.key) for p in report.places] == [("stages.1", "se"), ("stages.2", "gc")]
     report.remove()
     for wrong in ("se", "stages.1=", "=se"):
-        with pytest.raises(InputError, match="names no place and layer"):
+        with pytest.raises(InputError, match=r"names no place and layer|is no (layer|place)"):
             insert(host, wrong)
 
 
-@pytest.mark.parametrize("entry", [Layer("se", reduction=2), {"name": "se", "reduction": 2}])
+@pytest.mark.parametrize("entry", ["se(reduction=2)", {"name": "se", "reduction": 2}])
 def test_options_reach_the_layer(host, entry):
     report = insert(host, {"stages.1": entry})
     assert report.attached()[0].layer.reduce.weight.shape[0] == 8
-    assert repr(Layer("se", reduction=2)) == "Layer('se', reduction=2)"
 
 
 @pytest.mark.parametrize(
@@ -143,19 +174,25 @@ def test_options_reach_the_layer(host, entry):
     [
         ({"stage.1": "se"}, "place='stage.1': unknown place in Host; did you mean 'stages.1'"),
         ({"stages.1": "see"}, "layer='see': unknown layer"),
-        ({"stages.1": "gate"}, "cannot insert 'gate' after 'stages.1': it takes a second input"),
-        ({"stages.1": "spd"}, "cannot insert 'spd' after 'stages.1'"),
-        ({"stages.1": Layer("se", reduction=99)}, "after 'stages.1': reduction=99"),
+        ({"stages.1": "gate"}, "insert='gate@stages.1': it takes a second input"),
+        ({"stages.1": "spd"}, "insert='spd@stages.1': "),
+        ({"stages.1": ("se", {"reduction": 99})}, "insert='se@stages.1': reduction=99"),
         (
-            {"stages.1": Layer("se", redaction=2)},
+            {"stages.1": "se(redaction=2)"},
             "option='redaction': unknown option of layer 'se'; did you mean 'reduction'",
         ),
-        ({"stages.2": "fpa"}, "cannot insert 'fpa' after 'stages.2': layer 'fpa' got a map of 4"),
-        ({"unused": "se"}, "nothing would be learnt after 'unused'"),
-        ({"idle": "se"}, "forward does not call it"),
-        ({nn.Linear: "se"}, "no module of type Linear"),
-        ({"stages.1": "se", "stages.*": "gc"}, "two layers after 'stages.1'"),
-        ({"stages.1": {"reduction": 2}}, "place 'stages.1': give a layer's key"),
+        ({"stages.2": "fpa"}, "insert='fpa@stages.2': layer 'fpa' got a map of 4"),
+        ({"unused": "se"}, "insert='unused': nothing would be learnt"),
+        ({"idle": "se"}, "insert='idle': Host does not call it"),
+        ({nn.Linear: "se"}, "insert=Linear: Host has no module of that type"),
+        (
+            {"stages.1": "se", "stages.*": "gc"},
+            "insert='gc@stages.1': there is a layer already, 'se' of 'stages.1'",
+        ),
+        ({"stages.1": {"reduction": 2}}, "{'reduction': 2} is no layer; give a layer's name"),
+        ("se@inner", "insert='inner': the insides of blocks are places of create_model"),
+        ("se@3", "insert='stage3': Host has no four stages that could be counted"),
+        ("none", "insert='none': nothing to insert"),
         ({}, "nothing to insert"),
         ("missing.safetensors", "missing.safetensors: cannot be read"),
     ],
@@ -172,7 +209,7 @@ def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(host, pla
 def test_features_that_are_no_map_are_refused():
     flat = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(2))
     flat(torch.zeros(1, 3, 64, 96))
-    with pytest.raises(InputError, match=r"after '1'.*no map of pixels"):
+    with pytest.raises(InputError, match=r"insert='1': .*no map of pixels"):
         insert(flat, {"1": "se"})
 
 
@@ -249,7 +286,7 @@ def test_dropout_of_an_insertion_is_off_unless_asked_for():
     assert report.differences == {"eval": 0, "train": 0}
     report.remove()
     with pytest.raises(InputError, match="in train mode: a layer drew random numbers"):
-        insert(dropping, {"1": Layer("isa", dropout=0.5)})
+        insert(dropping, {"1": "isa(dropout=0.5)"})
 
 
 def test_saved_insertions_go_into_another_copy_of_the_host(host, picture, tmp_path):
@@ -316,7 +353,7 @@ def test_groups_for_an_optimiser(host, picture):
 def test_two_insertions_go_out_one_by_one(host, picture):
     first = insert(host, {"stages.1": "se"})
     second = insert(host, {"stages.2": "gc"})
-    with pytest.raises(InputError, match=r"two layers after 'stages\.1'"):
+    with pytest.raises(InputError, match=r"insert='gc@stages\.1': there is a layer already"):
         insert(host, {"stages.1": "gc"})
     first.remove()
     assert [a.place.name for a in second.attached()] == ["stages.2"]
@@ -386,7 +423,7 @@ def test_pixels_that_do_not_count_in_the_end_are_refused():
 
     first = First()
     insert(first, {"early": "coord"}).remove()
-    with pytest.raises(InputError, match="nothing would be learnt after 'last'"):
+    with pytest.raises(InputError, match="insert='last': nothing would be learnt"):
         insert(first, {"last": "coord"})
 
 
@@ -400,14 +437,14 @@ def test_features_that_can_be_read_in_two_ways_are_refused():
 def test_saved_insertions_need_a_host_like_their_own(host, tmp_path):
     file = tmp_path / "insertions.safetensors"
     insert(host, {"stages.1": "se"}).save(file)
-    with pytest.raises(InputError, match=r"stages\.1': there is an insertion already"):
+    with pytest.raises(InputError, match=r"stages\.1': there is a layer already"):
         insert(host, file)
     wide = Host()
     wide.stages[1] = Block(8, 32)
     wide.stages[2] = Block(32, 32)
     with pytest.raises(InputError, match="is for 16 channels, but Host has 32"):
         insert(wide, file)
-    with pytest.raises(InputError, match="Sequential has no such features there"):
+    with pytest.raises(InputError, match="Sequential has no such features"):
         insert(nn.Sequential(nn.Conv2d(3, 16, 3)), file)
 
 

@@ -135,6 +135,10 @@ def test_attention_in_a_channels_last_host():
         ("gc@blocks3,4", {"blocks3": ("gc", {}), "stage4": ("gc", {})}),
         ("gc@2,3", {"stage2": ("gc", {}), "stage3": ("gc", {})}),
         (
+            "4=gc; coord(reduction=8)@3",
+            {"stage4": ("gc", {}), "stage3": ("coord", {"reduction": 8})},
+        ),
+        (
             {"stage3": "gc", 4: {"name": "coord", "reduction": 8}},
             {"stage3": ("gc", {}), "stage4": ("coord", {"reduction": 8})},
         ),
@@ -152,6 +156,11 @@ def test_ways_of_naming_attention(spec, plan):
         ({"attention": "psa"}, "layer='psa': unknown layer; did you mean 'psa_"),
         ({"attention": "gc@5"}, r"stages are 1 to 4"),
         ({"attention": {3: 7}}, r"give a layer's name"),
+        (
+            {"attention": "layer4=gc"},
+            r"attention='layer4=gc': 'layer4' is no place here; give stages",
+        ),
+        ({"attention": {3: "gc", "stage3": "se"}}, r"two layers at 'stage3'; name a place once"),
         ({"attention": {4: {"name": "gc", "reductoin": 4}}}, r"reduction"),
         ({"task": "multi"}, r"task='multi': unknown task"),
         ({"task": "binary", "num_classes": 3}, r"num_classes=1"),

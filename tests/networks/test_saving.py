@@ -42,6 +42,17 @@ def test_round_trip(model, tmp_path):
     ]
 
 
+def test_plans_are_saved_as_text_and_read_as_older_versions_wrote_them(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    found = json.loads(file.read_text())
+    assert found["attention"] == "gc(reduction=8)@stage3"
+    assert found["convolution"] == "none"
+    for older in ({"stage3": ["gc", {"reduction": 8}]}, {"3": ["gc", {"reduction": 8}]}):
+        file.write_text(json.dumps(found | {"attention": older, "convolution": {}}))
+        assert load(tmp_path).config == model.config
+
+
 def test_loading_never_asks_the_network(model, tmp_path, monkeypatch):
     model.save_pretrained(tmp_path)
 

@@ -11,9 +11,10 @@ from pixelwise.errors import InputError, unknown
 
 TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"
-    " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa'."
-    " Without --at, list the places where a layer can stand. To train with insertions: pixelwise"
-    " train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
+    " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa',"
+    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand. To"
+    " train with insertions: pixelwise train --insert; in Python: pixelwise.insert(host,"
+    " {'layer4': 'psa_s'})."
 )
 
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = command_parser("insert", TEXT)
     parser.add_argument("host", type=str, help="timm model, or folder of a run or model")
     parser.add_argument(
-        "--at", type=str | None, help="what to insert, PLACE=LAYER,...; a place may be a pattern"
+        "--at", type=str | None, help="what to insert, LAYER@PLACE; a place may be a pattern"
     )
     parser.add_argument(
         "--size", type=str | None, help="input size for the cost report, HEIGHTxWIDTH"
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     size = None if found.size is None else parse_size(size=found.size)
     if found.at is None and found.out is not None:
         raise InputError(
-            f"out={found.out!r}: needs insertions to save; name them with --at PLACE=LAYER"
+            f"out={found.out!r}: needs insertions to save; name them with --at LAYER@PLACE"
         )
     with Console(quiet=found.quiet) as console:
         host = _host(found.host, pretrained=found.pretrained)
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
         if found.at is None:
             print(possible_places(host))
-            print(f'next: pixelwise insert {found.host} --at "PLACE=LAYER" (see: pixelwise layers)')
+            print(f'next: pixelwise insert {found.host} --at "LAYER@PLACE" (see: pixelwise layers)')
             return 0
         report = insert(host, found.at, per_channel=found.per_channel)
         if found.out is not None:

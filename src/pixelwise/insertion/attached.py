@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.insertion.layouts import Layout
+from pixelwise.insertion.layouts import FeatureLayout
 from pixelwise.layers.base import AttentionLayer
 from pixelwise.layers.registry import create
 from pixelwise.settings import with_tuples
@@ -22,7 +22,7 @@ CHILD = "inserted"
 
 
 @dataclass(frozen=True)
-class Place:
+class InsertionPlace:
     """Which layer stands where."""
 
     name: str
@@ -30,27 +30,27 @@ class Place:
     key: str
     options: Mapping[str, Any]
     channels: int
-    layout: Layout
+    layout: FeatureLayout
     gain: str
     """ "scalar", "channel", or "own" where the layer is the identity at the start by itself."""
     entrance: str | None = None
     """The module that is given the picture, where the layout needs the picture's size."""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it; `Place.read` is the way back."""
+        """As JSON has it; `InsertionPlace.read` is the way back."""
         return {**vars(self), "options": dict(self.options), "layout": self.layout.plain()}
 
     @classmethod
-    def read(cls, found: Mapping[str, Any]) -> "Place":
+    def read(cls, found: Mapping[str, Any]) -> "InsertionPlace":
         """From what `plain` gave, also after a way through JSON."""
         options = with_tuples(dict(found["options"]))
-        return cls(**{**found, "options": options, "layout": Layout.read(found["layout"])})
+        return cls(**{**found, "options": options, "layout": FeatureLayout.read(found["layout"])})
 
 
 class Attached(nn.Module):
     """A layer behind a gain, for features in the host's layout."""
 
-    def __init__(self, place: Place, layer: AttentionLayer) -> None:
+    def __init__(self, place: InsertionPlace, layer: AttentionLayer) -> None:
         super().__init__()
         self.place, self.layer = place, layer
         own, kind = place.gain == "own", next(layer.parameters(), torch.empty(0))
@@ -132,7 +132,7 @@ def insertions_of(host: nn.Module) -> Insertions | None:
     return found if isinstance(found, Insertions) else None
 
 
-def attach(host: nn.Module, place: Place, dtype: torch.dtype | None = None) -> Attached:
+def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = None) -> Attached:
     """Put a layer behind a module of the host, on its device; of its type if `dtype` is None."""
     module = host.get_submodule(place.name)
     like = next((p for p in [*module.parameters(), *host.parameters()]), torch.empty(0))

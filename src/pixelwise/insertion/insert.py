@@ -1,6 +1,6 @@
 """Put attention into a network that exists; its output stays bit-equal until it is trained.
 
-    report = insert(host, {"layer3.*.bn2": "psa_s", "layer4": Layer("isa", down_factors=[(8, 8)])})
+    report = insert(host, "layer3.*.bn2=psa_s, layer4=isa(down_factors=[(8, 8)])")
     print(report)        places, widths, cost, and the largest difference of the output: 0
 
 A trace on a small picture finds widths and layouts; the same picture proves that nothing changed.
@@ -24,16 +24,16 @@ from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insert
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
 from pixelwise.insertion.inserted import Inserted, Line
 from pixelwise.insertion.layouts import Grid
-from pixelwise.insertion.plan import Entry, read_plan
-from pixelwise.insertion.planning import fitting, planned
+from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import read_saved
 from pixelwise.insertion.tracing import Trace, trace
+from pixelwise.layers.placement import is_saved
 
 
 def insert(
     host: nn.Module,
-    plan: str | Path | Mapping[Any, Entry],
+    plan: str | Path | Mapping[Any, Any],
     *,
     example: Example | None = None,
     size: tuple[int, int] | None = None,
@@ -51,10 +51,10 @@ def insert(
     Args:
         host: Any network: of timm, torchvision, segmentation_models_pytorch, transformers, here, or
             one's own.
-        plan: Layers by place. A place is a module's name, a pattern (`*` is any part between two
-            dots, `**` any number of them), a type of modules, or `"each stage"`. A layer is a key,
-            a `Layer`, or `{"name": key, option: value}`. Text reads `"layer4=isa, layer3=gc"`. A
-            file that `Inserted.save` wrote brings places and trained weights.
+        plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
+            `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
+            `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
+            weights.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -71,16 +71,20 @@ def insert(
             the host is then as it was.
     """
     if isinstance(host, torch.jit.ScriptModule):
-        raise InputError("the host is a TorchScript module, which takes no layers; give its source")
+        raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
-        raise InputError("the host is wrapped for several processes; insert first, then wrap it")
+        raise InputError(
+            f"host={type(host).__name__}: wrapped for several processes; insert first, then wrap it"
+        )
     if grid is not None:
         pair(1, grid=grid)
     taken = host._modules.get(CHILD)
     if taken is not None and insertions_of(host) is None:
-        raise InputError(f"{type(host).__name__} has a module called {CHILD!r} already; rename it")
+        raise InputError(
+            f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
+        )
     weights = None
-    if isinstance(plan, Path) or (isinstance(plan, str) and plan.endswith(".safetensors")):
+    if isinstance(plan, Path) or is_saved(plan):
         saved, weights = read_saved(Path(plan))
     else:
         wanted = read_plan(plan)
@@ -151,7 +155,7 @@ def _proven(
     if lost:
         names = ", ".join(repr(a.place.name) for a in lost)
         raise InputError(
-            f"nothing would be learnt after {names}: the host's output does not depend on the"
+            f"insert={names}: nothing would be learnt, the host's output does not depend on the"
             " pixels there; take another place"
         )
     return gaps
@@ -171,7 +175,8 @@ def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise InputError(
-            f"{type(found.host).__name__} does not take pictures of {size[0]}x{size[1]} ({told})"
+            f"size={size[0]}x{size[1]}: {type(found.host).__name__} takes no such pictures"
+            f" ({told}); take another size"
         ) from error
     lines = _lines(found.attached(), seen)
     total = seen.flops - sum(line.flops for line in lines)

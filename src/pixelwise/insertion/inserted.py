@@ -16,8 +16,8 @@ from pixelwise.errors import InputError
 from pixelwise.insertion.attached import (
     CHILD,
     Attached,
+    InsertionPlace,
     Insertions,
-    Place,
     detach,
     insertions_of,
 )
@@ -32,7 +32,7 @@ PLAN = "pixelwise.insertions"
 class Line:
     """A place in the report."""
 
-    place: Place
+    place: InsertionPlace
     calls: int
     size: tuple[int, int]
     """Rows and columns of the map there."""
@@ -56,7 +56,7 @@ class Inserted:
     notes: tuple[str, ...] = ()
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[InsertionPlace, ...]:
         """What stands where."""
         return tuple(line.place for line in self.lines)
 

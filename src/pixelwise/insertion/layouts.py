@@ -22,7 +22,7 @@ MOST_PREFIX = 16
 
 
 @dataclass(frozen=True)
-class Layout:
+class FeatureLayout:
     """Where channels and pixels are in a host's features; `grid` and `prefix` are of tokens."""
 
     kind: Kind
@@ -72,11 +72,11 @@ class Layout:
         return torch.cat([x[:, : self.prefix], tokens], dim=1) if self.prefix else tokens
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it; `Layout.read` is the way back."""
+        """As JSON has it; `FeatureLayout.read` is the way back."""
         return {"kind": self.kind, "grid": self.grid, "prefix": self.prefix}
 
     @classmethod
-    def read(cls, found: dict[str, Any]) -> "Layout":
+    def read(cls, found: dict[str, Any]) -> "FeatureLayout":
         """From what `plain` gave."""
         grid = found["grid"]
         return cls(found["kind"], tuple(grid) if isinstance(grid, list) else grid, found["prefix"])
@@ -93,7 +93,7 @@ def _grid(image: tuple[int, int], patch: int) -> tuple[int, int]:
 
 def find_layout(
     shape: tuple[int, ...], image: tuple[int, int], batch: int, grid: Grid | None
-) -> Layout | str:
+) -> FeatureLayout | str:
     """The layout of a module's output for a batch of pictures of that size, or why it has none."""
     if len(shape) not in (3, 4):
         return f"its output has the shape {shape}, which is no map of pixels"
@@ -106,7 +106,7 @@ def find_layout(
             return f"its output {shape} has no axes in the proportion of the picture, {image}"
         if _misfit(gaps["first"], image) == _misfit(gaps["last"], image):
             return f"its output {shape} may have its channels first or last; give another example="
-        return Layout("first" if found == "first" else "last")
+        return FeatureLayout("first" if found == "first" else "last")
     return _token_layout(shape, image, grid)
 
 
@@ -116,15 +116,15 @@ def _misfit(size: tuple[int, int], image: tuple[int, int]) -> float:
 
 def _token_layout(
     shape: tuple[int, ...], image: tuple[int, int], grid: Grid | None
-) -> Layout | str:
+) -> FeatureLayout | str:
     count = shape[1]
     if grid is not None:
         rows, columns = grid if isinstance(grid, tuple) else _grid(image, grid)
         if rows * columns > count:
             return f"its {count} tokens are fewer than a grid of {rows} x {columns} has"
-        return Layout("tokens", grid, count - rows * columns)
+        return FeatureLayout("tokens", grid, count - rows * columns)
     for prefix in range(min(count, MOST_PREFIX + 1)):
         for patch in range(1, math.ceil(max(image)) + 1):
             if math.prod(_grid(image, patch)) == count - prefix:
-                return Layout("tokens", patch, prefix)
+                return FeatureLayout("tokens", patch, prefix)
     return f"its {count} tokens are no grid of {image} pixels; say which: grid=(rows, columns)"

@@ -8,8 +8,9 @@ from torch import nn
 from pixelwise.errors import InputError
 from pixelwise.insertion.examples import Example, example_for, mode
 from pixelwise.insertion.layouts import Grid, find_layout
-from pixelwise.insertion.places import EACH_STAGE, stages
+from pixelwise.insertion.stages import stages
 from pixelwise.insertion.tracing import own_modules, trace
+from pixelwise.layers.placement import EACH_STAGE
 
 
 def possible_places(

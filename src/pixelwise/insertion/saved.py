@@ -8,11 +8,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pixelwise.errors import InputError
-from pixelwise.insertion.attached import Place
+from pixelwise.insertion.attached import InsertionPlace
 from pixelwise.insertion.inserted import PLAN
 
 
-def read_saved(path: Path) -> tuple[list[Place], dict[str, Tensor]]:
+def read_saved(path: Path) -> tuple[list[InsertionPlace], dict[str, Tensor]]:
     """Places and weights that `Inserted.save` wrote.
 
     Raises:
@@ -25,7 +25,7 @@ def read_saved(path: Path) -> tuple[list[Place], dict[str, Tensor]]:
                 raise InputError(
                     f"{path}: holds no insertions; give a file that Inserted.save wrote"
                 )
-            places = [Place.read(entry) for entry in json.loads(plan)]
+            places = [InsertionPlace.read(entry) for entry in json.loads(plan)]
             return places, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):

@@ -15,7 +15,7 @@ from pixelwise.ops.running import choice
 
 
 @dataclass
-class Call:
+class ModuleCall:
     """One call of a module."""
 
     name: str
@@ -38,10 +38,10 @@ class Trace:
 
     image: tuple[int, int]
     batch: int
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ModuleCall] = field(default_factory=list)
     flops: int = 0
 
-    def of(self, name: str) -> list[Call]:
+    def of(self, name: str) -> list[ModuleCall]:
         """The calls of one module."""
         return [call for call in self.calls if call.name == name]
 
@@ -67,12 +67,12 @@ def trace(host: nn.Module, example: Example) -> Trace:
     """
     picture = picture_of(example)
     found = Trace((picture.shape[-2], picture.shape[-1]), len(picture))
-    running: list[Call] = []
+    running: list[ModuleCall] = []
     time = iter(range(1 << 62))
 
     def before(call: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         given = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
-        running.append(Call(call, module, next(time), given=given))
+        running.append(ModuleCall(call, module, next(time), given=given))
 
     def after(output: Any) -> None:
         call = running.pop()

@@ -2,17 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import InputError
+from pixelwise.layers.placement import Placement, kind_of, parse, to_text
 from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Place -> (layer key, its options). Places are "stage3" (after that stage), "inner3" and "blocks3"
 (inside its residual blocks), and "inner" and "blocks" (inside all of them)."""
+EXAMPLE = {"attention": "psa_s@3,4", "convolution": "deform@3,4"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ModelConfig:
     align_corners: bool | None = None
     """How maps and logits are resized; None is the decoder's own."""
     insert: tuple[Mapping[str, Any], ...] = ()
-    """What was inserted into the network; see `insertion.attached.Place`."""
+    """What was inserted into the network; see `insertion.attached.InsertionPlace`."""
     names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     ignore_index: int = 255
@@ -69,16 +71,17 @@ class ModelConfig:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+        told = dataclasses.asdict(self)
+        told |= {"attention": as_text(self.attention), "convolution": as_text(self.convolution)}
+        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "ModelConfig":
         """Read what `save` wrote."""
         try:
             found = with_tuples(json.loads(path.read_text(encoding="utf-8")))
-            for name in ("attention", "convolution"):
-                entries = found.get(name, {}).items()
-                found[name] = {_place(at): (key, options) for at, (key, options) in entries}
+            found["attention"] = attention_plan(found.get("attention"))
+            found["convolution"] = convolution_plan(found.get("convolution"))
             return cls(**found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InputError):
@@ -89,52 +92,44 @@ class ModelConfig:
             ) from error
 
 
-def attention_plan(
-    spec: str | Mapping[Any, Any] | None, *, default: str = "4", what: str = "attention"
-) -> Attention:
-    """Read the ways of naming layers and their places.
+def attention_plan(spec: str | Mapping[Any, Any] | None) -> Attention:
+    """Layers by place, from any form of a plan (`layers.placement`); by default after stage 4.
 
-    `"psa_s"` (after the last stage), `"psa_s@3,4"` (after stages 3 and 4), `"psa_s@inner"`, or a
-    mapping from place to a name or to `{"name": ..., option: ...}`.
+    Raises:
+        InputError: No plan, a place that networks do not have, or two layers at one.
     """
-    if spec is None or spec == "none":
-        return {}
-    if isinstance(spec, str):
-        key, _, places = spec.partition("@")
-        return {_place(place, what): (key, {}) for place in (places or default).split(",")}
-    plan: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for place, entry in spec.items():
-        if isinstance(entry, str):
-            plan[_place(place, what)] = (entry, {})
-        elif isinstance(entry, Mapping) and "name" in entry:
-            options = {k: v for k, v in entry.items() if k != "name"}
-            plan[_place(place, what)] = (str(entry["name"]), options)
-        elif isinstance(entry, tuple | list) and len(entry) == 2:
-            plan[_place(place, what)] = (str(entry[0]), dict(entry[1]))
-        else:
-            raise InputError(
-                f"{what} at {place}: give a layer's name or a mapping with 'name' and"
-                f" its options, got {entry!r}"
-            )
-    return plan
+    return _by_place(spec, "attention", ("stage", "inner", "blocks"), ("4",))
 
 
 def convolution_plan(spec: str | Mapping[Any, Any] | None) -> Attention:
-    """Read `"deform@3,4"`, `"acmix"` (all stages), or a mapping, as `attention_plan` does."""
-    plan = attention_plan(spec, default="1,2,3,4", what="convolution")
-    for place in plan:
-        if not place.startswith("stage"):
-            raise InputError(f"convolution at {place!r}: give stages, such as 'deform@3,4'")
-    return plan
+    """What stands in for convolutions, by stage; as `attention_plan`, by default in all stages."""
+    return _by_place(spec, "convolution", ("stage",), ("1", "2", "3", "4"))
 
 
-def _place(text: object, what: str = "attention") -> str:
-    written = str(text).strip()
-    kind, number = written.rstrip("1234"), written[len(written.rstrip("1234")) :]
-    kind = kind or "stage"
-    if len(number) > 1 or kind not in ("stage", "inner", "blocks") or kind + number == "stage":
-        raise InputError(
-            f"{what}: stages are 1 to 4 (4 the last), got {text!r}; write for example"
-            " 'psa_s', 'psa_s@3,4', 'psa_s@inner3' or {'stage3': 'gc'}"
-        )
-    return kind + number
+def as_text(plan: Attention) -> str:
+    """The text that `attention_plan` and `convolution_plan` read, as it is saved."""
+    return to_text(Placement(where, key, options) for where, (key, options) in plan.items())
+
+
+def _by_place(
+    spec: str | Mapping[Any, Any] | None, name: str, kinds: Sequence[str], default: Sequence[str]
+) -> Attention:
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for where, key, options in parse(spec, name, default=default):
+        kind, number = kind_of(where)
+        if kind not in kinds:
+            inside = ", 'inner', 'inner3', 'blocks' or 'blocks3'" if "inner" in kinds else ""
+            raise InputError(
+                f"{name}={spec!r}: {where!r} is no place here; give stages 1 to 4{inside}, such as"
+                f" {EXAMPLE[name]!r}, or name modules in pixelwise.insert"
+            )
+        if number not in (None, 1, 2, 3, 4):
+            raise InputError(
+                f"{name}={spec!r}: stages are 1 to 4 (4 the last), got {where!r}; write for example"
+                f" {EXAMPLE[name]!r}"
+            )
+        place = kind if number is None else f"{kind}{number}"
+        if place in found:
+            raise InputError(f"{name}={spec!r}: two layers at {place!r}; name a place once")
+        found[place] = (key, options)
+    return found

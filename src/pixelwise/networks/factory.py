@@ -55,11 +55,12 @@ def create_model(
         task: `multiclass` or `binary`.
         output_stride: 8, 16 or 32 input pixels per pixel of the last feature map; None takes the
             decoder's own choice where the backbone can.
-        attention: Layers after backbone stages: `"psa_s"` (the last stage), `"psa_s@3,4"`, or a
-            mapping `{3: "gc", 4: {"name": "psa_s", "variant": "paper"}}`; inside the blocks of
-            ResNets and HRNets: `"psa_s@inner"`, `"gc@blocks3,blocks4"`.
-        convolution: What stands in for the 3x3 convolutions of a residual backbone's blocks:
-            `"deform@3,4"`, `"acmix@4"`, or `"spd@2,3,4"` (those that stride).
+        attention: Layers after the backbone's stages or inside residual blocks, in the grammar of
+            `layers.placement`: `"psa_s"` (after the last stage), `"psa_s@3,4"`, `"gc@blocks3"`,
+            `{3: "gc", "inner": {"name": "psa_s", "variant": "paper"}}`.
+        convolution: What stands in for the 3x3 convolutions of a residual backbone's blocks, in the
+            same grammar: `"deform@3,4"`, `"acmix"` (in all stages), or `"spd@2,3,4"` (those that
+            stride).
         multi_grid: Dilations of the last stage's blocks (residual backbones), e.g. `(4, 8, 16)`.
         backbone_options: Keyword arguments of timm's network, e.g. `{"stem_type": "deep"}`, and the
             rules `dilation` and `resize` of other codes, see `networks.backbone`.

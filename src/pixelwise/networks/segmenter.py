@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pixelwise.errors import InputError
-from pixelwise.insertion.attached import Place, attach, insertions_of
+from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
@@ -59,7 +59,7 @@ class Segmenter(ReferenceWeights):
             self.decoder.align_corners = config.align_corners
         self.auxiliary_weights = dict(self.decoder.auxiliary_weights)
         for entry in config.insert:
-            attach(self, Place.read(entry))
+            attach(self, InsertionPlace.read(entry))
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""

@@ -7,6 +7,8 @@ from typing import Any
 from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
+from pixelwise.layers.placement import is_saved, parse, to_text
+from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
 
 RECIPES = ("adamw", "sgd")
@@ -27,14 +29,14 @@ class TrainSettings:
     )
     model: str = setting("fcn", "network; 'pixelwise models' lists them")
     backbone: str = setting("auto", "any timm backbone; default: the network's own, or resnet18")
-    attention: str = setting(
+    attention: str | Mapping[Any, Any] = setting(
         "auto",
         "layer to add: psa_s, psa_s@3,4 (after stages), psa_s@inner (in blocks) or none;"
         " default: the network's own",
     )
     start: str | None = setting(None, "run or saved model to start from, network and weights")
-    insert: str | Mapping[str, Any] | None = setting(
-        None, "layers to insert, PLACE=LAYER,...; at first they do not change the output"
+    insert: str | Mapping[Any, Any] | None = setting(
+        None, "layers to insert, LAYER@PLACE,...; at first they do not change the output"
     )
     task: str = setting("multiclass", "multiclass, or binary: two classes, one logit")
     pretrained: bool = setting(False, "start the backbone from timm's weights")
@@ -58,7 +60,7 @@ class TrainSettings:
     device: str = setting("auto", DEVICES)
     name: str | None = setting(None, "name of the run; default: the next free number")
     runs: str = setting("runs", "folder that runs are written to", advanced=True)
-    convolution: str = setting(
+    convolution: str | Mapping[Any, Any] = setting(
         "auto", "what replaces the 3x3 convolutions of residual blocks: deform@3,4", advanced=True
     )
     multi_grid: Sequence[int] | None = setting(
@@ -127,6 +129,11 @@ class TrainSettings:
         in_range(0, 1000, insert_lr=self.insert_lr, host_lr=self.host_lr)
         if self.insert_lr == self.host_lr == 0:
             raise InputError("insert_lr=0, host_lr=0: nothing would be trained; raise one")
+        for name, read in (("attention", attention_plan), ("convolution", convolution_plan)):
+            if getattr(self, name) != "auto":
+                object.__setattr__(self, name, as_text(read(getattr(self, name))))
+        if self.insert is not None and not is_saved(self.insert):
+            object.__setattr__(self, "insert", to_text(parse(self.insert, "insert")))
         given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
         if self.start is not None and given:
             raise InputError(
