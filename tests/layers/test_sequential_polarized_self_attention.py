@@ -3,5 +3,3 @@
 from test_parallel_polarized_self_attention import reconstruct
 
 __all__ = ["reconstruct"]
-
-ONCE_DIFFERENTIABLE = {"psa_s"}
