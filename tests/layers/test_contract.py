@@ -12,7 +12,6 @@ computed from the layer's maps and the plain equations. It may also hold
     SIDES = (256, 512)          sides of the maps between which FLOPs are compared
     SLACK = {key: 2.0}          factor on the tolerance of half types, for deep stacks
     PER_PIXEL = {key}           layers where every pixel has a map of its own
-    ONCE_DIFFERENTIABLE = {key} layers that refuse second derivatives, clearly
 
 `--matrix FILE` writes a table of layers and promises from a run of this file.
 """
@@ -462,20 +461,16 @@ def test_nothing_is_kept_without_gradients(key):
         assert layer(*inputs(key, layer, 1, 5, 6)).grad_fn is None
 
 
-REFUSED = "once_differentiable|derivative for .* is not implemented"
-
-
 @every_layer
-def test_second_derivatives_are_refused_or_right(key, record_property):
+def test_second_derivatives(key):
     layer = build(key, 8).double().eval()
     given = [x.requires_grad_() for x in inputs(key, layer, 1, 3, 3, c=8, dtype=torch.float64)]
-    first = torch.autograd.grad(layer(*given).square().sum(), given, create_graph=True)
-    total = sum(part.square().sum() for part in first)
-    if key in told(key, "ONCE_DIFFERENTIABLE", ()):
-        with pytest.raises(RuntimeError, match=REFUSED):
-            total.backward()
-        record_property("cell", "refused")
-        return
+    total = layer(*given).square().sum()
+    wanted = torch.autograd.grad(total, given, retain_graph=True)
+    for one, other in zip(
+        torch.autograd.grad(total, given, create_graph=True), wanted, strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
     assert torch.autograd.gradgradcheck(layer, given, fast_mode=True)
 
 

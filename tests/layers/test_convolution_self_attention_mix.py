@@ -7,7 +7,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.convolution_self_attention_mix import ConvolutionSelfAttentionMix
 
 PER_PIXEL = {"acmix"}
-ONCE_DIFFERENTIABLE = {"acmix"}
 
 
 def projected(layer, x):

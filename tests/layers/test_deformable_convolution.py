@@ -9,7 +9,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.deformable_convolution import DeformableConvolution
 
 PER_PIXEL = {"deform"}
-ONCE_DIFFERENTIABLE = {"deform"}
 
 
 def reconstruct(layer, x, at):
