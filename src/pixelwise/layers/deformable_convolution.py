@@ -139,8 +139,30 @@ class DeformableConvolution(AttentionLayer):
                         break
         return found
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """Read the map where each tap points, weigh what is read, and multiply by the kernel."""
+        offset, factor = self._split(self.offset(x).to(statistics_dtype(x)))
+        per_group, *kernel = self.weight.shape[1:]
+        size = offset.shape[2:]
+        offset = offset.unflatten(1, (self.offset_groups, *kernel, 2))  # (b, g, k, l, 2, i, j)
+        places = [
+            torch.arange(size[i], device=x.device)[:, None] * self.stride[i]
+            - self.padding[i]
+            + torch.arange(kernel[i], device=x.device) * self.dilation[i]
+            for i in (0, 1)
+        ]  # of the taps before they move: (i, k) and (j, l)
+        rows = offset[:, :, :, :, 0] + places[0].mT[:, None, :, None]
+        columns = offset[:, :, :, :, 1] + places[1].mT[:, None, :]
+        seen = _between(x.unflatten(1, (self.offset_groups, -1)), rows, columns)
+        if factor is not None:
+            seen = seen * factor.unflatten(1, (self.offset_groups, 1, *kernel))
+        seen = seen.flatten(1, 2).unflatten(1, (-1, per_group))  # (b, groups, e, k, l, i, j)
+        weight = self.weight.to(seen.dtype).unflatten(0, (seen.shape[1], -1))
+        y = torch.einsum("goekl,bgeklij->bgoij", weight, seen).flatten(1, 2)
+        return y if self.bias is None else y + self.bias[:, None, None]
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
-        """Convolve x at the offsets that it asks for."""
+        """Tap by tap: what all taps read is never written."""
         with full_precision(x):
             offset, factor = self._split(self._offsets(x, self.padding))
             y = deformable_convolution(
@@ -208,3 +230,25 @@ class DeformableConvolution(AttentionLayer):
             return offsets, None
         taps = offsets.shape[1] // 3
         return offsets[:, : 2 * taps], offsets[:, 2 * taps :].sigmoid()
+
+
+def _between(
+    x: Float[Tensor, "b g e h w"],
+    rows: Float[Tensor, "b g k l i j"],
+    columns: Float[Tensor, "b g k l i j"],
+) -> Float[Tensor, "b g e k l i j"]:
+    """The map at places between its pixels: bilinear, and zero outside."""
+    height, width = x.shape[3:]
+    above, left = rows.detach().floor(), columns.detach().floor()
+    seen = torch.zeros_like(x[:, :, :1, :1, :1, None, None])
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):  # the four pixels around each place
+        row, column = above + down, left + right
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        index = index.long().flatten(2)[:, :, None].expand(-1, -1, x.shape[2], -1)
+        value = x.flatten(3).gather(3, index).unflatten(3, rows.shape[2:])
+        share = (rows - above if down else above + 1 - rows) * (
+            columns - left if right else left + 1 - columns
+        )
+        seen = seen + value * (share * inside)[:, :, None]
+    return seen
