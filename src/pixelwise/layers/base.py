@@ -86,7 +86,7 @@ class _Built(ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         """That of the constructor, for who asks for the options of a layer."""
-        _, *options = inspect.signature(cls.__init__).parameters.values()
+        _, *options = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
         return inspect.Signature(options)
 
     def __call__(cls, *args: Any, **options: Any) -> Any:

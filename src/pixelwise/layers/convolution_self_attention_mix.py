@@ -120,7 +120,7 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         """Add what every pixel sees in its window to a convolution of the projections."""
         pixels, (height, width), step = x.permute(0, 2, 3, 1), x.shape[2:], self.stride
         query, key, value = (
-            part(pixels).unflatten(3, (self.heads, -1)).permute(0, 3, 4, 1, 2)
+            torch.unflatten(part(pixels), 3, (self.heads, -1)).permute(0, 3, 4, 1, 2)
             for part in (self.query, self.keys, self.value)
         )  # (b, m, d, h, w)
         lines = torch.meshgrid(_evenly(height, x), _evenly(width, x), indexing="ij")
@@ -188,7 +188,8 @@ def _windows(
 ) -> Float[Tensor, "b m d i j size size"]:
     """The window around every pixel, mirrored at the border."""
     padded = F.pad(z.flatten(0, 1), (size // 2,) * 4, mode="reflect")
-    return padded.unfold(2, size, step).unfold(3, size, step).unflatten(0, z.shape[:2])
+    windows = padded.unfold(2, size, step).unfold(3, size, step)
+    return torch.unflatten(windows, 0, z.shape[:2])
 
 
 def _evenly(count: Any, like: Tensor) -> Tensor:

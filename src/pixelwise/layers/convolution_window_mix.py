@@ -123,15 +123,16 @@ class ConvolutionWindowMix(AttentionLayer):
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees in its window to a convolution of the projections."""
         rolled = self.windows.rolled(x)  # padded to whole windows, and shifted
-        projected = self.project(rolled.permute(0, 2, 3, 1)).unflatten(3, (3, self.heads, -1))
-        parts = projected.permute(3, 0, 4, 5, 1, 2)  # (3, b, m, d, h, w)
+        projected = self.project(rolled.permute(0, 2, 3, 1))
+        parts = torch.unflatten(projected, 3, (3, self.heads, -1))
+        parts = parts.permute(3, 0, 4, 5, 1, 2)  # (3, b, m, d, h, w)
         query, key, value = (self.windows.split(part) for part in parts)  # (b, n, m, t, d)
         score = torch.einsum("bnmid,bnmjd->bnmij", query, key) * self.scale  # in each window n
         score = score + self.position[self.offsets].permute(2, 0, 1)
         if self.windows.shift:  # pixels that meet only by rolling
             score = score + self.windows.apart(x)[:, None].to(score.dtype)
         seen = torch.einsum("bnmij,bnmjd->bnmid", score.softmax(dim=4), value)
-        seen = self.windows.join(seen, rolled).unflatten(2, rolled.shape[2:])  # (b, c, h, w)
+        seen = self.windows.join(seen, rolled).view_as(rolled)  # (b, c, h, w)
         seen = self.expand(seen.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         y = self.attention_rate * seen + self.convolution_rate * self.convolution(*parts)
         return self.windows.unrolled(y, x)

@@ -75,9 +75,10 @@ class CoordinateAttention(AttentionLayer):
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate every channel by what is in its rows, and by what is in its columns."""
-        height, width = x.shape[2:]
+        height = x.shape[2]
         means = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)  # (b, c, h + w)
-        rows, columns = F.hardswish(self.norm(self.reduce(means))).split([height, width], dim=2)
+        hidden = F.hardswish(self.norm(self.reduce(means)))
+        rows, columns = hidden[:, :, :height], hidden[:, :, height:]
         row_gate = self.expand_rows(rows).sigmoid()[:, :, :, None]  # (b, c, h, 1)
         column_gate = self.expand_columns(columns).sigmoid()[:, :, None, :]  # (b, c, 1, w)
         return x * row_gate * column_gate

@@ -142,22 +142,16 @@ class DeformableConvolution(AttentionLayer):
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Read the map where each tap points, weigh what is read, and multiply by the kernel."""
         offset, factor = self._split(self.offset(x).to(statistics_dtype(x)))
-        per_group, *kernel = self.weight.shape[1:]
-        size = offset.shape[2:]
-        offset = offset.unflatten(1, (self.offset_groups, *kernel, 2))  # (b, g, k, l, 2, i, j)
-        places = [
-            torch.arange(size[i], device=x.device)[:, None] * self.stride[i]
-            - self.padding[i]
-            + torch.arange(kernel[i], device=x.device) * self.dilation[i]
-            for i in (0, 1)
-        ]  # of the taps before they move: (i, k) and (j, l)
-        rows = offset[:, :, :, :, 0] + places[0].mT[:, None, :, None]
-        columns = offset[:, :, :, :, 1] + places[1].mT[:, None, :]
-        seen = _between(x.unflatten(1, (self.offset_groups, -1)), rows, columns)
+        (b, _, height, width), sharing = offset.shape, self.offset_groups
+        per_group, *taps = self.weight.shape[1:]
+        down, right = offset.view(b, sharing, *taps, 2, height, width).unbind(4)
+        rows = down + self._places(0, offset)[:, None, :, None]  # (b, g, k, l, i, j)
+        columns = right + self._places(1, offset)[:, None]
+        seen = _between(x.reshape(b, sharing, -1, *x.shape[2:]), rows, columns)
         if factor is not None:
-            seen = seen * factor.unflatten(1, (self.offset_groups, 1, *kernel))
-        seen = seen.flatten(1, 2).unflatten(1, (-1, per_group))  # (b, groups, e, k, l, i, j)
-        weight = self.weight.to(seen.dtype).unflatten(0, (seen.shape[1], -1))
+            seen = seen * factor.view(b, sharing, 1, *taps, height, width)
+        seen = seen.view(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
+        weight = self.weight.view(seen.shape[1], -1, per_group, *taps).to(seen.dtype)
         y = torch.einsum("goekl,bgeklij->bgoij", weight, seen).flatten(1, 2)
         return y if self.bias is None else y + self.bias[:, None, None]
 
@@ -209,6 +203,12 @@ class DeformableConvolution(AttentionLayer):
                 rows = rows * factor[..., None]
             return Maps(spatial=rows[..., None] * columns[:, :, None])
 
+    def _places(self, axis: int, offset: Tensor) -> Float[Tensor, "taps places"]:
+        """Rows (axis 0) or columns (axis 1) that the taps read before they move."""
+        tap = torch.arange(self.weight.shape[2 + axis], device=offset.device)
+        start = torch.arange(offset.shape[2 + axis], device=offset.device) * self.stride[axis]
+        return start - self.padding[axis] + (tap * self.dilation[axis])[:, None]
+
     def _offsets(
         self, x: Float[Tensor, "b c h w"], padding: Pair, dense: bool = False
     ) -> Float[Tensor, "b k i j"]:
@@ -246,7 +246,7 @@ def _between(
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
         index = index.long().flatten(2)[:, :, None].expand(-1, -1, x.shape[2], -1)
-        value = x.flatten(3).gather(3, index).unflatten(3, rows.shape[2:])
+        value = torch.unflatten(x.flatten(3).gather(3, index), 3, rows.shape[2:])
         share = (rows - above if down else above + 1 - rows) * (
             columns - left if right else left + 1 - columns
         )
