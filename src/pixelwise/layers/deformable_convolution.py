@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least, pair
@@ -203,7 +203,7 @@ class DeformableConvolution(AttentionLayer):
                 rows = rows * factor[..., None]
             return Maps(spatial=rows[..., None] * columns[:, :, None])
 
-    def _places(self, axis: int, offset: Tensor) -> Float[Tensor, "taps places"]:
+    def _places(self, axis: int, offset: Tensor) -> Int[Tensor, "taps places"]:
         """Rows (axis 0) or columns (axis 1) that the taps read before they move."""
         tap = torch.arange(self.weight.shape[2 + axis], device=offset.device)
         start = torch.arange(offset.shape[2 + axis], device=offset.device) * self.stride[axis]
@@ -239,8 +239,7 @@ def _between(
 ) -> Float[Tensor, "b g e k l i j"]:
     """The map at places between its pixels: bilinear, and zero outside."""
     height, width = x.shape[3:]
-    above, left = rows.detach().floor(), columns.detach().floor()
-    seen = torch.zeros_like(x[:, :, :1, :1, :1, None, None])
+    above, left, read = rows.detach().floor(), columns.detach().floor(), []
     for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):  # the four pixels around each place
         row, column = above + down, left + right
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
@@ -250,5 +249,5 @@ def _between(
         share = (rows - above if down else above + 1 - rows) * (
             columns - left if right else left + 1 - columns
         )
-        seen = seen + value * (share * inside)[:, :, None]
-    return seen
+        read.append(value * (share * inside)[:, :, None])
+    return torch.stack(read).sum(dim=0)
