@@ -126,12 +126,11 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         lines = torch.meshgrid(_evenly(height, x), _evenly(width, x), indexing="ij")
         place = torch.stack(lines[::-1], dim=2)  # (h, w, 2): the column, then the row
         position = self.position(place).permute(2, 0, 1)  # (d, h, w)
-
         keys, values = (_windows(z, self.kernel_size, step) for z in (key - position, value))
         query_at, depth = query[..., ::step, ::step], query.shape[2]
-        score = torch.einsum("bmdij,bmdijkl->bmijkl", query_at, keys) / depth**0.5
-        weights = score.flatten(4).softmax(dim=4).view_as(score)  # over the window
-        seen = torch.einsum("bmijkl,bmdijkl->bmdij", weights, values).flatten(1, 2)
+        score = torch.einsum("bmdij,bmdijk->bmijk", query_at, keys) / depth**0.5
+        weights = score.softmax(dim=4)  # over the window
+        seen = torch.einsum("bmijk,bmdijk->bmdij", weights, values).flatten(1, 2)
         mixed = self.convolution(query, key, value)
         return self.attention_rate * seen + self.convolution_rate * mixed
 
@@ -183,13 +182,16 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         return across[:, None] + (weight[:, 1, None] * rows)[:, :, None]
 
 
-def _windows(
-    z: Float[Tensor, "b m d h w"], size: int, step: int
-) -> Float[Tensor, "b m d i j size size"]:
-    """The window around every pixel, mirrored at the border."""
-    padded = F.pad(z.flatten(0, 1), (size // 2,) * 4, mode="reflect")
-    windows = padded.unfold(2, size, step).unfold(3, size, step)
-    return torch.unflatten(windows, 0, z.shape[:2])
+def _windows(z: Float[Tensor, "b m d h w"], size: int, step: int) -> Float[Tensor, "b m d i j k"]:
+    """The k = size * size pixels around every pixel, mirrored at the border."""
+    height, width = z.shape[3:]
+    padded = F.pad(z.flatten(1, 2), (size // 2,) * 4, mode="reflect")
+    moved = [
+        padded[:, :, row : row + height : step, column : column + width : step]
+        for row in range(size)
+        for column in range(size)
+    ]
+    return torch.unflatten(torch.stack(moved, dim=4), 1, z.shape[1:3])
 
 
 def _evenly(count: Any, like: Tensor) -> Tensor:

@@ -87,8 +87,12 @@ class SpaceToDepth(Layer):
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.activation = ACTIVATIONS[activation]()
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
-        """Rearrange and convolve; see `plain` for the formula."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange and convolve; see `plain`.
+
+        Shape:
+            (b, c, h, w) -> (b, o, i, j).
+        """
         self.check(x)
         return formatted(self.plain(x), x)
 
