@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers.base import Layer
-from pixelwise.networks.backbones import residual
+from pixelwise.networks.backbones import residual, rules
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
 from pixelwise.networks.config import Attention
 
@@ -56,7 +56,7 @@ class Backbone(nn.Module):
         options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
             "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
-            `residual`.
+            `backbones.rules`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -89,13 +89,13 @@ class Backbone(nn.Module):
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())
         if dilation != "contract":
-            residual.set_dilation(self.body, name, dilation)
+            rules.set_dilation(self.body, name, dilation)
         if multi_grid is not None:
-            residual.set_multi_grid(self.body, name, multi_grid)
+            rules.set_multi_grid(self.body, name, multi_grid)
         if pooling != "floor":
-            residual.set_pooling(self.body, name, pooling)
+            rules.set_pooling(self.body, name, pooling)
         if resize is not None:
-            residual.set_resize(self.body, name, resize)
+            rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
             residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
