@@ -63,7 +63,5 @@ class LRASPP(Decoder):
         x, fine = features[-1], features[self.fine]
         gate = self.gate(x.mean(dim=(2, 3), keepdim=True)).sigmoid()
         y = gate * self.reduce(x)
-        y = F.interpolate(
-            y, size=fine.shape[2:], mode="bilinear", align_corners=self.align_corners
-        )
+        y = F.interpolate(y, size=fine.shape[2:], mode="bilinear", align_corners=self.align_corners)
         return self.classify(y) + self.classify_fine(fine)
