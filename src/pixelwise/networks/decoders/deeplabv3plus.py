@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -120,8 +119,5 @@ class DeepLabV3Plus(JoinedContexts):
         )
         if self.detail is not None:
             detail = self.detail(features[self.fine])
-            y = F.interpolate(
-                y, size=detail.shape[2:], mode="bilinear", align_corners=self.align_corners
-            )
-            y = torch.cat([y, detail], dim=1)
+            y = torch.cat([self.resized(y, detail), detail], dim=1)
         return self.classify(self.refine(y))

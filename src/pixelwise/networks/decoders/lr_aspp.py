@@ -15,7 +15,6 @@ paper pools 49 x 49 pixels with strides. Here as there, x has an output stride o
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -62,6 +61,5 @@ class LRASPP(Decoder):
         """Logits at the finer map's size."""
         x, fine = features[-1], features[self.fine]
         gate = self.gate(x.mean(dim=(2, 3), keepdim=True)).sigmoid()
-        y = gate * self.reduce(x)
-        y = F.interpolate(y, size=fine.shape[2:], mode="bilinear", align_corners=self.align_corners)
+        y = self.resized(gate * self.reduce(x), fine)
         return self.classify(y) + self.classify_fine(fine)
