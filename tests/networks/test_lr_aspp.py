@@ -23,14 +23,12 @@ def test_equals_torchvision():
     torch.testing.assert_close(ours(features), theirs({"low": features[2], "high": features[4]}))
 
 
-def test_published_size():
+def test_published_size_of_the_network():
+    """Torchvision's lraspp_mobilenet_v3_large has 3,221,538 parameters."""
     with torch.device("meta"):
         model = create_model("lr_aspp", num_classes=21)
-        head = LRASPPHead(40, 960, 21, 128)
-    wanted = decoder_named("lr_aspp")([16, 24, 40, 112, 960], 21)
+    assert sum(p.numel() for p in model.parameters()) == 3_221_538
     assert model.backbone.reductions[2:] == [8, 16, 16]
-    count = [sum(p.numel() for p in part.parameters()) for part in (wanted, head)]
-    assert count[0] == count[1]
 
 
 def test_a_width_below_one_is_refused():
