@@ -91,7 +91,7 @@ def test_map_smaller_than_the_window():
     layer = SelfAttentionBlock(8, pool=4).eval()
     assert layer(torch.randn(1, 8, 4, 5)).shape == (1, 8, 4, 5)
     for call in (layer, lambda x: layer.maps(x, (0, 0))):
-        with pytest.raises(InputError, match="rows and columns .* must be at least 4"):
+        with pytest.raises(InputError, match=r"rows and columns .* must be at least 4"):
             call(torch.randn(1, 8, 3, 5))
 
 

@@ -140,7 +140,8 @@ class NonLocal(AttentionLayer):
         """The f of all pairs."""
         n, m = query.shape[1], key.shape[1]
         if self.score is not None:  # "concatenation"
-            left, right = query[:, :, None].expand(-1, -1, m, -1), key[:, None].expand(-1, n, -1, -1)
+            left = query[:, :, None].expand(-1, -1, m, -1)
+            right = key[:, None].expand(-1, n, -1, -1)
             return self.score(torch.cat([left, right], dim=3))[..., 0].relu() / m
         products = torch.einsum("bid,bjd->bij", query, key)
         if self.mode == "dot_product":

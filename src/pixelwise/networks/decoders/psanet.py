@@ -51,7 +51,6 @@ class PSANet(Decoder):
     key = "psanet"
     summary = "point-wise spatial attention (psanet): pixels collect and distribute by masks"
     source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
-    align_corners = True
     auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         # The authors' names.
@@ -102,13 +101,23 @@ class PSANet(Decoder):
             softmax=softmax,
             normalisation=normalisation,
             variant=variant,
+            align_corners=True,
         )
         self.join = conv_norm(2 * last, hidden, 3)
         self.classify = classifier(hidden, outputs)
         self.add_auxiliary(channels, outputs, wanted=auxiliary)
 
+    @property
+    def align_corners(self) -> bool:
+        """As of every decoder; the attention resizes as the decoder does."""
+        return self.attention.align_corners
+
+    @align_corners.setter
+    def align_corners(self, wanted: bool) -> None:
+        self.attention.align_corners = wanted
+
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits of what every pixel sees, beside the pixel itself."""
         x = features[-1]
-        y = self.attention(x, corners=self.align_corners)
+        y = self.attention(x)
         return self.classify(self.join(torch.cat((x, y), dim=1)))
