@@ -100,7 +100,7 @@ class CrissCrossAttention(AttentionLayer):
             in_column = in_column.masked_fill(itself, float("-inf"))  # it counts in its row
             in_row = torch.einsum("bhwd,bhvd->bhwv", query, key)
             weights = torch.cat([in_column, in_row], dim=3).softmax(dim=3)  # over the cross
-            column, row = weights.split([height, width], dim=3)
+            column, row = torch.split(weights, [height, width], dim=3)
             seen = torch.einsum("bhwu,buwc->bchw", column, value)
             seen = seen + torch.einsum("bhwv,bhvc->bchw", row, value)
             x = x + self.gain * seen

@@ -49,13 +49,13 @@ class InterlacedSteps(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """What every pixel sees; (i, j) is its cell and (r, s) its place in that."""
-        (b, _, h, w), (rows, columns) = x.shape, self.cell
+        (b, c, h, w), (rows, columns) = x.shape, self.cell
         i, j = h // rows, w // columns
-        y = x.unflatten(3, (j, columns)).unflatten(2, (i, rows))  # (b, c, i, r, j, s)
+        y = x.reshape(b, c, i, rows, j, columns)  # (b, c, i, r, j, s)
         y = y.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)  # (b r s, c, i, j): one place, all cells
-        y = self.far(y).unflatten(0, (b, rows, columns))
+        y = torch.unflatten(self.far(y), 0, (b, rows, columns))
         y = y.permute(0, 4, 5, 3, 1, 2).flatten(0, 2)  # (b i j, c, r, s): all places, one cell
-        y = self.near(y).unflatten(0, (b, i, j))
+        y = torch.unflatten(self.near(y), 0, (b, i, j))
         return y.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)  # (b, o, i r, j s)
 
 
@@ -128,10 +128,11 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             )
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
+        self.cells = [(rows, columns) for rows, columns in cells]
         self.activation, self.keeps_shape = activation, outputs == channels
         self.stages = nn.ModuleList(
             InterlacedSteps(
-                (rows, columns),
+                cell,
                 *(
                     SelfAttentionBlock(
                         width,
@@ -144,7 +145,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
                     for width in (channels, outputs)
                 ),
             )
-            for rows, columns in cells
+            for cell in self.cells
         )
         beside = channels if len(cells) == 1 else outputs * len(cells)
         self.widen = conv_norm(channels, beside, activation=activation) if len(cells) > 1 else None
@@ -174,8 +175,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         """Zeros around the map, what every pixel sees in two steps, and x beside it."""
         height, width = x.shape[2:]
         contexts = []
-        for stage in self._stages():
-            rows, columns = stage.cell
+        for stage, (rows, columns) in zip(self.stages, self.cells, strict=True):
             below, beside = -height % rows, -width % columns  # zeros that fill the last cells ...
             top, left = below // 2, beside // 2  # ... of them the smaller half comes first
             padded = F.pad(x, (left, beside - left, top, below - top))

@@ -98,7 +98,7 @@ class ObjectAttention(ReferenceWeights):
         scores = torch.einsum("bdn,bdk->bnk", query, key) * key.shape[1] ** -0.5
         weights = scores.softmax(dim=2)  # over the regions
         said = torch.einsum("bnk,bdk->bdn", weights, value)
-        z = self.expand(said.unflatten(2, pooled.shape[2:]))
+        z = self.expand(torch.unflatten(said, 2, pooled.shape[2:]))
         return self.resized(z, x)
 
     def lean(

@@ -126,30 +126,31 @@ class PointwiseSpatialAttention(AttentionLayer):
         self.keeps_shape = not concatenate
         chosen = ("collect", "distribute") if directions == "both" else (directions,)
         swapped = compact and self.border > 0 and len(chosen) == 1
+        self.collects = [(direction == "collect") != swapped for direction in chosen]
         self.branches = nn.ModuleList(
             MaskBranch(
                 channels,
                 width,
                 mask_size,
-                collect=(direction == "collect") != swapped,
+                collect=collect,
                 compact=compact,
                 shrink=self.shrinking,
                 softmax=softmax,
             )
-            for direction in chosen
+            for collect in self.collects
         )
         self.project = conv_norm(width * len(chosen), channels)
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """Read the masks for all pairs of pixels, collect and distribute, and project both."""
         seen = []
-        for branch in self._branches():
+        for branch, collect in zip(self.branches, self.collects, strict=True):
             value, masks = branch(x)  # (b, m, h, w) and (b, n, places), of the shrunk map
             logits = masks if self.compact else self._of_pairs(masks, *value.shape[2:])
-            heard = logits if branch.collect else logits.mT  # (b, i, j): how i hears j
+            heard = logits if collect else logits.mT  # (b, i, j): how i hears j
             weights = heard.softmax(dim=2) if self.softmax else heard
             mixed = torch.einsum("bij,bmj->bmi", weights, value.flatten(2))
-            seen.append(mixed.unflatten(2, value.shape[2:]))
+            seen.append(torch.unflatten(mixed, 2, value.shape[2:]))
         y = self.project(F.pad(torch.cat(seen, dim=1) / self.divisor, (self.border,) * 4))
         y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=bool(self._corners(x)))
         return torch.cat((x, y), dim=1) if self.concatenate else y

@@ -140,7 +140,7 @@ class SelfAttentionBlock(AttentionLayer):
         scores = torch.einsum("bdi,bdj->bij", query, key) * query.shape[1] ** -0.5
         weights = scores.softmax(dim=2)  # where pixel i looks
         seen = torch.einsum("bij,bej->bei", weights, value)
-        y = self.project(seen.unflatten(2, pooled.shape[2:]))
+        y = self.project(torch.unflatten(seen, 2, pooled.shape[2:]))
         if self.pool > 1:
             y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
         return y
