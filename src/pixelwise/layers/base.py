@@ -160,9 +160,9 @@ class Layer(ReferenceWeights, ABC, metaclass=_Built):
         x = inputs[0]
         if x.shape[1] != self.channels:
             raise InputError(
-                f"x={tuple(x.shape)}: layer {self.name!r} was made for {self.channels} channels, and"
-                f" this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder the "
-                "axes to (batch, channels, rows, columns)"
+                f"x={tuple(x.shape)}: layer {self.name!r} was made for {self.channels} channels, "
+                f"and this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder "
+                "the axes to (batch, channels, rows, columns)"
             )
         least, multiple, images = self.limits
         height, width = x.shape[2:]
