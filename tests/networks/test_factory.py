@@ -229,6 +229,7 @@ def test_exports_with_attention_and_free_size(backbone):
     ("change", "message"),
     [
         ({"key": "fcn"}, "Mine: key='fcn': taken by pixelwise.networks.decoders.fcn"),
+        ({"year": None}, "Mine: year is missing; write year ="),
         ({"summary": None}, "Mine: summary is missing; write summary ="),
         ({"__init__": lambda self, channels, outputs, width=3: None}, "keyword-only options"),
         ({"__init__": lambda self, widths, outputs: None}, "takes channels, outputs"),
@@ -238,7 +239,8 @@ def test_an_incomplete_decoder_is_told_what_it_lacks(change, message):
     def constructor(self, channels, outputs, *, width=3):
         pass
 
-    whole = {"key": "mine", "summary": "one line", "source": "none", "__init__": constructor}
+    whole = {"key": "mine", "title": "Mine", "year": 2020, "summary": "a line", "source": "none"}
+    whole["__init__"] = constructor
     check_decoder(type("Mine", (Decoder,), whole), available())
     parts = {k: v for k, v in (whole | change).items() if v is not None}
     with pytest.raises(InputError, match=message):
