@@ -455,6 +455,7 @@ def test_a_sequential_host_stays_one(picture):
     assert torch.equal(host(picture), before)
 
 
+@pytest.mark.slow
 def test_compiled_and_exported():
     with multiprocessing.get_context("spawn").Pool(1) as unchecked:  # without shape checks
         unchecked.apply(compile_and_export)

@@ -422,6 +422,7 @@ def plain_process():
         yield pool
 
 
+@pytest.mark.slow
 @every_layer
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compiles_without_a_break(key, dynamic, plain_process):
@@ -447,6 +448,7 @@ def compile_and_compare(key, dynamic):
         torch.testing.assert_close(compiled(*given), layer(*given), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @every_layer
 def test_exports_with_free_height_and_width(key):
     layer = build(key).eval()
@@ -654,6 +656,7 @@ def test_no_channels_are_refused(key):
         create(key, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
 @every_layer
 def test_memory_is_as_predicted(key, training):
