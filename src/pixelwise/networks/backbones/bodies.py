@@ -112,7 +112,7 @@ def _try_timm(
                 f"backbone={name!r}: cannot be built ({error}); choose another"
             ) from error
         raise InputError(
-            f"backbone={name!r}: its pretrained weights could not be loaded ({type(error).__name__}:"
-            f" {str(error).splitlines()[0]}); without a network connection, fill the cache first"
+            f"backbone={name!r}: its pretrained weights could not be loaded"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]}); without a network connection, fill the cache first"
             f" or train from scratch with pretrained=False"
         ) from error
