@@ -113,6 +113,6 @@ def _try_timm(
             ) from error
         raise InputError(
             f"backbone={name!r}: its pretrained weights could not be loaded"
-            f" ({type(error).__name__}: {str(error).splitlines()[0]}); without a network connection, fill the cache first"
-            f" or train from scratch with pretrained=False"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]}); without a network"
+            " connection, fill the cache first or train from scratch with pretrained=False"
         ) from error
