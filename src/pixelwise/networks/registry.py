@@ -64,4 +64,8 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             error = unknown("option", name, known, f"of model {key!r}")
-            raise error if known else InputError(f"model {key!r} has no options, got {name!r}")
+            raise (
+                error
+                if known
+                else InputError(f"option={name!r}: model {key!r} has no options; leave it out")
+            )
