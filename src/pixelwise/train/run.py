@@ -6,19 +6,19 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import load
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.settings import as_plain, numbered_folder
+from pixelwise.settings import as_plain, checked, numbered_folder
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop, Watcher
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.settings import TrainSettings
+from pixelwise.yaml_files import read, to_text
 
 SETTINGS = "config.yaml"
 DESCRIPTION = "network.json"
@@ -67,8 +67,7 @@ def train(
     plan = make_plan(settings, watcher.say, reading, described=described)
     run = new_run(settings, command) if resume is None else resume
     if resume is None:
-        text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
-        (run / SETTINGS).write_text(text, encoding="utf-8")
+        (run / SETTINGS).write_text(to_text(as_plain(settings)), encoding="utf-8")
         if settings.start is not None:
             plan.model.described().save(run / DESCRIPTION)
     watcher.say(f"folder  {run}")
@@ -110,11 +109,11 @@ def read_settings(run: Path) -> TrainSettings:
     path = run / SETTINGS
     if not path.is_file():
         raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
+    values = checked(TrainSettings, read(path, "it is not the settings of a run"), str(path))
     try:
-        return TrainSettings(**yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (TypeError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{path}: not the settings of a run ({told}); correct it") from error
+        return TrainSettings(**values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
