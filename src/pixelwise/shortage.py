@@ -1,0 +1,59 @@
+"""Too little memory: how it shows, and the one line that it becomes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pixelwise.errors import InputError
+
+SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "Unable to allocate",
+    "ALLOC_FAILED",
+    "Cannot allocate memory",
+    "Storage size calculation overflowed",
+    "integer multiplication overflow",
+    "invalid argument to mmap",
+)
+"""What allocators of PyTorch, CUDA, numpy and the system say."""
+GIB = 2**30
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice; those of loader processes too."""
+    if isinstance(error, MemoryError):
+        return True
+    if not isinstance(error, RuntimeError | OSError):
+        return False
+    return any(sign.lower() in str(error).lower() for sign in SIGNS)
+
+
+@contextmanager
+def told_as_input(
+    remedy: str, need: Callable[[], int | None] = lambda: None, kept: Callable[[], str] = str
+) -> Iterator[None]:
+    """Turn an error that says so into an InputError.
+
+    Args:
+        remedy: What to lower.
+        need: Gives the bytes that would be needed, or None where that is not known.
+        kept: Gives a clause on what is saved, with a leading "; ", or nothing.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        short = error
+    # Outside of the handler: the error holds the frames, and they hold the tensors.
+    short.__traceback__ = None
+    raise InputError(f"memory: did not suffice{_needed(need)}; {remedy}{kept()}")
+
+
+def _needed(need: Callable[[], int | None]) -> str:
+    try:
+        size = need()
+    except Exception:  # the estimate must not hide what happened
+        return ""
+    return "" if size is None else f" (some {size / GIB:.2g} GiB beyond weights and input needed)"
