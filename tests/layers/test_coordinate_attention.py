@@ -4,6 +4,8 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.coordinate_attention import CoordinateAttention
 
+VARIANTS = {"coord": [{"shared": True, "reduction": 1}]}
+
 
 def reconstruct(layer, x, at):
     row, column = at

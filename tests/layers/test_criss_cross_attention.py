@@ -4,7 +4,7 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.criss_cross_attention import CrissCrossAttention
 
-PER_PIXEL = ONCE_DIFFERENTIABLE = {"crisscross"}
+PER_PIXEL = {"crisscross"}
 SIDES = (1024, 2048)  # projections, which are linear, weigh little from here on
 
 

@@ -5,6 +5,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.cross_gates import ChannelGateFromSpatial, SpatialGateFromChannel
 
 OPTIONS = {"spatial_from_channel": {"reduction": 4}}
+VARIANTS = {"channel_from_spatial": [{"kernel_size": 3}]}
 
 
 def reconstruct(layer, x, at):

@@ -7,9 +7,20 @@ import torch.nn.functional as F
 
 from pixelwise.errors import InputError
 from pixelwise.layers.deformable_convolution import DeformableConvolution
+from pixelwise.ops.running import choice
 
 PER_PIXEL = {"deform"}
-ONCE_DIFFERENTIABLE = {"deform"}
+VARIANTS = {
+    "deform": [
+        {"modulation": False, "bias": False, "groups": 2, "offset_groups": 4, "stride": (2, 1)},
+        {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 3), "out_channels": 6},
+    ]
+}
+
+
+def output_shape(layer, x):
+    place = layer.offset(x.to(layer.weight.dtype))
+    return len(x), len(layer.weight), *place.shape[2:]
 
 
 def reconstruct(layer, x, at):
@@ -62,6 +73,21 @@ def test_a_convolution_at_initialisation(modulation, factor):
     layer, x = DeformableConvolution(8, modulation=modulation), torch.randn(2, 8, 6, 5)
     y = factor * F.conv2d(x, layer.weight, padding=1)
     torch.testing.assert_close(layer(x), y)
+
+
+@pytest.mark.parametrize("form", ["plain", "lean"])
+def test_gradients_at_whole_offsets_are_those_of_the_operator(form):
+    """There the slope differs to both sides; as offsets start at zero, it is met at once."""
+    torch.manual_seed(0)
+    layer = DeformableConvolution(8, offset_groups=2).double()
+    x = torch.randn(2, 8, 6, 5).double().requires_grad_()
+    inputs, g = [x, *layer.parameters()], torch.randn(2, 8, 6, 5).double()
+    with choice.forced(layer="lean", deformable="operator"):
+        wanted = torch.autograd.grad(layer(x), inputs, g)
+    with choice.forced(layer=form):
+        found = torch.autograd.grad(layer(x), inputs, g)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def layout(prefix, offsets):

@@ -5,7 +5,7 @@ from test_non_local import built, conv, finished, likeness
 from pixelwise.errors import InputError
 from pixelwise.layers.disentangled_non_local import DisentangledNonLocal
 
-PER_PIXEL = ONCE_DIFFERENTIABLE = {"dnl"}
+PER_PIXEL = {"dnl"}
 MODES = ("embedded_gaussian", "dot_product", "concatenation")
 
 

@@ -4,6 +4,8 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.efficient_channel_attention import EfficientChannelAttention
 
+VARIANTS = {"eca": [{"kernel_size": 5}]}
+
 
 def reconstruct(layer, x, at):
     return x[:, :, at[0], at[1]] * layer.maps(x, at).channel

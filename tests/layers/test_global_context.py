@@ -4,8 +4,6 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.global_context import GlobalContext
 
-ONCE_DIFFERENTIABLE = {"gc"}
-
 
 def reconstruct(layer, x, at):
     maps = layer.maps(x, at)

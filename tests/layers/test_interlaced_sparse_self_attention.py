@@ -7,7 +7,6 @@ from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSe
 from pixelwise.ops.cells import margins, pad
 
 PER_PIXEL = {"isa"}
-ONCE_DIFFERENTIABLE = {"isa"}
 OPTIONS = {"isa": {"down_factors": ((4, 4),)}}
 SIDES = (512, 1024)  # below, what is linear in the pixels costs too much beside what is not
 

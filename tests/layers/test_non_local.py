@@ -7,7 +7,7 @@ from pixelwise.cost import flops
 from pixelwise.errors import InputError
 from pixelwise.layers.non_local import MODES, NonLocal
 
-PER_PIXEL = ONCE_DIFFERENTIABLE = {"nonlocal"}
+PER_PIXEL = {"nonlocal"}
 
 
 def conv(part, x):

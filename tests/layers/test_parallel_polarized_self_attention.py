@@ -1,7 +1,5 @@
 """What the contract asks of psa_p; both forms are tested in test_polarized_self_attention.py."""
 
-ONCE_DIFFERENTIABLE = {"psa_p"}
-
 
 def reconstruct(layer, x, at):
     maps = layer.maps(x, at)

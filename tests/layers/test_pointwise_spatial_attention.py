@@ -13,7 +13,6 @@ from pixelwise.ops.skewed_mask import expand_mask
 # A shrunk map cannot be exported from 2 rows on: tests of the default follow below.
 OPTIONS = {"psanet": {"mask_size": (3, 5), "shrink": 1}}
 PER_PIXEL = {"psanet"}
-ONCE_DIFFERENTIABLE = {"psanet"}
 SIDES = (32, 64)
 
 

@@ -5,7 +5,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pixelwise.errors import InputError
 from pixelwise.layers.position_attention import PositionAttention
 
-PER_PIXEL = ONCE_DIFFERENTIABLE = {"pam"}
+PER_PIXEL = {"pam"}
 
 
 def reconstruct(layer, x, at):

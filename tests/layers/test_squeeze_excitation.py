@@ -6,6 +6,12 @@ from pixelwise.errors import InputError
 from pixelwise.layers.squeeze_excitation import SqueezeExcitation
 
 OPTIONS = {"se": {"reduction": 4}}
+VARIANTS = {
+    "se": [
+        {"hidden": 3, "norm": True, "add_max": True, "bias": False},
+        {"hidden": 3, "activation": "silu", "gate": "hard_sigmoid"},
+    ]
+}
 
 
 def reconstruct(layer, x, at):
@@ -43,7 +49,7 @@ def test_norm_runs_over_the_images_and_needs_two():
     layer(x)
     mean = layer.reduce(x.mean((2, 3))).mean(0)
     torch.testing.assert_close(layer.norm.running_mean, 0.1 * mean)
-    with pytest.raises(InputError, match="batch of 1: must be at least 2 in training"):
+    with pytest.raises(InputError, match="batch of 1 and must have at least 2"):
         layer(x[:1])
     layer.eval()(x[:1])
     SqueezeExcitation(16, reduction=2)(x[:1])

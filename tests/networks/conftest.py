@@ -1,4 +1,9 @@
-"""`--networks FILE`: what every network is on every backbone, from a run of test_matrix.py."""
+"""`--networks FILE`: what every network is on every backbone, from a run of test_matrix.py.
+
+Rows of networks that the run left out (`-k lr_aspp`) stay as they are in the file.
+"""
+
+from pixelwise.networks.registry import names
 
 HEAD = """# Networks on backbones
 
@@ -20,17 +25,26 @@ def pytest_terminal_summary(terminalreporter, config):
     file = config.getoption("networks")
     if file is None:
         return
-    rows = []
+    before, _, kept = file.read_text().partition(SIZES) if file.is_file() else ("", "", "")
+    rows = {row[:2]: row for row in map(cells, before.splitlines()) if known(row)}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
             facts = dict(report.user_properties)
             if report.when == "call" and "network" in facts:
-                rows.append(row(facts, outcome))
-    kept = file.read_text().partition(SIZES)[2] if file.is_file() else ""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *sorted(rows)]
+                found = row(facts, outcome)
+                rows[found[:2]] = found
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *sorted(rows.values())]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     file.write_text(f"{HEAD}{table}\n" + (f"\n{SIZES}{kept}" if kept else ""))
     terminalreporter.write_line(f"wrote {file}")
+
+
+def cells(line):
+    return tuple(cell.strip() for cell in line.strip("|").split("|"))
+
+
+def known(row):
+    return len(row) == len(COLUMNS) and row[0].strip("`") in names()
 
 
 def row(facts, outcome):
@@ -39,10 +53,10 @@ def row(facts, outcome):
         f"{facts['flops'] / 1e9:.1f}" if "flops" in facts else "",
     ]
     verdict = facts.get("refused") or outcome
-    return [
+    return (
         f"`{facts['network']}`",
         f"`{facts['backbone']}`",
         *numbers,
         verdict,
         facts.get("export", ""),
-    ]
+    )

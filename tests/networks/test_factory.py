@@ -5,11 +5,13 @@ import copy
 import pytest
 import torch
 
+from pixelwise.cli.card import options_of
 from pixelwise.errors import InputError
 from pixelwise.networks.backbones.timm import Backbone
+from pixelwise.networks.base import Decoder
 from pixelwise.networks.config import attention_plan
 from pixelwise.networks.factory import create_model
-from pixelwise.networks.registry import available
+from pixelwise.networks.registry import available, check_decoder
 
 SMALL = "test_resnet"
 BACKBONES = ["regnetx_002", "test_vit"]
@@ -31,6 +33,12 @@ def test_logits_have_the_size_of_the_input(arch, size):
     torch.testing.assert_close(outputs.logits, model(image))
     assert outputs.auxiliary.keys() == model.auxiliary_weights.keys()
     assert all(extra.shape == (2, 4, *size) for extra in outputs.auxiliary.values())
+
+
+@pytest.mark.parametrize("arch", available())
+def test_every_option_is_described(arch):
+    bare = [line for line in options_of(available()[arch]) if "  " not in line]
+    assert not bare, f"say in the class's docstring, under `Args:`, what {bare} mean"
 
 
 @pytest.mark.parametrize("arch", available())
@@ -215,3 +223,23 @@ def test_exports_with_attention_and_free_size(backbone):
     for size in ((70, 90), (64, 128), (97, 65)):
         image = torch.randn(1, 3, *size)
         torch.testing.assert_close(exported.module()(image), model(image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"key": "fcn"}, "Mine: key='fcn': taken by pixelwise.networks.decoders.fcn"),
+        ({"summary": None}, "Mine: summary is missing; write summary ="),
+        ({"__init__": lambda self, channels, outputs, width=3: None}, "keyword-only options"),
+        ({"__init__": lambda self, widths, outputs: None}, "takes channels, outputs"),
+    ],
+)
+def test_an_incomplete_decoder_is_told_what_it_lacks(change, message):
+    def constructor(self, channels, outputs, *, width=3):
+        pass
+
+    whole = {"key": "mine", "summary": "one line", "source": "none", "__init__": constructor}
+    check_decoder(type("Mine", (Decoder,), whole), available())
+    parts = {k: v for k, v in (whole | change).items() if v is not None}
+    with pytest.raises(InputError, match=message):
+        check_decoder(type("Mine", (Decoder,), parts), available())

@@ -5,13 +5,14 @@ import torch
 from torch import nn
 
 from pixelwise.errors import InputError
+from pixelwise.networks.backbones.residual import convolutions
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.factory import create_model
 
 SMALL = "test_resnet"
 
 
-def convolutions(body, name):
+def dilations(body, name):
     return [
         (key.removeprefix("layer"), conv.dilation[0])
         for key, conv in body.named_modules()
@@ -82,7 +83,7 @@ def test_hrnet_resizes_as_told():
 )
 def test_rules_of_dilation(rule, backbone, conv, expected):
     body = Backbone(backbone, output_stride=8, options={"dilation": rule}).body
-    found = convolutions(body, conv)
+    found = dilations(body, conv)
     third = [d for key, d in found if key.startswith("3")]
     fourth = [d for key, d in found if key.startswith("4")]
     assert third[:2] == expected
@@ -106,6 +107,10 @@ def test_deformable_stages_start_as_half_a_convolution():
         ours.conv2.weight.data.mul_(2)  # masks start at a half
     image = torch.randn(1, 3, 65, 49)
     torch.testing.assert_close(deform(image)[-1], plain(image)[-1], rtol=1e-4, atol=1e-5)
+
+
+def test_what_can_stand_for_a_convolution():
+    assert convolutions() == ["acmix", "deform", "spd"]
 
 
 def test_acmix_stands_for_every_three_by_three_convolution_of_a_stage():

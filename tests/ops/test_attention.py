@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pixelwise.ops import attention
+from pixelwise.ops.attention import attention
+from pixelwise.ops.attention.fused import fused
+from pixelwise.ops.attention.plain import reference
+from pixelwise.ops.running import blocks
 
 
 class Pairs(TorchDispatchMode):
@@ -30,7 +33,7 @@ def draw(*shapes, dtype=torch.float64):
 
 
 def check(inputs, tolerance=1e-11):
-    found, wanted = attention.attention(*inputs), attention.reference(*(v.double() for v in inputs))
+    found, wanted = attention(*inputs), reference(*(v.double() for v in inputs))
     torch.testing.assert_close(found.double(), wanted, rtol=tolerance, atol=tolerance)
     g = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(5)).to(found.dtype)
     ours = torch.autograd.grad(found, inputs, g)
@@ -43,14 +46,14 @@ def check(inputs, tolerance=1e-11):
 @pytest.mark.parametrize("widths", [(8, 8), (1, 1), (5, 3), (2, 9)], ids=str)
 @pytest.mark.parametrize("layout", ["channels first", "channels last"])
 def test_memory_is_linear_and_the_kernel_runs_for_equal_widths(widths, layout, monkeypatch):
-    monkeypatch.setattr(attention.blocks, "PRODUCT_BLOCK", 1 << 14)
+    monkeypatch.setattr(blocks, "PRODUCT_BLOCK", 1 << 14)
     d, e = widths
     shapes = [(1, d, 1500), (1, d, 1400), (1, e, 1400)]
     inputs = draw(*shapes, dtype=torch.float32)
     if layout == "channels last":
         inputs = [v.detach().mT.contiguous().mT.requires_grad_() for v in inputs]
     with Pairs() as seen:
-        attention.attention(*inputs).sum().backward()
+        attention(*inputs).sum().backward()
     assert seen.largest < 200 * 1400
     assert seen.fused == (d == e)
 
@@ -80,38 +83,17 @@ def test_parts_of_one_tensor_and_odd_strides():
 def test_each_gradient_alone(widths):
     d, e = widths
     inputs = draw((2, d, 20), (2, d, 15), (2, e, 15))
-    wanted = torch.autograd.grad(attention.attention(*inputs).square().sum(), inputs)
+    wanted = torch.autograd.grad(attention(*inputs).square().sum(), inputs)
     for i, gradient in enumerate(wanted):
         alone = [value.detach().requires_grad_(i == j) for j, value in enumerate(inputs)]
-        attention.attention(*alone).square().sum().backward()
+        attention(*alone).square().sum().backward()
         torch.testing.assert_close(alone[i].grad, gradient, rtol=1e-12, atol=1e-12)
         assert all(value.grad is None for j, value in enumerate(alone) if i != j)
-
-
-@pytest.mark.parametrize("widths", [(4, 4), (4, 6)], ids=str)
-def test_second_derivatives_are_refused(widths):
-    d, e = widths
-    inputs = draw((1, d, 6), (1, d, 5), (1, e, 5))
-    loss = attention.attention(*inputs).square().sum()
-    (first,) = torch.autograd.grad(loss, inputs[0], create_graph=True)
-    with pytest.raises(RuntimeError, match=r"second derivative for .* is not implemented"):
-        first.sum().backward()
 
 
 def test_traced_graphs_keep_no_pairs_where_the_key_is_wider():
     inputs = draw((1, 6, 900), (1, 6, 900), (1, 4, 900))
     with Pairs() as seen:
-        attention._fused(*inputs).sum().backward()
+        fused(*inputs).sum().backward()
     assert seen.fused
     assert seen.largest < 100 * 900
-
-
-@pytest.mark.parametrize("widths", [(4, 4), (4, 6)], ids=str)
-def test_second_derivatives_are_never_taken_for_zero(widths):
-    """Beside another path to the same input, torch's own mark gives a wrong number."""
-    d, e = widths
-    query, key, value = draw((1, d, 6), (1, d, 5), (1, e, 5))
-    loss = attention.attention(query, key, value).sum() + query.pow(3).sum()
-    (first,) = torch.autograd.grad(loss, query, create_graph=True)
-    with pytest.raises(NotImplementedError, match="second derivative"):
-        torch.autograd.grad(first.sum(), query)

@@ -5,8 +5,12 @@ import logging
 import pytest
 import torch
 
-from pixelwise.ops import attention, axis_attention, skewed_mask
+from pixelwise.ops import axis_attention
+from pixelwise.ops.attention import attention
+from pixelwise.ops.attention.lean import BlockAttention
 from pixelwise.ops.running import blocks
+from pixelwise.ops.skewed_mask import skewed_attention
+from pixelwise.ops.skewed_mask.lean import SkewedAttention
 
 
 def drawn(*shapes):
@@ -16,8 +20,8 @@ def drawn(*shapes):
 
 CASES = {
     "attention": (
-        attention.attention,
-        attention._BlockAttention,
+        attention,
+        BlockAttention,
         drawn((1, 3, 50), (1, 3, 60), (1, 5, 60)),
         {},
     ),
@@ -28,8 +32,8 @@ CASES = {
         {},
     ),
     "skewed_mask": (
-        skewed_mask.skewed_attention,
-        skewed_mask._SkewedAttention,
+        skewed_attention,
+        SkewedAttention,
         drawn((5, 5, 3), (1, 3, 6, 8), (1, 4, 6, 8)),
         {"collect": True},
     ),

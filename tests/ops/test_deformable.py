@@ -1,9 +1,9 @@
-"""The lean form and sampling tap by tap equal torchvision's operator."""
+"""All forms equal torchvision's operator."""
 
 import pytest
 import torch
 
-from pixelwise.ops.deformable import deformable_convolution, reference
+from pixelwise.ops.deformable import deformable_convolution
 from pixelwise.ops.running import choice
 
 GEOMETRIES = {  # kernel, stride, padding, dilation, groups, offset groups
@@ -32,6 +32,14 @@ def draw(name, size, modulated=True, dtype=torch.float64):
     return [x, offset, numbers(4, 8 // groups, *kernel), numbers(4), mask], geometry
 
 
+def in_form(name):
+    def form(*tensors, **geometry):
+        with choice.forced(deformable=name):
+            return deformable_convolution(*tensors, **geometry)
+
+    return form
+
+
 def run(form, tensors, geometry):
     tensors = [None if z is None else z.detach().requires_grad_() for z in tensors]
     out = form(*tensors, **geometry)
@@ -47,18 +55,18 @@ def test_results_and_gradients(name, modulated, size):
     if name == "oblong":
         size = (size[0], max(size[1], 4))
         tensors, geometry = draw(name, size, modulated)
-    with choice.forced(deformable="operator"):
-        wanted = run(deformable_convolution, tensors, geometry)
-    for form in (reference, deformable_convolution):
-        for found, right in zip(run(form, tensors, geometry), wanted, strict=True):
+    wanted = run(in_form("operator"), tensors, geometry)
+    for form in ("plain", "traced", "lean"):
+        for found, right in zip(run(in_form(form), tensors, geometry), wanted, strict=True):
             torch.testing.assert_close(found, right, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("form", ["plain", "lean"])
 @pytest.mark.parametrize("far", [1e9, float("inf"), float("-inf"), float("nan")])
-def test_offsets_out_of_the_map_read_nothing(far):
+def test_offsets_out_of_the_map_read_nothing(far, form):
     tensors, geometry = draw("plain", (5, 6))
     tensors[1][0, :, 2, 3] = far
-    found = run(deformable_convolution, tensors, geometry)
+    found = run(in_form(form), tensors, geometry)
     torch.testing.assert_close(found[0][0, :, 2, 3], tensors[3])
     assert found[0].isfinite().all()
     assert found[1].isfinite().all()
@@ -67,9 +75,17 @@ def test_offsets_out_of_the_map_read_nothing(far):
 def test_a_map_of_one_pixel():
     tensors, geometry = draw("plain", (1, 1))
     tensors[1] = 0.2 * tensors[1]
-    torch.testing.assert_close(
-        reference(*tensors, **geometry), deformable_convolution(*tensors, **geometry)
-    )
+    found = [in_form(name)(*tensors, **geometry) for name in ("plain", "traced", "lean")]
+    torch.testing.assert_close(found[0], found[2])
+    torch.testing.assert_close(found[1], found[2])
+
+
+def test_offsets_of_whole_pixels_have_one_gradient():
+    tensors, geometry = draw("groups", (7, 9))
+    tensors[1] = tensors[1].round()
+    wanted = run(in_form("operator"), tensors, geometry)
+    for found, right in zip(run(in_form("plain"), tensors, geometry), wanted, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -84,6 +100,6 @@ def test_half_types_are_computed_in_float32(dtype):
 def test_nothing_is_read_outside_of_the_map():
     tensors, geometry = draw("plain", (7, 9))
     tensors[1] = torch.full_like(tensors[1], 50.0)
-    for form in (reference, deformable_convolution):
-        y = form(*tensors, **geometry)
+    for form in ("plain", "traced", "lean"):
+        y = in_form(form)(*tensors, **geometry)
         torch.testing.assert_close(y, tensors[3][:, None, None].expand_as(y))

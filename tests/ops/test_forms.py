@@ -6,19 +6,20 @@ import pytest
 import torch
 
 from pixelwise.ops import (
-    attention,
-    axis_gate,
     axis_means,
     channel_attention,
     channel_pools,
     factor_gate,
     pixel_pools,
-    polarized_gate,
-    pooling,
-    streamed_projection,
     weighted_sum,
 )
+from pixelwise.ops.attention import dispatch as attention
+from pixelwise.ops.attention import fused
+from pixelwise.ops.axis_gate import dispatch as axis_gate
+from pixelwise.ops.polarized_gate import dispatch as polarized_gate
+from pixelwise.ops.pooling import dispatch as pooling
 from pixelwise.ops.running import blocks
+from pixelwise.ops.streamed_projection import dispatch as streamed_projection
 
 
 def gate(function, product, softmax, parts):
@@ -82,7 +83,7 @@ FORMS = {
         lambda b, c, n, h, w: [(b, h, n), (b, h, w), (b, c, w)],
     ),
     "fused attention": (
-        attention._fused,
+        fused.fused,
         attention.reference,
         lambda b, c, n, h, w: [(b, h, n), (b, h, w), (b, c, w)],
     ),
@@ -274,20 +275,6 @@ def test_the_first_of_equal_pixels_has_the_gradient(block_size):
     _, _, largest = pixel_pools.mean_and_maximum_pool(x.requires_grad_())
     (found,) = torch.autograd.grad(largest.sum(), x)
     assert found.tolist() == [[[0, 1, 0, 0], [1, 0, 0, 0]]]
-
-
-TWICE = [
-    *("axis means", "mean pool", "mean and maximum pool", "channel pools"),
-    *("channel pools without gates", "sum over pixels", "sum over channels"),
-    *("axis gate", "channel gate", "pixel gate"),
-]
-
-
-@pytest.mark.parametrize("name", [*TWICE, *gates("direction offset"), *gates("offset")])
-def test_second_derivatives_by_finite_differences(name):
-    inputs = [value.requires_grad_() for value in draw(name, 8)]
-    used = [v for v, g in zip(inputs, run(FORMS[name][0], inputs)[-len(inputs) :], strict=True)]
-    assert torch.autograd.gradgradcheck(FORMS[name][0], used, fast_mode=True)
 
 
 def test_what_is_not_finite_stays_so():

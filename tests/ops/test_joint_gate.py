@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pixelwise.ops.joint_gate import joint_gate, reference
+from pixelwise.ops.joint_gate import joint_gate
+from pixelwise.ops.joint_gate.plain import reference
 from pixelwise.ops.running import blocks
 
 

@@ -58,7 +58,7 @@ def believe(capability, cache):
     from triton.backends.compiler import GPUTarget
     from triton.runtime import driver
 
-    from pixelwise.ops.kernels import launch as module
+    from pixelwise.ops.running import kernel_launch as module
 
     class Driver:
         def get_current_device(self):

@@ -11,8 +11,7 @@ import pytest
 import torch
 from test_kernel_numbers import INTERPRETED, SMALL, run
 
-from pixelwise.ops import kernels
-from pixelwise.ops.running import choice
+from pixelwise.ops.running import choice, kernels
 
 NUMBERS = Path(__file__).with_name("test_kernel_numbers.py")
 
@@ -114,8 +113,10 @@ def test_choice_on_cuda():
 def test_triton_is_loaded_by_a_kernel_alone():
     code = (
         "import sys, pkgutil, importlib, pixelwise.ops, pixelwise.layers\n"
-        "for found in pkgutil.iter_modules(pixelwise.ops.__path__):\n"
-        "    importlib.import_module('pixelwise.ops.' + found.name)\n"
+        "for found in pkgutil.walk_packages(pixelwise.ops.__path__, 'pixelwise.ops.'):\n"
+        "    name = found.name.rpartition('.')[2]\n"
+        "    if name != 'kernel' and not name.startswith('kernel_'):\n"
+        "        importlib.import_module(found.name)\n"
         "assert 'triton' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

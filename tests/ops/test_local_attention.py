@@ -3,15 +3,10 @@
 import pytest
 import torch
 
-from pixelwise.ops.local_attention import (
-    TILE,
-    _gathered,
-    _mirrored_places,
-    _Tiling,
-    by_place,
-    local_attention,
-    reference,
-)
+from pixelwise.ops.local_attention import by_place, local_attention
+from pixelwise.ops.local_attention import traced as forms
+from pixelwise.ops.local_attention.plain import reference
+from pixelwise.ops.local_attention.tiling import TILE, Tiling
 from pixelwise.ops.running import blocks
 
 CASES = {  # images, heads, widths of key and value, rows, columns, kernel_size, stride
@@ -42,11 +37,11 @@ def run(form, case, tensors):
 
 
 def gathered(query, key, value, kernel_size, stride):
-    return _gathered(query, key, value, _Tiling(kernel_size, stride, max(1, TILE // stride)))
+    return forms.gathered(query, key, value, Tiling(kernel_size, stride, max(1, TILE // stride)))
 
 
 def placed(query, key, value, kernel_size, stride):
-    places = _mirrored_places(query, key, _Tiling(kernel_size, stride, 1))
+    places = forms.mirrored_places(query, key, Tiling(kernel_size, stride, 1))
     return by_place(query, key, value, *places, scale=query.shape[2] ** -0.5)
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from largest import Largest
-from pixelwise.ops import skewed_mask
 from pixelwise.ops.running import blocks
-from pixelwise.ops.skewed_mask import expand_mask, pixel_logits, reference, skewed_attention
+from pixelwise.ops.skewed_mask import expand_mask, lean_steps, pixel_logits, skewed_attention
+from pixelwise.ops.skewed_mask.plain import reference
 
 CASES = [  # images, height, width, mask rows, mask columns
     (1, 1, 1, 1, 1),
@@ -24,7 +24,7 @@ DIRECTIONS = pytest.mark.parametrize("collect", [True, False], ids=["collect", "
 def block_size(request, monkeypatch):
     budget, run = request.param
     monkeypatch.setattr(blocks, "PRODUCT_BLOCK", budget)
-    monkeypatch.setattr(skewed_mask, "LEAST_RUN", run)
+    monkeypatch.setattr(lean_steps, "LEAST_RUN", run)
 
 
 def draw(b, h, w, p, q, d=3, c=4, dtype=torch.float64, scale=1.0):

@@ -7,7 +7,9 @@ from typing import Any
 
 def options_of(cls: type) -> list[str]:
     """The keyword options with their defaults, and what the docstring says of each."""
-    texts = _arguments(inspect.getdoc(cls) or "")
+    texts: dict[str, str] = {}
+    for parent in reversed(cls.__mro__):  # a frame documents the options that its heads share
+        texts |= _arguments(inspect.cleandoc(parent.__doc__ or ""))
     lines = []
     for parameter in inspect.signature(cls).parameters.values():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:

@@ -41,7 +41,7 @@ class Foreign:
     """What our names begin with where the file has no weights: initialised, not loaded."""
 
 
-class Layout(ABC):
+class CheckpointLayout(ABC):
     """How one code base names the parts of its networks."""
 
     name: ClassVar[str]

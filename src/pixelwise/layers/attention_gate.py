@@ -33,7 +33,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import FusionLayer, Heads, Maps
 from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.parts import conv_norm, reset
-from pixelwise.layers.shared.pointwise import weighted
+from pixelwise.layers.shared.pointwise import formatted, weighted
 from pixelwise.ops.place_weights import NORMALISE, place_weights
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
@@ -154,16 +154,21 @@ class AttentionGate(FusionLayer):
             assert self.score.bias is not None
             nn.init.constant_(self.score.bias, START[self.normalise])
 
+    def plain(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Weigh the pixels of x by their agreement with the guide, and transform them."""
+        gated = x * self._weights(x, guide).to(x.dtype)
+        return gated if self.transform is None else self.transform(gated)
+
     def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b c h w"]:
-        """Weigh the pixels of x as the guide says, and transform them."""
-        weights = self._weights(x, guide).to(x.dtype)
-        if self.transform is None:
-            return x * weights
-        if self.training or self.transform[1].training or self.score is None:
-            return self.transform(x * weights).to(x.dtype)
-        return weighted(self.transform, x, weights)
+        """With a fixed norm the weights come behind the transform, and into the norm's pass."""
+        transform = self.transform
+        if transform is None or self.training or transform[1].training or self.score is None:
+            return formatted(self.plain(x, guide), x)
+        return weighted(transform, x, self._weights(x, guide).to(x.dtype))
 
     def maps(
         self,

@@ -6,6 +6,7 @@ one, and the plain form wherever somebody's tool must have its say: see `Layer.a
 """
 
 import functools
+import inspect
 import logging
 from abc import ABC, ABCMeta, abstractmethod
 from collections.abc import Mapping
@@ -81,6 +82,12 @@ def _looking(maps: Any) -> Any:
 
 class _Built(ABCMeta):
     """Notes of what parts a layer is made, once its constructor is done."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, for who asks for the options of a layer."""
+        _, *options = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+        return inspect.Signature(options)
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         layer = super().__call__(*args, **options)

@@ -109,8 +109,19 @@ class BottleneckAttention(AttentionLayer):
         """Our name for the authors' `key`, in which the dilated convolutions are numbered."""
         return super().reference_name(NUMBERED.sub(r"\1.\2", key))
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Amplify x by one gate from a branch of channels and a branch of pixels."""
+        mean = (self._window(x) if self.square_window else x).mean(dim=(2, 3))
+        channel = self.expand(self.norm(self.reduce(mean)).relu())[:, :, None, None]
+        z = self.narrow(x)
+        for conv, norm in zip(self.dilated, self.norms, strict=True):
+            z = norm(conv(z)).relu()
+        spatial = self.score(z)  # (b, 1, h, w)
+        both = channel * spatial if self.variant == "code" else channel + spatial
+        return x * (1 + both.sigmoid())
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Amplify x by one gate from both branches."""
+        """The gate of every channel and pixel is never written as a map."""
         flat, channel, spatial = self._branches(x)
         product = self.variant == "code"
         return joint_gate(flat, channel, spatial, product=product).view(x.shape)

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -115,8 +116,26 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         nn.init.constant_(self.attention_rate, 0.5)
         nn.init.constant_(self.convolution_rate, 0.5)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """Add what every pixel sees in its window to a convolution of the projections."""
+        pixels, (height, width), step = x.permute(0, 2, 3, 1), x.shape[2:], self.stride
+        query, key, value = (
+            torch.unflatten(part(pixels), 3, (self.heads, -1)).permute(0, 3, 4, 1, 2)
+            for part in (self.query, self.keys, self.value)
+        )  # (b, m, d, h, w)
+        lines = torch.meshgrid(_evenly(height, x), _evenly(width, x), indexing="ij")
+        place = torch.stack(lines[::-1], dim=2)  # (h, w, 2): the column, then the row
+        position = self.position(place).permute(2, 0, 1)  # (d, h, w)
+        keys, values = (_windows(z, self.kernel_size, step) for z in (key - position, value))
+        query_at, depth = query[..., ::step, ::step], query.shape[2]
+        score = torch.einsum("bmdij,bmdijk->bmijk", query_at, keys) / depth**0.5
+        weights = score.softmax(dim=4)  # over the window
+        seen = torch.einsum("bmijk,bmdijk->bmdij", weights, values).flatten(1, 2)
+        mixed = self.convolution(query, key, value)
+        return self.attention_rate * seen + self.convolution_rate * mixed
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
-        """Add what every pixel sees in its window to the convolution around it."""
+        """One product for all projections, one convolution for taps and shifts; no windows."""
         parts = [(part.weight, part.bias) for part in (self.query, self.keys, self.value)]
         weight, bias = (torch.stack(both) for both in zip(*parts, strict=True))
         mixed, (query, key, value) = project(x, weight, bias, self.heads)
@@ -124,7 +143,7 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
             query = query[..., :: self.stride, :: self.stride]
             key = key - self._position(x).to(key.dtype)
             seen = local_attention(query, key, value, self.kernel_size, self.stride).flatten(1, 2)
-            y = self.convolution(mixed, self.convolution_rate)
+            y = self.convolution.lean(mixed, self.convolution_rate)
             y = torch.addcmul(y, self.attention_rate.to(y.dtype), seen)
             return formatted(y, x)
 
@@ -161,6 +180,18 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
         columns, rows = (_evenly(size, weight) for size in (width, height))
         across = weight[:, 0, None] * columns
         return across[:, None] + (weight[:, 1, None] * rows)[:, :, None]
+
+
+def _windows(z: Float[Tensor, "b m d h w"], size: int, step: int) -> Float[Tensor, "b m d i j k"]:
+    """The k = size * size pixels around every pixel, mirrored at the border."""
+    height, width = z.shape[3:]
+    padded = F.pad(z.flatten(1, 2), (size // 2,) * 4, mode="reflect")
+    moved = [
+        padded[:, :, row : row + height : step, column : column + width : step]
+        for row in range(size)
+        for column in range(size)
+    ]
+    return torch.unflatten(torch.stack(moved, dim=4), 1, z.shape[1:3])
 
 
 def _evenly(count: Any, like: Tensor) -> Tensor:

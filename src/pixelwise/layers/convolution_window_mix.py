@@ -120,8 +120,25 @@ class ConvolutionWindowMix(AttentionLayer):
         """Without the table's index, which follows from the size of the window."""
         return {k: v for k, v in state_dict.items() if k != "relative_position_index"}
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Add what every pixel sees in its window to a convolution of the projections."""
+        rolled = self.windows.rolled(x)  # padded to whole windows, and shifted
+        projected = self.project(rolled.permute(0, 2, 3, 1))
+        parts = torch.unflatten(projected, 3, (3, self.heads, -1))
+        parts = parts.permute(3, 0, 4, 5, 1, 2)  # (3, b, m, d, h, w)
+        query, key, value = (self.windows.split(part) for part in parts)  # (b, n, m, t, d)
+        score = torch.einsum("bnmid,bnmjd->bnmij", query, key) * self.scale  # in each window n
+        score = score + self.position[self.offsets].permute(2, 0, 1)
+        if self.windows.shift:  # pixels that meet only by rolling
+            score = score + self.windows.apart(x)[:, None].to(score.dtype)
+        seen = torch.einsum("bnmij,bnmjd->bnmid", score.softmax(dim=4), value)
+        seen = self.windows.join(seen, rolled).view_as(rolled)  # (b, c, h, w)
+        seen = self.expand(seen.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = self.attention_rate * seen + self.convolution_rate * self.convolution(*parts)
+        return self.windows.unrolled(y, x)
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add what every pixel sees in its window to the convolution around it."""
+        """One product for all projections; taps and shifts are one convolution."""
         rolled = self.windows.rolled(x)
         weight = self.project.weight.view(3, *self.expand.weight.shape)
         bias = None if self.project.bias is None else self.project.bias.view(3, -1)
@@ -139,7 +156,7 @@ class ConvolutionWindowMix(AttentionLayer):
             rate = self.attention_rate.to(kind)
             expand, start = self.expand.weight.to(kind) * rate, self.expand.bias.to(kind) * rate
             seen = torch.baddbmm(start[:, None], expand.expand(len(x), -1, -1), seen)
-            y = self.convolution(mixed, self.convolution_rate)
+            y = self.convolution.lean(mixed, self.convolution_rate)
             y = self.windows.unrolled(y + seen.view(y.shape).to(y.dtype), x)
             return formatted(y, x)
 

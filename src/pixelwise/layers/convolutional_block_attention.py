@@ -33,9 +33,11 @@ from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
 from pixelwise.ops.polarized_gate import polarized_gate
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
-OTHER_POOLS: Mapping[str, Callable[[Tensor, torch.dtype], Tensor]] = {
-    "lp": lambda flat, kind: torch.linalg.vector_norm(flat, dim=2, dtype=kind),
-    "lse": lambda flat, kind: flat.to(kind).logsumexp(dim=2),
+POOLS: Mapping[str, Callable[[Float[Tensor, "b c n"]], Float[Tensor, "b c"]]] = {
+    "avg": lambda flat: flat.mean(dim=2),
+    "max": lambda flat: flat.max(dim=2).values,
+    "lp": lambda flat: torch.linalg.vector_norm(flat, dim=2),
+    "lse": lambda flat: flat.logsumexp(dim=2),
 }
 KERNEL = 7
 MOMENTUM = 0.01
@@ -88,7 +90,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
         if not pools:
             raise InputError("pools=(): must name one pool at least; e.g. pools=('avg', 'max')")
         for pool in pools:
-            one_of(("avg", "max", *OTHER_POOLS), pools=pool)
+            one_of(tuple(POOLS), pools=pool)
         self.pools = tuple(pools)
         self.reduce = nn.Linear(channels, width)
         self.expand = nn.Linear(width, channels)
@@ -97,8 +99,18 @@ class ConvolutionalBlockAttention(AttentionLayer):
             self.score = nn.Conv2d(2, 1, KERNEL, padding=KERNEL // 2, bias=False)
             self.norm = nn.BatchNorm2d(1, momentum=MOMENTUM)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate the channels of x by its pools, then the pixels of what that leaves."""
+        pools = torch.stack([POOLS[name](x.flatten(2)) for name in self.pools])  # (pools, b, c)
+        excited = self.expand(self.reduce(pools).relu()).sum(dim=0)
+        gated = x * excited.sigmoid()[:, :, None, None]
+        if self.score is None or self.norm is None:
+            return gated
+        both = torch.stack([gated.max(dim=1).values, gated.mean(dim=1)], dim=1)  # (b, 2, h, w)
+        return gated * self.norm(self.score(both)).sigmoid()
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Gate the channels of x, then its pixels."""
+        """One pass applies both gates; the map with gated channels is not written."""
         with full_precision(x):
             flat, channel = self._channel(x.flatten(2))
             if self.score is None:
@@ -126,7 +138,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
             flat, found["avg"], found["max"] = mean_and_maximum_pool(x)
         elif "avg" in self.pools:
             flat, found["avg"] = mean_pool(x)
-        pools = [found[p] if p in found else OTHER_POOLS[p](x, kind) for p in self.pools]
+        pools = [found[p] if p in found else POOLS[p](x.to(kind)) for p in self.pools]
         hidden = self.reduce(torch.stack(pools).to(self.reduce.weight.dtype)).relu()
         return flat, self.expand(hidden).to(kind).sum(dim=0).sigmoid()
 

@@ -66,15 +66,25 @@ class CoordinateAttention(AttentionLayer):
 
     def __init__(self, channels: int, *, reduction: int = 32, shared: bool = False) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels, reduction=reduction)
+        at_least(1, reduction=reduction)
         hidden, gates = max(LEAST_HIDDEN, channels // reduction), 1 if shared else channels
         self.reduce = nn.Conv1d(channels, hidden, kernel_size=1)
         self.norm = nn.BatchNorm1d(hidden)
         self.expand_rows = nn.Conv1d(hidden, gates, kernel_size=1)
         self.expand_columns = nn.Conv1d(hidden, gates, kernel_size=1)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate every channel by what is in its rows, and by what is in its columns."""
+        height = x.shape[2]
+        means = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)  # (b, c, h + w)
+        hidden = F.hardswish(self.norm(self.reduce(means)))
+        rows, columns = hidden[:, :, :height], hidden[:, :, height:]
+        row_gate = self.expand_rows(rows).sigmoid()[:, :, :, None]  # (b, c, h, 1)
+        column_gate = self.expand_columns(columns).sigmoid()[:, :, None, :]  # (b, c, 1, w)
+        return x * row_gate * column_gate
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Gate x by row and by column."""
+        """One pass takes both means, one applies both gates."""
         x, rows, columns = self._gates(x)
         channels = x.shape[1]  # a shared gate is repeated, without a copy
         return axis_gate(x, rows.expand(-1, channels, -1), columns.expand(-1, channels, -1))

@@ -68,8 +68,15 @@ class ChannelGateFromSpatial(AttentionLayer):
             raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
         self.score = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Weigh the pixels, sum every channel over them, and multiply by that."""
+        pooled = torch.stack([x.mean(dim=1), x.max(dim=1).values], dim=1)  # (b, 2, h, w)
+        weights = self.score(pooled).sigmoid()  # (b, 1, h, w)
+        gate = (weights * x).sum(dim=(2, 3), keepdim=True)  # (b, c, 1, 1)
+        return x * gate
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Multiply the channels by their gates."""
+        """Products of x with the weights are summed without being written as maps."""
         with full_precision(x):
             flat, gate, _ = self._gates(x)
             return factor_gate(flat, gate[:, :, None]).view(x.shape)
@@ -124,8 +131,14 @@ class SpatialGateFromChannel(AttentionLayer):
         self.reduce = nn.Linear(channels, width, bias=False)
         self.expand = nn.Linear(width, channels, bias=False)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Weigh the channels, sum every pixel over them, and multiply by that."""
+        weights = self.expand(self.reduce(x.mean(dim=(2, 3))).relu())  # (b, c)
+        gate = torch.einsum("bc,bchw->bhw", weights, x)
+        return x * gate[:, None]
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Multiply the pixels by their gates."""
+        """Products of x with the weights are summed without being written as maps."""
         with full_precision(x):
             flat, gate, _ = self._gates(x.flatten(2))
             return factor_gate(flat, gate[:, None]).view(x.shape)

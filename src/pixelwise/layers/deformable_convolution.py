@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least, pair
@@ -139,8 +139,24 @@ class DeformableConvolution(AttentionLayer):
                         break
         return found
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+        """Read the map where each tap points, weigh what is read, and multiply by the kernel."""
+        offset, factor = self._split(self.offset(x).to(statistics_dtype(x)))
+        (b, _, height, width), sharing = offset.shape, self.offset_groups
+        per_group, *taps = self.weight.shape[1:]
+        down, right = offset.view(b, sharing, *taps, 2, height, width).unbind(4)
+        rows = down + self._places(0, offset)[:, None, :, None]  # (b, g, k, l, i, j)
+        columns = right + self._places(1, offset)[:, None]
+        seen = _between(x.reshape(b, sharing, -1, *x.shape[2:]), rows, columns)
+        if factor is not None:
+            seen = seen * factor.view(b, sharing, 1, *taps, height, width)
+        seen = seen.view(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
+        weight = self.weight.view(seen.shape[1], -1, per_group, *taps).to(seen.dtype)
+        y = torch.einsum("goekl,bgeklij->bgoij", weight, seen).flatten(1, 2)
+        return y if self.bias is None else y + self.bias[:, None, None]
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
-        """Convolve x at the offsets that it asks for."""
+        """Tap by tap: what all taps read is never written."""
         with full_precision(x):
             offset, factor = self._split(self._offsets(x, self.padding))
             y = deformable_convolution(
@@ -187,6 +203,12 @@ class DeformableConvolution(AttentionLayer):
                 rows = rows * factor[..., None]
             return Maps(spatial=rows[..., None] * columns[:, :, None])
 
+    def _places(self, axis: int, offset: Tensor) -> Int[Tensor, "taps places"]:
+        """Rows (axis 0) or columns (axis 1) that the taps read before they move."""
+        tap = torch.arange(self.weight.shape[2 + axis], device=offset.device)
+        start = torch.arange(offset.shape[2 + axis], device=offset.device) * self.stride[axis]
+        return start - self.padding[axis] + (tap * self.dilation[axis])[:, None]
+
     def _offsets(
         self, x: Float[Tensor, "b c h w"], padding: Pair, dense: bool = False
     ) -> Float[Tensor, "b k i j"]:
@@ -208,3 +230,24 @@ class DeformableConvolution(AttentionLayer):
             return offsets, None
         taps = offsets.shape[1] // 3
         return offsets[:, : 2 * taps], offsets[:, 2 * taps :].sigmoid()
+
+
+def _between(
+    x: Float[Tensor, "b g e h w"],
+    rows: Float[Tensor, "b g k l i j"],
+    columns: Float[Tensor, "b g k l i j"],
+) -> Float[Tensor, "b g e k l i j"]:
+    """The map at places between its pixels: bilinear, and zero outside."""
+    height, width = x.shape[3:]
+    above, left, read = rows.detach().floor(), columns.detach().floor(), []
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):  # the four pixels around each place
+        row, column = above + down, left + right
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        index = index.long().flatten(2)[:, :, None].expand(-1, -1, x.shape[2], -1)
+        value = torch.unflatten(x.flatten(3).gather(3, index), 3, rows.shape[2:])
+        share = (rows - above if down else above + 1 - rows) * (
+            columns - left if right else left + 1 - columns
+        )
+        read.append(value * (share * inside)[:, :, None])
+    return torch.stack(read).sum(dim=0)

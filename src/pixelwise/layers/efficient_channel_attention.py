@@ -65,7 +65,6 @@ class EfficientChannelAttention(AttentionLayer):
         beta: float = 1.0,
     ) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels)
         if gamma <= 0:
             raise InputError(f"gamma={gamma}: must be above 0; the paper has gamma=2.0")
         if kernel_size is None:
@@ -76,8 +75,14 @@ class EfficientChannelAttention(AttentionLayer):
             raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
         self.score = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Convolve the means along the channels, and gate the channels by that."""
+        mean = x.mean(dim=(2, 3))  # (b, c)
+        gate = self.score(mean[:, None])[:, 0].sigmoid()
+        return x * gate[:, :, None, None]
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Gate the channels of x."""
+        """The gradients of the mean and of the product are one map, added up in place."""
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))
             return factor_gate(flat, gate[:, :, None]).view(x.shape)

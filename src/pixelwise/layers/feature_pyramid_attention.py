@@ -32,7 +32,6 @@ from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Heads, Limits, Maps
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.ops.running.precision import statistics_dtype
 
 VARIANTS = ("smp", "javeywang")
 KERNELS = (7, 5, 3)
@@ -135,30 +134,40 @@ class FeaturePyramidAttention(AttentionLayer):
             if not self.pooled:
                 self.up.append(doubled(narrow, wide).append(nn.ReLU(inplace=True)))
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """Weigh every pixel by the pyramid, and add the image's context."""
-        mean = x.mean((2, 3), keepdim=True, dtype=statistics_dtype(x)).to(x.dtype)
-        y = self.value(x) * self._weights(x) + self.context(mean)
-        return (y if self.pooled else y.relu()).to(x.dtype)
+        context = self.context(x.mean(dim=(2, 3), keepdim=True))  # (b, o, 1, 1)
+        y = self.value(x) * self._weights(x) + context
+        return y if self.pooled else y.relu()
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """The factors p of the pixels, the same for every `at`; in "javeywang" one per channel."""
         return Maps(spatial=self._weights(x))
 
     def _weights(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads h w"]:
-        maps = [x]
-        for down in self.down:
-            maps.append(down(F.max_pool2d(maps[-1], 2) if self.pooled else maps[-1]))
-        p = self.across[2](maps[3])
-        for level in (1, 0):
-            p = self._larger(p, level + 1, maps) + self.across[level](maps[level + 1])
-            p = p if self.pooled else p.relu()
-        return self._larger(p, 0, maps)
+        return self._pooled_pyramid(x) if self.pooled else self._strided_pyramid(x)
 
-    def _larger(self, p: Tensor, level: int, maps: list[Tensor]) -> Tensor:
-        if not self.pooled:
-            return self.up[level](p)
-        return F.interpolate(p, size=maps[level].shape[2:], mode="bilinear", align_corners=True)
+    def _pooled_pyramid(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
+        """The factors p in "smp"."""
+        first = self.down[0](F.max_pool2d(x, 2))
+        second = self.down[1](F.max_pool2d(first, 2))
+        third = self.down[2](F.max_pool2d(second, 2))
+        p = _enlarged(self.across[2](third), second)
+        p = _enlarged(self.across[1](second) + p, first)
+        return _enlarged(self.across[0](first) + p, x)
+
+    def _strided_pyramid(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The factors p in "javeywang"."""
+        first = self.down[0](x)
+        second = self.down[1](first)
+        third = self.down[2](second)
+        p = self.up[2](self.across[2](third))
+        p = self.up[1]((self.across[1](second) + p).relu())
+        return self.up[0]((self.across[0](first) + p).relu())
+
+
+def _enlarged(p: Float[Tensor, "b d i j"], like: Tensor) -> Float[Tensor, "b d h w"]:
+    return F.interpolate(p, size=like.shape[2:], mode="bilinear", align_corners=True)
 
 
 def doubled(channels: int, outputs: int) -> nn.Sequential:

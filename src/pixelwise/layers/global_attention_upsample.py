@@ -28,7 +28,6 @@ from pixelwise.errors import InputError
 from pixelwise.layers.base import FusionLayer, Limits, Maps
 from pixelwise.layers.feature_pyramid_attention import VARIANTS, doubled
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.ops.running.precision import statistics_dtype
 
 
 class GlobalAttentionUpsample(FusionLayer):
@@ -99,20 +98,17 @@ class GlobalAttentionUpsample(FusionLayer):
         else:
             self.lift = (doubled if upsample else _resized)(guides, outputs)
 
-    def lean(
+    def plain(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b o h w"]:
         """Gate the fine features x by the coarse ones, and add these."""
-        if self.interpolated:
-            corners = True if self.interpolation == "bilinear" else None
-            coarse = F.interpolate(
-                guide, size=x.shape[2:], mode=self.interpolation, align_corners=corners
-            )
-        else:
+        gated = self.value(x) * self._gates(guide)
+        if not self.interpolated:
             self._check_sizes(x, guide)
-            coarse = self.lift(guide)
-        y = self.value(x) * self._gates(guide) + coarse
-        return (y if self.interpolated else y.relu()).to(x.dtype)
+            return (gated + self.lift(guide)).relu()
+        corners = True if self.interpolation == "bilinear" else None
+        size, mode = x.shape[2:], self.interpolation
+        return gated + F.interpolate(guide, size, mode=mode, align_corners=corners)
 
     def maps(
         self,
@@ -124,17 +120,16 @@ class GlobalAttentionUpsample(FusionLayer):
         return Maps(channel=self._gates(guide)[:, :, 0, 0])
 
     def _gates(self, guide: Float[Tensor, "b g i j"]) -> Float[Tensor, "b o 1 1"]:
-        mean = guide.mean((2, 3), keepdim=True, dtype=statistics_dtype(guide)).to(guide.dtype)
-        gates = self.gate(mean)
+        gates = self.gate(guide.mean(dim=(2, 3), keepdim=True))
         return gates.sigmoid() if self.interpolated else gates
 
     def _check_sizes(self, x: Tensor, guide: Tensor) -> None:
         height, width = (size * self.scale for size in guide.shape[2:])
         if x.shape[2] != height or x.shape[3] != width:
             raise InputError(
-                f"layer {self.key!r} got a guide of {guide.shape[2]} rows and {guide.shape[3]} "
-                f"columns for a map of {x.shape[2]} and {x.shape[3]}: the map must be "
-                f"{self.scale} times as large; resize one, or choose upsample or variant='smp'"
+                f"guide={tuple(guide.shape)}: the map of layer {self.key!r} must be {self.scale} "
+                f"times as large, and has {x.shape[2]} rows and {x.shape[3]} columns; resize one, "
+                "or choose upsample or variant='smp'"
             )
 
 

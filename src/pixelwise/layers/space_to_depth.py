@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.layers.base import Layer, Limits
+from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.space_to_depth import space_to_depth
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
@@ -86,10 +87,19 @@ class SpaceToDepth(Layer):
         self.norm = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         self.activation = ACTIVATIONS[activation]()
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange and convolve; see `plain`.
+
+        Shape:
+            (b, c, h, w) -> (b, o, i, j).
+        """
+        self.check(x)
+        return formatted(self.plain(x), x)
+
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Rearrange, convolve, normalise, activate."""
-        y = self.conv(space_to_depth(x, self.factor))
-        return self.activation(self.norm(y)).to(x.dtype)
+        z = space_to_depth(x, self.factor)  # (b, f f c, u, v)
+        return self.activation(self.norm(self.conv(z)))
 
     @torch.no_grad()
     def fused(self) -> nn.Conv2d:

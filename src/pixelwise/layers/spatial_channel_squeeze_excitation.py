@@ -74,8 +74,18 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
         self.expand = nn.Linear(width, channels)
         self.score = nn.Linear(channels, 1)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Gate the channels of x, gate its pixels, and join both results."""
+        hidden = self.reduce(x.mean(dim=(2, 3))).relu()
+        channel = self.expand(hidden).sigmoid()[:, :, None, None]  # (b, c, 1, 1)
+        pixels = x.permute(0, 2, 3, 1)  # (b, h, w, c)
+        spatial = self.score(pixels).sigmoid().permute(0, 3, 1, 2)  # (b, 1, h, w)
+        if self.fusion == "max":
+            return torch.maximum(x * channel, x * spatial)
+        return x * channel + x * spatial
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Gate x by channel and by pixel."""
+        """With "add" one pass applies both gates; the gated maps are not written."""
         with full_precision(x):
             flat, channel = self._channel(x.flatten(2))
             direction, offset = self._direction(flat)

@@ -99,8 +99,19 @@ class SqueezeExcitation(AttentionLayer):
         if norm:
             self.limits = Limits(images=2)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Squeeze every channel to a number, make gates of these, and gate the channels."""
+        squeezed = x.mean(dim=(2, 3))  # (b, c)
+        if self.add_max:  # equal pixels share its gradient
+            squeezed = 0.5 * squeezed + 0.5 * x.amax(dim=(2, 3))
+        hidden = self.reduce(squeezed)
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        excited = self.expand(ACTIVATIONS[self.activation](hidden))
+        return x * GATES[self.gate](excited)[:, :, None, None]
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Gate the channels of x."""
+        """The gradients of the mean and of the product are one map, added up in place."""
         with full_precision(x):
             flat, gate = self._gate(x.flatten(2))
             return factor_gate(flat, gate[:, :, None]).view(x.shape)

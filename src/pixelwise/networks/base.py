@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -58,6 +59,13 @@ class Decoder(ReferenceWeights, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.auxiliary: StageHead | None = None
+
+    def resized(
+        self, x: Float[Tensor, "b c _ _"], like: Float[Tensor, "b _ h w"]
+    ) -> Float[Tensor, "b c h w"]:
+        """`x` at the size of another map, bilinearly, as `align_corners` says."""
+        corners = self.align_corners
+        return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=corners)
 
     def add_auxiliary(
         self,

@@ -32,12 +32,16 @@ def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def share(channels: int, parts: int, given: int | None) -> int:
+    """A width: `given`, or the channels in so many `parts`, at least 1."""
+    return max(channels // parts, 1) if given is None else given
+
+
 def inner_width(channels: int, width: int | None) -> int:
     """Channels inside a decoder: `width`, or a quarter of those of its feature map."""
-    if width is None:
-        return max(channels // 4, 1)
-    at_least(1, width=width)
-    return width
+    inner = share(channels, 4, width)
+    at_least(1, width=inner)
+    return inner
 
 
 def refuse_one_image(decoder: nn.Module, x: Float[Tensor, "b c h w"]) -> None:

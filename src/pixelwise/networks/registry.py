@@ -19,9 +19,30 @@ def available() -> Mapping[str, type[Decoder]]:
     found: dict[str, type[Decoder]] = {}
     for module in pkgutil.iter_modules(decoders.__path__, decoders.__name__ + "."):
         for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, type) and issubclass(value, Decoder) and "key" in vars(value):
+            own = isinstance(value, type) and value.__module__ == module.name
+            if own and issubclass(value, Decoder):
+                check_decoder(value, found)
                 found[value.key] = value
     return dict(sorted(found.items()))
+
+
+def check_decoder(kind: type[Decoder], others: Mapping[str, type[Decoder]]) -> None:
+    """Raise where a decoder class lacks what `create_model` and `pixelwise models` ask of it."""
+    where = f"{kind.__module__}.{kind.__name__}"
+    for name in ("key", "summary", "source"):
+        if name not in vars(kind):
+            raise InputError(f"{where}: {name} is missing; write {name} = '...' in the class")
+    if kind.key in others:
+        raise InputError(
+            f"{where}: key={kind.key!r}: taken by {others[kind.key].__module__}; take another"
+        )
+    first, second, *rest = inspect.signature(kind).parameters.values()
+    keywords = all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in rest)
+    if (first.name, second.name) != ("channels", "outputs") or not keywords:
+        raise InputError(
+            f"{where}: a decoder takes channels, outputs and keyword-only options; write"
+            " __init__(self, channels, outputs, *, option=default)"
+        )
 
 
 def names() -> list[str]:

@@ -1,29 +1,23 @@
 """A network: backbone -> decoder -> one tensor of logits at the input's size."""
 
 import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pixelwise.errors import InputError
 from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.networks import files
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
 from pixelwise.networks.registry import check_options, decoder_named
-
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
 
 
 class Segmenter(ReferenceWeights):
@@ -143,17 +137,7 @@ class Segmenter(ReferenceWeights):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`; each file appears whole or not at all."""
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            state = {name: value.contiguous() for name, value in self.state_dict().items()}
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as hidden:
-                save_file(state, Path(hidden) / WEIGHTS, metadata={"format": "pt"})
-                self.described().save(Path(hidden) / CONFIG)
-                for name in (WEIGHTS, CONFIG):
-                    (Path(hidden) / name).replace(folder / name)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise InputError(f"{folder}: cannot save the model there: {error}") from error
+        files.write(folder, self.described(), self.state_dict())
 
     def described(self) -> ModelConfig:
         """The config, with what stands in the network by insertion now."""
@@ -169,55 +153,10 @@ class Segmenter(ReferenceWeights):
 
         A folder is never looked up on the network; the backbone's own weights are not fetched.
         """
-        config, weights = _files(where)
+        config, weights = files.find(where)
         model = cls(ModelConfig.load(config))
-        try:
-            state = load_file(weights)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise InputError(
-                f"{weights}: cannot be read as safetensors ({error}); the file may be truncated,"
-                " copy it again"
-            ) from error
-        own = model.state_dict()
-        missing = sorted(own.keys() - state.keys())
-        extra = sorted(state.keys() - own.keys())
-        resized = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-        if missing or extra or resized:
-            raise InputError(
-                f"{weights} does not fit {config}: {len(missing)} tensors missing {missing[:3]},"
-                f" {len(extra)} left over {extra[:3]}, {len(resized)} of another shape"
-                f" {sorted(resized)[:3]}"
-            )
-        model.load_state_dict(state)
+        model.load_state_dict(files.read_weights(weights, config, model.state_dict()))
         return model.eval()
-
-
-def _files(where: str | Path) -> tuple[Path, Path]:
-    folder = Path(where)
-    if folder.is_dir():
-        for name in (CONFIG, WEIGHTS):
-            if not (folder / name).is_file():
-                raise InputError(
-                    f"{folder}: no {name} in it; give the folder that holds {WEIGHTS} and {CONFIG}"
-                )
-        return folder / CONFIG, folder / WEIGHTS
-    if folder.exists() or str(where).count("/") != 1 or str(where).startswith((".", "~", "/")):
-        raise InputError(
-            f"{where}: no such folder; give a folder that holds {WEIGHTS} and {CONFIG}, or a"
-            " model's name on the Hub (owner/name)"
-        )
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return (
-            Path(hf_hub_download(str(where), CONFIG)),
-            Path(hf_hub_download(str(where), WEIGHTS)),
-        )
-    except Exception as error:  # the Hub's client raises many unrelated types
-        raise InputError(
-            f"{where}: neither a folder here nor to be had from the Hub"
-            f" ({type(error).__name__}: {str(error).splitlines()[0]})"
-        ) from error
 
 
 def load(where: str | Path) -> Segmenter:

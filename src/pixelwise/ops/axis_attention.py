@@ -22,12 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import blocks, choice
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    own_backward,
-    statistics_dtype,
-)
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 def reference(
@@ -78,6 +74,10 @@ def _in_row(weights: Tensor, value: Tensor, start: int) -> Tensor:
     return torch.einsum("brwv,brve->brwe", weights[..., value.shape[1] :], values)
 
 
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return reference, ctx.saved_tensors
+
+
 class _CrissCross(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, at_most: int | None) -> Tensor:
@@ -91,7 +91,7 @@ class _CrissCross(torch.autograd.Function):
         return out.to(value.dtype)
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         query, key, value = ctx.saved_tensors
         kind = statistics_dtype(value)

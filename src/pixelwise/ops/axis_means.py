@@ -12,14 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.axis_gate import map_blocks
 from pixelwise.ops.running import choice
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    taken_over,
-    twice_differentiable,
-)
+from pixelwise.ops.running.backward import Gradients, Plain, taken_over, twice_differentiable
+from pixelwise.ops.running.blocks import plane_blocks
+from pixelwise.ops.running.precision import full_precision
 
 Means = tuple[Float[Tensor, "b c h"], Float[Tensor, "b c w"]]
 MeansOfMap = tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h"], Float[Tensor, "b c w"]]
@@ -39,9 +35,8 @@ def axis_means(x: Float[Tensor, "b c h w"]) -> MeansOfMap:
         return onward, rows, columns
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
-    (x,) = ctx.saved_tensors
-    return (x * 1, *reference(x)), (x,)
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return lambda x: (x, *reference(x)), ctx.saved_tensors
 
 
 class _AxisMeans(torch.autograd.Function):
@@ -57,7 +52,7 @@ class _AxisMeans(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         d_rows, d_columns = d_rows / x.shape[3], d_columns / x.shape[2]
         d_x = grad if taken_over(grad) else grad.clone(memory_format=torch.preserve_format)
-        for block in map_blocks(x):
+        for block in plane_blocks(x):
             d_x[block] += d_rows[block][:, :, :, None]
             d_x[block] += d_columns[block][:, :, None, :]
         return (d_x,)

@@ -18,12 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import blocks, choice
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    own_backward,
-    statistics_dtype,
-)
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 STRIP = 128
 """Rows of E that are computed at a time on a CPU; fewer make a product slow."""
@@ -64,6 +60,10 @@ def channel_attention(
         return _ChannelAttention.apply(x, gain)
 
 
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return reference, ctx.saved_tensors[:2]
+
+
 class _ChannelAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class _ChannelAttention(torch.autograd.Function):
         return out.to(x.dtype)
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, gain, weights = ctx.saved_tensors
         wide, g = x.to(weights.dtype), grad.to(weights.dtype)

@@ -16,15 +16,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import choice
-from pixelwise.ops.running.blocks import map_blocks
-from pixelwise.ops.running.precision import (
+from pixelwise.ops.running.backward import (
     Gradients,
-    full_precision,
+    Plain,
     hand_over,
-    statistics_dtype,
     taken_over,
     twice_differentiable,
 )
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.running.products import over_pixels
 
 Pools = tuple[Float[Tensor, "b n"], Float[Tensor, "b n"]]
@@ -47,9 +47,8 @@ def channel_pools(x: Float[Tensor, "b c n"], channel: Float[Tensor, "b c"] | Non
         return onward, largest, mean
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
-    x, channel, _ = ctx.saved_tensors
-    return (x * 1, *reference(x, channel)), (x, channel)
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return lambda x, channel: (x, *reference(x, channel)), ctx.saved_tensors[:2]
 
 
 class _ChannelPools(torch.autograd.Function):

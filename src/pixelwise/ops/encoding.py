@@ -23,12 +23,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import blocks, choice
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    own_backward,
-    statistics_dtype,
-)
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 def reference(
@@ -77,6 +73,10 @@ def _distances(pixels: Tensor, codes: Tensor) -> Tensor:
     return pixels.square().sum(dim=1, keepdim=True) - 2 * near + codes.square().sum(1)[:, None]
 
 
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return reference, ctx.saved_tensors[:3]
+
+
 class _Encoding(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, codewords: Tensor, scale: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class _Encoding(torch.autograd.Function):
         return sums.sub_(weights.sum(dim=2)[:, :, None] * codes)
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, codewords, scale, weights = ctx.saved_tensors
         kind = grad.dtype

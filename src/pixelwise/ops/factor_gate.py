@@ -13,13 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import choice
+from pixelwise.ops.running.backward import Gradients, Plain, hand_over, twice_differentiable
 from pixelwise.ops.running.blocks import map_blocks
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    hand_over,
-    twice_differentiable,
-)
+from pixelwise.ops.running.precision import full_precision
 
 
 def reference(x: Float[Tensor, "b c n"], factor: Float[Tensor, "b _ _"]) -> Float[Tensor, "b c n"]:
@@ -37,9 +33,8 @@ def factor_gate(
         return _FactorGate.apply(x, factor)
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
-    x, factor = ctx.saved_tensors
-    return (reference(x, factor),), (x, factor)
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return reference, ctx.saved_tensors
 
 
 class _FactorGate(torch.autograd.Function):

@@ -15,14 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import choice
+from pixelwise.ops.running.backward import Gradients, Plain, taken_over, twice_differentiable
 from pixelwise.ops.running.blocks import map_blocks
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    statistics_dtype,
-    taken_over,
-    twice_differentiable,
-)
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 Pools = tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]
 MeanOfMap = tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"]]
@@ -53,10 +48,16 @@ def mean_and_maximum_pool(x: Float[Tensor, "b c n"]) -> PoolsOfMap:
         return onward, mean, largest
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
-    (x,) = ctx.saved_tensors[:1]
-    mean, largest = reference(x)
-    return (x * 1, mean, largest) if ctx.with_largest else (x * 1, mean), (x, None)
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return _pooled if ctx.with_largest else _mean_alone, ctx.saved_tensors[:1]
+
+
+def _pooled(x: Tensor) -> tuple[Tensor | None, ...]:
+    return x, *reference(x)
+
+
+def _mean_alone(x: Tensor) -> tuple[Tensor | None, ...]:
+    return x, reference(x)[0], None
 
 
 class _PixelPools(torch.autograd.Function):

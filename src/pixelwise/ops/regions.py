@@ -15,7 +15,7 @@ from pixelwise.ops.running.precision import full_precision, statistics_dtype
 def region_maps(guide: Float[Tensor, "b k h w"], scale: float = 1.0) -> Float[Tensor, "b k n"]:
     """Where each region lies: the softmax of its logits over pixels, in the type of statistics."""
     with full_precision(guide):
-        return (scale * guide.flatten(2).to(statistics_dtype(guide))).softmax(dim=-1)
+        return _maps(guide, scale)
 
 
 def gather_regions(
@@ -31,6 +31,10 @@ def gather_regions(
             f"the guide has {guide.shape[2]} rows and {guide.shape[3]} columns: must have the "
             f"{x.shape[2]} rows and {x.shape[3]} columns of the features; resize it"
         )
-    weights = region_maps(guide, scale)
     with full_precision(x):
+        weights = _maps(guide, scale)
         return torch.bmm(x.flatten(2).to(weights.dtype), weights.mT).to(x.dtype)
+
+
+def _maps(guide: Tensor, scale: float) -> Tensor:
+    return (scale * guide.flatten(2).to(statistics_dtype(guide))).softmax(dim=-1)

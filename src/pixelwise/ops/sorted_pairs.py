@@ -22,12 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import choice
-from pixelwise.ops.running.precision import (
-    Gradients,
-    full_precision,
-    own_backward,
-    statistics_dtype,
-)
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 
 def reference(
@@ -64,6 +60,10 @@ def _sums(a: Tensor, b: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     return torch.addcmul(shifted, a[:, None], counted), counted
 
 
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return reference, ctx.saved_tensors
+
+
 class _RectifiedPairs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, value: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class _RectifiedPairs(torch.autograd.Function):
         return _sums(a, b, value)[0].to(value.dtype)
 
     @staticmethod
-    @own_backward
+    @twice_differentiable(_again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         a, b, value = ctx.saved_tensors
         d_a = d_b = d_value = None

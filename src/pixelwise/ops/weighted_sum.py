@@ -13,15 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.running import choice
-from pixelwise.ops.running.blocks import map_blocks
-from pixelwise.ops.running.precision import (
+from pixelwise.ops.running.backward import (
     Gradients,
-    full_precision,
+    Plain,
     hand_over,
-    statistics_dtype,
     taken_over,
     twice_differentiable,
 )
+from pixelwise.ops.running.blocks import map_blocks
+from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.running.products import over_channels, over_pixels
 
 
@@ -44,9 +44,8 @@ def weighted_sum(
         return onward, sums
 
 
-def _again(ctx: Any) -> tuple[tuple[Tensor, ...], Gradients]:
-    x, weights = ctx.saved_tensors
-    return (x * 1, reference(x, weights, ctx.pixels)), (x, weights, None)
+def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:
+    return lambda x, weights: (x, reference(x, weights, ctx.pixels)), ctx.saved_tensors
 
 
 class _WeightedSum(torch.autograd.Function):

@@ -9,8 +9,13 @@ from pixelwise.layers.registry import create
 
 
 def channel_from_spatial(config: dict[str, Any]) -> Subject:
-    module = create("channel_from_spatial", 1, **config)  # no parameter depends on the channels
-    return subject(module, lambda: theirs(module, {"score": "conv"}))
+    module = create("channel_from_spatial", 1, **config)
+
+    def run(x: Tensor) -> Tensor:
+        module.channels = x.shape[1]  # no parameter depends on them, and the config has none
+        return module(x)
+
+    return subject(module, lambda: theirs(module, {"score": "conv"}), run)
 
 
 def spatial_from_channel(config: dict[str, Any]) -> Subject:

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 from pixelwise.interop import backbones
 from pixelwise.interop.checkpoint import Checkpoint
-from pixelwise.interop.network import Foreign, Layout, begins, split, width
+from pixelwise.interop.network import CheckpointLayout, Foreign, begins, split, width
 from pixelwise.networks.config import ModelConfig
 
 MEAN = (0.3257, 0.3690, 0.3223)
 STD = (0.2112, 0.2148, 0.2115)
 
 
-class BiSeNet(Layout):
+class BiSeNetLayout(CheckpointLayout):
     """`detail.S1.*` and `segment.*`."""
 
     name: ClassVar[str] = "CoinCheung/BiSeNet"

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 from pixelwise.interop import backbones, norms
 from pixelwise.interop.checkpoint import Checkpoint
-from pixelwise.interop.network import BGR, Foreign, Layout, begins, split, width
+from pixelwise.interop.network import BGR, CheckpointLayout, Foreign, begins, split, width
 from pixelwise.layers.shared.parts import INPLACE_ABN_EPS
 from pixelwise.networks.config import ModelConfig
 
 MEAN = (104.00698793, 116.66876762, 122.67891434)
 
 
-class CCNet(Layout):
+class CCNetLayout(CheckpointLayout):
     """`conv1`, ..., `layer4.*`, `head.cca.*`."""
 
     name: ClassVar[str] = "CCNet"

@@ -15,8 +15,8 @@ from pixelwise.interop.layouts.encoding import counters
 from pixelwise.interop.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
@@ -28,7 +28,7 @@ PARTS = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", 
 DILATIONS = (2, 8, 16)
 
 
-class EMANet(Layout):
+class EMANetLayout(CheckpointLayout):
     """`extractor.*` and `emau.*`."""
 
     name: ClassVar[str] = "EMANet"

@@ -13,8 +13,8 @@ from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
@@ -25,7 +25,7 @@ DILATIONS = (4, 8, 16)
 """Of the last stage's blocks in DANet's published networks."""
 
 
-class Encoding(Layout):
+class EncodingLayout(CheckpointLayout):
     """`pretrained.*` and `head.*`."""
 
     name: ClassVar[str] = "PyTorch-Encoding / DANet"

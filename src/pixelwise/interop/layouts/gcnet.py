@@ -15,18 +15,19 @@ from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
 )
+from pixelwise.layers.global_context import GlobalContext
 from pixelwise.networks.config import ModelConfig
 
 HEADS = ("rpn_head.", "bbox_head.", "roi_head.", "mask_head.", "neck.")
 
 
-class GCNet(Layout):
+class GCNetLayout(CheckpointLayout):
     """`backbone.*` with heads of a detector."""
 
     name: ClassVar[str] = "GCNet"
@@ -45,7 +46,7 @@ class GCNet(Layout):
         plain = {key: inner for key, inner in names.items() if ".se." not in inner}
         body = backbones.resnet(state, plain)
         attention = {
-            f"blocks{stage}": ("gc", options)
+            f"blocks{stage}": (GlobalContext.key, options)
             for stage in (1, 2, 3, 4)
             if (options := _context(state, stage)) is not None
         }

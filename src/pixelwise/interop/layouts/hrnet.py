@@ -17,12 +17,14 @@ from pixelwise.interop.layouts.encoding import counters
 from pixelwise.interop.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
 )
+from pixelwise.layers.parallel_polarized_self_attention import ParallelPolarizedSelfAttention
+from pixelwise.layers.sequential_polarized_self_attention import SequentialPolarizedSelfAttention
 from pixelwise.networks.config import ModelConfig
 
 SCALES = (0.5, 1.0, 2.0)
@@ -30,7 +32,7 @@ SCALES = (0.5, 1.0, 2.0)
 PARTS = ("conv3x3_ocr.", "ocr_distri_head.", "aux_head.", "cls_head.")
 
 
-class HRNetOCR(Layout):
+class HRNetOCRLayout(CheckpointLayout):
     """`stage4.*` with `ocr_distri_head.*`."""
 
     name: ClassVar[str] = "HRNet-OCR"
@@ -49,7 +51,7 @@ class HRNetOCR(Layout):
         return _foreign(checkpoint, "", "", aligned=True)
 
 
-class PSA(Layout):
+class PSALayout(CheckpointLayout):
     """`backbone.stage4.*` with `ocr.ocr_distri_head.*`."""
 
     name: ClassVar[str] = "DeLightCMU/PSA"
@@ -126,7 +128,8 @@ def _attention(names: Iterable[str]) -> dict[str, tuple[str, Mapping[str, Any]]]
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     keys = [name for name in names if ".deattn." in name]
     sequential = any(".deattn.conv_up.0." in key or ".deattn.conv_up.1." in key for key in keys)
+    kind = SequentialPolarizedSelfAttention if sequential else ParallelPolarizedSelfAttention
     for stage in (2, 3, 4):
         if begins(keys, f"stage{stage}."):
-            found[f"inner{stage}"] = ("psa_s" if sequential else "psa_p", {})
+            found[f"inner{stage}"] = (kind.key, {})
     return found

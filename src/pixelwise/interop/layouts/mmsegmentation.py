@@ -19,8 +19,8 @@ from pixelwise.interop.network import (
     BGR,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
@@ -28,7 +28,7 @@ from pixelwise.interop.network import (
 from pixelwise.networks.config import ModelConfig
 
 
-class MMSegmentation(Layout):
+class MMSegmentationLayout(CheckpointLayout):
     """`backbone.*`, `decode_head.*`, `auxiliary_head.*`."""
 
     name: ClassVar[str] = "mmsegmentation"

@@ -21,8 +21,8 @@ from pixelwise.interop.network import (
     BGR,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
@@ -35,7 +35,7 @@ RESNET_MEAN = (102.9801, 115.9465, 122.7717)
 HEADS = ("isa_head.", "spatial_ocr_head.", "ocr_distri_head.")
 
 
-class OpenSeg(Layout):
+class OpenSegLayout(CheckpointLayout):
     """`backbone.*` with `isa_head.*` or an object context head."""
 
     name: ClassVar[str] = "openseg.pytorch"

@@ -15,8 +15,8 @@ from pixelwise.interop.layouts.encoding import counters
 from pixelwise.interop.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    CheckpointLayout,
     Foreign,
-    Layout,
     begins,
     split,
     width,
@@ -24,7 +24,7 @@ from pixelwise.interop.network import (
 from pixelwise.networks.config import ModelConfig
 
 
-class Semseg(Layout):
+class SemsegLayout(CheckpointLayout):
     """`layer0.*` with `psa.*` or `ppm.*`."""
 
     name: ClassVar[str] = "semseg"

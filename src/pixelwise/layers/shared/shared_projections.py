@@ -56,7 +56,9 @@ class ConvolutionPath(nn.Module):
         super().__init__()
         self.heads, self.width, self.stride = heads, width, stride
         self.taps = nn.Linear(3 * heads, 9, bias=bias)
-        self.shift = nn.Conv2d(9 * width, heads * width, 3, groups=width, bias=False)
+        self.shift = nn.Conv2d(
+            9 * width, heads * width, 3, stride, padding=1, groups=width, bias=False
+        )
 
     def reset_parameters(self) -> None:
         """Taps as torch initialises; tap t moves to row t // 3 and column t % 3 of the kernel."""
@@ -66,9 +68,20 @@ class ConvolutionPath(nn.Module):
             self.shift.weight.copy_(eye.expand_as(self.shift.weight))
 
     def forward(
+        self,
+        query: Float[Tensor, "b m d h w"],
+        key: Float[Tensor, "b m d h w"],
+        value: Float[Tensor, "b m d h w"],
+    ) -> Float[Tensor, "b o i j"]:
+        """Nine taps of all heads, each moved to its place; channel g heads + m is f_gm."""
+        parts = torch.cat([query, key, value], dim=1).permute(0, 2, 3, 4, 1)  # (b, d, h, w, 3 m)
+        taps = self.taps(parts).permute(0, 1, 4, 2, 3)  # (b, d, 9, h, w)
+        return self.shift(taps.flatten(1, 2))
+
+    def lean(
         self, mixed: Float[Tensor, "b p h w"], rate: Float[Tensor, "1"]
     ) -> Float[Tensor, "b o i j"]:
-        """Convolve, times `rate`; taps and shifts are linear, so they are one convolution."""
+        """The same times `rate`; taps and shifts are linear, so they are one convolution."""
         kind = statistics_dtype(mixed)
         shift = torch.unflatten(self.shift.weight * rate, 0, (self.width, self.heads)).to(kind)
         weight = torch.einsum("gotyx,ts->gosyx", shift, self.taps.weight.to(kind)).flatten(0, 1)

@@ -6,16 +6,11 @@
 Polarized self-attention stands at `inner` (github.com/DeLightCMU/PSA, Apache-2.0), global context
 and channel gates at `blocks` (github.com/xvjiarui/GCNet, Apache-2.0; timm's `attn_layer`).
 
-In place of a block's 3x3 convolution (the second one of a basic block): "acmix", which knows no
-dilation (ACmix, https://arxiv.org/abs/2111.14556), "deform", or, where the block strides, "spd": a
+In place of a block's 3x3 convolution (the second one of a basic block) stands a layer that can
+stride and change the width, dilated where it can: a deformable convolution, or ACmix
+(https://arxiv.org/abs/2111.14556). Or, where the block strides, what SPD-Conv has there: a
 convolution without stride, then blocks of 2x2 pixels become channels (github.com/LabSAINT/SPD-Conv,
 ResNet18-SPD and ResNet50-SPD).
-
-Rules of dilation, for a stage that gave up its stride: "contract" leaves the first block with the
-dilation of the stage before (timm, torchvision, PyTorch-Encoding, mmsegmentation's bottlenecks),
-"full" dilates all blocks alike (semseg, CCNet), "first_conv" dilates the first convolution of basic
-blocks only (mmsegmentation's ResNet-18 and -34), "first_block" the first block of a stage only
-(mmsegmentation's MobileNetV2).
 """
 
 from collections.abc import Mapping
@@ -26,19 +21,19 @@ from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.layers import registry
 from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
-from pixelwise.layers.registry import create
+from pixelwise.layers.space_to_depth import SpaceToDepth
 from pixelwise.ops.space_to_depth import space_to_depth
 
-CONVOLUTIONS = ("acmix", "deform", "spd")
-DILATIONS = ("contract", "full", "first_conv", "first_block")
+SPD = SpaceToDepth.key
 Block = Any
 """A basic block or a bottleneck of timm, which has no types."""
 
 
 def attention_layer(key: str, channels: int, options: Mapping[str, Any], place: str) -> Layer:
     """A layer that maps features to features of the same shape, or the error that says why not."""
-    layer = create(key, channels, **options)
+    layer = registry.create(key, channels, **options)
     if not isinstance(layer, AttentionLayer) or not layer.keeps_shape:
         why = "takes a second input" if isinstance(layer, FusionLayer) else "changes the shape"
         raise InputError(
@@ -67,31 +62,38 @@ def attend(body: nn.Module, name: str, place: str, key: str, options: Mapping[st
         setattr(block, where, attention_layer(key, width, options, f"at {place!r}"))
 
 
+def convolutions() -> list[str]:
+    """What can be had in place of a 3x3 convolution."""
+    wanted = {"out_channels", "stride"}
+    return [*(k for k in registry.available() if wanted <= registry.options(k).keys()), SPD]
+
+
 def convolve(body: nn.Module, name: str, stage: str, key: str, options: Mapping[str, Any]) -> None:
-    """Put "acmix", "deform" or "spd" in place of the 3x3 convolutions of a stage."""
-    if key not in CONVOLUTIONS:
-        raise unknown("convolution", key, CONVOLUTIONS)
+    """Put what `key` names in place of the 3x3 convolutions of a stage."""
+    if key not in convolutions():
+        raise unknown("convolution", key, convolutions())
     changed = [
-        _space_to_depth(block) if key == "spd" else _replaced(block, key, options)
+        _space_to_depth(block) if key == SPD else _replaced(block, key, options)
         for block in blocks(body, name, stage, f"convolution {key!r}")
     ]
-    if key == "spd" and options:
-        raise InputError(f"convolution 'spd' has no options, got {', '.join(options)}")
+    if key == SPD and options:
+        raise InputError(f"convolution {key!r} has no options here, got {', '.join(options)}")
     if not any(changed):
         raise InputError(
-            f"convolution 'spd' in stage {stage}: no block strides there; take another stage, or"
+            f"convolution {key!r} in stage {stage}: no block strides there; take another stage, or"
             " output_stride=32"
         )
 
 
 def _replaced(block: Block, key: str, options: Mapping[str, Any]) -> bool:
-    old = block.conv2
+    old, known = block.conv2, registry.options(key)
     exact: dict[str, Any] = {"out_channels": old.out_channels, "stride": old.stride[0]}
-    if key == "deform":
-        exact |= {"dilation": old.dilation[0], "bias": False}
-    new: Any = create(key, old.in_channels, **exact, **options)
-    if key == "deform" and new.weight.shape == old.weight.shape:
-        new.weight.data.copy_(old.weight)  # what was learnt without offsets
+    exact |= {"dilation": old.dilation[0], "bias": False}
+    exact = {name: value for name, value in exact.items() if name in known}
+    new = registry.create(key, old.in_channels, **exact, **options)
+    weight = getattr(new, "weight", None)
+    if isinstance(weight, nn.Parameter) and weight.shape == old.weight.shape:
+        weight.data.copy_(old.weight)  # what was learnt by the convolution
     block.conv2 = new
     return True
 
@@ -139,79 +141,3 @@ def blocks(body: nn.Module, name: str, stage: str, what: str) -> list[Block]:
             " 'resnet50' or 'hrnet_w18'"
         )
     return found
-
-
-def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
-    """Dilate the last stage's blocks one by one."""
-    last = getattr(body, "layer4", None)
-    if not isinstance(last, nn.Sequential) or len(last) != len(dilations):
-        found = f"{len(last)} blocks" if isinstance(last, nn.Sequential) else "no layer4"
-        raise InputError(
-            f"multi_grid={dilations} needs a residual network with one dilation per block of its"
-            f" last stage; backbone {name!r} has {found}"
-        )
-    for block, dilation in zip(last, dilations, strict=True):
-        _dilate(block.conv2, dilation)
-
-
-def set_dilation(body: Any, name: str, rule: str) -> None:
-    """Follow another code's rule of dilation; the body follows "contract"."""
-    if rule not in DILATIONS:
-        raise unknown("dilation", rule, DILATIONS)
-    if rule == "contract":
-        return
-    mobile: list[Any] = list(getattr(body, "blocks", []))
-    stages = [getattr(body, f"layer{i}") for i in (1, 2, 3, 4) if hasattr(body, f"layer{i}")]
-    stages = stages or mobile
-    if not stages:
-        raise InputError(f"dilation={rule!r}: backbone {name!r} has no stages that it is made for")
-    for stage in stages:
-        convs = [m for m in stage.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
-        wanted = max(conv.dilation[0] for conv in convs)
-        for conv in convs if rule == "full" else ():
-            _dilate(conv, wanted)
-        for i, block in enumerate(stage if rule == "first_block" else ()):
-            for conv in block.modules():
-                if conv in convs:
-                    _dilate(conv, 1 if i else wanted)
-        for i, block in enumerate(stage if rule == "first_conv" else ()):
-            if not isinstance(block, BasicBlock):
-                raise InputError(f"dilation='first_conv' is for basic blocks; {name!r} has others")
-            _dilate(block.conv1, max(wanted // 2, 1) if i == 0 else wanted)
-            _dilate(block.conv2, 1)
-
-
-def _dilate(conv: Any, dilation: int) -> None:
-    conv.dilation = (dilation, dilation)
-    conv.padding = (dilation * (conv.kernel_size[0] // 2), dilation * (conv.kernel_size[1] // 2))
-
-
-POOLINGS = ("floor", "ceil")
-
-
-def set_pooling(body: nn.Module, name: str, how: str) -> None:
-    """How a ResNet's first pooling rounds a size that it cannot halve: timm has "floor".
-
-    With "ceil" (CCNet, openseg) the maps of a picture with even sides have one pixel more.
-    """
-    if how not in POOLINGS:
-        raise unknown("pooling", how, POOLINGS)
-    step = getattr(body, "maxpool", None)
-    if not isinstance(step, nn.MaxPool2d):
-        raise InputError(f"pooling={how!r} is for ResNets; backbone {name!r} has no such pooling")
-    step.ceil_mode = how == "ceil"
-
-
-RESIZES = ("nearest", "bilinear", "bilinear_aligned")
-
-
-def set_resize(body: nn.Module, name: str, how: str) -> None:
-    """How an HRNet brings its branches to the same size: timm has "nearest"."""
-    if how not in RESIZES:
-        raise unknown("resize", how, RESIZES)
-    steps = [module for module in body.modules() if isinstance(module, nn.Upsample)]
-    if not steps:
-        raise InputError(f"resize={how!r} is for HRNets; backbone {name!r} resizes nothing")
-    for step in steps:
-        step.mode = "nearest" if how == "nearest" else "bilinear"
-        step.align_corners = None if how == "nearest" else how == "bilinear_aligned"

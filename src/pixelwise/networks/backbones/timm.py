@@ -4,25 +4,20 @@ Stages are counted so that the last is 4: stage 4 is the coarsest feature map, s
 before it, and so on.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError, unknown
+from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
-from pixelwise.networks.backbones import residual
-from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
+from pixelwise.networks.backbones import residual, rules
+from pixelwise.networks.backbones.bodies import create_body
 from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4
-
-OWN = {"bisenetv2": BiSeNetV2Body}
-"""Backbones that are made here, by name."""
 
 
 class _After:
@@ -56,7 +51,7 @@ class Backbone(nn.Module):
         options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
             "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
-            `residual`.
+            `backbones.rules`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -84,18 +79,18 @@ class Backbone(nn.Module):
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
         pooling = build.pop("pooling", "floor")
         strides = (output_stride, preferred_stride)
-        self.body: Any = _create(name, in_channels, pretrained, *strides, build)
+        self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())
         if dilation != "contract":
-            residual.set_dilation(self.body, name, dilation)
+            rules.set_dilation(self.body, name, dilation)
         if multi_grid is not None:
-            residual.set_multi_grid(self.body, name, multi_grid)
+            rules.set_multi_grid(self.body, name, multi_grid)
         if pooling != "floor":
-            residual.set_pooling(self.body, name, pooling)
+            rules.set_pooling(self.body, name, pooling)
         if resize is not None:
-            residual.set_resize(self.body, name, resize)
+            rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
             residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
@@ -156,100 +151,6 @@ class Backbone(nn.Module):
         if len(seen) != 1 or not isinstance(seen[0], Tensor) or seen[0].ndim != 4:
             return False
         return sorted(seen[0].shape) == sorted(feature.shape)
-
-
-def _create(
-    name: str,
-    in_channels: int,
-    pretrained: bool,
-    output_stride: int | None,
-    preferred_stride: int,
-    build: Mapping[str, Any],
-) -> Any:
-    if name not in OWN and not timm.is_model(name.partition(".")[0]) and "/" not in name:
-        raise unknown("backbone", name, [*OWN, *timm.list_models()])
-    if output_stride not in (None, 8, 16, 32):
-        raise InputError(f"output_stride is 8, 16 or 32 (or None), got {output_stride}")
-    if name in OWN:
-        return _own(name, in_channels, pretrained, output_stride, build)
-    wanted = output_stride or preferred_stride
-    if name.startswith("hrnet"):  # its branches, without the widening made for classification
-        build = {"feature_location": "", **build}
-    body = None
-    if wanted < 32:
-        body = _try_timm(name, in_channels, pretrained, {"output_stride": wanted, **build})
-        if body is not None and body.feature_info.reduction()[-1] != wanted:
-            body = None
-        if body is None and output_stride is not None:
-            own = _any_timm(name, in_channels, False, build).feature_info.reduction()[-1]
-            raise InputError(
-                f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}."
-                f" Take output_stride=None, or a backbone such as 'resnet50' or 'convnext_tiny'"
-            )
-    if body is None:
-        body = _any_timm(name, in_channels, pretrained, build)
-    own = body.feature_info.reduction()[-1]
-    if output_stride is not None and own != output_stride:
-        raise InputError(
-            f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}"
-        )
-    return body
-
-
-def _own(
-    name: str,
-    in_channels: int,
-    pretrained: bool,
-    output_stride: int | None,
-    build: Mapping[str, Any],
-) -> Any:
-    if pretrained:
-        raise InputError(
-            f"backbone {name!r} has no pretrained weights here; train from scratch with"
-            f" pretrained=False"
-        )
-    if build:
-        raise InputError(f"backbone {name!r} has no options, got {', '.join(build)}")
-    body = OWN[name](in_channels)
-    own = body.feature_info.reduction()[-1]
-    if output_stride not in (None, own):
-        raise InputError(
-            f"backbone {name!r} cannot work at output_stride={output_stride}; its own is {own}"
-        )
-    return body
-
-
-def _any_timm(name: str, in_channels: int, pretrained: bool, build: Mapping[str, Any]) -> Any:
-    """The backbone with a free input size, where its family needs to be asked for it."""
-    for options in ({"strict_img_size": False}, {"dynamic_img_size": True}, {}):
-        body = _try_timm(name, in_channels, pretrained, {**options, **build}, last=not options)
-        if body is not None:
-            return body
-    raise AssertionError("the last attempt raises or returns")
-
-
-def _try_timm(
-    name: str, in_channels: int, pretrained: bool, options: dict[str, Any], last: bool = False
-) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated timm names, SyncBN and the like
-            return timm.create_model(
-                name, features_only=True, in_chans=in_channels, pretrained=pretrained, **options
-            )
-    except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
-        # How timm's families say that they do not know an option or a stride.
-        if last:
-            raise InputError(f"backbone {name!r} gives no feature maps: {error}") from error
-        return None
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
-            raise InputError(f"backbone {name!r} cannot be built: {error}") from error
-        raise InputError(
-            f"pretrained weights of {name!r} could not be loaded ({type(error).__name__}:"
-            f" {str(error).splitlines()[0]}). Without a network connection, fill the cache first"
-            f" or train from scratch with pretrained=False"
-        ) from error
 
 
 def _shapes(backbone: Backbone, in_channels: int, size: tuple[int, int]) -> list[Tensor]:

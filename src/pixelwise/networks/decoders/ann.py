@@ -26,21 +26,17 @@ from pixelwise.errors import InputError
 from pixelwise.layers.reference import translated_part
 from pixelwise.layers.shared.binned_attention import BinnedAttention, BinnedAttentionBlock
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, inner_width
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width, share
 
 
-class ANN(Decoder):
+class ANN(JoinedContexts):
     """Attention of the last feature map to bins of the one before, then of itself.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels after fusion; None is a quarter of the last feature map's.
+    Args: as `JoinedContexts` has them, and
         key_width: Channels of queries, keys and values; None is half of `width`.
         pool_scales: Bins per axis of each grid of keys.
         query_scales: 1 for each attention of a block; their sum is what a pixel sees.
-        auxiliary: Train a second head on the feature map before the last.
 
     Shape: feature maps, the last of them (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a grid or a width below 1, or a query scale that is not 1.
@@ -51,12 +47,11 @@ class ANN(Decoder):
     year = 2019
     summary = "pixels attend to 110 means over bins, of two feature maps"
     source = "Zhu et al. 2019, https://arxiv.org/abs/1908.07678"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
+        **JoinedContexts.reference_keys,
+        **conv_modules({"bottleneck": "reduce"}),  # here each block joins
         "fusion": "fusion",
         "context": "context",
-        **conv_modules({"bottleneck": "reduce"}),
-        "conv_seg": "classify.1",
     }
 
     def __init__(
@@ -73,7 +68,7 @@ class ANN(Decoder):
         super().__init__()
         low, high = channels[-2:] if len(channels) > 1 else (channels[0], channels[0])
         hidden = inner_width(high, width)
-        inner = max(hidden // 2, 1) if key_width is None else key_width
+        inner = share(hidden, 2, key_width)
         at_least(1, key_width=inner, pool_scales=min(pool_scales, default=0))
         if not query_scales or set(query_scales) != {1}:
             raise InputError(
@@ -88,8 +83,7 @@ class ANN(Decoder):
         self.dropout = nn.Dropout2d(0.1)
         self.reduce = conv_norm(high, hidden, 3)
         self.context = BinnedAttentionBlock(stages(hidden, hidden, shared=True), hidden, "relu")
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """`state_dict` with each shared projection once."""

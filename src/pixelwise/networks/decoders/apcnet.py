@@ -28,8 +28,8 @@ from pixelwise.checks import at_least
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import affine, finish, formatted, pointwise, product
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, inner_width, refuse_one_image
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width, refuse_one_image
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SCALES = 16
@@ -70,19 +70,13 @@ class AdaptiveContext(ReferenceWeights):
         return formatted(z.view(len(x), -1, *x.shape[2:]), x)
 
 
-class APCNet(Decoder):
+class APCNet(JoinedContexts):
     """Adaptive mixtures of means over grids of bins, beside the last feature map.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last is used.
-        outputs: Logits per pixel.
-        width: Channels of each context and of the 3x3 convolution; None is a quarter of the last
-            feature map's.
+    Args: as `JoinedContexts` has them, and
         pool_scales: Bins per axis of each grid.
         fusion: One more 1x1 convolution on each context.
-        auxiliary: Train a second head on the feature map before the last.
 
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a grid or a width below 1, and in training for one image alone.
     """
 
@@ -91,11 +85,9 @@ class APCNet(Decoder):
     year = 2019
     summary = "each pixel mixes means over bins by learned affinities"
     source = "He et al. 2019, CVPR, Adaptive Pyramid Context Network for Semantic Segmentation"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
+        **JoinedContexts.reference_keys,
         **{f"acm_modules.{i}": f"contexts.{i}" for i in range(MOST_SCALES)},
-        **conv_modules({"bottleneck": "join"}),
-        "conv_seg": "classify.1",
     }
 
     def __init__(
@@ -116,12 +108,10 @@ class APCNet(Decoder):
             AdaptiveContext(last, hidden, scale, fusion=fusion) for scale in pool_scales
         )
         self.join = conv_norm(last + len(self.contexts) * hidden, hidden, 3)
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits from the last feature map and its contexts."""
         x = features[-1]
         refuse_one_image(self, x)
-        contexts = [context(x) for context in self.contexts]
-        return self.classify(self.join(torch.cat([x, *contexts], dim=1)))
+        return self.joined(x, [context(x) for context in self.contexts])

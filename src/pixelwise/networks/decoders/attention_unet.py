@@ -22,17 +22,7 @@ from pixelwise.networks.decoders.unet import WIDTHS, UNet
 
 
 class AttentionUNet(UNet):
-    """A U-Net with an attention gate at every skip connection.
-
-    Args:
-        channels: Widths of the feature maps, finest first; all are used, as far as `widths` go.
-        outputs: Logits per pixel.
-        widths: Channels at each resolution on the way up.
-        interpolation: How maps are enlarged: "nearest" or "bilinear".
-
-    Shape: as `UNet`.
-    Raises: InputError for an unknown interpolation, or no widths.
-    """
+    """A `UNet`, with its options, and an attention gate at every skip connection."""
 
     key = "attention_unet"
     title = "Attention U-Net"

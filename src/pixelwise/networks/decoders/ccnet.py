@@ -23,28 +23,17 @@ from torch import Tensor
 from pixelwise.layers.criss_cross_attention import CrissCrossAttention
 from pixelwise.layers.shared.pointwise import one_layer_keys, with_batch_norms
 from pixelwise.networks.framed import FramedLayer
-from pixelwise.networks.parts import inner_width
+from pixelwise.networks.parts import inner_width, share
 
 
 class CCNet(FramedLayer):
     """Recurrent criss-cross attention on the last feature map, in the frame of `FramedLayer`.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels of the attention and of the convolutions around it; None is a quarter of
-            the last feature map's.
+    Args: as `FramedLayer` has them, and
         hidden: Channels of query and key; None is an eighth of `width`.
         recurrence: How many times the attention runs.
-        concatenate: One more convolution sees the feature map beside the result.
-        joined: Channels of that convolution; None is `width`.
         activation: "leaky_relu" as the authors have it, or "relu".
-        auxiliary: Train a second head on the feature map before the last.
-        auxiliary_width: Channels of that head; None is half of its feature map's.
-        auxiliary_bias: Its 3x3 convolution has a bias.
-
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
-    Raises: InputError for options out of range.
+        auxiliary_width: Channels of the auxiliary head; None is half of its feature map's.
     """
 
     key = "ccnet"
@@ -53,7 +42,6 @@ class CCNet(FramedLayer):
     summary = "every pixel gathers from its row and column, twice (crisscross)"
     source = "Huang et al. 2019, https://arxiv.org/abs/1811.11721"
     align_corners = True
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         # The authors' names.
         **one_layer_keys("conva", "before"),
@@ -81,29 +69,20 @@ class CCNet(FramedLayer):
         auxiliary_bias: bool = True,
     ) -> None:
         inner = inner_width(channels[-1], width)
-        layer = CrissCrossAttention(
-            inner,
-            hidden=max(inner // 8, 1) if hidden is None else hidden,
-            recurrence=recurrence,
-        )
-        wide = inner if joined is None else joined
+        layer = CrissCrossAttention(inner, hidden=share(inner, 8, hidden), recurrence=recurrence)
         super().__init__(
             channels,
             outputs,
             layer,
             width=inner,
-            joined=wide if concatenate else None,
+            concatenate=concatenate,
+            joined=joined,
             activation=activation,
+            auxiliary=auxiliary,
+            auxiliary_width=share(channels[-2:][0], 2, auxiliary_width),
+            auxiliary_bias=auxiliary_bias,
         )
         self.activation = activation
-        self.add_auxiliary(
-            channels,
-            outputs,
-            wanted=auxiliary,
-            width=max(channels[-2:][0] // 2, 1) if auxiliary_width is None else auxiliary_width,
-            bias=auxiliary_bias,
-            activation=activation,
-        )
 
     def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """`state_dict` with batch norms in place of InPlaceABN."""

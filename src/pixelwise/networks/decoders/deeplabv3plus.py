@@ -21,21 +21,14 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import (
-    classifier,
-    conv_modules,
-    inner_width,
-    join_resized,
-    refuse_one_image,
-)
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width, join_resized, refuse_one_image
 
 MOST_BRANCHES = 16
 """Checkpoints with more dilations than this have no names here."""
@@ -62,17 +55,13 @@ class SeparableConvolution(ReferenceWeights):
         return self.across(self.around(x))
 
 
-class DeepLabV3Plus(Decoder):
+class DeepLabV3Plus(JoinedContexts):
     """Dilated convolutions side by side, then the edges of a fine map.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last is used, and the fourth from
-            the end, or the first where there are fewer.
-        outputs: Logits per pixel.
-        width: Channels of each branch; None is a quarter of the last feature map's.
+    Args: as `JoinedContexts` has them, and
         dilations: One branch each; 1 is a 1x1 convolution.
-        detail_width: Channels taken from the fine map; 0 leaves it out.
-        auxiliary: Train a second head on the feature map before the last.
+        detail_width: Channels taken from the fine map, the fourth from the end, or the first where
+            there are fewer; 0 leaves it out.
 
     Shape: feature maps -> (b, outputs, h, w) of the fine map.
     Raises: InputError for a dilation or a width below 1, and in training for one image alone.
@@ -83,15 +72,13 @@ class DeepLabV3Plus(Decoder):
     year = 2018
     summary = "dilated separable convolutions side by side, refined with a fine feature map"
     source = "Chen et al. 2018, https://arxiv.org/abs/1802.02611"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
+        **JoinedContexts.reference_keys,
         **conv_modules({f"aspp_modules.{i}": f"branches.{i}" for i in range(MOST_BRANCHES)}),
         **{f"aspp_modules.{i}": f"branches.{i}" for i in range(MOST_BRANCHES)},
-        **conv_modules({"image_pool.1": "average", "bottleneck": "join"}),
-        **conv_modules({"c1_bottleneck": "detail"}),
+        **conv_modules({"image_pool.1": "average", "c1_bottleneck": "detail"}),
         "sep_bottleneck.0": "refine.0",
         "sep_bottleneck.1": "refine.1",
-        "conv_seg": "classify.1",
     }
 
     def __init__(
@@ -121,8 +108,7 @@ class DeepLabV3Plus(Decoder):
             SeparableConvolution(hidden + detail_width, hidden),
             SeparableConvolution(hidden, hidden),
         )
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits at the fine map's size."""
@@ -135,8 +121,5 @@ class DeepLabV3Plus(Decoder):
         )
         if self.detail is not None:
             detail = self.detail(features[self.fine])
-            y = F.interpolate(
-                y, size=detail.shape[2:], mode="bilinear", align_corners=self.align_corners
-            )
-            y = torch.cat([y, detail], dim=1)
+            y = torch.cat([self.resized(y, detail), detail], dim=1)
         return self.classify(self.refine(y))

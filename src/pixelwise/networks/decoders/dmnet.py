@@ -17,7 +17,6 @@ Reference: github.com/open-mmlab/mmsegmentation, mmseg/models/decode_heads/dm_he
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,8 +24,8 @@ from torch import Tensor, nn
 from pixelwise.checks import at_least
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, inner_width
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SIZES = 16
@@ -66,19 +65,13 @@ class DynamicFilter(ReferenceWeights):
         return F.conv2d(padded.reshape(1, b * c, h, w), kernels, groups=groups).reshape(y.shape)
 
 
-class DMNet(Decoder):
+class DMNet(JoinedContexts):
     """Filters of several sizes that the picture makes, beside the last feature map.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last is used.
-        outputs: Logits per pixel.
-        width: Channels of each filter and of the 3x3 convolution; None is a quarter of the last
-            feature map's.
+    Args: as `JoinedContexts` has them, and
         filter_sizes: Side of each filter.
         fusion: One more 1x1 convolution behind each filter.
-        auxiliary: Train a second head on the feature map before the last.
 
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a filter or a width below 1.
     """
 
@@ -87,11 +80,9 @@ class DMNet(Decoder):
     year = 2019
     summary = "dynamic filters of 1, 3, 5 and 7 pixels, made from the picture itself"
     source = "He et al. 2019, ICCV, Dynamic Multi-Scale Filters for Semantic Segmentation"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
+        **JoinedContexts.reference_keys,
         **{f"dcm_modules.{i}": f"filters.{i}" for i in range(MOST_SIZES)},
-        **conv_modules({"bottleneck": "join"}),
-        "conv_seg": "classify.1",
     }
 
     def __init__(
@@ -112,11 +103,9 @@ class DMNet(Decoder):
             DynamicFilter(last, hidden, size, fusion=fusion) for size in filter_sizes
         )
         self.join = conv_norm(last + len(self.filters) * hidden, hidden, 3)
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits from the last feature map and its filtered forms."""
         x = features[-1]
-        filtered = [dynamic(x) for dynamic in self.filters]
-        return self.classify(self.join(torch.cat([x, *filtered], dim=1)))
+        return self.joined(x, [filtered(x) for filtered in self.filters])

@@ -18,26 +18,17 @@ from typing import ClassVar
 
 from pixelwise.layers.disentangled_non_local import DisentangledNonLocal
 from pixelwise.networks.framed import FramedLayer
-from pixelwise.networks.parts import inner_width
+from pixelwise.networks.parts import inner_width, share
 
 
 class DNLNet(FramedLayer):
     """A disentangled non-local block on the last feature map, in the frame of `FramedLayer`.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels of the block and of the convolutions around it; None is a quarter of the
-            last feature map's.
+    Args: as `FramedLayer` has them, and
         hidden: Channels of the block's query, key and value; None is half of `width`.
         mode: The likeness: "embedded_gaussian", "dot_product" or "concatenation".
         use_scale: Whether "embedded_gaussian" divides by the root of `hidden`.
         temperature: What "embedded_gaussian" divides by besides.
-        concatenate: One more convolution sees the feature map beside the result.
-        auxiliary: Train a second head on the feature map before the last.
-
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
-    Raises: InputError for options out of range.
     """
 
     key = "dnlnet"
@@ -45,7 +36,6 @@ class DNLNet(FramedLayer):
     year = 2020
     summary = "every pixel adds a mixture of all pixels, likeness and salience apart (dnl)"
     source = "Yin et al. 2020, https://arxiv.org/abs/2006.06668"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         **FramedLayer.reference_keys,
         "dnl_block": "layer",
@@ -67,13 +57,12 @@ class DNLNet(FramedLayer):
         inner = inner_width(channels[-1], width)
         layer = DisentangledNonLocal(
             inner,
-            hidden=max(inner // 2, 1) if hidden is None else hidden,
+            hidden=share(inner, 2, hidden),
             mode=mode,
             use_scale=use_scale,
             temperature=temperature,
             norm=True,
         )
         super().__init__(
-            channels, outputs, layer, width=inner, joined=inner if concatenate else None
+            channels, outputs, layer, width=inner, concatenate=concatenate, auxiliary=auxiliary
         )
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)

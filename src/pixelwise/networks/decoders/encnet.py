@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -109,13 +108,8 @@ class EncNet(Decoder):
         if self.merge is not None:
             before = features[len(features) - 1 - len(self.lateral) : -1]
             maps = [part(y) for part, y in zip(self.lateral, before, strict=True)]
-            x = self.merge(torch.cat([x, *(self._like(x, y) for y in maps)], dim=1))
+            x = self.merge(torch.cat([x, *(self.resized(y, x) for y in maps)], dim=1))
         return x
-
-    def _like(self, x: Tensor, y: Tensor) -> Tensor:
-        """`y` at the size of `x`."""
-        size = x.shape[2:]
-        return F.interpolate(y, size=size, mode="bilinear", align_corners=self.align_corners)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits of the gated features."""

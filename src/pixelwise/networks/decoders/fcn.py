@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -108,10 +107,6 @@ class FCN(Decoder):
         x = features[-1]
         if self.all_maps:
             first, *others = features[-4:]
-            x = torch.cat([first, *(self._resized(y, first) for y in others)], dim=1)
+            x = torch.cat([first, *(self.resized(y, first) for y in others)], dim=1)
         y = self.steps(x)
         return self.classify(y if self.joined is None else self.joined(torch.cat([x, y], dim=1)))
-
-    def _resized(self, x: Tensor, like: Tensor) -> Tensor:
-        corners = self.align_corners
-        return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=corners)

@@ -18,25 +18,16 @@ from typing import ClassVar
 
 from pixelwise.layers.global_context import GlobalContext
 from pixelwise.networks.framed import FramedLayer
-from pixelwise.networks.parts import inner_width
+from pixelwise.networks.parts import inner_width, share
 
 
 class GCNet(FramedLayer):
     """A global context block on the last feature map, in the frame of `FramedLayer`.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels of the block and of the convolutions around it; None is a quarter of the
-            last feature map's.
+    Args: as `FramedLayer` has them, and
         hidden: Channels inside of the transform T; None is a quarter of `width`.
         pooling: "att" weighs the pixels by attention, "avg" takes their mean.
         fusions: "add" adds the context, "mul" gates the channels by it; or both.
-        concatenate: One more convolution sees the feature map beside the result.
-        auxiliary: Train a second head on the feature map before the last.
-
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
-    Raises: InputError for options out of range.
     """
 
     key = "gcnet"
@@ -44,7 +35,6 @@ class GCNet(FramedLayer):
     year = 2019
     summary = "one attention-pooled summary for all pixels (gc)"
     source = "Cao et al. 2019, https://arxiv.org/abs/1904.11492"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         **FramedLayer.reference_keys,
         "gc_block": "layer",
@@ -65,11 +55,10 @@ class GCNet(FramedLayer):
         inner = inner_width(channels[-1], width)
         layer = GlobalContext(
             inner,
-            hidden=max(inner // 4, 1) if hidden is None else hidden,
+            hidden=share(inner, 4, hidden),
             pooling=pooling,
             fusions=tuple(fusions),
         )
         super().__init__(
-            channels, outputs, layer, width=inner, joined=inner if concatenate else None
+            channels, outputs, layer, width=inner, concatenate=concatenate, auxiliary=auxiliary
         )
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)

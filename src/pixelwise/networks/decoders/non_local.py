@@ -17,25 +17,16 @@ from typing import ClassVar
 
 from pixelwise.layers.non_local import NonLocal
 from pixelwise.networks.framed import FramedLayer
-from pixelwise.networks.parts import inner_width
+from pixelwise.networks.parts import inner_width, share
 
 
 class NonLocalNet(FramedLayer):
     """A non-local block on the last feature map, in the frame of `FramedLayer`.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels of the block and of the convolutions around it; None is a quarter of the
-            last feature map's.
+    Args: as `FramedLayer` has them, and
         hidden: Channels of the block's query, key and value; None is half of `width`.
         mode: The likeness f: "embedded_gaussian", "gaussian", "dot_product" or "concatenation".
         use_scale: Whether "embedded_gaussian" divides by the root of `hidden`.
-        concatenate: One more convolution sees the feature map beside the result.
-        auxiliary: Train a second head on the feature map before the last.
-
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
-    Raises: InputError for options out of range.
     """
 
     key = "nonlocal"
@@ -43,7 +34,6 @@ class NonLocalNet(FramedLayer):
     year = 2018
     summary = "every pixel adds a mixture of all pixels (nonlocal)"
     source = "Wang et al. 2018, https://arxiv.org/abs/1711.07971"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         **FramedLayer.reference_keys,
         "nl_block": "layer",
@@ -64,12 +54,11 @@ class NonLocalNet(FramedLayer):
         inner = inner_width(channels[-1], width)
         layer = NonLocal(
             inner,
-            hidden=max(inner // 2, 1) if hidden is None else hidden,
+            hidden=share(inner, 2, hidden),
             mode=mode,
             use_scale=use_scale,
             norm=True,
         )
         super().__init__(
-            channels, outputs, layer, width=inner, joined=inner if concatenate else None
+            channels, outputs, layer, width=inner, concatenate=concatenate, auxiliary=auxiliary
         )
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)

@@ -23,7 +23,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -151,18 +150,14 @@ class OCRNet(MultiScaleDecoder):
         """Rough logits of the regions, and the pixels fused with what these say."""
         if self.concatenate:
             first, *rest = features[-4:]
-            last = torch.cat([first, *(self._resized(x, first) for x in rest)], dim=1)
+            last = torch.cat([first, *(self.resized(x, first) for x in rest)], dim=1)
             before = last
         else:
             before, last = features[-2:][0], features[-1]
         rough = self.classify_regions(self.regions(before))
         pixels = self.reduce(last)
-        guide = rough if self.concatenate else self._resized(rough, pixels)
+        guide = rough if self.concatenate else self.resized(rough, pixels)
         return rough, self.context(pixels, guide)
-
-    def _resized(self, x: Tensor, like: Tensor) -> Tensor:
-        size = like.shape[2:]
-        return F.interpolate(x, size=size, mode="bilinear", align_corners=self.align_corners)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits of the pixels, at one scale."""

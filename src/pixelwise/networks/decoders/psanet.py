@@ -18,23 +18,19 @@ are of 97.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.layers.pointwise_spatial_attention import PointwiseSpatialAttention
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import classifier, conv_modules, inner_width
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width
 
 
-class PSANet(Decoder):
+class PSANet(JoinedContexts):
     """Point-wise spatial attention on the last feature map, beside that map.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last two are used.
-        outputs: Logits per pixel.
-        width: Channels inside; None is a quarter of the last feature map's.
+    Args: as `JoinedContexts` has them, and
         directions: "collect", "distribute" or "both".
         mask_size: Rows and columns of a mask; odd, unless compact.
         compact: Masks of all pixels of the shrunk map, for pictures of one size alone.
@@ -42,9 +38,7 @@ class PSANet(Decoder):
         softmax: Whether masks go through a softmax, or weigh themselves.
         normalisation: Divisor of what is seen; None is the number of places of a mask.
         variant: "code", or "mmsegmentation", which resizes otherwise.
-        auxiliary: Train a second head on the feature map before the last.
 
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for options out of range.
     """
 
@@ -54,13 +48,13 @@ class PSANet(Decoder):
     summary = "pixels collect and distribute by masks (psanet)"
     source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
     align_corners = True
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         # The authors' names.
         "psa": "attention",
         "cls": "join",
         "cls.4": "classify.1",
         # mmsegmentation's names.
+        **JoinedContexts.reference_keys,
         **conv_modules(
             {
                 "reduce": "attention.branches.0.reduce",
@@ -68,12 +62,10 @@ class PSANet(Decoder):
                 "reduce_p": "attention.branches.1.reduce",
                 "attention_p.0": "attention.branches.1.guide",
                 "proj": "attention.project",
-                "bottleneck": "join",
             }
         ),
         "attention.1": "attention.branches.0.mask",
         "attention_p.1": "attention.branches.1.mask",
-        "conv_seg": "classify.1",
     }
 
     def __init__(
@@ -106,11 +98,9 @@ class PSANet(Decoder):
             variant=variant,
         )
         self.join = conv_norm(2 * last, hidden, 3)
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits of what every pixel sees, beside the pixel itself."""
         x = features[-1]
-        y = self.attention(x, corners=self.align_corners)
-        return self.classify(self.join(torch.cat((x, y), dim=1)))
+        return self.joined(x, [self.attention(x, corners=self.align_corners)])

@@ -19,32 +19,20 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least
 from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import (
-    classifier,
-    conv_modules,
-    inner_width,
-    join_resized,
-    refuse_one_image,
-)
+from pixelwise.networks.joined import JoinedContexts
+from pixelwise.networks.parts import conv_modules, inner_width, join_resized, refuse_one_image
 from pixelwise.ops.binned_mean import binned_mean
 
 MOST_SCALES = 16
 """Checkpoints with more grids than this have no names here."""
 
 
-class PSPNet(Decoder):
+class PSPNet(JoinedContexts):
     """Means over grids of bins, beside the last feature map.
 
-    Args:
-        channels: Widths of the feature maps, finest first; the last is used.
-        outputs: Logits per pixel.
-        width: Channels of each grid's means and of the 3x3 convolution; None is a quarter of the
-            last feature map's.
+    Args: as `JoinedContexts` has them, and
         pool_scales: Bins per axis of each grid.
-        auxiliary: Train a second head on the feature map before the last.
 
-    Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a grid or a width below 1, and in training, with a grid of one bin, for
         one image alone.
     """
@@ -54,12 +42,10 @@ class PSPNet(Decoder):
     year = 2017
     summary = "means over grids of 1, 2, 3 and 6 bins per axis"
     source = "Zhao et al. 2017, https://arxiv.org/abs/1612.01105"
-    auxiliary_weights: Mapping[str, float] = {"stage3": 0.4}
     reference_keys: ClassVar[Mapping[str, str]] = {
         # mmsegmentation's names.
+        **JoinedContexts.reference_keys,
         **conv_modules({f"psp_modules.{i}.1": f"grids.{i}" for i in range(MOST_SCALES)}),
-        **conv_modules({"bottleneck": "join"}),
-        "conv_seg": "classify.1",
         # semseg's names.
         **{
             f"ppm.features.{i}.{part + 1}": f"grids.{i}.{part}"
@@ -86,8 +72,7 @@ class PSPNet(Decoder):
         self.pool_scales = tuple(pool_scales)
         self.grids = nn.ModuleList(conv_norm(last, hidden) for _ in pool_scales)
         self.join = conv_norm(last + len(self.grids) * hidden, hidden, 3)
-        self.classify = classifier(hidden, outputs)
-        self.add_auxiliary(channels, outputs, wanted=auxiliary)
+        self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits from the last feature map and its means."""

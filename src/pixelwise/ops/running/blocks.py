@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.errors import InputError
@@ -65,6 +66,18 @@ def map_blocks(x: Tensor) -> Iterator[Block]:
         else:
             for columns in spans(pixels, channels, PASS_BLOCK, x.device):
                 yield image, slice(None), columns
+
+
+def plane_blocks(x: Float[Tensor, "b c h w"]) -> Iterator[tuple[slice, slice]]:
+    """Blocks (image, channels) of a map; all channels of an image where those come last."""
+    _, channels, height, width = x.shape
+    channel_last = x.stride(1) < x.stride(3)
+    for image in images(x):
+        if channel_last:  # a run of channels would be scattered over memory
+            yield image, slice(None)
+        else:
+            for run in spans(channels, height * width, PASS_BLOCK, x.device):
+                yield image, run
 
 
 def elements(max_bytes: int | None, kind: torch.dtype, copies: int, least: int) -> int | None:

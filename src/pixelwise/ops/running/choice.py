@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import InputError, unknown
-from pixelwise.ops import kernels
+from pixelwise.ops.running import kernels
 
 Rule = Callable[[Tensor, Tensor], str]
 
@@ -153,7 +153,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "binned_mean": ("plain", "traced"),
     "channel_attention": _OWN,
     "channel_pools": _OWN,
-    "deformable": (*_OWN, "operator"),
+    "deformable": (*_OWN, "traced", "operator"),
     "encoding": (*_OWN, "traced"),
     "factor_gate": _OWN,
     "joint_gate": _WITH_KERNEL,

@@ -1,0 +1,169 @@
+"""`ops.attention` for keys and values of unequal widths; nothing of n x m is written.
+
+Forward, a program has some queries and a slice of the value's channels, and goes through the keys
+with a running softmax. Of that it leaves `log sum_j e^(q_i . k_j)`, from which backward has every
+weight again at once. There
+
+    dv = g A,   dq = k dS^T,   dk = q dS
+
+are a kernel for the first, and one for the others: the same with queries and keys exchanged.
+"""
+
+from typing import Any, no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from pixelwise.ops.attention.plain import again
+from pixelwise.ops.running.backward import Gradients, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch
+from pixelwise.ops.running.kernel_pairs import beside, cut, products
+from pixelwise.ops.running.kernel_products import pixel_products
+
+
+@triton.jit
+@no_type_check
+def _forward(
+    query, q_b, q_d, q_n, key, k_b, k_d, k_m, value, v_b, v_e, v_m, out, shift, d, e, n, m,
+    kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
+    depth: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    image = tl.program_id(2).to(tl.int64)
+    rows = tl.program_id(0) * own + tl.arange(0, own)
+    channels = tl.program_id(1) * width + tl.arange(0, width)
+    in_n, in_e = rows < n, channels < e
+    query, key, value = query + image * q_b, key + image * k_b, value + image * v_b
+    seen = tl.zeros((own, width), tl.float32)
+    peak = tl.full((own,), float("-inf"), tl.float32)
+    total = tl.zeros((own,), tl.float32)
+    for start in range(0, m, other):
+        columns = start + tl.arange(0, other)
+        in_m = columns < m
+        score = products(
+            query, q_d, q_n, rows, in_n, key, k_d, k_m, columns, in_m, d, kind, own, other, depth
+        )
+        score = tl.where(in_m[None], score, float("-inf"))
+        higher = tl.maximum(peak, tl.max(score, axis=1))
+        weights, scale = tl.exp(score - higher[:, None]), tl.exp(peak - higher)
+        at = value + columns[:, None] * v_m + channels[None] * v_e
+        v = tl.load(at, mask=in_m[:, None] & in_e[None], other=0).to(kind)
+        seen = tl.dot(weights.to(kind), v, seen * scale[:, None], input_precision="ieee")
+        total = total * scale + tl.sum(weights, axis=1)
+        peak = higher
+    at = out + image * e * n + channels[None] * n + rows[:, None]
+    tl.store(at, seen / total[:, None], mask=in_n[:, None] & in_e[None])
+    if tl.program_id(1) == 0:
+        tl.store(shift + image * n + rows, peak + tl.log(total), mask=in_n)
+
+
+@triton.jit
+@no_type_check
+def _value_gradient(
+    query, q_b, q_d, q_n, key, k_b, k_d, k_m, grad, g_b, g_e, g_n, shift,
+    d_value, d_b, d_e, d_m, d, e, n, m,
+    kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
+    depth: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    image = tl.program_id(2).to(tl.int64)
+    rows = tl.program_id(0) * own + tl.arange(0, own)
+    channels = tl.program_id(1) * width + tl.arange(0, width)
+    in_m, in_e = rows < m, channels < e
+    query, key, grad = query + image * q_b, key + image * k_b, grad + image * g_b
+    total = tl.zeros((own, width), tl.float32)
+    for start in range(0, n, other):
+        columns = start + tl.arange(0, other)
+        in_n = columns < n
+        score = products(
+            key, k_d, k_m, rows, in_m, query, q_d, q_n, columns, in_n, d, kind, own, other, depth
+        )
+        score -= tl.load(shift + image * n + columns, mask=in_n, other=0)[None]
+        weights = tl.exp(tl.where(in_m[:, None] & in_n[None], score, float("-inf")))
+        at = grad + columns[:, None] * g_n + channels[None] * g_e
+        g = tl.load(at, mask=in_n[:, None] & in_e[None], other=0).to(kind)
+        total = tl.dot(weights.to(kind), g, total, input_precision="ieee")
+    at = d_value + image * d_b + channels[None] * d_e + rows[:, None] * d_m
+    tl.store(at, total, mask=in_m[:, None] & in_e[None])
+
+
+@triton.jit
+@no_type_check
+def _pair_gradient(
+    x, x_b, x_d, x_n, y, y_b, y_d, y_m, u, u_b, u_e, u_n, v, v_b, v_e, v_m, shift, level,
+    d_x, d_b, d_d, d_n, d, e, n, m, of_query: tl.constexpr,
+    kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
+    depth: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    """The gradient of x by its pairs with y, where `dA_nm = u_n . v_m`.
+
+    x are the queries and u the gradient, y the keys and v the values, or the other way round.
+    """
+    image = tl.program_id(2).to(tl.int64)
+    rows = tl.program_id(0) * own + tl.arange(0, own)
+    channels = tl.program_id(1) * width + tl.arange(0, width)
+    in_n, in_d = rows < n, channels < d
+    x, y, u, v = x + image * x_b, y + image * y_b, u + image * u_b, v + image * v_b
+    shift, level = shift + image * (n if of_query else m), level + image * (n if of_query else m)
+    total = tl.zeros((own, width), tl.float32)
+    for start in range(0, m, other):
+        columns = start + tl.arange(0, other)
+        in_m = columns < m
+        score = products(
+            x, x_d, x_n, rows, in_n, y, y_d, y_m, columns, in_m, d, kind, own, other, depth
+        )
+        slope = products(
+            u, u_e, u_n, rows, in_n, v, v_e, v_m, columns, in_m, e, kind, own, other, depth
+        )
+        score -= beside(shift, rows, in_n, columns, in_m, of_query)
+        slope -= beside(level, rows, in_n, columns, in_m, of_query)
+        slope *= tl.exp(tl.where(in_n[:, None] & in_m[None], score, float("-inf")))
+        at = y + columns[:, None] * y_m + channels[None] * y_d
+        other_map = tl.load(at, mask=in_m[:, None] & in_d[None], other=0).to(kind)
+        total = tl.dot(slope.to(kind), other_map, total, input_precision="ieee")
+    at = d_x + image * d_b + channels[None] * d_d + rows[:, None] * d_n
+    tl.store(at, total, mask=in_n[:, None] & in_d[None])
+
+
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        (b, d, n), (_, e, m) = query.shape, value.shape
+        out = value.new_empty(b, e, n)
+        shift = value.new_empty(b, n, dtype=torch.float32)
+        grid, blocks = cut(b, n, e, query, key, value)
+        maps = (query, *query.stride(), key, *key.stride(), value, *value.stride())
+        launch(_forward, grid, *maps, out, shift, d, e, n, m, **blocks)
+        ctx.save_for_backward(query, key, value, out, shift)
+        return out
+
+    @staticmethod
+    @twice_differentiable(again)
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
+        query, key, value, out, shift = ctx.saved_tensors
+        wants_query, wants_key, wants_value = ctx.needs_input_grad
+        (b, d, n), (_, e, m) = query.shape, value.shape
+        q, k = (query, *query.stride()), (key, *key.stride())
+        v, g = (value, *value.stride()), (grad, *grad.stride())
+        d_query = d_key = d_value = None
+        if wants_value:
+            d_value = torch.empty_like(value)
+            grid, blocks = cut(b, m, e, query, key, value)
+            maps = (*q, *k, *g, shift, d_value, *d_value.stride())
+            launch(_value_gradient, grid, *maps, d, e, n, m, **blocks)
+        if wants_query or wants_key:
+            level = pixel_products(grad, out)
+        if wants_query:
+            d_query = torch.empty_like(query)
+            grid, blocks = cut(b, n, d, query, key, value)
+            maps = (*q, *k, *g, *v, shift, level, d_query, *d_query.stride())
+            launch(_pair_gradient, grid, *maps, d, e, n, m, of_query=True, **blocks)
+        if wants_key:
+            d_key = torch.empty_like(key)
+            grid, blocks = cut(b, m, d, query, key, value)
+            maps = (*k, *q, *v, *g, shift, level, d_key, *d_key.stride())
+            launch(_pair_gradient, grid, *maps, d, e, m, n, of_query=False, **blocks)
+        return d_query, d_key, d_value
+
+
+apply = _Attention.apply
