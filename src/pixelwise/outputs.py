@@ -141,7 +141,10 @@ def locked(file: IO[str]) -> bool:
 def refuse_used(folder: Path, remedy: str) -> None:
     """Raise an InputError where a folder that is to be new holds anything."""
     try:
-        used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        used = folder.exists() and (
+            not folder.is_dir()
+            or any(not p.name.startswith(".pixelwise") for p in folder.iterdir())
+        )
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}); {remedy}") from error
     if used:

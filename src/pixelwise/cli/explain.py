@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_model, check_out, check_pictures, is_hub_name
 from pixelwise.cli.parsing import command_parser, parse
-from pixelwise.devices import DEVICES, pick_device
+from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
+from pixelwise.outputs import Outputs
 
 if TYPE_CHECKING:
     from pixelwise.explanation.explain import Explanation
@@ -48,7 +50,11 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     at = None if found.at is None else _pair(found.at)
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
-    if found.out is None and not Path(found.run).is_dir():
+    check_device(found.device)
+    check_pictures(found.pictures)
+    check_model(found.run)
+    check_out(found.out)
+    if found.out is None and is_hub_name(found.run):
         raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
@@ -71,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         for file, name in output_names(files).items():
+            with Outputs(out / name, "explain") as outputs:  # told before the work, not after
+                outputs.check(("look.html", "explain.json"))
             image = read_picture(file, model)
             height, width = image.shape[-2:]
             console.say(f"picture {file}: {height} rows, {width} columns")
@@ -148,6 +156,8 @@ def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -
         save(explanations, Path(hidden) / "look.html")
         text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
         (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")
-        for path in sorted(Path(hidden).iterdir()):
-            path.replace(folder / path.name)
+        files = sorted(Path(hidden).iterdir())
+        with Outputs(folder, "explain") as outputs, outputs.writing(*(f.name for f in files)):
+            for path in files:
+                path.replace(folder / path.name)
     return folder / "look.html"

@@ -1,6 +1,9 @@
 """Processes that load pictures."""
 
+import multiprocessing
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def quiet_worker(_: int) -> None:
@@ -10,3 +13,27 @@ def quiet_worker(_: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def ending_workers() -> Iterator[None]:
+    """Kill the processes that were begun inside where the block ends by an error.
+
+    They ignore SIGTERM, so that Python, which waits for them at its exit, would not end.
+    """
+    before = multiprocessing.active_children()
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in before:
+                child.kill()
+        raise
+
+
+def worker_died(error: BaseException) -> bool:
+    """Whether an error says that a process that loads pictures was killed, or had no room."""
+    text = str(error)
+    return "DataLoader worker" in text and (
+        "killed" in text or "exited" in text or "No space left" in text or "shared memory" in text
+    )

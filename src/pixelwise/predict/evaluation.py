@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.workers import quiet_worker
+from pixelwise.data.workers import ending_workers, quiet_worker
 from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
 
@@ -45,11 +45,12 @@ def evaluate(
     )
     try:
         model.eval()
-        for index, (image, mask, _) in enumerate(loader):
-            logits = predict_logits(model, image[None].to(device), window=(window, window))
-            predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
-            confusion.update(predicted, mask)
-            on_picture(index, predicted, mask)
+        with ending_workers():
+            for index, (image, mask, _) in enumerate(loader):
+                logits = predict_logits(model, image[None].to(device), window=(window, window))
+                predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
+                confusion.update(predicted, mask)
+                on_picture(index, predicted, mask)
     finally:
         model.train(training)
     return confusion
