@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from pixelwise.cli.main import COMMANDS, main
-from pixelwise.data.source import open_data
+from pixelwise.data.opening import open_data
 from pixelwise.layers.registry import available
 from pixelwise.networks.registry import names as networks
 from pixelwise.train.presets import preset_file

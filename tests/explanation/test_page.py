@@ -90,7 +90,7 @@ def test_what_cannot_be_written_is_said(tmp_path):
     with pytest.raises(InputError, match="no explanation"):
         save([], tmp_path / "look.html")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be written"):
         save([explanation(layer_map())], tmp_path / "file" / "a.html")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
