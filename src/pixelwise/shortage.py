@@ -38,17 +38,14 @@ def told_as_input(
     Args:
         remedy: What to lower.
         need: Gives the bytes that would be needed, or None where that is not known.
-        kept: Gives a clause on what is saved, with a leading "; ", or nothing.
+        kept: Gives what follows the remedy where something is saved, or nothing.
     """
     try:
         yield
     except Exception as error:
         if not is_shortage(error):
             raise
-        short = error
-    # Outside of the handler: the error holds the frames, and they hold the tensors.
-    short.__traceback__ = None
-    raise InputError(f"memory: did not suffice{_needed(need)}; {remedy}{kept()}")
+        raise InputError(f"memory: did not suffice{_needed(need)}; {remedy}{kept()}") from error
 
 
 def _needed(need: Callable[[], int | None]) -> str:

@@ -122,7 +122,7 @@ def test_predict(run, tmp_path, capsys):
         Image.fromarray(noise).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
     assert main(["predict", str(run), str(tmp_path), "--out", str(out), "--window", "32"]) == 0
-    names = sorted(p.name for p in out.iterdir())
+    names = sorted(p.name for p in out.glob("[!.]*"))
     assert names == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
     with Image.open(out / "a.png") as mask:
         assert mask.mode == "P"

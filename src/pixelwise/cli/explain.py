@@ -13,11 +13,13 @@ from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
 from pixelwise.outputs import Outputs
+from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
     from pixelwise.explanation.explain import Explanation
 
 TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+SMALLER = "take a smaller picture, or fewer --layers"
 LARGEST = 2048
 """Longest side of a picture, which the network sees whole, in pixels."""
 
@@ -87,25 +89,26 @@ def main(arguments: Sequence[str]) -> int:
                     f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
                     f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
-            if at is None:
-                queries = automatic_queries(predict_mask(model, image, window=None))
-            else:
-                queries = [at]
-            explanations = []
-            for done, query in enumerate(queries, start=1):
-                explanation = explain(
-                    model,
-                    network_input(model, image[None]),
-                    query,
-                    layers=layers,
-                    deletion=not found.no_deletion,
-                    class_maps=found.class_maps or index is not None,
-                    class_index=index,
-                    picture=displayable(image),
-                )
-                explanations.append(explanation)
-                console.say(_line(explanation))
-                console.busy("explaining", done, len(queries))
+            with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
+                if at is None:
+                    queries = automatic_queries(predict_mask(model, image, window=None))
+                else:
+                    queries = [at]
+                explanations = []
+                for done, query in enumerate(queries, start=1):
+                    explanation = explain(
+                        model,
+                        network_input(model, image[None]),
+                        query,
+                        layers=layers,
+                        deletion=not found.no_deletion,
+                        class_maps=found.class_maps or index is not None,
+                        class_index=index,
+                        picture=displayable(image),
+                    )
+                    explanations.append(explanation)
+                    console.say(_line(explanation))
+                    console.busy("explaining", done, len(queries))
             written = _write(out / name, file, explanations)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
             console.print(f"{count} explained: {written}")

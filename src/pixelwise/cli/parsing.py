@@ -13,6 +13,7 @@ from pixelwise.errors import InputError
 from pixelwise.settings import FALSE, TRUE, as_plain, checked, shown
 from pixelwise.yaml_files import read, to_text
 
+PRINT = "--print_config"
 LENGTHS = ("epochs", "steps", "time_limit")
 """Settings that exclude each other: who gives one takes the place of those of a file."""
 Settings = TypeVar("Settings")
@@ -81,7 +82,7 @@ def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) ->
             help="YAML file of settings, advanced ones too, such as a run's config.yaml",
         )
         parser.add_argument(
-            "--print_config",
+            PRINT,
             action="store_true",
             help="print all settings as YAML, advanced ones too, and exit",
         )
@@ -103,7 +104,12 @@ def parse(parser: CommandParser, arguments: Sequence[str], preset: str | None = 
     What is typed takes the place of what `--config` names, and that of the preset's file.
     """
     words = [*_booleans(parser, arguments)]
+    shows = PRINT in words and "--config" in parser._option_string_actions
+    if shows:  # jsonargparse has a meaning of its own for it
+        words = [word for word in words if word != PRINT]
     found = parser.parse_args(words)
+    if shows:
+        found.print_config = True
     files = [file for file in (preset, getattr(found, "config", None)) if file is not None]
     if not files:
         return found

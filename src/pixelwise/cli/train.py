@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import Namespace
+from jsonargparse import SUPPRESS, Namespace
 
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.given import check_data, check_run
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--accept-changes",
         action="store_true",
-        help="with --resume: go on where the classes are others now",
+        help=SUPPRESS,  # said where it is needed: --resume after classes changed
     )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)

@@ -11,7 +11,7 @@ from pixelwise.data.folder import FolderPictures
 from pixelwise.data.source import LabelledPictures
 from pixelwise.errors import InputError
 from pixelwise.settings import as_plain
-from pixelwise.train.plan import Data
+from pixelwise.train.inputs import Data
 from pixelwise.train.settings import NETWORK, TrainSettings
 
 FILE = "record.json"
