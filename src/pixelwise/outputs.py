@@ -1,14 +1,14 @@
 """What a command may write: nothing is replaced that it did not write itself.
 
-A folder of results has a hidden list of what a command wrote there, in the form of `sha256sum`.
-While the command runs it holds a lock on that list. The lock belongs to the process: none is left
-behind where one is killed.
+A folder of results has a hidden list of what a command wrote there: sums and names. command runs it holds a lock on that list. The lock belongs to the process: none is left behind
+where one is killed.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -33,7 +33,7 @@ class Outputs:
 
     def __init__(self, folder: Path, command: str, option: str = "--out") -> None:
         self.folder = folder
-        self._path = folder / f".pixelwise-{command}.sha256"
+        self._path = folder / f".pixelwise-{command}.txt"
         self._command, self._option = command, option
         self._known: dict[str, str] = {}
         self._list: IO[str]
@@ -41,7 +41,7 @@ class Outputs:
     def __enter__(self) -> "Outputs":
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._list = self._path.open("a+", encoding="utf-8", errors="surrogateescape")
+            self._list = self._path.open("a+", encoding="ascii")
         except OSError as error:
             raise InputError(
                 f"{self.folder}: cannot be written ({error.strerror}); choose another"
@@ -55,8 +55,9 @@ class Outputs:
             )
         self._list.seek(0)
         for line in self._list:
-            number, _, name = line.rstrip("\n").partition("  ")
-            self._known[name] = number
+            number, _, name = line.partition(" ")
+            with suppress(ValueError):  # of a line that a kill cut off
+                self._known[json.loads(name)] = number
         return self
 
     def __exit__(
@@ -98,7 +99,7 @@ class Outputs:
 
     def _note(self, number: str, name: str) -> None:
         self._known[name] = number
-        self._list.write(f"{number}  {name}\n")
+        self._list.write(f"{number} {json.dumps(name)}\n")
         self._list.flush()
 
 

@@ -21,12 +21,16 @@ GIB = 2**30
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice; those of loader processes too."""
+    """Whether an error says that memory did not suffice; those of loader processes too.
+
+    Not in it: shared memory (/dev/shm), for which fewer loader processes are the remedy.
+    """
     if isinstance(error, MemoryError):
         return True
     if not isinstance(error, RuntimeError | OSError):
         return False
-    return any(sign.lower() in str(error).lower() for sign in SIGNS)
+    text = str(error).lower()
+    return "shared memory" not in text and any(sign.lower() in text for sign in SIGNS)
 
 
 @contextmanager

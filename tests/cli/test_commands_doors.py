@@ -461,6 +461,7 @@ def test_words_that_are_refused(capsys, words, told):
     [
         (["--rotate"], True), (["--rotate", "true"], True), (["--rotate=yes"], True),
         (["--rotate", "false"], False), (["--rotate=Off"], False), (["--no-rotate"], False),
+        (["--rotate", "--quiet=false", "--quiet=true"], True),
     ],
 )  # fmt: skip
 def test_booleans_are_flags_or_words_of_yaml(capsys, words, rotate):

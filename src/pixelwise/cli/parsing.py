@@ -134,10 +134,18 @@ def _take_place(given: dict[str, Any], stronger: dict[str, Any]) -> None:
 
 def _booleans(parser: CommandParser, arguments: Sequence[str]) -> Iterator[str]:
     """The words, `--rotate true` and `--rotate=false` written as `--rotate` and `--no-rotate`."""
-    flags = {s for a in parser._actions if isinstance(a, ActionYesNo) for s in a.option_strings}
+    flags, alone = set(), set()
+    for action in parser._actions:
+        if isinstance(action, ActionYesNo):
+            flags |= {*action.option_strings}
+        elif action.nargs == 0 and action.default is False:
+            alone |= {*action.option_strings}
     words = list(arguments)
     while words:
         flag, equals, value = words.pop(0).partition("=")
+        if equals and flag in alone and value.lower() in (*TRUE, *FALSE):
+            yield from [flag] * (value.lower() in TRUE)
+            continue
         if flag not in flags or flag.startswith("--no-"):
             yield flag + equals + value
             continue

@@ -5,6 +5,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
 
 def quiet_worker(_: int) -> None:
     """Leave signals to the main process, and end when it does.
@@ -25,10 +28,25 @@ def ending_workers() -> Iterator[None]:
     try:
         yield
     except BaseException:
+        handler = signal.getsignal(signal.SIGCHLD)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's own raises for each that is killed
         for child in multiprocessing.active_children():
             if child not in before:
                 child.kill()
+                child.join()
+        signal.signal(signal.SIGCHLD, handler)
         raise
+
+
+def in_shared_memory(sample: tuple[Tensor, Tensor, str]) -> tuple[Tensor, Tensor, str]:
+    """A sample as a process hands it over: where there is no room for it, that raises here.
+
+    Torch would find out in a thread of the process, and whoever waits for the sample would not.
+    """
+    if get_worker_info() is not None:
+        for part in sample[:2]:
+            part.share_memory_()
+    return sample
 
 
 def worker_died(error: BaseException) -> bool:

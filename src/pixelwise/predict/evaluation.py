@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.workers import ending_workers, quiet_worker
+from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
 from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
 
@@ -41,6 +41,7 @@ def evaluate(
         batch_size=None,
         num_workers=workers,
         worker_init_fn=quiet_worker,
+        collate_fn=in_shared_memory,
         generator=torch.Generator(),  # keeps the process's own random state untouched
     )
     try:
