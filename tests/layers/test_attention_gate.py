@@ -184,7 +184,7 @@ def test_parameters_of_the_published_size():
         ({"hidden": 0}, "hidden=0: must be at least 1; raise hidden"),
         ({"stride": 0}, "stride=0: must be at least 1; raise stride"),
         ({"stride": (2, 0)}, "stride=0: must be at least 1; raise stride"),
-        ({"activation": "elu"}, "activation='elu': must be one of 'relu', 'softplus', 'none'; use"),
+        ({"activation": "elu"}, "activation='elu': must be one of 'relu', 'softplus', 'none'"),
         ({"normalise": "max"}, "normalise='max': must be one of 'sigmoid', 'softmax', 'mean', 'm"),
         ({"project": False}, "hidden=4 with project=False: must be 8; set hidden, or project=True"),
         (

@@ -35,6 +35,10 @@ def test_output_and_code_from_one_pass():
     assert code.shape == (2, 16)
     assert torch.equal(y, layer(x))
     assert torch.equal(code, layer.code(x))
+    layer.dictionary.register_forward_hook(lambda part, given, residuals: 2 * residuals)
+    y, code = layer.gated(x)
+    torch.testing.assert_close(y, layer(x))
+    assert torch.equal(code, layer.plain_code(x))
 
 
 def test_scales_start_below_zero_and_codewords_small():

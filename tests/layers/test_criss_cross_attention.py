@@ -5,6 +5,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.criss_cross_attention import CrissCrossAttention
 
 PER_PIXEL = {"crisscross"}
+VARIANTS = {"crisscross": [{"recurrence": 1, "hidden": 5}, {"recurrence": 3}]}
 SIDES = (1024, 2048)  # projections, which are linear, weigh little from here on
 
 

@@ -4,11 +4,23 @@ from test_self_attention_block import disturbed, inplace_abn, written
 
 from pixelwise.errors import InputError
 from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSelfAttention
+from pixelwise.layers.shared.interlaced_steps import two_step_weights
 from pixelwise.ops.cells import margins, pad
 
 PER_PIXEL = {"isa"}
 OPTIONS = {"isa": {"down_factors": ((4, 4),)}}
+VARIANTS = {
+    "isa": [
+        {"down_factors": ((4, 3),), "fuse": False, "out_channels": 6},
+        {"down_factors": ((3, 2), (2, 4)), "key_channels": 3, "value_channels": 5},
+        {"down_factors": ((9, 9),), "value_bias": True, "activation": "leaky_relu"},
+    ]
+}
 SIDES = (512, 1024)  # below, what is linear in the pixels costs too much beside what is not
+
+
+def output_shape(layer, x):
+    return len(x), 6, *x.shape[2:]  # of the variant with other widths
 
 
 def reconstruct(layer, x, at):
@@ -31,7 +43,8 @@ def context(stage, x, at, head):
     padded = pad(x, stage.cell)
     (top, _), (left, _) = margins(x, stage.cell)
     row, column = at[0] + top, at[1] + left
-    weights = stage.weights(padded, (row, column))[:, 0]  # for what is cut off alone
+    weights = two_step_weights(stage.far, stage.near, padded, stage.cell, (row, column))
+    weights = weights[:, 0]  # for what is cut off alone
     weights[:, top : top + x.shape[2], left : left + x.shape[3]] = head
     value = stage.far.value(padded)
     seen = []

@@ -164,6 +164,11 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
             return f"its part {changed!r} has a hook, a wrapper or weights of a foreign type"
         return "it is transformed by torch.func" if transformed() else None
 
+    @property
+    def name(self) -> str:
+        """What messages call it: its key, or for a part of a network, which has none, its class."""
+        return getattr(self, "key", type(self).__name__)
+
     def check(self, *inputs: Tensor) -> None:
         """Refuse an input that the layer cannot take; `forward` and `maps` begin with this.
 
@@ -174,31 +179,31 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
         for name, value in zip(("x", "guide"), inputs, strict=False):
             if value.ndim != 4:
                 raise InputError(
-                    f"{name}={tuple(value.shape)}: layer {self.key!r} takes maps of shape "
+                    f"{name}={tuple(value.shape)}: layer {self.name!r} takes maps of shape "
                     "(batch, channels, rows, columns); add the missing axis, e.g. x[None]"
                 )
         x = inputs[0]
         if x.shape[1] != self.channels:
             raise InputError(
-                f"x={tuple(x.shape)}: layer {self.key!r} was made for {self.channels} channels, and"
-                f" this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder the "
-                "axes to (batch, channels, rows, columns)"
+                f"x={tuple(x.shape)}: layer {self.name!r} was made for {self.channels} channels, "
+                f"and this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder "
+                "the axes to (batch, channels, rows, columns)"
             )
         least, multiple, images = self.limits
         height, width = x.shape[2:]
         if height < least or width < least:
             raise InputError(
-                f"x={tuple(x.shape)}: rows and columns of layer {self.key!r} must be at least "
+                f"x={tuple(x.shape)}: rows and columns of layer {self.name!r} must be at least "
                 f"{least}; place the layer where the map is larger"
             )
         if multiple > 1 and (height % multiple or width % multiple):
             raise InputError(
-                f"x={tuple(x.shape)}: rows and columns of layer {self.key!r} must be multiples of "
+                f"x={tuple(x.shape)}: rows and columns of layer {self.name!r} must be multiples of "
                 f"{multiple}; pad the input"
             )
         if self.training and len(x) < images:
             raise InputError(
-                f"x={tuple(x.shape)}: layer {self.key!r} got a batch of {len(x)} and must have at "
+                f"x={tuple(x.shape)}: layer {self.name!r} got a batch of {len(x)} and must have at "
                 f"least {images} in training, since one vector per image is normalised over the "
                 "batch; give more images, or call eval()"
             )
@@ -274,14 +279,14 @@ class FusionLayer(Layer):
 def _must_be_plain(layer: Layer) -> bool:
     reason = layer.altered()
     if reason is not None and not torch.compiler.is_compiling():
-        _tell(layer.key, reason)
+        _tell(layer.name, reason)
     return reason is not None
 
 
 @functools.lru_cache(maxsize=256)
-def _tell(key: str, reason: str) -> None:
+def _tell(name: str, reason: str) -> None:
     """Once: pairs of pixels in the plain form can take a lot more memory."""
-    _log.info("layer %r takes its plain form: %s", key, reason)
+    _log.info("layer %r takes its plain form: %s", name, reason)
 
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least
 from pixelwise.layers.base import AttentionLayer, Maps
 from pixelwise.ops.channel_attention import channel_attention, channel_weights
 from pixelwise.ops.running.precision import full_precision
@@ -52,15 +51,22 @@ class ChannelAttention(AttentionLayer):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels)
         self.gain = nn.Parameter(torch.zeros(1))
 
     def reset_parameters(self) -> None:
         """Initialise as the authors do."""
         nn.init.zeros_(self.gain)
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every channel sees, times gamma."""
+        flat = x.flatten(2)  # (b, c, n)
+        alike = torch.einsum("bcn,bdn->bcd", flat, flat)
+        weights = (alike.amax(dim=2, keepdim=True) - alike).softmax(dim=2)  # where channel c looks
+        seen = torch.einsum("bcd,bdn->bcn", weights, flat)
+        return x + self.gain * seen.reshape(x.shape)
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """A backward of its own, with one matrix product less, and E in float32."""
         with full_precision(x):
             return channel_attention(x.flatten(2), self.gain).view(x.shape)
 

@@ -61,7 +61,13 @@ class Encoding(ReferenceWeights):
         nn.init.uniform_(self.scale, -1, 0)
 
     def forward(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b k c"]:
-        """Sum the residuals, in the type of statistics."""
+        """Assign every pixel to the codewords, and sum what these leave of it."""
+        apart = flat[:, None] - self.codewords[:, :, None]  # (b, k, c, n)
+        weights = (self.scale[:, None] * apart.square().sum(dim=2)).softmax(dim=1)  # over codewords
+        return torch.einsum("bkn,bkcn->bkc", weights, apart)
+
+    def lean(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b k c"]:
+        """The same without the differences of pixels and codewords, in the type of statistics."""
         return encoding(flat, self.codewords, self.scale)
 
     def weights(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b k n"]:
@@ -103,7 +109,7 @@ class ContextEncoding(AttentionLayer):
 
     def __init__(self, channels: int, *, codes: int = 32) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels, codes=codes)
+        at_least(1, codes=codes)
         self.project = conv_norm(channels, channels)
         self.dictionary = Encoding(channels, codes)
         self.norm = nn.BatchNorm1d(codes)
@@ -124,31 +130,48 @@ class ContextEncoding(AttentionLayer):
             found[MMSEGMENTATION.get(name, "") + key.removeprefix(name)] = value
         return found
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels by the code."""
-        return self.gated(x)[0]
+        gate = self.expand(self.plain_code(x)).sigmoid()
+        return (x + gate[:, :, None, None] * x).relu()
+
+    def plain_code(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
+        """The code e, as the equations say."""
+        residuals = self.dictionary(self.project(x).flatten(2))  # (b, k, c)
+        return self.norm(residuals).relu().mean(dim=1)
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """A product with the codewords in place of all differences; one pass for the gate."""
+        return self._gated(x, self._code(self._projected(x)))
 
     def gated(
         self, x: Float[Tensor, "b c h w"]
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c"]]:
         """The output, and the code e that a classifier of the whole image may use."""
         code = self.code(x)
-        return torch.mul(x, (1 + self._gate(code)).to(x.dtype)[:, :, None, None]).relu_(), code
+        return self._gated(x, code), code
 
     def code(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
         """The code e alone."""
-        return self._code(pointwise(self.project, x.flatten(2)))
+        self.check(x)
+        return self.plain_code(x) if self.altered() else self._code(self._projected(x))
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Assignment to every codeword (a head), the same for every `at`; gates 1 + g."""
-        projected = pointwise(self.project, x.flatten(2))
+        projected = self._projected(x)
         weights = self.dictionary.weights(projected)
         gates = 1 + self._gate(self._code(projected))
         return Maps(spatial=weights.view(len(x), -1, *x.shape[2:]), channel=gates)
 
+    def _projected(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c n"]:
+        return pointwise(self.project, x.flatten(2))
+
+    def _gated(self, x: Float[Tensor, "b c h w"], code: Float[Tensor, "b c"]) -> Tensor:
+        return torch.mul(x, (1 + self._gate(code)).to(x.dtype)[:, :, None, None]).relu_()
+
     def _code(self, projected: Float[Tensor, "b c n"]) -> Float[Tensor, "b c"]:
         with full_precision(projected):
-            residuals = self.dictionary(projected).to(self.norm.weight.dtype)
+            residuals = self.dictionary.lean(projected).to(self.norm.weight.dtype)
             return self.norm(residuals).relu().mean(dim=1)
 
     def _gate(self, code: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:

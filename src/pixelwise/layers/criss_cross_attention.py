@@ -92,8 +92,25 @@ class CrissCrossAttention(AttentionLayer):
             projection.reset_parameters()
         nn.init.zeros_(self.gain)
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add what every pixel sees, times gamma; and again."""
+        height, width = x.shape[2:]
+        itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]  # (h, 1, u)
+        for _ in range(self.recurrence):
+            pixels = x.permute(0, 2, 3, 1)  # (b, h, w, c)
+            query, key, value = self.query(pixels), self.keys(pixels), self.value(pixels)
+            in_column = torch.einsum("bhwd,buwd->bhwu", query, key)
+            in_column = in_column.masked_fill(itself, float("-inf"))  # it counts in its row
+            in_row = torch.einsum("bhwd,bhvd->bhwv", query, key)
+            weights = torch.cat([in_column, in_row], dim=3).softmax(dim=3)  # over the cross
+            column, row = torch.split(weights, [height, width], dim=3)
+            seen = torch.einsum("bhwu,buwc->bchw", column, value)
+            seen = seen + torch.einsum("bhwv,bhvc->bchw", row, value)
+            x = x + self.gain * seen
+        return x
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """One product for all three projections; the weights exist for a run of rows at a time."""
         for _ in range(self.recurrence):
             x = self._step(x)
         return x

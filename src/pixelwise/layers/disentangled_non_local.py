@@ -106,6 +106,23 @@ class DisentangledNonLocal(NonLocal):
         if hasattr(self, "mask"):  # not yet while the block below is constructed
             self._reset_mask()
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Weigh the values by A, or its like in another mode, plus m; add what that gives."""
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        assert self.query is not None
+        assert self.keys is not None
+        query, key, value = self.query(pixels), self.keys(pixels), self.value(pixels)
+        query = query - query.mean(dim=1, keepdim=True)
+        key = key - key.mean(dim=1, keepdim=True)
+        if self.mode == "embedded_gaussian":
+            own = (self.scale * torch.einsum("bid,bjd->bij", query, key)).softmax(dim=2)
+        else:
+            own = self._likeness(query, key)  # without a softmax: that of the non-local block
+        shared = self.mask(pixels).softmax(dim=1).mT  # (b, 1, n)
+        seen = torch.einsum("bij,bjd->bid", own + shared, value)
+        mixed = self.expand(seen).mT.contiguous().view(x.shape)
+        return x + (mixed if self.norm is None else self.norm(mixed))
+
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Two maps: the weights of the pixel `at`, and those that all pixels share.
 

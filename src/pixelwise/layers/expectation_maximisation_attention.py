@@ -92,7 +92,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
         variant: str = "code",
     ) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels, bases=bases, steps=steps)
+        at_least(1, bases=bases, steps=steps)
         for name, share in (("momentum", momentum), ("norm_momentum", norm_momentum)):
             if not 0 <= share <= 1:
                 raise InputError(f"{name}={share}: must be from 0 to 1; it is a share")
@@ -117,8 +117,24 @@ class ExpectationMaximisationAttention(AttentionLayer):
             self.bases.normal_(std=math.sqrt(2 / bases))
             self.bases.div_(self._divisor(self.bases.norm(dim=0)))
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Fit the bases to the image, add what they rebuild; in training, move where they start."""
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        bases = self.bases.clone().expand(len(x), -1, -1)  # (b, c, k)
+        with torch.set_grad_enabled(self.gradient and torch.is_grad_enabled()):
+            value = self.project(pixels)
+            for _ in range(self.steps):
+                weights = torch.einsum("bnc,bck->bnk", value, bases).softmax(dim=2)  # over bases
+                shares = weights / self._divisor(weights.sum(dim=1, keepdim=True))
+                mean = torch.einsum("bnk,bnc->bck", shares, value)
+                bases = mean / self._divisor(mean.norm(dim=1, keepdim=True))
+            rebuilt = torch.einsum("bck,bnk->bcn", bases, weights).relu().reshape(x.shape)
+        if self.training:
+            self._average(bases)
+        return (x + self.expand(rebuilt)).relu()
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add what the bases rebuild; in training, move the bases."""
+        """W1 is applied to the bases and the sums: the projected map is never written."""
         with full_precision(x):
             weights, bases, _ = self.fit(x)
             seen = torch.bmm(bases, weights).relu_().to(x.dtype)

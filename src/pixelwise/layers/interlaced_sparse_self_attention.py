@@ -9,7 +9,8 @@ sa_G self-attention (the mechanism of `self_attention`) inside each group of pix
 
 for m pairs (dh, dw); x' is x, or with several pairs relu(norm(W' x)), m times as wide as z. Any
 two pixels are joined by exactly one way: far to the same place in the other's cell, then near.
-The zeros are not masked: they are keys and values, and count in the norms' statistics.
+The zeros are not masked: they are keys and values, and count in the norms' statistics; where
+sides are no multiple of the cell's, padding therefore changes what the pixels see.
 
 Source: Huang et al., "Interlaced Sparse Self-Attention for Semantic Segmentation", 2019,
 https://arxiv.org/abs/1907.12273.
@@ -24,17 +25,38 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least
 from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index
 from pixelwise.layers.self_attention_block import SelfAttentionBlock
-from pixelwise.layers.shared.interlaced_steps import InterlacedSteps
+from pixelwise.layers.shared.interlaced_steps import far_then_near, two_step_weights
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
 from pixelwise.ops.cells import crop, pad
+
+
+class InterlacedSteps(nn.Module):
+    """Far, then near attention on a map of whole cells of (rows, columns) pixels."""
+
+    def __init__(
+        self, cell: tuple[int, int], far: SelfAttentionBlock, near: SelfAttentionBlock
+    ) -> None:
+        super().__init__()
+        self.cell, self.far, self.near = cell, far, near
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """What every pixel sees; (i, j) is its cell and (r, s) its place in that."""
+        (b, c, h, w), (rows, columns) = x.shape, self.cell
+        i, j = h // rows, w // columns
+        y = x.reshape(b, c, i, rows, j, columns)  # (b, c, i, r, j, s)
+        y = y.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)  # (b r s, c, i, j): one place, all cells
+        y = torch.unflatten(self.far(y), 0, (b, rows, columns))
+        y = y.permute(0, 4, 5, 3, 1, 2).flatten(0, 2)  # (b i j, c, r, s): all places, one cell
+        y = torch.unflatten(self.near(y), 0, (b, i, j))
+        return y.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)  # (b, o, i r, j s)
 
 
 class InterlacedSparseSelfAttention(AttentionLayer):
@@ -92,7 +114,6 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         activation: str = "relu",
     ) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels)
         inner = max(1, channels // 2) if key_channels is None else key_channels
         seen = channels if value_channels is None else value_channels
         outputs = channels if out_channels is None else out_channels
@@ -109,11 +130,12 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             )
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
+        self.cells = [(rows, columns) for rows, columns in cells]
         self.activation, self.keeps_shape = activation, outputs == channels
         self.map_heads = Heads("mean", tuple(f"cells of {i}x{j}" for i, j in cells))
         self.stages = nn.ModuleList(
             InterlacedSteps(
-                (rows, columns),
+                cell,
                 *(
                     SelfAttentionBlock(
                         width,
@@ -126,7 +148,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
                     for width in (channels, outputs)
                 ),
             )
-            for rows, columns in cells
+            for cell in self.cells
         )
         beside = channels if len(cells) == 1 else outputs * len(cells)
         self.widen = conv_norm(channels, beside, activation=activation) if len(cells) > 1 else None
@@ -152,9 +174,27 @@ class InterlacedSparseSelfAttention(AttentionLayer):
             found[name] = torch.cat([found[name][:, context:], found[name][:, :context]], dim=1)
         return found
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """Zeros around the map, what every pixel sees in two steps, and x beside it."""
+        height, width = x.shape[2:]
+        contexts = []
+        for stage, (rows, columns) in zip(self.stages, self.cells, strict=True):
+            below, beside = -height % rows, -width % columns  # zeros that fill the last cells ...
+            top, left = below // 2, beside // 2  # ... of them the smaller half comes first
+            padded = F.pad(x, (left, beside - left, top, below - top))
+            seen = stage(padded)
+            contexts.append(seen[:, :, top : top + height, left : left + width])
+        if self.fusion is None:
+            return contexts[0]
+        pixels = x if self.widen is None else self.widen(x)
+        return self.dropout(self.fusion(torch.cat([pixels, *contexts], dim=1)))
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
-        """What every pixel sees in two steps, fused with the pixel itself."""
-        contexts = [crop(stage(pad(x, stage.cell)), x) for stage in self._stages()]
+        """Only query, key and value are brought into groups; no concatenation is written."""
+        contexts = [
+            crop(far_then_near(stage.far, stage.near, pad(x, stage.cell), stage.cell), x)
+            for stage in self._stages()
+        ]
         if self.fusion is None:
             return formatted(contexts[0], x)
         flat = x.flatten(2)
@@ -180,7 +220,8 @@ class InterlacedSparseSelfAttention(AttentionLayer):
                 place + (size - inner) // 2
                 for place, size, inner in zip(at, padded.shape[2:], x.shape[2:], strict=True)
             )
-            heads.append(crop(stage.weights(padded, (row, column)), x))
+            weights = two_step_weights(stage.far, stage.near, padded, stage.cell, (row, column))
+            heads.append(crop(weights, x))
         return Maps(spatial=torch.cat(heads, dim=1))
 
     def _stages(self) -> list[InterlacedSteps]:

@@ -130,8 +130,34 @@ class NonLocal(AttentionLayer):
         nn.init.normal_(last.weight, std=0.0 if self.zero_start else 0.01)
         nn.init.zeros_(last.bias)
 
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Weigh the values of all pixels by f, and add what that gives."""
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        query = pixels if self.query is None else self.query(pixels)
+        key = pixels if self.keys is None else self.keys(pixels)
+        value = self.value(pixels)
+        if self.sub_sample:
+            key, value = (self._pooled(part.mT, x).mT for part in (key, value))  # (b, m, d)
+        seen = torch.einsum("bij,bjd->bid", self._likeness(query, key), value)
+        mixed = self.expand(seen).mT.contiguous().view(x.shape)
+        return x + (mixed if self.norm is None else self.norm(mixed))
+
+    def _likeness(
+        self, query: Float[Tensor, "b n d"], key: Float[Tensor, "b m d"]
+    ) -> Float[Tensor, "b n m"]:
+        """The f of all pairs."""
+        n, m = query.shape[1], key.shape[1]
+        if self.score is not None:  # "concatenation"
+            left = query[:, :, None].expand(-1, -1, m, -1)
+            right = key[:, None].expand(-1, n, -1, -1)
+            return self.score(torch.cat([left, right], dim=3))[..., 0].relu() / m
+        products = torch.einsum("bid,bjd->bij", query, key)
+        if self.mode == "dot_product":
+            return products / m
+        return (self.scale * products).softmax(dim=2)  # over the keys
+
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add what every pixel sees."""
+        """One product for all projections; no matrix of pairs exists, as said above."""
         query, key, value = self._parts(x)
         weight = self.expand.weight
         with full_precision(x):

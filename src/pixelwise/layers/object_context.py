@@ -22,18 +22,119 @@ Norms are batch norms; InPlaceABN is a batch norm with `activation="leaky_relu"`
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least
+from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.base import FusionLayer, Heads, Limits, Maps, pixel_index
 from pixelwise.layers.benchmarked import Size
-from pixelwise.layers.shared.object_attention import ObjectAttention
-from pixelwise.layers.shared.parts import conv_norm
-from pixelwise.layers.shared.pointwise import formatted, one_layer_keys, pointwise, with_batch_norms
+from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm
+from pixelwise.layers.shared.pointwise import (
+    formatted,
+    one_layer_keys,
+    pointwise,
+    two_layer_keys,
+    two_layers,
+    with_batch_norms,
+)
+from pixelwise.layers.shared.region_mixing import belonging, mixed_regions
 from pixelwise.ops.corners import corners
-from pixelwise.ops.regions import gather_regions, region_maps
+from pixelwise.ops.regions import gather_regions, of_its_size, region_maps
+
+
+class ObjectAttention(ReferenceWeights):
+    """Mix the regions for every pixel: z of the equations above, from x and f.
+
+    Its options are those of `ObjectContext`. In training it refuses one region of one image.
+    """
+
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        **two_layer_keys("f_pixel", "query"),
+        **two_layer_keys("f_object", "keys"),
+        **one_layer_keys("f_down", "value"),
+        **one_layer_keys("f_up", "expand"),
+        # mmsegmentation's names.
+        **two_layer_keys("query_project", "query"),
+        **two_layer_keys("key_project", "keys"),
+        **one_layer_keys("value_project", "value"),
+        **one_layer_keys("out_project", "expand"),
+    }
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        key_channels: int | None = None,
+        pool: int = 1,
+        bias: bool = False,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        inner = max(1, channels // 2) if key_channels is None else key_channels
+        at_least(1, channels=channels, key_channels=inner, pool=pool)
+        one_of(ACTIVATIONS, activation=activation)
+        self.pool, self.activation = pool, activation
+        self.query, self.keys = (
+            two_layers(channels, inner, bias=bias, activation=activation) for _ in range(2)
+        )
+        self.value = conv_norm(channels, inner, bias=bias, activation=activation)
+        self.expand = conv_norm(inner, channels, bias=bias, activation=activation)
+
+    def translated(self, state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`state_dict` with batch norms in place of InPlaceABN."""
+        return with_batch_norms(state_dict, self.activation)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b c h w"]:
+        """What the regions of every pixel say; `regions` as from `gather_regions`."""
+        _several(self, len(x), regions.shape[2])
+        pooled, column = self.pooled(x), regions[..., None]
+        query = self.query(pooled).flatten(2)  # (b, d, n)
+        key, value = (part(column)[..., 0] for part in (self.keys, self.value))  # (b, d, k)
+        scores = torch.einsum("bdn,bdk->bnk", query, key) * key.shape[1] ** -0.5
+        weights = scores.softmax(dim=2)  # over the regions
+        said = torch.einsum("bnk,bdk->bdn", weights, value)
+        z = self.expand(torch.unflatten(said, 2, pooled.shape[2:]))
+        return self.resized(z, x)
+
+    def lean(
+        self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Convolutions as products, with fixed norms in them; `expand` is applied to regions."""
+        _several(self, len(x), regions.shape[2])
+        pooled = self.pooled(x)
+        weights = self.weights(pooled, regions)
+        z = mixed_regions(self.value, self.expand, regions, weights)
+        return self.resized(z.view(len(x), -1, *pooled.shape[2:]), x)
+
+    def weights(
+        self, pooled: Float[Tensor, "b c i j"], regions: Float[Tensor, "b c k"]
+    ) -> Float[Tensor, "b k n"]:
+        """How much each pixel of the pooled map belongs to each region."""
+        return belonging(self.query, self.keys, pooled.flatten(2), regions)
+
+    def pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c i j"]:
+        """The map whose pixels are compared with the regions."""
+        return x if self.pool == 1 else F.max_pool2d(x, self.pool)
+
+    def resized(self, z: Float[Tensor, "b c i j"], x: Tensor) -> Float[Tensor, "b c h w"]:
+        """What the pooled pixels hear, at the size of x."""
+        if self.pool == 1:
+            return z
+        return F.interpolate(z, size=x.shape[2:], mode="bilinear", align_corners=True)
+
+
+def _several(part: nn.Module, images: int, regions: int) -> None:
+    if part.training and images == regions == 1:
+        raise InputError(
+            "guide=1 region of 1 image: the norms of key and value need at least two values in "
+            "training; give more images or more regions, or call eval()"
+        )
 
 
 class ObjectContext(FusionLayer):
@@ -88,7 +189,7 @@ class ObjectContext(FusionLayer):
     ) -> None:
         super().__init__(channels)
         outputs = channels if out_channels is None else out_channels
-        at_least(1, channels=channels, out_channels=outputs)
+        at_least(1, out_channels=outputs)
         if not 0 <= dropout < 1:
             raise InputError(f"dropout={dropout}: must be at least 0 and below 1; e.g. 0.05")
         self.scale, self.activation = scale, activation
@@ -103,17 +204,27 @@ class ObjectContext(FusionLayer):
         """`state_dict` with batch norms in place of InPlaceABN."""
         return with_batch_norms(state_dict, self.activation)
 
+    def plain(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"]
+    ) -> Float[Tensor, "b o h w"]:
+        """Gather the regions, ask them for every pixel, and fuse the answer with the pixel."""
+        of_its_size(guide, x)
+        where = (self.scale * guide.flatten(2)).softmax(dim=2)  # of each region, over the pixels
+        regions = torch.einsum("bkn,bcn->bck", where, x.flatten(2))
+        z = self.attention(x, regions)  # a softmax over the regions, for each pixel
+        return self.dropout(self.fusion(torch.cat([z, x], dim=1)))
+
     def lean(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"]
     ) -> Float[Tensor, "b o h w"]:
-        """Every pixel, fused with what its regions say."""
+        """Convolutions as products, with fixed norms in them; no concatenation is written."""
         return self.fuse(x, gather_regions(x, guide, self.scale))
 
     def fuse(
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b o h w"]:
         """The output, from regions that are gathered already."""
-        z = self.attention(x, regions)
+        z = self.attention.lean(x, regions)
         fused = pointwise(self.fusion, z.flatten(2), x.flatten(2))
         return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
 
@@ -136,7 +247,7 @@ class ObjectContext(FusionLayer):
         pooled = self.attention.pooled(x)
         size, full = (pooled.shape[2], pooled.shape[3]), (x.shape[2], x.shape[3])
         regions = gather_regions(x, guide, self.scale)
-        weights = self.attention.weights(pooled.flatten(2), regions)
+        weights = self.attention.weights(pooled, regions)
         found = corners(at, full, size)
         shares = weights.new_tensor([share for *_, share in found])
         own = weights[:, :, [i * size[1] + j for i, j, _ in found]] @ shares

@@ -9,6 +9,8 @@ For each direction, with weights of its own, on a map shrunk by s,
     distribute:  o_j = sum_i z_i softmax_i(L_ji)    what j is told, by the masks of the others
     y = grown(relu(norm(Wp [o_collect, o_distribute] / f)))
 
+The mask of a pixel holds a logit for each offset from it to another pixel, down and to the right:
+the middle place is the pixel itself, and (2 h - 1)(2 w - 1) places hold every offset on the map.
 Resizing, to (h - 1) // s + 1 rows, is bilinear and keeps the corners. Pixels beyond the mask
 have logit 0, not minus infinity: they take part in the softmax. Compact masks have a logit for
 each pixel in place of each offset, for maps of one size alone.
@@ -23,8 +25,8 @@ applied to a border of zeros, 1 wide, as well, so that y is resized from a large
 map is that of `Shrinking(mixed=True)`; compact masks of a single direction mean the other one.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +40,7 @@ from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.mask_branch import MaskBranch, Shrinking
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, pointwise
-from pixelwise.ops.resizing import neighbours, resized, shares
+from pixelwise.ops.resizing import Side, resized, shares
 from pixelwise.ops.running.precision import full_precision
 
 
@@ -57,6 +59,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         normalisation: Divisor f; None is the number of places of a mask.
         concatenate: Whether to return [x, y], of 2 c channels, as the authors do.
         variant: "code", or "mmsegmentation", which resizes otherwise.
+        align_corners: Whether a y that only lost its border keeps its corners in resizing.
 
     Shape:
         (b, c, h, w) -> (b, c, h, w), or (b, 2 c, h, w) with `concatenate`; for any h and w.
@@ -103,6 +106,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         normalisation: float | None = 1.0,
         concatenate: bool = False,
         variant: str = "code",
+        align_corners: bool = False,
     ) -> None:
         super().__init__(channels)
         width = reduced(channels, reduction, hidden)
@@ -119,34 +123,59 @@ class PointwiseSpatialAttention(AttentionLayer):
         if self.divisor <= 0:
             raise InputError(f"normalisation={normalisation}: must be above 0; it is a divisor")
         self.border = 1 if variant == "mmsegmentation" else 0
-        self.shrink, self.concatenate = shrink, concatenate
+        self.shrink, self.softmax, self.concatenate = shrink, softmax, concatenate
+        self.mask_size, self.compact = mask_size, compact
+        self.align_corners = align_corners
         self.shrinking = Shrinking(shrink, mixed=self.border > 0)
         self.keeps_shape = not concatenate
         chosen = ("collect", "distribute") if directions == "both" else (directions,)
         self.map_heads = Heads("sum", chosen)
         swapped = compact and self.border > 0 and len(chosen) == 1
+        self.collects = [(direction == "collect") != swapped for direction in chosen]
         self.branches = nn.ModuleList(
             MaskBranch(
                 channels,
                 width,
                 mask_size,
-                collect=(direction == "collect") != swapped,
+                collect=collect,
                 compact=compact,
                 shrink=self.shrinking,
                 softmax=softmax,
             )
-            for direction in chosen
+            for collect in self.collects
         )
         self.project = conv_norm(width * len(chosen), channels)
 
-    def lean(
-        self, x: Float[Tensor, "b c h w"], *, corners: bool = False
-    ) -> Float[Tensor, "b o h w"]:
-        """Collect, distribute, and project both.
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """Read the masks for all pairs of pixels, collect and distribute, and project both."""
+        seen = []
+        for branch, collect in zip(self.branches, self.collects, strict=True):
+            value, masks = branch(x)  # (b, m, h, w) and (b, n, places), of the shrunk map
+            logits = masks if self.compact else self._of_pairs(masks, *value.shape[2:])
+            heard = logits if collect else logits.mT  # (b, i, j): how i hears j
+            weights = heard.softmax(dim=2) if self.softmax else heard
+            mixed = torch.einsum("bij,bmj->bmi", weights, value.flatten(2))
+            seen.append(torch.unflatten(mixed, 2, value.shape[2:]))
+        y = self.project(F.pad(torch.cat(seen, dim=1) / self.divisor, (self.border,) * 4))
+        y = F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=bool(self._corners(x)))
+        return torch.cat((x, y), dim=1) if self.concatenate else y
 
-        `corners` says whether a y that only lost its border keeps its corners in resizing.
-        """
-        seen = [branch(x) for branch in self.branches]
+    def _of_pairs(
+        self, masks: Float[Tensor, "b n places"], height: int, width: int
+    ) -> Float[Tensor, "b n n"]:
+        """Where the offset from pixel i to pixel j lies in the mask of i, its logit; else 0."""
+        rows, columns = self.mask_size
+        pixel = torch.arange(height * width, device=masks.device)
+        row, column = pixel // width, pixel % width
+        down = row - row[:, None] + rows // 2  # (i, j): the mask's row for j, its middle for i
+        right = column - column[:, None] + columns // 2
+        inside = (down >= 0) & (down < rows) & (right >= 0) & (right < columns)
+        place = torch.where(inside, down * columns + right, 0)
+        return masks.gather(2, place.expand(len(masks), -1, -1)).masked_fill(~inside, 0)
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """Masks are never written, nor spread over pairs of pixels; convolutions are products."""
+        seen = [branch.lean(x) for branch in self._branches()]
         if self.divisor != 1:
             seen = [part / self.divisor for part in seen]
         if self.border:
@@ -154,8 +183,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         y = pointwise(self.project, *(part.flatten(2) for part in seen))
         y = y.view(len(x), -1, *seen[0].shape[2:])
         if self.shrink > 1 or self.border:
-            kept = self.shrinking.size(x.shape[2:])[1] if self.shrink > 1 else corners
-            y = resized(y, x.shape[2:], kept)
+            y = resized(y, x.shape[2:], self._corners(x))
         y = formatted(y, x)
         return torch.cat((x, y), dim=1) if self.concatenate else y
 
@@ -170,29 +198,17 @@ class PointwiseSpatialAttention(AttentionLayer):
         Raises:
             InputError: `at` is missing or outside of the map.
         """
-        place, sides = divmod(pixel_index(x, at), x.shape[3]), x.shape[2:]
-        size, kept = self.shrinking.size(sides)
-        shrunk, corners = [int(side) for side in size], int(kept)
-        places = [place]
+        pixel_index(x, at)
+        assert at is not None
+        places, sides = [at], x.shape[2:]
         if self.shrink > 1 or self.border:
-            lines = zip(place, sides, shrunk, strict=True)
-            rows, columns = (
-                [
-                    pixel - self.border
-                    for pixel in neighbours(i, side, small + 2 * self.border, corners=corners)
-                ]
-                for i, side, small in lines
-            )
-            places = [(row, column) for row in rows for column in columns]
+            corners = bool(self._corners(x))
+            places = self.shrinking.around(at, sides, self.border, corners=corners)
         with full_precision(x):
-            branches = cast("Iterable[MaskBranch]", self.branches)
-            spatial = torch.cat([branch.weights(x, places) for branch in branches], dim=1)
+            weights = [branch.weights(x, places) for branch in self._branches()]
+            spatial = torch.cat(weights, dim=1)
             if self.shrink > 1:
-                down, across = (
-                    shares(side, small, spatial, corners=corners)
-                    for side, small in zip(sides, shrunk, strict=True)
-                )
-                spatial = down.T @ spatial @ across
+                spatial = self.shrinking.spread(spatial, sides)
             return Maps(spatial=spatial / self.divisor)
 
     def joined_heads(
@@ -217,3 +233,10 @@ class PointwiseSpatialAttention(AttentionLayer):
         shrink = options.get("shrink", 2)
         full = tuple(2 * ((side - 1) // shrink) + 1 for side in size[2:])
         return {**options, "mask_size": full}
+
+    def _corners(self, x: Tensor) -> Side:
+        """Whether y keeps its corners when it is resized to the size of x."""
+        return self.shrinking.size(x.shape[2:])[1] if self.shrink > 1 else self.align_corners
+
+    def _branches(self) -> list[MaskBranch]:
+        return [branch for branch in self.branches if isinstance(branch, MaskBranch)]

@@ -105,7 +105,6 @@ class SelfAttentionBlock(AttentionLayer):
         activation: str = "relu",
     ) -> None:
         super().__init__(channels)
-        at_least(1, channels=channels)
         inner = max(1, channels // 2) if key_channels is None else key_channels
         seen = channels if value_channels is None else value_channels
         outputs = channels if out_channels is None else out_channels
@@ -135,8 +134,21 @@ class SelfAttentionBlock(AttentionLayer):
         """`state_dict` with batch norms in place of InPlaceABN."""
         return with_batch_norms(state_dict, self.activation)
 
-    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+    def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
         """What every pixel sees."""
+        pooled = x if self.pool == 1 else F.max_pool2d(x, self.pool)
+        parts = (self.query, self.keys, self.value)
+        query, key, value = (part(pooled).flatten(2) for part in parts)  # (b, d, n)
+        scores = torch.einsum("bdi,bdj->bij", query, key) * query.shape[1] ** -0.5
+        weights = scores.softmax(dim=2)  # where pixel i looks
+        seen = torch.einsum("bij,bej->bei", weights, value)
+        y = self.project(torch.unflatten(seen, 2, pooled.shape[2:]))
+        if self.pool > 1:
+            y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
+        return y
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o h w"]:
+        """Convolutions as products, with fixed norms in them; no matrix of all pairs."""
         pooled = self._pooled(x)
         seen = self.output(attention(*self.projections(pooled.flatten(2)), self.max_memory))
         y = seen.view(len(x), -1, *pooled.shape[2:])

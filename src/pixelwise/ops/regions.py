@@ -18,6 +18,19 @@ def region_maps(guide: Float[Tensor, "b k h w"], scale: float = 1.0) -> Float[Te
         return _maps(guide, scale)
 
 
+def of_its_size(guide: Float[Tensor, "b k i j"], x: Float[Tensor, "b c h w"]) -> None:
+    """Refuse a guide of another height or width than x.
+
+    Raises:
+        InputError: It is.
+    """
+    if guide.shape[2:] != x.shape[2:]:
+        raise InputError(
+            f"guide={tuple(guide.shape)}: must have the {x.shape[2]} rows and {x.shape[3]} columns "
+            "of the features; resize it"
+        )
+
+
 def gather_regions(
     x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b k i j"], scale: float = 1.0
 ) -> Float[Tensor, "b c k"]:
@@ -26,11 +39,7 @@ def gather_regions(
     Raises:
         InputError: The guide is not of the height and width of x.
     """
-    if guide.shape[2:] != x.shape[2:]:
-        raise InputError(
-            f"the guide has {guide.shape[2]} rows and {guide.shape[3]} columns: must have the "
-            f"{x.shape[2]} rows and {x.shape[3]} columns of the features; resize it"
-        )
+    of_its_size(guide, x)
     with full_precision(x):
         weights = _maps(guide, scale)
         return torch.bmm(x.flatten(2).to(weights.dtype), weights.mT).to(x.dtype)

@@ -9,6 +9,7 @@ from adapters.subject import Adapter, Shapes, Subject, subject, theirs
 from pixelwise.layers.context_encoding import Encoding
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
+from pixelwise.ops.running import choice
 from pixelwise.ops.skewed_mask import expand_mask
 
 DIRECTIONS = ("collect", "distribute", "both")
@@ -41,9 +42,12 @@ def emau(config: dict[str, Any]) -> Subject:
 
 def encoding(config: dict[str, Any]) -> Subject:
     dictionary = Encoding(config["D"], config["K"])
-    return subject(
-        dictionary, lambda: theirs(dictionary, {"": ""}), lambda x: dictionary(x.flatten(2))
-    )
+
+    def run(x: Tensor) -> Tensor:
+        plain = choice.forced_form("layer") == "plain"
+        return (dictionary if plain else dictionary.lean)(x.flatten(2))
+
+    return subject(dictionary, lambda: theirs(dictionary, {"": ""}), run)
 
 
 class EncModule(ReferenceWeights):

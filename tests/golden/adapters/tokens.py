@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from adapters.subject import Adapter, Shapes, Subject, theirs
-from pixelwise.layers.object_context import ObjectContext
+from pixelwise.layers.object_context import ObjectAttention, ObjectContext
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
-from pixelwise.layers.shared.object_attention import ObjectAttention
 from pixelwise.ops.regions import gather_regions
+from pixelwise.ops.running import choice
 
 Names = Mapping[str, str]
 
@@ -179,7 +179,8 @@ def object_attention(*, bias: bool) -> Adapter:
         found = layout(config, "nested")
 
         def run(x: Tensor, context: Tensor) -> Tensor:
-            return layer(x, context[..., 0])
+            plain = choice.forced_form("layer") == "plain"
+            return (layer if plain else layer.lean)(x, context[..., 0])
 
         return known(layer, attention_names("", "", found), found, run)
 
@@ -204,7 +205,11 @@ def spatial_ocr(*, bias: bool) -> Adapter:
         }
 
         def run(x: Tensor, context: Tensor) -> Tensor:
-            return layer.fuse(x, context[..., 0])
+            regions = context[..., 0]
+            if choice.forced_form("layer") == "plain":
+                z = layer.attention(x, regions)
+                return layer.dropout(layer.fusion(torch.cat([z, x], dim=1)))
+            return layer.fuse(x, regions)
 
         return known(layer, names, found, run)
 

@@ -79,12 +79,24 @@ class BinnedAttention(ReferenceWeights):
         return {k: v for k, v in state_dict.items() if k not in twice}
 
     def forward(
+        self, high: Float[Tensor, "b c h w"], low: Float[Tensor, "b e i j"]
+    ) -> Float[Tensor, "b c h w"]:
+        """What each pixel of `high` sees; with a shared query that is a pixel of `low` as well."""
+        keys = self.keys(low)
+        query = (keys if self.query is None else self.query(high)).flatten(2)  # (b, d, n)
+        key, value = self._bins(keys), self._bins(self.value(low))  # (b, d, m)
+        scores = torch.einsum("bdn,bdm->bnm", query, key) * query.shape[1] ** -0.5
+        weights = scores.softmax(dim=2)  # over the bins
+        seen = torch.einsum("bnm,bdm->bdn", weights, value)
+        return self.project(torch.unflatten(seen, 2, high.shape[2:]))
+
+    def lean(
         self,
         high: Float[Tensor, "b c h w"],
         low: Float[Tensor, "b e i j"],
         weight: Float[Tensor, "o c"],
     ) -> Float[Tensor, "b o n"]:
-        """`weight` times what each pixel of `high` sees."""
+        """`weight` times what each pixel of `high` sees: all projections of bins, not of pixels."""
         query, keys = self._query_and_keys(high, low)
         value = product(self.value.weight.flatten(1), self.value.bias, self._bins(low))
         value = product(self.project.weight.flatten(1), self.project.bias, value)
@@ -155,15 +167,22 @@ class BinnedAttentionBlock(FusionLayer):
         ]
         self.map_heads = Heads("sum", tuple(names))
 
-    def lean(
+    def plain(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
     ) -> Float[Tensor, "b c h w"]:
         """`x`, beside what it sees of `guide`."""
+        seen = torch.stack([stage(x, guide) for stage in self.stages]).sum(dim=0)
+        return self.join(torch.cat([seen, x], dim=1))
+
+    def lean(
+        self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
+    ) -> Float[Tensor, "b c h w"]:
+        """The part of `join` that sees the mixture is applied to the bins as well."""
         weight, bias = affine(self.join)
         seen, own = weight.chunk(2, dim=1)
         y = product(own, bias, x.flatten(2))
-        for stage in self.stages:
-            y = y + stage(x, guide, seen)
+        for stage in self._stages():
+            y = y + stage.lean(x, guide, seen)
         return formatted(finish(self.join, y).view_as(x), x)
 
     def maps(
@@ -180,5 +199,7 @@ class BinnedAttentionBlock(FusionLayer):
             InputError: `at` is missing or outside of the map.
         """
         index = pixel_index(x, at)
-        stages = [stage for stage in self.stages if isinstance(stage, BinnedAttention)]
-        return Maps(torch.cat([stage.weights(x, guide, index) for stage in stages], dim=1))
+        return Maps(torch.cat([stage.weights(x, guide, index) for stage in self._stages()], dim=1))
+
+    def _stages(self) -> list[BinnedAttention]:
+        return [stage for stage in self.stages if isinstance(stage, BinnedAttention)]

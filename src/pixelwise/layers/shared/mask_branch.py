@@ -2,16 +2,19 @@
 
     z = shrunk(relu(norm(Wr x)))        values     (see `Shrinking`)
     a = relu(norm(Wg z))                guides
-    L_ji = (W a_i)[j - i]               masks      (see `pixelwise.ops.skewed_mask`)
+    W a                                 masks      (a logit per place of the mask, for every pixel)
 
-Where s divides h - 1 and w - 1 and corners are kept, shrinking leaves pixels out and makes none;
-with fixed norms Wr is then applied to those that stay alone.
+`forward` gives values and masks; the layer says what they mean. The lean form attends without
+writing the masks: see `pixelwise.ops.skewed_mask`. Where s divides h - 1 and w - 1 and corners are
+kept, shrinking leaves pixels out and makes none; with fixed norms Wr is then applied to those that
+stay alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,7 +22,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import pointwise
 from pixelwise.ops.attention import attention
-from pixelwise.ops.resizing import Side, resized
+from pixelwise.ops.resizing import Side, neighbours, resized, shares
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.skewed_mask import pixel_logits, skewed_attention
 
@@ -43,9 +46,34 @@ class Shrinking:
         rest = torch.sym_min(height % s, 1) * torch.sym_min(width % s, 1)
         return (torch.sym_max(height // s + rest, 1), torch.sym_max(width // s + rest, 1)), rest
 
+    def around(
+        self, at: tuple[int, int], sides: Sequence[int], border: int, *, corners: bool
+    ) -> list[tuple[int, int]]:
+        """The pixels of the shrunk map that the pixel `at` of the map lies between.
+
+        `border` is what the shrunk map gets around it on its way back; a pixel of it is outside.
+        """
+        lines = zip(at, sides, self.size(sides)[0], strict=True)
+        rows, columns = (
+            [i - border for i in neighbours(place, side, int(small) + 2 * border, corners=corners)]
+            for place, side, small in lines
+        )
+        return [(row, column) for row in rows for column in columns]
+
+    def spread(
+        self, weights: Float[Tensor, "b k i j"], sides: Sequence[int]
+    ) -> Float[Tensor, "b k h w"]:
+        """Weights of shrunk pixels, given to the pixels that these were made from."""
+        size, kept = self.size(sides)
+        down, across = (
+            shares(side, small, weights, corners=kept)
+            for side, small in zip(sides, size, strict=True)
+        )
+        return down.T @ weights @ across
+
 
 class MaskBranch(nn.Module):
-    """Values as every pixel of the shrunk map hears them, by its own mask or by the others'."""
+    """Values of the shrunk map, and a mask of each of its pixels."""
 
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""
@@ -68,8 +96,18 @@ class MaskBranch(nn.Module):
         self.guide = conv_norm(hidden, hidden)
         self.mask = nn.Linear(hidden, mask_size[0] * mask_size[1], bias=False)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m i j"]:
-        """Attend on the shrunk map."""
+    def forward(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b m i j"], Float[Tensor, "b n places"]]:
+        """Values z, and the mask W a of every pixel."""
+        size, corners = self.shrink.size(x.shape[2:])
+        self._fit(size)
+        sides = [int(side) for side in size]
+        value = F.interpolate(self.reduce(x), sides, mode="bilinear", align_corners=bool(corners))
+        return value, self.mask(self.guide(value).permute(0, 2, 3, 1).flatten(1, 2))
+
+    def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m i j"]:
+        """Attend on the shrunk map; masks and weights of pairs exist in blocks."""
         value, guide = self._features(x)
         weight = self.mask.weight
         if not self.compact:
@@ -114,13 +152,17 @@ class MaskBranch(nn.Module):
         value = pointwise(self.reduce, x.flatten(2)).view(len(x), -1, *x.shape[2:])
         if step > 1 and not exact:
             value = resized(value, size, corners)
-        if self.compact and size[0] * size[1] != self.mask.out_features:
+        self._fit(size)
+        return value, pointwise(self.guide, value.flatten(2)).view(value.shape)
+
+    def _fit(self, size: tuple[Side, Side]) -> None:
+        places = self.mask_size[0] * self.mask_size[1]
+        if self.compact and size[0] * size[1] != places:
             raise InputError(
-                f"mask_size={self.mask_size}: compact masks of {self.mask.out_features} places got "
+                f"mask_size={self.mask_size}: compact masks of {places} places got "
                 f"a shrunk map of {size[0]} rows and {size[1]} columns, and must have a place for "
                 f"each pixel; use mask_size=({size[0]}, {size[1]}), or compact=False"
             )
-        return value, pointwise(self.guide, value.flatten(2)).view(value.shape)
 
     def _weights(
         self, guide: Float[Tensor, "b m i j"], place: tuple[int, int]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.errors import InputError
+from pixelwise.layers.alterations import transformed
 from pixelwise.layers.shared.parts import conv_norm, from_inplace_abn
 from pixelwise.ops.running.precision import statistics_dtype
 
@@ -130,6 +131,8 @@ def both_layers(parts: nn.Sequential, x: Float[Tensor, "b c n"]) -> Float[Tensor
 def formatted(y: Float[Tensor, "b o i j"], x: Float[Tensor, "b c h w"]) -> Tensor:
     """`y` in the type and the memory format of `x`."""
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    if last and transformed():
+        return y.to(x.dtype)  # torch.func has no memory formats
     wanted = torch.channels_last if last else torch.contiguous_format
     return y.to(x.dtype).contiguous(memory_format=wanted)
 

@@ -37,7 +37,9 @@ class LRASPP(Decoder):
     """
 
     key = "lr_aspp"
-    summary = "lite reduced pyramid: a gated 1x1 convolution and a skip; small and fast"
+    title = "Lite R-ASPP"
+    year = 2019
+    summary = "a gated 1x1 convolution and a skip; small and fast"
     source = "Howard et al. 2019, https://arxiv.org/abs/1905.02244"
     backbone = "mobilenetv3_large_100"
     output_stride = 16

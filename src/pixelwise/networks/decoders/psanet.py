@@ -47,7 +47,6 @@ class PSANet(JoinedContexts):
     year = 2018
     summary = "pixels collect and distribute by masks (psanet)"
     source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
-    align_corners = True
     reference_keys: ClassVar[Mapping[str, str]] = {
         # The authors' names.
         "psa": "attention",
@@ -96,11 +95,21 @@ class PSANet(JoinedContexts):
             softmax=softmax,
             normalisation=normalisation,
             variant=variant,
+            align_corners=True,
         )
         self.join = conv_norm(2 * last, hidden, 3)
         self.add_heads(channels, outputs, width=hidden, auxiliary=auxiliary)
 
+    @property
+    def align_corners(self) -> bool:
+        """As of every decoder; the attention resizes as the decoder does."""
+        return self.attention.align_corners
+
+    @align_corners.setter
+    def align_corners(self, wanted: bool) -> None:
+        self.attention.align_corners = wanted
+
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits of what every pixel sees, beside the pixel itself."""
         x = features[-1]
-        return self.joined(x, [self.attention(x, corners=self.align_corners)])
+        return self.joined(x, [self.attention(x)])
