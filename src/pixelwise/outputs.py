@@ -1,7 +1,8 @@
 """What a command may write: nothing is replaced that it did not write itself.
 
-A folder of results has a hidden list of what a command wrote there: sums and names. command runs it holds a lock on that list. The lock belongs to the process: none is left behind
-where one is killed.
+A folder of results has a hidden list of what a command wrote there: sums and names. While the
+command runs, it holds a lock on that list. A lock belongs to its process, so that none is left
+behind where one is killed.
 """
 
 import hashlib

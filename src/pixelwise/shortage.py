@@ -1,7 +1,9 @@
 """Too little memory: how it shows, and the one line that it becomes."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from pixelwise.errors import InputError
 
@@ -18,6 +20,8 @@ SIGNS = (
 )
 """What allocators of PyTorch, CUDA, numpy and the system say."""
 GIB = 2**30
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says how much a container may have."""
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -50,6 +54,17 @@ def told_as_input(
         if not is_shortage(error):
             raise
         raise InputError(f"memory: did not suffice{_needed(need)}; {remedy}{kept()}") from error
+
+
+def memory_here() -> int | None:
+    """Bytes that this machine, or the container that this runs in, has in all; None if unknown."""
+    found = []
+    for file in LIMITS:
+        with suppress(OSError, ValueError):  # no such file, or the word "max"
+            found.append(int(Path(file).read_text(encoding="ascii")))
+    with suppress(OSError, ValueError, AttributeError):  # not on Windows
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found, default=None)
 
 
 def _needed(need: Callable[[], int | None]) -> str:

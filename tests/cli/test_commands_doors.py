@@ -216,6 +216,15 @@ def test_out_of_memory_in_training_names_what_to_lower_and_the_checkpoint(run, c
     assert len(list((run / "checkpoints").glob("*.pt"))) == 1
 
 
+@pytest.mark.parametrize(
+    "size", [["--batch-size", "9999", "--crop", "9999"], ["--crop", "900000000"]]
+)
+def test_a_batch_larger_than_the_machine_is_refused_before_the_first_step(tmp_path, capsys, size):
+    line = refused(capsys, *SCENES, *size, "--runs", tmp_path, "--quiet")
+    assert "memory: did not suffice" in line
+    assert "--batch-size" in line
+
+
 @pytest.mark.parametrize("name", ["predict", "evaluate", "explain"])
 @pytest.mark.parametrize(
     "error",

@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -38,14 +39,15 @@ def ending_workers() -> Iterator[None]:
         raise
 
 
-def in_shared_memory(sample: tuple[Tensor, Tensor, str]) -> tuple[Tensor, Tensor, str]:
+def in_shared_memory(sample: Any) -> Any:
     """A sample as a process hands it over: where there is no room for it, that raises here.
 
     Torch would find out in a thread of the process, and whoever waits for the sample would not.
     """
     if get_worker_info() is not None:
-        for part in sample[:2]:
-            part.share_memory_()
+        for part in sample:
+            if isinstance(part, Tensor):
+                part.untyped_storage().share_memory_()
     return sample
 
 

@@ -6,6 +6,7 @@ checkpoint to the very weights of one that was not.
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -26,13 +27,15 @@ from pixelwise.losses import presence_loss
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.shortage import told_as_input
+from pixelwise.shortage import memory_here, told_as_input
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
 from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.recipes import learning_rate, make_optimizer
 
+LARGE_BATCH = 200
+"""A batch of more than this part of the memory is looked at before the first step."""
 Batches = Iterator[list[Any]]
 """Pictures, masks and file names, as the loader collates them."""
 
@@ -109,6 +112,7 @@ class Loop:
         journal = Journal(self.run, self.state.step, self.state.validated)
         try:
             with StopSignals() as signals, ending_workers(), self._enough_memory():
+                self._refuse_hopeless()
                 try:
                     self._train(journal, signals)
                 except Interrupted:
@@ -230,14 +234,29 @@ class Loop:
             f" {self.run}/config.yaml: pixelwise train --resume {self.run}"
         ) from error
 
+    def _refuse_hopeless(self) -> None:
+        """Raise where a step needs more than the machine has: Linux would kill the process."""
+        here = memory_here()
+        batch = 4 * math.prod(self._batch_shape)
+        if here is None or self.plan.device != "cpu" or batch < here / LARGE_BATCH:
+            return
+        with contextlib.suppress(InputError):  # of a shape that no tensor can have
+            batch += self._step_needs()
+        if batch > here:
+            raise MemoryError
+
+    @property
+    def _batch_shape(self) -> tuple[int, int, int, int]:
+        bands = self.plan.model.config.in_channels
+        return (self.plan.settings.batch_size, bands, *self.plan.stream.crop)
+
+    def _step_needs(self) -> int:
+        return predict(self.plan.model, self._batch_shape, training=True, device=self.plan.device)
+
     def _enough_memory(self) -> AbstractContextManager[None]:
         """Tell a shortage in one line, with what a step needs and the newest checkpoint."""
         settings = self.plan.settings
         height, width = self.plan.stream.crop
-        shape = (settings.batch_size, self.plan.model.config.in_channels, height, width)
-
-        def need() -> int:
-            return predict(self.plan.model, shape, training=True, device=self.plan.device)
 
         def kept() -> str:
             newest = checkpoint.newest(self.run)
@@ -247,7 +266,7 @@ class Loop:
         return told_as_input(
             f"batch_size={settings.batch_size}, crop={height}x{width}: lower one of them"
             " (--batch-size, --crop; accumulate keeps the batch's effect)",
-            need,
+            self._step_needs,
             kept,
         )
 
