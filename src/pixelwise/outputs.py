@@ -104,6 +104,13 @@ class Outputs:
         self._list.flush()
 
 
+def check_before(folder: Path, command: str, names: Iterable[str]) -> None:
+    """`Outputs.check` before long work; makes no folder."""
+    if folder.is_dir():
+        with Outputs(folder, command) as outputs:
+            outputs.check(names)
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Keep a run's folder for this process.

@@ -52,7 +52,8 @@ def checked(settings: type, values: Mapping[Any, Any], where: str) -> dict[str, 
     found = {}
     for name, value in values.items():
         if name not in names:
-            raise InputError(f"{where}: {unknown('setting', str(name), names)}")
+            wrong = unknown("setting", str(name), names)
+            raise InputError(f"{where}: {wrong}")
         try:
             found[name] = typed(value, hints[name])
         except ValueError:

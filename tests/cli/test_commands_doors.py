@@ -300,7 +300,12 @@ def test_a_killed_loader_ends_the_command(run, tmp_path, capsys, monkeypatch, na
 def test_a_misspelt_run_names_the_nearest(run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one = picture(tmp_path / "x.png")
-    for words in (["predict", "runs/train/onee", one], ["evaluate", "runs/tarin/one"]):
+    for words in (
+        ["predict", "runs/train/onee", one],
+        ["predict", "rnus/one", one],
+        ["explain", "one", one],
+        ["evaluate", "runs/tarin/one"],
+    ):
         assert "did you mean runs/train/one?" in refused(capsys, *words)
     assert "did you mean runs/train/one?" in refused(capsys, "train", "--resume", "runs/train/oen")
     assert "is a file; give the folder" in refused(

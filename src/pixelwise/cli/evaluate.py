@@ -7,11 +7,11 @@ from typing import Any
 
 from pixelwise.checks import one_of
 from pixelwise.cli.console import Console, score_table
-from pixelwise.cli.given import check_data, check_model, check_numbers, check_out, is_hub_name
+from pixelwise.cli.given import check_data, check_model, check_numbers, check_out
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
-from pixelwise.outputs import Outputs
+from pixelwise.outputs import Outputs, check_before
 from pixelwise.train.saved import find_data, read_settings
 
 FILES = ("metrics.json", "classes.csv", "confusion.png")
@@ -44,12 +44,10 @@ def main(arguments: Sequence[str]) -> int:
     one_of(("train", "val", "test"), split=found.split)
     check_numbers(window=found.window, workers=found.workers, device=found.device)
     check_model(found.run)
-    check_out(found.out)
+    check_out(found.out, found.run)
     run = Path(found.run)
     data = found.data or _data_of(run)
     check_data(data)
-    if found.out is None and is_hub_name(found.run):
-        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
     out = Path(found.out) if found.out else run / "evaluate" / found.split
     with Console(quiet=found.quiet) as console:
         from pixelwise.cli.memory import enough_memory
@@ -60,8 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.predict.evaluation import evaluate
 
         device = pick_device(found.device)
-        with Outputs(out, "evaluate") as outputs:  # told before the work, not after
-            outputs.check(FILES)
+        check_before(out, "evaluate", FILES)
         model = load(found.run)
         source = open_data(data)
         pictures = source.split(found.split)

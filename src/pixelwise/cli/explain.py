@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_model, check_out, check_pictures, is_hub_name
+from pixelwise.cli.given import check_model, check_out, check_pictures
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
-from pixelwise.outputs import Outputs
+from pixelwise.outputs import Outputs, check_before
 from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     check_device(found.device)
     check_pictures(found.pictures)
     check_model(found.run)
-    check_out(found.out)
-    if found.out is None and is_hub_name(found.run):
-        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
         from pixelwise.explanation.explain import explain
@@ -79,8 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         for file, name in output_names(files).items():
-            with Outputs(out / name, "explain") as outputs:  # told before the work, not after
-                outputs.check(("look.html", "explain.json"))
+            check_before(out / name, "explain", ("look.html", "explain.json"))
             image = read_picture(file, model)
             height, width = image.shape[-2:]
             console.say(f"picture {file}: {height} rows, {width} columns")

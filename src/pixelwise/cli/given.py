@@ -67,8 +67,14 @@ def check_data(text: str) -> None:
         )
 
 
-def check_out(text: str | None) -> None:
-    """Raise an InputError where an output folder cannot be one."""
+def check_out(text: str | None, run: str | None = None) -> None:
+    """Raise an InputError where an output folder cannot be one, or a run has no folder here."""
+    if text is None and run is not None and is_hub_name(run):
+        near = _nearest(Path(run), newest=False)
+        meant = f"did you mean {', '.join(near)}? " if near else ""
+        raise InputError(
+            f"{run}: no such folder; {meant}For a model on the Hub say where to write: --out FOLDER"
+        )
     if text is not None and (not text.strip() or _is(Path(text), "file")):
         raise InputError(f"out={text!r}: must be a folder; choose another --out")
 
@@ -88,7 +94,7 @@ def _is(path: Path, kind: str) -> bool:
         raise InputError(f"{str(path)[:80]!r}: no path ({told}); check it") from None
 
 
-def _nearest(folder: Path) -> list[str]:
+def _nearest(folder: Path, *, newest: bool = True) -> list[str]:
     """Runs here whose names are like that of a folder that is not there, or else the newest."""
     beside = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
     places = [*beside, *Path("runs").glob("*/*"), *Path().glob("*")]
@@ -98,5 +104,6 @@ def _nearest(folder: Path) -> list[str]:
         by_name.setdefault(Path(run).name.lower(), []).append(run)
     close = difflib.get_close_matches(folder.name.lower(), by_name, n=NAMED)
     found = [run for name in close for run in by_name[name]]
-    newest = sorted(runs, key=lambda run: runs[run].stat().st_mtime, reverse=True)
-    return list(dict.fromkeys(found or newest))[:NAMED]
+    if not found and newest:
+        found = sorted(runs, key=lambda run: runs[run].stat().st_mtime, reverse=True)
+    return list(dict.fromkeys(found))[:NAMED]

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     if found.backbone_only is not None:
         in_range(1, 100_000, backbone_only=found.backbone_only)
     if not Path(found.file).is_file():
-        raise InputError(f"file={found.file!r}: no such file; check the path")
+        raise InputError(f"{found.file}: no such file; check the path")
     check_out(found.out)
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint

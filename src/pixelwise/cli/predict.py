@@ -5,10 +5,9 @@ from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures, is_hub_name
+from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
-from pixelwise.errors import InputError
 
 TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
 
@@ -40,9 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     in_range(0, 0.9, overlap=found.overlap)
     check_pictures(found.pictures)
     check_model(found.run)
-    check_out(found.out)
-    if found.out is None and is_hub_name(found.run):
-        raise InputError(f"{found.run}: not a folder here; say where masks go with --out FOLDER")
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
         from pixelwise.cli.memory import enough_memory

@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import SUPPRESS, Namespace
 
 from pixelwise.cli.console import Console, score_table
-from pixelwise.cli.given import check_data, check_run
+from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         if found.accept_changes:
             raise InputError("accept_changes=True: is for --resume; leave it out")
         check_data(settings.data)
+        if settings.start is not None:
+            check_model(settings.start)
         return _train(settings, None, found)
     if given := [name for name in changed(found, TrainSettings) if name != "data"]:
         raise InputError(

@@ -11,8 +11,9 @@ from torch.distributed import is_available, is_initialized
 
 def with_all(logits: Tensor, model: nn.Module) -> Tensor:
     """The same logits; where processes train together, unused parameters get a gradient of 0."""
-    alone = not (is_available() and is_initialized())
-    if alone or torch.compiler.is_compiling() or not logits.requires_grad or not model.training:
+    if torch.compiler.is_compiling() or not (is_available() and is_initialized()):
+        return logits
+    if not (model.training and logits.requires_grad):
         return logits
     used = _reached(logits)
     for parameter in model.parameters():
