@@ -90,6 +90,7 @@ def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, c
     assert "did you mean 'danet_cityscapes'?" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_builds_its_network(name):
     given = yaml.safe_load(Path(preset_file(name)).read_text())
@@ -211,6 +212,7 @@ def test_cards(capsys):
         assert part in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", available())
 def test_every_layer_has_a_card(key, capsys):
     assert main(["layers", key]) == 0

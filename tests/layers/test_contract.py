@@ -228,14 +228,15 @@ def test_gradients_are_those_of_the_formula(key, training):
     assert torch.autograd.gradcheck(run, (*given, *names.values()), fast_mode=True)
 
 
-def compared(key, layer, given, form):
+def compared(key, layer, given, form, kind):
     """Output and gradients where layers take `form`, and the buffers that follow from it."""
     torch.manual_seed(0)
     before = copy.deepcopy(layer.state_dict())
     given = [x.detach().requires_grad_() for x in given]
     with choice.forced(layer=form):
         y = layer(*given)
-    found = torch.autograd.grad(y, [*given, *trained(layer)], cotangent(key, layer, given[0]))
+    g = cotangent(key, layer, given[0]).contiguous(memory_format=kind)
+    found = torch.autograd.grad(y, [*given, *trained(layer)], g)
     after = copy.deepcopy(layer.state_dict())
     layer.load_state_dict(before)
     return {"output": y, "gradients": found, "state": after}
@@ -243,15 +244,18 @@ def compared(key, layer, given, form):
 
 @every_layer
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
-@pytest.mark.parametrize("size", [(1, 1), (6, 5), (13, 17)], ids=str)
-def test_the_lean_form_equals_the_plain_one(key, training, size):
+@pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels_last"])
+@pytest.mark.parametrize("size", [(2, 1, 1), (2, 6, 5), (1, 13, 17)], ids=str)
+def test_the_lean_form_equals_the_plain_one(key, training, size, last):
     for options in (told(key, "OPTIONS", {}).get(key, {}), *told(key, "VARIANTS", {}).get(key, ())):
         layer = quiet(build(key, **options).double().train(training))
-        if size == (1, 1) and training and any(isinstance(p, NORMS) for p in layer.modules()):
+        if size == (2, 1, 1) and training and any(isinstance(p, NORMS) for p in layer.modules()):
             continue  # one value has no variance
-        given = inputs(key, layer, 2, *size, dtype=torch.float64)
-        plain = compared(key, layer, given, "plain")
-        torch.testing.assert_close(compared(key, layer, given, "lean"), plain, rtol=1e-9, atol=1e-9)
+        given = inputs(key, layer, *size, dtype=torch.float64)
+        kind = torch.channels_last if last else torch.contiguous_format
+        given = [x.contiguous(memory_format=kind) for x in given]
+        plain, lean = (compared(key, layer, given, form, kind) for form in ("plain", "lean"))
+        torch.testing.assert_close(lean, plain, rtol=1e-9, atol=1e-9)
 
 
 def quiet(layer):
@@ -422,6 +426,7 @@ def plain_process():
         yield pool
 
 
+@pytest.mark.slow
 @every_layer
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compiles_without_a_break(key, dynamic, plain_process):
@@ -447,6 +452,7 @@ def compile_and_compare(key, dynamic):
         torch.testing.assert_close(compiled(*given), layer(*given), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @every_layer
 def test_exports_with_free_height_and_width(key):
     layer = build(key).eval()
@@ -654,6 +660,7 @@ def test_no_channels_are_refused(key):
         create(key, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
 @every_layer
 def test_memory_is_as_predicted(key, training):

@@ -133,7 +133,9 @@ class Inserted:
             save_file(state, unfinished, metadata={"format": "pt", PLAN: plan})
             unfinished.replace(target)
         except (OSError, safetensors.SafetensorError) as error:
-            raise InputError(f"{path}: cannot be written: {error}") from error
+            raise InputError(
+                f"{path}: cannot be written ({error}); choose a folder that can be written to"
+            ) from error
         finally:
             unfinished.unlink(missing_ok=True)
 
