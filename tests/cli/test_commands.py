@@ -86,6 +86,7 @@ def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, c
     assert kept["loss"] == "ohem"
     assert "CoinCheung/BiSeNet" in kept["source"]
     assert (kept["steps"], kept["crop"], kept["lr"]) == (2, "32x32", 0.005)
+    capsys.readouterr()
     message = error_of(capsys, "train", "--preset", "danet_cityscape", "--data", "scenes")
     assert "did you mean 'danet_cityscapes'?" in message
 
