@@ -86,6 +86,7 @@ def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, c
     assert kept["loss"] == "ohem"
     assert "CoinCheung/BiSeNet" in kept["source"]
     assert (kept["steps"], kept["crop"], kept["lr"]) == (2, "32x32", 0.005)
+    capsys.readouterr()
     message = error_of(capsys, "train", "--preset", "danet_cityscape", "--data", "scenes")
     assert "did you mean 'danet_cityscapes'?" in message
 
@@ -123,7 +124,7 @@ def test_predict(run, tmp_path, capsys):
         Image.fromarray(noise).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
     assert main(["predict", str(run), str(tmp_path), "--out", str(out), "--window", "32"]) == 0
-    names = sorted(p.name for p in out.iterdir())
+    names = sorted(p.name for p in out.glob("[!.]*"))
     assert names == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
     with Image.open(out / "a.png") as mask:
         assert mask.mode == "P"
