@@ -64,7 +64,11 @@ def test_help_of_a_command_is_short(capsys, name):
 def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
     assert main([*RUN, "--runs", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    for part in ("6 training and 2 validation", "fcn with psa_s on test_resnet", "4 steps of 2"):
+    for part in (
+        "6 training and 2 validation",
+        "fcn with psa_s@stage4 on test_resnet",
+        "4 steps of 2",
+    ):
         assert part in text
     assert f"next: pixelwise predict {tmp_path / 'train' / '1'}" in text
 
