@@ -82,6 +82,16 @@ def test_bases_may_move_before_the_backward_pass():
     assert torch.isfinite(layer.project.weight.grad).all()
 
 
+def test_one_image_with_channels_last_has_the_gradient_of_any_other():
+    layer, x = layer_and_input(gradient=True, momentum=1.0)
+    g = torch.randn_like(x[:1])
+    found = []
+    for image in (x[:1].clone(), x[:1].to(memory_format=torch.channels_last)):
+        image.requires_grad_()
+        found += torch.autograd.grad(layer(image), image, g)
+    torch.testing.assert_close(*found)
+
+
 def test_bases_start_as_directions():
     layer = create("ema", 12, bases=5)
     torch.testing.assert_close(layer.bases.norm(dim=0), torch.ones(5))

@@ -89,7 +89,7 @@ def test_mask_and_overlay_are_written(tmp_path):
     assert (read(done.mask) == values.argmax(2)).all()
     assert (read(done.mask, "RGB") == np.array(PALETTE)[values.argmax(2)]).all()
     assert read(done.overlay).shape == values.shape
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"a.png", "a_overlay.png"}
 
 
@@ -155,7 +155,7 @@ def test_bad_pictures_are_reported_and_the_others_done(tmp_path):
     assert all(str(path) in problem for path, problem in problems.items())
     assert "5 bands" in problems[bad[1]]
     assert "values up to 999" in problems[bad[2]]
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"a.png", "a_overlay.png", "z.png", "z_overlay.png"}
 
 
@@ -176,7 +176,7 @@ def test_results_never_share_a_file(tmp_path):
     results = list(predict_pictures(Brightest(), inputs, tmp_path / "out"))
     files = [path.name.casefold() for done in results for path in (done.mask, done.overlay)]
     assert len(set(files)) == 2 * len(names)
-    assert sorted(p.name.casefold() for p in (tmp_path / "out").iterdir()) == sorted(files)
+    assert sorted(p.name.casefold() for p in (tmp_path / "out").glob("[!.]*")) == sorted(files)
     assert results[0].mask.name == "a.png"
     assert results[1].mask.name == "a_jpg.png"
 

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_model, check_out, check_pictures
 from pixelwise.cli.parsing import command_parser, parse
-from pixelwise.devices import DEVICES, pick_device
+from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
+from pixelwise.outputs import Outputs, check_before
+from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
     from pixelwise.explanation.explain import Explanation
 
 TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+SMALLER = "take a smaller picture, or fewer --layers"
 LARGEST = 2048
 """Longest side of a picture, which the network sees whole, in pixels."""
 
@@ -48,8 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     at = None if found.at is None else _pair(found.at)
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
-    if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
+    check_device(found.device)
+    check_pictures(found.pictures)
+    check_model(found.run)
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
         from pixelwise.explanation.explain import explain
@@ -71,6 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         for file, name in output_names(files).items():
+            check_before(out / name, "explain", ("look.html", "explain.json"))
             image = read_picture(file, model)
             height, width = image.shape[-2:]
             console.say(f"picture {file}: {height} rows, {width} columns")
@@ -79,25 +86,26 @@ def main(arguments: Sequence[str]) -> int:
                     f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
                     f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
-            if at is None:
-                queries = automatic_queries(predict_mask(model, image, window=None))
-            else:
-                queries = [at]
-            explanations = []
-            for done, query in enumerate(queries, start=1):
-                explanation = explain(
-                    model,
-                    network_input(model, image[None]),
-                    query,
-                    layers=layers,
-                    deletion=not found.no_deletion,
-                    class_maps=found.class_maps or index is not None,
-                    class_index=index,
-                    picture=displayable(image),
-                )
-                explanations.append(explanation)
-                console.say(_line(explanation))
-                console.busy("explaining", done, len(queries))
+            with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
+                if at is None:
+                    queries = automatic_queries(predict_mask(model, image, window=None))
+                else:
+                    queries = [at]
+                explanations = []
+                for done, query in enumerate(queries, start=1):
+                    explanation = explain(
+                        model,
+                        network_input(model, image[None]),
+                        query,
+                        layers=layers,
+                        deletion=not found.no_deletion,
+                        class_maps=found.class_maps or index is not None,
+                        class_index=index,
+                        picture=displayable(image),
+                    )
+                    explanations.append(explanation)
+                    console.say(_line(explanation))
+                    console.busy("explaining", done, len(queries))
             written = _write(out / name, file, explanations)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
             console.print(f"{count} explained: {written}")
@@ -148,6 +156,8 @@ def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -
         save(explanations, Path(hidden) / "look.html")
         text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
         (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")
-        for path in sorted(Path(hidden).iterdir()):
-            path.replace(folder / path.name)
+        files = sorted(Path(hidden).iterdir())
+        with Outputs(folder, "explain") as outputs, outputs.writing(*(f.name for f in files)):
+            for path in files:
+                path.replace(folder / path.name)
     return folder / "look.html"

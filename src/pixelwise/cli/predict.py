@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
-from pixelwise.errors import InputError
 
 TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
 
@@ -35,12 +35,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    in_range(32, 1e6, window=found.window)
+    check_numbers(window=found.window, device=found.device)
     in_range(0, 0.9, overlap=found.overlap)
-    if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run}: not a folder here; say where masks go with --out FOLDER")
+    check_pictures(found.pictures)
+    check_model(found.run)
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
+        from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.images import find_pictures, predict_pictures
 
@@ -54,10 +56,11 @@ def main(arguments: Sequence[str]) -> int:
         )
         problems = []
         results = predict_pictures(model, files, out, window=found.window, overlap=found.overlap)
-        for done, result in enumerate(results, start=1):
-            console.busy("predicting", done, len(files))
-            if result.problem is not None:
-                problems.append(result.problem)
-                console.warn(f"error: {result.problem}")
+        with enough_memory(model, found.window):
+            for done, result in enumerate(results, start=1):
+                console.busy("predicting", done, len(files))
+                if result.problem is not None:
+                    problems.append(result.problem)
+                    console.warn(f"error: {result.problem}")
     print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
     return 1 if problems else 0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.workers import quiet_worker
+from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
 from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
 
@@ -41,15 +41,17 @@ def evaluate(
         batch_size=None,
         num_workers=workers,
         worker_init_fn=quiet_worker,
+        collate_fn=in_shared_memory,
         generator=torch.Generator(),  # keeps the process's own random state untouched
     )
     try:
         model.eval()
-        for index, (image, mask, _) in enumerate(loader):
-            logits = predict_logits(model, image[None].to(device), window=(window, window))
-            predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
-            confusion.update(predicted, mask)
-            on_picture(index, predicted, mask)
+        with ending_workers():
+            for index, (image, mask, _) in enumerate(loader):
+                logits = predict_logits(model, image[None].to(device), window=(window, window))
+                predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
+                confusion.update(predicted, mask)
+                on_picture(index, predicted, mask)
     finally:
         model.train(training)
     return confusion

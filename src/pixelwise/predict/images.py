@@ -13,6 +13,7 @@ from pixelwise.data.classes import default_palette
 from pixelwise.data.reading import PICTURE_SUFFIXES, read_image
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable, overlay, png, write_bytes, write_index_png
 from pixelwise.predict.windows import predict_bands
 
@@ -128,16 +129,31 @@ def predict_pictures(
             its `problem` and going on.
 
     Raises:
-        InputError: results that cannot be written or would replace a picture; with
+        InputError: results that cannot be written, or would replace a file that `predict` did not
+            write; another `predict` at work in the folder; with
             `stop_on_error`, a file that cannot be read or has another number of bands.
     """
-    config = model.config
-    count = max(2, config.num_classes)  # binary: one logit, two classes
-    palette = config.palette if len(config.palette) >= count else default_palette(count)
     names = output_names(pictures)
     _check_untouched(names, folder)
+    with Outputs(folder, "predict") as outputs:
+        outputs.check(file for name in names.values() for file in _files(name))
+        yield from _predicted(model, names, outputs, window, overlap, stop_on_error)
+
+
+def _predicted(
+    model: Segmenter,
+    names: dict[Path, str],
+    outputs: Outputs,
+    window: int | None,
+    overlap: float,
+    stop_on_error: bool,
+) -> Iterator[Predicted]:
+    config, folder = model.config, outputs.folder
+    count = max(2, config.num_classes)  # binary: one logit, two classes
+    palette = config.palette if len(config.palette) >= count else default_palette(count)
     for picture, name in names.items():
-        done = Predicted(picture, folder / f"{name}.png", folder / f"{name}_overlay.png")
+        mask_file, overlay_file = (folder / file for file in _files(name))
+        done = Predicted(picture, mask_file, overlay_file)
         try:
             image = read_picture(picture, model)
         except InputError as error:
@@ -146,10 +162,16 @@ def predict_pictures(
             yield Predicted(picture, done.mask, done.overlay, str(error))
             continue
         mask = predict_mask(model, image, window=window, overlap=overlap).numpy().astype(np.uint8)
-        write_index_png(done.mask, mask, palette, ignore_index=config.ignore_index)
         tinted = overlay(displayable(image), mask, palette, ignore_index=config.ignore_index)
-        write_bytes(done.overlay, png(tinted))
+        with outputs.writing(done.mask.name, done.overlay.name):
+            write_index_png(done.mask, mask, palette, ignore_index=config.ignore_index)
+            write_bytes(done.overlay, png(tinted))
         yield done
+
+
+def _files(name: str) -> tuple[str, str]:
+    """The mask and the overlay of a picture's name."""
+    return f"{name}.png", f"{name}_overlay.png"
 
 
 def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
@@ -177,7 +199,7 @@ def _check_untouched(names: dict[Path, str], folder: Path) -> None:
     """Refuse to write over the pictures that are read."""
     sources = {picture.resolve() for picture in names}
     for name in names.values():
-        for file in (folder / f"{name}.png", folder / f"{name}_overlay.png"):
+        for file in (folder / file for file in _files(name)):
             if file.resolve() in sources:
                 raise InputError(
                     f"{file}: the mask would replace the picture; choose another folder"

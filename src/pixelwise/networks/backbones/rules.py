@@ -43,7 +43,9 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
     stages = [getattr(body, f"layer{i}") for i in (1, 2, 3, 4) if hasattr(body, f"layer{i}")]
     stages = stages or mobile
     if not stages:
-        raise InputError(f"dilation={rule!r}: backbone {name!r} has no stages that it is made for")
+        raise InputError(
+            f"dilation={rule!r}: backbone {name!r} has no stages that it is made for; leave it out"
+        )
     for stage in stages:
         convs = [m for m in stage.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
         wanted = max(conv.dilation[0] for conv in convs)

@@ -116,8 +116,8 @@ class Backbone(nn.Module):
         first = LAST_STAGE - len(self.channels) + 1
         if not max(first, 1) <= stage <= LAST_STAGE:
             raise InputError(
-                f"attention after stage {stage}: backbone {name!r} has stages"
-                f" {max(first, 1)} to {LAST_STAGE}"
+                f"attention='{key}@stage{stage}': backbone {name!r} has stages"
+                f" {max(first, 1)} to {LAST_STAGE}; name one of them"
             )
         index = stage - first
         place = f"after stage {stage}"
@@ -186,4 +186,6 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
         expected = [tuple(-(-side // r) for side in size) for r in backbone.reductions]
         if [tuple(f.shape[-2:]) for f in features] == expected:
             return multiple
-    raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
+    raise InputError(
+        f"backbone={name!r}: does not take pictures of any size ({problem}); choose another"
+    )
