@@ -128,7 +128,7 @@ def test_truncated_files(tmp_path, name, share):
     [
         ({"epoch": 3, "optimizer": {}}, "no weights in it; its entries are: epoch, optimizer"),
         ([1, 2], "holds a list"),
-        (torch.ones(2), "holds a Tensor"),
+        (torch.ones(2), "holds one tensor"),
         ({}, "its entries are: none"),
     ],
 )

@@ -70,7 +70,7 @@ class Type(Inert):
     def found(self) -> np.dtype[Any] | None:
         """The type, where it is one of numbers."""
         if re.fullmatch(r"[fiub][1248]", self.name):
-            return np.dtype(self.order + self.name).newbyteorder(self.order)
+            return np.dtype(self.order + self.name)
         return None
 
 
