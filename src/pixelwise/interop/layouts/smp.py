@@ -30,11 +30,12 @@ OTHERS = {
     "decoder.blocks.x_": "U-Net++",
     "decoder.blocks.0.block.0.": "Linknet",
     "decoder.center.": "a U-Net with a center block, or MAnet",
-    "decoder.psp.": "PSPNet",
     "decoder.mlp_stage": "SegFormer",
     "decoder.readout_blocks.": "DPT",
     "decoder.fpn_bottleneck.": "UPerNet",
     "decoder.lateral_convs.": "UPerNet",
+    "decoder.psp.": "PSPNet",
+    "decoder.blocks.0.attention1.": "a U-Net with scSE attention",
     "decoder.aspp.convs.": "DeepLabV3",
 }
 """Keys of its networks that have no counterpart here."""
@@ -101,15 +102,15 @@ def _decoder(state: State) -> tuple[str, dict[str, Any], int, str]:
         told = "output stride 16 and bilinear interpolation, its defaults, are assumed"
         return "pan", {"width": width(state, "decoder.gau1.conv2.conv.weight")}, 16, told
     if begins(state, "decoder.p5.", "decoder.seg_blocks."):
-        options = {
+        fpn = {
             "neck": width(state, "decoder.p5.weight", "decoder.p5.bias"),
             "width": width(state, "decoder.seg_blocks.3.block.0.block.0.weight"),
             "smooth": False,
             "group_norm": True,
         }
-        return "fpn", options, 32, "merging by sums, its default, is assumed"
+        return "fpn", fpn, 32, "merging by sums, its default, is assumed"
     if begins(state, "decoder.aspp."):
-        options = {
+        options: dict[str, Any] = {
             "variant": "smp",
             "width": width(state, "decoder.aspp.0.project.0.weight"),
             "detail_width": width(state, "decoder.block1.0.weight"),

@@ -43,9 +43,8 @@ class TorchvisionLayout(CheckpointLayout):
         state = checkpoint.state
         if begins(state, "classifier.0.convs."):
             raise InputError(
-                "torchvision, deeplabv3: there is no counterpart here, since its head has no fine"
-                " feature map (deeplabv3plus has one); --backbone-only CLASSES is not of use"
-                " either: take its backbone from timm, or import fcn_resnet50"
+                "torchvision, deeplabv3: there is no counterpart here, whose deeplabv3plus needs a"
+                " fine feature map; fcn_resnet50 and lraspp_mobilenet_v3_large can be imported"
             )
         backbone = split(state, "backbone.")
         if begins(state, "classifier.4."):
@@ -83,8 +82,9 @@ class TorchvisionLayout(CheckpointLayout):
         )
 
 
-STAGES = (1, 2, 3, 4, 2, 3)
-"""Blocks of each stage of MobileNetV3 large."""
+STAGES = (1, 2, 1, 2, 4, 2, 3)
+"""Blocks of each stage of MobileNetV3 large, the third cut in two: see `rules.set_fine`."""
+LAST = len(STAGES)
 
 
 def _mobilenet_v3(state: State, keys: Mapping[str, str]) -> Body:
@@ -97,19 +97,19 @@ def _mobilenet_v3(state: State, keys: Mapping[str, str]) -> Body:
         if number == 0:
             names[key] = _plain(rest, "conv_stem", "bn1")
         elif number == len(places) + 1:
-            names[key] = _plain(rest, "blocks.6.0.conv", "blocks.6.0.bn1")
+            names[key] = _plain(rest, f"blocks.{LAST}.0.conv", f"blocks.{LAST}.0.bn1")
         elif 0 < number <= len(places):
             stage, block = places[number - 1]
             names[key] = f"blocks.{stage}.{block}.{_block(rest, expands=number > 1)}"
         else:
             names[key] = inner
-    if "blocks.6.0.conv.weight" not in names.values():
+    if f"blocks.{LAST}.0.conv.weight" not in names.values():
         raise InputError("torchvision's LR-ASPP on another backbone than MobileNetV3 large")
-    told = "its batch norms have eps 0.001, its last blocks are all dilated: kept"
+    told = "its norms have eps 0.001, its fine map is that of a stage's first block: kept"
     return Body(
         "mobilenetv3_large_100",
         "MobileNetV3 large",
-        {"bn_eps": 1e-3, "dilation": "full"},
+        {"bn_eps": 1e-3, "dilation": "full", "fine": "first_block"},
         names,
         width(state, "backbone.0.0.weight", axis=1),
         (told,),

@@ -21,6 +21,16 @@ NETWORKS: tuple[tuple[str, str, str], ...] = (
         GATE,
     ),
     (
+        r"(pam|cam)_conv\d\.",
+        "the head of an article's DANet alone, without a backbone",
+        "create_model('danet', ..., variant='untransposed').decoder.load_reference(weights)",
+    ),
+    (
+        r"(ISAHead|Conv_1|cls_seg)\.",
+        "the head of an article's ISANet alone, without a backbone",
+        "create_model('isanet', ..., variant='article').decoder.load_reference(weights)",
+    ),
+    (
         r"(inc|down\d|up\d|outc)\.",
         "a U-Net with an encoder of its own",
         "train unet instead",

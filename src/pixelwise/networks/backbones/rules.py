@@ -16,6 +16,7 @@ from pixelwise.errors import InputError, unknown
 
 DILATIONS = ("contract", "full", "first_conv", "first_block")
 POOLINGS = ("floor", "ceil")
+FINES = ("stage", "first_block")
 RESIZES = ("nearest", "bilinear", "bilinear_aligned")
 
 
@@ -45,7 +46,7 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
         raise InputError(f"dilation={rule!r}: backbone {name!r} has no stages that it is made for")
     for stage in stages:
         convs = [m for m in stage.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
-        wanted = max(conv.dilation[0] for conv in convs)
+        wanted = max((conv.dilation[0] for conv in convs), default=1)
         for conv in convs if rule == "full" else ():
             _dilate(conv, wanted)
         for i, block in enumerate(stage if rule == "first_block" else ()):
@@ -87,3 +88,21 @@ def set_resize(body: nn.Module, name: str, how: str) -> None:
     for step in steps:
         step.mode = "nearest" if how == "nearest" else "bilinear"
         step.align_corners = None if how == "nearest" else how == "bilinear_aligned"
+
+
+def set_fine(body: Any, name: str, how: str) -> None:
+    """Which map of stride 8 a MobileNetV3 gives: its stage's last, or its first block's.
+
+    torchvision's LR-ASPP has the first: the stage is cut behind it, and later stages move up.
+    """
+    if how not in FINES:
+        raise unknown("fine", how, FINES)
+    if how == "stage":
+        return
+    places = getattr(body, "_stage_out_idx", None)
+    if not isinstance(places, dict) or 3 not in places or len(body.blocks[2]) < 2:
+        raise InputError(f"fine={how!r} is for MobileNetV3; backbone {name!r} has no such stage")
+    first, *rest = body.blocks[2]
+    cut = [nn.Sequential(first), nn.Sequential(*rest)]
+    body.blocks = nn.Sequential(*body.blocks[:2], *cut, *body.blocks[3:])
+    body._stage_out_idx = {stage + (stage > 3): index for stage, index in places.items()}
