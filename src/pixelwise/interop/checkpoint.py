@@ -23,6 +23,8 @@ WRAPPERS = (
 """Where training codes keep the weights, in the order in which they are looked for."""
 ASIDE = ("optim", "sched", "scaler", "loss", "criterion", "rng", "amp", "hyper", "message_hub")
 """What the names of entries that hold no weights of a network begin with."""
+DEPTH = 4
+"""So many mappings inside each other are looked into."""
 LOSSES = ("loss.", "criterion.")
 """What the weights of a loss, such as those of its classes, begin with."""
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "student.", "ema.")
@@ -73,7 +75,7 @@ def _safetensors(path: Path) -> Any:
         raise broken(path, str(error)) from error
 
 
-def _with_tensors(found: Any) -> Any:
+def _with_tensors(found: Any, depth: int = 2 * DEPTH) -> Any:
     """What a file holds, its arrays of NumPy as tensors."""
     if isinstance(found, Array):
         try:
@@ -81,8 +83,8 @@ def _with_tensors(found: Any) -> Any:
         except (ValueError, TypeError):  # the bytes are not what the shape says
             value = None
         return Inert() if value is None else value
-    if isinstance(found, Mapping):
-        return {key: _with_tensors(value) for key, value in found.items()}
+    if isinstance(found, Mapping) and depth:
+        return {key: _with_tensors(value, depth - 1) for key, value in found.items()}
     return found
 
 
@@ -121,9 +123,11 @@ def _weights(whole: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     raise InputError(f"{path}: no weights in it; its entries are: {found or 'none'}")
 
 
-def _holds_tensors(value: Any) -> bool:
+def _holds_tensors(value: Any, depth: int = DEPTH) -> bool:
+    """Whether there are tensors in it, or in a mapping inside that may hold weights."""
     return isinstance(value, Mapping) and any(
-        isinstance(inner, Tensor) or (key in WRAPPERS and _holds_tensors(inner))
+        isinstance(inner, Tensor)
+        or (depth > 0 and not str(key).startswith(ASIDE) and _holds_tensors(inner, depth - 1))
         for key, inner in value.items()
     )
 

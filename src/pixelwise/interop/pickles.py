@@ -109,6 +109,14 @@ class Buffer(Array):
             self.parts = (shape, kind, order == "F", content)
 
 
+class Encoded(Inert):
+    """Stands in for the encoder by which Python 3 writes bytes for Python 2."""
+
+    def __new__(cls, text: object = "", *_: object) -> Any:
+        """The bytes."""
+        return text.encode("latin1") if isinstance(text, str) else b""
+
+
 NUMPY = ("numpy", "numpy.core", "numpy._core")
 STAND_INS: Mapping[str, type] = {
     "mmengine.logging.history_buffer.HistoryBuffer": Inert,
@@ -140,6 +148,8 @@ STAND_INS: Mapping[str, type] = {
     "builtins.frozenset": Inert,
     "__builtin__.list": Inert,
     "__builtin__.dict": Inert,
+    "builtins.bytes": Encoded,
+    "__builtin__.bytes": Encoded,
     "collections.defaultdict": Plain,
     "collections.deque": Sequence,
     "omegaconf.dictconfig.DictConfig": Inert,
@@ -188,14 +198,6 @@ class Unpickler(pickle.Unpickler):
         if whole not in STAND_INS:
             raise pickle.UnpicklingError(f"global {whole} was not allowed")
         return STAND_INS[whole]
-
-
-class Encoded(Inert):
-    """Stands in for the encoder by which Python 3 writes bytes for Python 2."""
-
-    def __new__(cls, text: object = "", *_: object) -> Any:
-        """The bytes."""
-        return text.encode("latin1") if isinstance(text, str) else b""
 
 
 def read(path: Path, kind: str) -> Any:
