@@ -257,3 +257,5 @@ ADAPTERS: dict[str, Adapter] = {
     "gau@smp": gau_smp,
     "gau@JaveyWang": gau_javeywang,
 }
+
+UNCOUNTED = {"spd_resnet_block@author"}
