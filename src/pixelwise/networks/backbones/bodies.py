@@ -8,6 +8,7 @@ import timm
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
+from pixelwise.networks.backbones.hrnet import HighResolutionNetFeatures, meet
 
 OWN = {"bisenetv2": BiSeNetV2Body}
 """Backbones that are made here, by name."""
@@ -48,6 +49,8 @@ def create_body(
             )
     if body is None:
         body = _any_timm(name, in_channels, pretrained, build)
+    if isinstance(body, HighResolutionNetFeatures):
+        meet(body)
     own = body.feature_info.reduction()[-1]
     if output_stride is not None and own != output_stride:
         raise InputError(

@@ -13,10 +13,11 @@ from timm.models.resnet import BasicBlock
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.networks.backbones.hrnet import HighResolution, MeetingBranches
 
 DILATIONS = ("contract", "full", "first_conv", "first_block")
 POOLINGS = ("floor", "ceil")
-RESIZES = ("nearest", "bilinear", "bilinear_aligned")
+RESIZES = ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice")
 
 
 def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
@@ -80,12 +81,18 @@ def set_pooling(body: nn.Module, name: str, how: str) -> None:
 
 
 def set_resize(body: nn.Module, name: str, how: str) -> None:
-    """How an HRNet brings its branches to the same size: timm has "nearest"."""
+    """How an HRNet brings its branches to the same size: timm has "nearest".
+
+    With "bilinear_twice" (mmsegmentation) a branch is enlarged by 2, 4 or 8 and then brought to the
+    size of the other one, which is the same where sides are multiples of 32.
+    """
     if how not in RESIZES:
         raise unknown("resize", how, RESIZES)
-    steps = [module for module in body.modules() if isinstance(module, nn.Upsample)]
-    if not steps:
+    if not isinstance(body, HighResolution):
         raise InputError(f"resize={how!r} is for HRNets; backbone {name!r} resizes nothing")
-    for step in steps:
-        step.mode = "nearest" if how == "nearest" else "bilinear"
-        step.align_corners = None if how == "nearest" else how == "bilinear_aligned"
+    for module in body.modules():
+        if isinstance(module, MeetingBranches):
+            module.twice = how == "bilinear_twice"
+        if isinstance(module, nn.Upsample):
+            module.mode = "nearest" if how == "nearest" else "bilinear"
+            module.align_corners = None if how == "nearest" else how == "bilinear_aligned"

@@ -50,8 +50,8 @@ class Backbone(nn.Module):
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
         options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
-            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
-            `backbones.rules`.
+            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned",
+            "bilinear_twice"); see `backbones.rules`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
