@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from adapters import UNCOUNTED
 from recorded import Recorded
 
@@ -15,6 +16,14 @@ def pytest_generate_tests(metafunc):
         files = [Recorded.open(path) for path in sorted(folder.rglob("*.safetensors"))]
         names = [f"{file.system}/{file.path.stem}" for file in files]
         metafunc.parametrize("recorded", files, ids=names)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Every file in every form is slow; where a folder is named, all of it is wanted."""
+    for item in items if config.getoption("golden") is None else ():
+        if "in_each_form" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 COLUMNS = ("float64 output", "float64 gradient", "float32 output", "float32 gradient")

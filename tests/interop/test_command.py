@@ -33,7 +33,7 @@ def test_import_writes_a_network_that_loads(checkpoint, tmp_path, capsys):
         f"next: pixelwise predict {out} PICTURES",
     ):
         assert part in text, text
-    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["config.json", "model.safetensors"]
     again, direct = pixelwise.load(out), pixelwise.load(checkpoint)
     assert again.config == direct.config
     assert again.config.names == tuple(NAMES)

@@ -43,6 +43,7 @@ def sampled(shapes, offset):
     return list(shapes)[offset :: max(len(shapes) // 8, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_any_tensor_missing_or_misshapen_or_added_is_refused(name):
     shapes = LAYOUTS[name]

@@ -32,6 +32,7 @@ def built(arch, family, **options):
     return create_model(arch, backbone, backbone_options=shape, **({"num_classes": 3} | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", BACKBONES)
 @pytest.mark.parametrize("arch", names())
 def test_network_on_backbone(arch, family, tmp_path, record_property, pytestconfig):

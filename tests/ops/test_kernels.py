@@ -33,6 +33,7 @@ def interpreted(chosen):
     assert " passed" in found.stdout
 
 
+@pytest.mark.slow
 def test_small_maps_in_the_interpreter():
     interpreted("not slow and not gpu")
 

@@ -1,10 +1,14 @@
 """`pixelwise import`: another code's checkpoint becomes a network here."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import MODEL, check_out
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
+from pixelwise.outputs import Outputs
 
 TEXT = (
     "Recognise a checkpoint of the authors' repositories or of mmsegmentation by its keys, load"
@@ -30,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     if found.backbone_only is not None:
         in_range(1, 100_000, backbone_only=found.backbone_only)
+    if not Path(found.file).is_file():
+        raise InputError(f"{found.file}: no such file; check the path")
+    check_out(found.out)
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint
 
@@ -44,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         console.say(f"classes {classes}")
         for line in foreign.differences:
             console.say(f"note    {line}")
-        imported.model.save_pretrained(found.out)
+        with Outputs(Path(found.out), "import") as outputs, outputs.writing(*MODEL):
+            imported.model.save_pretrained(found.out)
     new = "" if not foreign.fresh else "; the decoder is new and has to be trained"
     left = f", {len(foreign.left_out)} left out" if foreign.left_out else ""
     print(f"{imported.tensors} tensors mapped{left}{new}: {found.out}")

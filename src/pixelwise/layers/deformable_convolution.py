@@ -155,7 +155,7 @@ class DeformableConvolution(AttentionLayer):
         seen = _between(x.reshape(b, sharing, -1, *x.shape[2:]), rows, columns)
         if factor is not None:
             seen = seen * factor.view(b, sharing, 1, *taps, height, width)
-        seen = seen.view(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
+        seen = seen.reshape(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
         weight = self.weight.view(seen.shape[1], -1, per_group, *taps).to(seen.dtype)
         y = torch.einsum("goekl,bgeklij->bgoij", weight, seen).flatten(1, 2)
         return y if self.bias is None else y + self.bias[:, None, None]

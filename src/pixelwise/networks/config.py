@@ -61,6 +61,12 @@ class ModelConfig:
     """The raw value that stands for 1: 255 for 8-bit pictures, 65535 for 16-bit ones."""
     bands: tuple[int, ...] | None = None
     """Which bands of a picture file are the input; None is all."""
+    dtype: str = ""
+    """The type of the training pictures; empty where it is not known."""
+    values: tuple[float, ...] = ()
+    """Their lowest value, and the lowest and highest of their peaks, raw; empty likewise."""
+    nodata: tuple[float, ...] = ()
+    """Values that mean "no data", beside those that picture files name."""
 
     def __post_init__(self) -> None:
         if self.in_channels < 1:
@@ -80,6 +86,16 @@ class ModelConfig:
             raise InputError(f"mean={self.mean}: must be numbers; leave it out for the default")
         if not 0 < self.scale < math.inf:
             raise InputError(f"scale={self.scale}: must be positive; e.g. 255 for 8-bit pictures")
+        if not isinstance(self.dtype, str):
+            raise InputError(f"dtype={self.dtype!r}: must be the name of a type; e.g. uint8")
+        for name, counts in (("values", (0, 3)), ("nodata", None)):
+            numbers = getattr(self, name)
+            good = isinstance(numbers, tuple) and all(
+                isinstance(number, int | float) and not isinstance(number, bool)
+                for number in numbers
+            )
+            if not good or (counts is not None and len(numbers) not in counts):
+                raise InputError(f"{name}={numbers!r}: must be numbers; leave {name} out")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -1,6 +1,7 @@
 """The two files that are a saved network: `config.json` and `model.safetensors`."""
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,9 +43,10 @@ def write(folder: str | Path, config: ModelConfig, state: Mapping[str, Tensor]) 
     """Write both; each file appears whole or not at all.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: The folder cannot be written, or holds files of these names of another code.
     """
     folder = Path(folder)
+    _refuse_others(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as hidden:
@@ -55,6 +57,23 @@ def write(folder: str | Path, config: ModelConfig, state: Mapping[str, Tensor]) 
                 (Path(hidden) / name).replace(folder / name)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder}: cannot save the model there: {error}") from error
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise where files stand there that are no saved network of this package."""
+    standing = [name for name in (CONFIG, WEIGHTS) if (folder / name).exists()]
+    if not standing:
+        return
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        ours = {"arch", "backbone", "num_classes"} <= set(found)
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{folder / standing[0]}: is not of a network that was saved by pixelwise; choose"
+            " another folder"
+        )
 
 
 def read_weights(weights: Path, config: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:

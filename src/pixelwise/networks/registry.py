@@ -30,9 +30,9 @@ def available() -> Mapping[str, type[Decoder]]:
 def check_decoder(kind: type[Decoder], others: Mapping[str, type[Decoder]]) -> None:
     """Raise where a decoder class lacks what `create_model` and `pixelwise models` ask of it."""
     where = f"{kind.__module__}.{kind.__name__}"
-    for name in ("key", "summary", "source"):
+    for name in ("key", "title", "year", "summary", "source"):
         if name not in vars(kind):
-            raise InputError(f"{where}: {name} is missing; write {name} = '...' in the class")
+            raise InputError(f"{where}: {name} is missing; write {name} = ... in the class")
     if kind.key in others:
         raise InputError(
             f"{where}: key={kind.key!r}: taken by {others[kind.key].__module__}; take another"
@@ -65,7 +65,11 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             error = unknown("option", name, known, f"of model {key!r}")
-            raise error if known else InputError(f"model {key!r} has no options, got {name!r}")
+            raise (
+                error
+                if known
+                else InputError(f"option={name!r}: model {key!r} has no options; leave it out")
+            )
 
 
 def check_option_types(key: str, options: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What a recorded file is checked against."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,14 @@ class Subject:
     """The parameter or buffer of the module that holds what the authors call by this key."""
     shapes: Callable[[], Shapes]
     """The authors' keys and shapes, for files whose weights come from the recipe."""
-    run: Callable[..., Tensor | tuple[Tensor, ...]] | None = None
-    """Inputs -> outputs in recorded order, where that is not calling the module."""
+    run: Callable[..., Tensor | tuple[Tensor, ...] | dict[str, Tensor]] | None = None
+    """Inputs -> outputs in recorded order, or by name, where that is not calling the module."""
 
-    def outputs(self, inputs: list[Tensor]) -> tuple[Tensor, ...]:
-        """What the module answers, always as a tuple."""
+    def outputs(self, inputs: list[Tensor], names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        """What the module answers, always as a tuple; `names` are those that were recorded."""
         answer = (self.run or self.module)(*inputs)
+        if isinstance(answer, dict):
+            return tuple(answer[name] for name in names)
         return (answer,) if isinstance(answer, Tensor) else tuple(answer)
 
 

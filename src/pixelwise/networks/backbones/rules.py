@@ -13,11 +13,12 @@ from timm.models.resnet import BasicBlock
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.networks.backbones.hrnet import HighResolution, MeetingBranches
 
 DILATIONS = ("contract", "full", "first_conv", "first_block")
 POOLINGS = ("floor", "ceil")
 FINES = ("stage", "first_block")
-RESIZES = ("nearest", "bilinear", "bilinear_aligned")
+RESIZES = ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice")
 
 
 def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
@@ -43,7 +44,9 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
     stages = [getattr(body, f"layer{i}") for i in (1, 2, 3, 4) if hasattr(body, f"layer{i}")]
     stages = stages or mobile
     if not stages:
-        raise InputError(f"dilation={rule!r}: backbone {name!r} has no stages that it is made for")
+        raise InputError(
+            f"dilation={rule!r}: backbone {name!r} has no stages that it is made for; leave it out"
+        )
     for stage in stages:
         convs = [m for m in stage.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
         wanted = max((conv.dilation[0] for conv in convs), default=1)
@@ -79,15 +82,21 @@ def set_pooling(body: nn.Module, name: str, how: str) -> None:
 
 
 def set_resize(body: nn.Module, name: str, how: str) -> None:
-    """How an HRNet brings its branches to the same size: timm has "nearest"."""
+    """How an HRNet brings its branches to the same size: timm has "nearest".
+
+    With "bilinear_twice" (mmsegmentation) a branch is enlarged by 2, 4 or 8 and then brought to the
+    size of the other one, which is the same where sides are multiples of 32.
+    """
     if how not in RESIZES:
         raise unknown("resize", how, RESIZES)
-    steps = [module for module in body.modules() if isinstance(module, nn.Upsample)]
-    if not steps:
+    if not isinstance(body, HighResolution):
         raise InputError(f"resize={how!r} is for HRNets; backbone {name!r} resizes nothing")
-    for step in steps:
-        step.mode = "nearest" if how == "nearest" else "bilinear"
-        step.align_corners = None if how == "nearest" else how == "bilinear_aligned"
+    for module in body.modules():
+        if isinstance(module, MeetingBranches):
+            module.twice = how == "bilinear_twice"
+        if isinstance(module, nn.Upsample):
+            module.mode = "nearest" if how == "nearest" else "bilinear"
+            module.align_corners = None if how == "nearest" else how == "bilinear_aligned"
 
 
 def set_fine(body: Any, name: str, how: str) -> None:

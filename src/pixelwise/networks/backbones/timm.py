@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         options: Keyword arguments of timm's network, and four rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
             "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
-            ("nearest", "bilinear", "bilinear_aligned"); see `backbones.rules`.
+            ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -117,8 +117,8 @@ class Backbone(nn.Module):
         first = LAST_STAGE - len(self.channels) + 1
         if not max(first, 1) <= stage <= LAST_STAGE:
             raise InputError(
-                f"attention after stage {stage}: backbone {name!r} has stages"
-                f" {max(first, 1)} to {LAST_STAGE}"
+                f"attention='{key}@stage{stage}': backbone {name!r} has stages"
+                f" {max(first, 1)} to {LAST_STAGE}; name one of them"
             )
         index = stage - first
         place = f"after stage {stage}"
@@ -187,4 +187,6 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
         expected = [tuple(-(-side // r) for side in size) for r in backbone.reductions]
         if [tuple(f.shape[-2:]) for f in features] == expected:
             return multiple
-    raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
+    raise InputError(
+        f"backbone={name!r}: does not take pictures of any size ({problem}); choose another"
+    )

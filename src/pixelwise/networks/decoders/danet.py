@@ -102,8 +102,8 @@ class DANet(Decoder):
         inner = channels[-1] // 4 if width is None else width
         if inner < 8 and key_width is None:
             raise InputError(
-                f"danet needs branches of at least 8 channels, got {inner}: take a backbone whose"
-                f" last feature map has at least 32 channels (this one has {channels[-1]})"
+                f"width={inner}: branches of danet must have at least 8 channels; take a backbone"
+                f" whose last feature map has at least 32 (this one has {channels[-1]})"
             )
         self.position_reduce = conv_norm(channels[-1], inner, 3)
         self.position = PositionAttention(inner, hidden=key_width, variant=variant)
