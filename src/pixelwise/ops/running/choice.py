@@ -33,7 +33,7 @@ def form(operation: str, x: Tensor, key: Tensor | None = None) -> str:
         return "traced"
     found = _forced.get().get(operation) or RULES[operation](x, x if key is None else key)
     if found != "kernel":  # which may yet fail: `kernels.either` says
-        taken.note(operation, found)
+        taken.note(operation, found, x)
     return found
 
 

@@ -83,7 +83,7 @@ def either(form: str, operation: str, lean: Callable[..., Any]) -> Callable[...,
         back = failures.place(operation, "backward", tensors)
         differentiated = torch.is_grad_enabled() and failures.known(back, tensors)
         if differentiated or arguments[0].dtype not in HALF_OR_SINGLE or not switched_on():
-            taken.note(operation, "lean")
+            taken.note(operation, "lean", arguments[0])
             return lean(*arguments)
 
         def again(*given: Tensor | None) -> Any:
@@ -146,9 +146,13 @@ def _guarded(
 
     What the lean form refuses as well is a wrong input, and no broken kernel.
     """
-    suffix = " backward" if where.direction == "backward" else ""
+
+    def note(form: str) -> None:
+        told = form if where.direction == "forward" else f"{form} backward"
+        taken.note(where.operation, told, next(z for z in tensors if z is not None))
+
     if failures.known(where, tensors):
-        taken.note(where.operation, f"lean{suffix}")
+        note("lean")
         return lean()
     try:
         found = kernel()
@@ -159,9 +163,9 @@ def _guarded(
             raise
         failed = error
     else:
-        taken.note(where.operation, f"kernel{suffix}")
+        note("kernel")
         return found
     found = lean()
     failures.add(where, tensors, failed)
-    taken.note(where.operation, f"lean{suffix}")
+    note("lean")
     return found
