@@ -77,6 +77,12 @@ def test_a_form_without_the_mechanism_has_no_row(tmp_path, at_once):
     assert [row["form"] for row in rows(tmp_path)] == ["ours"]
 
 
+def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
+    words = ["pam", *QUICK, "--mode", "forward", "--forms", "attention=lean", "--against", "timm"]
+    assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    assert "forms taken: attention lean\n" in capsys.readouterr().out
+
+
 def test_options_without_a_plain_form_are_told(tmp_path, at_once):
     name = "ema:variant=mmsegmentation"
     assert bench.main([name, *QUICK, "--mode", "forward", "--quiet", "--out", str(tmp_path)]) == 0
