@@ -83,15 +83,6 @@ def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
     assert "forms taken: attention lean\n" in capsys.readouterr().out
 
 
-def test_options_without_a_plain_form_are_told(tmp_path, at_once):
-    name = "ema:variant=mmsegmentation"
-    assert bench.main([name, *QUICK, "--mode", "forward", "--quiet", "--out", str(tmp_path)]) == 0
-    ours, plain = rows(tmp_path)
-    assert ours["problem"] == ""
-    assert "no plain form with these options" in plain["problem"]
-    assert plain["median_ms"] == ""
-
-
 def test_floor_counts_maps_and_operations():
     quick = Ceilings(operations=1e30, bytes=100.0)
     assert quick.floor(1, [10.0, 20.0], training=False) == pytest.approx(0.3)

@@ -72,7 +72,11 @@ def test_debug_says_which_forms_ran(run, tmp_path, capsys):
 def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
     assert main([*RUN, "--runs", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    for part in ("6 training and 2 validation", "fcn with psa_s on test_resnet", "4 steps of 2"):
+    for part in (
+        "6 training and 2 validation",
+        "fcn with psa_s@stage4 on test_resnet",
+        "4 steps of 2",
+    ):
         assert part in text
     assert f"next: pixelwise predict {tmp_path / 'train' / '1'}" in text
 
@@ -94,6 +98,7 @@ def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, c
     assert kept["loss"] == "ohem"
     assert "CoinCheung/BiSeNet" in kept["source"]
     assert (kept["steps"], kept["crop"], kept["lr"]) == (2, "32x32", 0.005)
+    capsys.readouterr()
     message = error_of(capsys, "train", "--preset", "danet_cityscape", "--data", "scenes")
     assert "did you mean 'danet_cityscapes'?" in message
 
@@ -131,7 +136,7 @@ def test_predict(run, tmp_path, capsys):
         Image.fromarray(noise).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
     assert main(["predict", str(run), str(tmp_path), "--out", str(out), "--window", "32"]) == 0
-    names = sorted(p.name for p in out.iterdir())
+    names = sorted(p.name for p in out.glob("[!.]*"))
     assert names == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
     with Image.open(out / "a.png") as mask:
         assert mask.mode == "P"

@@ -173,7 +173,7 @@ def test_ways_of_naming_attention(spec, plan):
         ({"task": "multi"}, r"task='multi': unknown task"),
         ({"task": "binary", "num_classes": 3}, r"num_classes=1"),
         ({"num_classes": 1}, r"at least 2"),
-        ({"num_classes": None}, r"num_classes is missing"),
+        ({"num_classes": None}, r"num_classes=None: is missing"),
         ({"widht": 3}, r"widht"),
         ({"classes": 7}, r"num_classes=4 and classes=7 contradict"),
         ({"multi_grid": (4, 8, 16)}, r"one dilation per block"),
@@ -204,7 +204,7 @@ def test_pretrained_without_a_network_says_how_to_go_on(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        InputError, match=r"pretrained weights of 'test_resnet' could not be loaded"
+        InputError, match=r"'test_resnet': its pretrained weights could not be loaded"
     ):
         create_model("fcn", SMALL, num_classes=2, pretrained=True)
 

@@ -22,7 +22,7 @@ M_MMAP_THRESHOLD = -3
 """glibc's number for the size from which memory is given back when it is freed."""
 PRODUCT = 2048
 SAME = 1e-8
-"""Above this relative difference a plain form is another mechanism."""
+"""Above this relative difference a layer from outside has a plain form that is not its own."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ def timed(work: Work) -> dict[str, Taken]:
         for form, call in calls.items():
             found[form].peak_mb = _allocated(call)
     if PLAIN in calls and (apart := difference(subject)) > SAME:
-        found[PLAIN] = Taken(problem=f"no plain form with these options (differs by {apart:.0e})")
+        found[PLAIN] = Taken(problem=f"the plain form gives other numbers (differs by {apart:.0e})")
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pixelwise.benchmarks.settings import BenchSettings
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.outputs import refuse_used
 from pixelwise.settings import numbered_folder
 
 TEXT = (
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the table only")
     found = parse(parser, arguments)
     settings = take(found, BenchSettings)
+    if found.out is not None:
+        refuse_used(Path(found.out), "choose another --out")
     with Console(quiet=found.quiet) as console:
         return _bench(found.names or [], settings, found.out, console)
 

@@ -104,7 +104,9 @@ def create_model(
     classes = values["num_classes"]
     if classes is None:
         if task != "binary":
-            raise InputError("num_classes is missing: the number of classes, background included")
+            raise InputError(
+                "num_classes=None: is missing; give the number of classes, background included"
+            )
         classes = 1
     registry.check_options(arch, options)
     config = ModelConfig(

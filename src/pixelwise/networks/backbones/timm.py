@@ -48,10 +48,10 @@ class Backbone(nn.Module):
         convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
-        options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
+        options: Keyword arguments of timm's network, and four rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
-            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
-            `backbones.rules`.
+            "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
+            ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -77,7 +77,7 @@ class Backbone(nn.Module):
         self.in_channels = in_channels
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
-        pooling = build.pop("pooling", "floor")
+        pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -89,6 +89,7 @@ class Backbone(nn.Module):
             rules.set_multi_grid(self.body, name, multi_grid)
         if pooling != "floor":
             rules.set_pooling(self.body, name, pooling)
+        rules.set_fine(self.body, name, fine)
         if resize is not None:
             rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
@@ -116,8 +117,8 @@ class Backbone(nn.Module):
         first = LAST_STAGE - len(self.channels) + 1
         if not max(first, 1) <= stage <= LAST_STAGE:
             raise InputError(
-                f"attention after stage {stage}: backbone {name!r} has stages"
-                f" {max(first, 1)} to {LAST_STAGE}"
+                f"attention='{key}@stage{stage}': backbone {name!r} has stages"
+                f" {max(first, 1)} to {LAST_STAGE}; name one of them"
             )
         index = stage - first
         place = f"after stage {stage}"
@@ -186,4 +187,6 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
         expected = [tuple(-(-side // r) for side in size) for r in backbone.reductions]
         if [tuple(f.shape[-2:]) for f in features] == expected:
             return multiple
-    raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
+    raise InputError(
+        f"backbone={name!r}: does not take pictures of any size ({problem}); choose another"
+    )
