@@ -8,7 +8,7 @@ from typing import Any
 from pixelwise.checks import one_of
 from pixelwise.cli.console import Console, score_table
 from pixelwise.cli.given import check_data, check_model, check_numbers, check_out
-from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 from pixelwise.outputs import Outputs, check_before
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/evaluate/SPLIT")
+    parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     one_of(("train", "val", "test"), split=found.split)
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.data.workers import worker_died
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.evaluation import evaluate
+        from pixelwise.predict.images import expected
 
         device = pick_device(found.device)
         check_before(out, "evaluate", FILES)
@@ -69,15 +71,23 @@ def main(arguments: Sequence[str]) -> int:
             f" {len(source.classes)} classes, on {device}"
         )
         config = model.config
+        holed: list[tuple[str, int]] = []
         try:
             with enough_memory(model, found.window):
                 confusion = evaluate(
                     model.to(device),
-                    EvaluationSet(pictures, mean=config.mean, std=config.std, scale=config.scale),
+                    EvaluationSet(
+                        pictures,
+                        mean=config.mean,
+                        std=config.std,
+                        scale=config.scale,
+                        expected=None if found.as_is else expected(model),
+                    ),
                     window=found.window,
                     device=device,
                     workers=found.workers,
                     on_picture=lambda i, _, __: console.busy("evaluating", i + 1, len(pictures)),
+                    on_missing=lambda name, pixels: holed.append((name, pixels)),
                 )
         except RuntimeError as error:
             if not worker_died(error):
@@ -87,6 +97,11 @@ def main(arguments: Sequence[str]) -> int:
                 " shared memory (/dev/shm) too; lower --workers"
             )
             return 1
+        if holed:
+            console.warn(
+                f"{sum(pixels for _, pixels in holed)} pixels in {len(holed)} pictures, as"
+                f" {holed[0][0]}, have no data and do not count"
+            )
     _write(out, source.classes.names, confusion, {"data": data, "split": found.split})
     print(score_table(source.classes.names, confusion.scores()))
     print(f"numbers and confusion matrix: {out}")

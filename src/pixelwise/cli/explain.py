@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_out, check_pictures
-from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
 from pixelwise.outputs import Outputs, check_before
 from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixelwise.explanation.explain import Explanation
 
 TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         "--no-deletion", action="store_true", help="leave out the deletion test, the slowest part"
     )
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/explain")
+    parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
@@ -64,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.pictures import displayable
         from pixelwise.predict.images import (
             find_pictures,
+            ignored_value,
             network_input,
             output_names,
             predict_mask,
@@ -78,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         for file, name in output_names(files).items():
             check_before(out / name, "explain", ("look.html", "explain.json"))
-            image = read_picture(file, model)
+            image, missing = read_picture(file, model, as_is=found.as_is)
             height, width = image.shape[-2:]
             console.say(f"picture {file}: {height} rows, {width} columns")
             if max(height, width) > LARGEST:
@@ -86,9 +90,13 @@ def main(arguments: Sequence[str]) -> int:
                     f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
                     f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
+            if missing is not None:
+                console.warn(_without_data(file, missing, at))
             with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
                 if at is None:
-                    queries = automatic_queries(predict_mask(model, image, window=None))
+                    mask = predict_mask(model, image, window=None, missing=missing)
+                    ignore = None if missing is None else ignored_value(model)
+                    queries = automatic_queries(mask, ignore=ignore)
                 else:
                     queries = [at]
                 explanations = []
@@ -112,6 +120,19 @@ def main(arguments: Sequence[str]) -> int:
         if at is None:
             console.say(f"next: pixelwise explain {found.run} {files[0]} --at ROW,COLUMN")
     return 0
+
+
+def _without_data(file: Path, missing: "Tensor", at: tuple[int, int] | None) -> str:
+    """A line on pixels without data, which nobody can ask about."""
+    if missing.all():
+        raise InputError(f"{file}: no pixel has data; choose another picture")
+    rows, columns = missing.shape
+    if at is not None and 0 <= at[0] < rows and 0 <= at[1] < columns and missing[at]:
+        raise InputError(f"at={at[0]},{at[1]}: has no data in {file}; choose another pixel")
+    return (
+        f"{file}: {int(missing.sum())} of {missing.numel()} pixels have no data; the network sees "
+        "the mean there"
+    )
 
 
 def _pair(text: str) -> tuple[int, int]:

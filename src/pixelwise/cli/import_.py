@@ -27,6 +27,9 @@ def main(arguments: Sequence[str]) -> int:
         metavar="CLASSES",
         help="import the backbone alone, with an untrained decoder (fcn) for so many classes",
     )
+    parser.add_argument(
+        "--allow-nan", action="store_true", help="take weights that are NaN or infinite too"
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     if found.backbone_only is not None:
@@ -37,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint
 
-        imported = import_checkpoint(found.file, classes=found.backbone_only)
+        imported = import_checkpoint(
+            found.file, classes=found.backbone_only, allow_nan=found.allow_nan
+        )
         foreign, config = imported.foreign, imported.model.config
         size = imported.size / 2**20
         classes = ", ".join(config.names) or f"{config.num_classes} classes"

@@ -17,6 +17,7 @@ PRINT = "--print_config"
 LENGTHS = ("epochs", "steps", "time_limit")
 """Settings that exclude each other: who gives one takes the place of those of a file."""
 Settings = TypeVar("Settings")
+AS_IS = "take pictures whose values are unlike those of the training pictures too"
 
 
 class HelpLines(DefaultHelpFormatter):

@@ -69,6 +69,11 @@ class DeformableConvolution(AttentionLayer):
         "weight": "weight",
         "bias": "bias",
         "conv_offset": "offset",
+        # A convolution beside torchvision's, as articles pair them; `modulation=False`.
+        "offset": "offset",
+        "torchvision_offset": "offset",
+        "torchvision_dcn2d.weight": "weight",
+        "torchvision_dcn2d.bias": "bias",
     }
 
     def __init__(

@@ -5,11 +5,12 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.reading import described, expected, fits_type, shown
 from pixelwise.networks.zoo import ZOO
 
 
@@ -69,3 +70,13 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
                 if known
                 else InputError(f"option={name!r}: model {key!r} has no options; leave it out")
             )
+
+
+def check_option_types(key: str, options: Mapping[str, Any]) -> None:
+    """Raise where a value that was read from a file is not of the option's type."""
+    check_options(key, options)
+    hints = get_type_hints(decoder_named(key).__init__)
+    for name, value in options.items():
+        if not fits_type(value, hints[name]):
+            rule = f"must be {described(hints[name])}"
+            raise InputError(f"option {name}={shown(value)}: {rule}; {expected()}")

@@ -17,7 +17,7 @@ from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
-from pixelwise.networks.registry import check_options, decoder_named
+from pixelwise.networks.registry import check_option_types, check_options, decoder_named
 from pixelwise.networks.taking_part import with_all
 
 
@@ -156,10 +156,19 @@ class Segmenter(ReferenceWeights):
 
         A folder is never looked up on the network; the backbone's own weights are not fetched.
         """
-        config, weights = files.find(where)
-        model = cls(ModelConfig.load(config))
-        model.load_state_dict(files.read_weights(weights, config, model.state_dict()))
+        described, weights = files.find(where)
+        config = ModelConfig.load(described)
+        sketch = files.sketched(described, config, cls._checked)
+        state = files.read_weights(weights, described, sketch.state_dict())
+        model = cls(config)
+        model.load_state_dict(state)
         return model.eval()
+
+    @classmethod
+    def _checked(cls, config: ModelConfig) -> "Segmenter":
+        """The network, where the decoder's options are of their types."""
+        check_option_types(config.arch, config.options)
+        return cls(config)
 
 
 def load(where: str | Path) -> Segmenter:

@@ -50,6 +50,46 @@ def subject(
     return Subject(module, module.load_reference, own, shapes, run)
 
 
+class Later(nn.Module):
+    """Holds a module that is built when the recorded weights, and with them its widths, are known.
+
+    The authors' classes of some systems have numbers in their text that the recorded options do
+    not tell.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module: ReferenceWeights
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.module(*inputs)
+
+
+def by_weights(
+    build: Callable[[Shapes], ReferenceWeights],
+    without: Callable[[ReferenceWeights], Shapes] = lambda module: {},
+    run: Callable[..., Any] | None = None,
+) -> Subject:
+    """A module that `build` makes from the shapes of the recorded weights, or from none.
+
+    `without` gives the authors' keys and shapes where a file has none; `run` takes the module
+    first.
+    """
+    holder = Later()
+
+    def load(state: Mapping[str, Tensor]) -> None:
+        holder.module = build({key: tuple(value.shape) for key, value in state.items()})
+        holder.module.load_reference(state)
+
+    def own(key: str) -> Tensor:
+        return holder.module.state_dict(keep_vars=True)[holder.module.reference_name(key)]
+
+    def answer(*inputs: Tensor) -> Any:
+        return holder.module(*inputs) if run is None else run(holder.module, *inputs)
+
+    return Subject(holder, load, own, lambda: without(build({})), answer)
+
+
 def theirs(module: nn.Module, names: Mapping[str, str]) -> Shapes:
     """The shapes of a module's state under the authors' names: our name or beginning -> theirs."""
     keys = {}

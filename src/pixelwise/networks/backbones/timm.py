@@ -51,12 +51,13 @@ class Backbone(nn.Module):
         convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
-        options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
+        options: Keyword arguments of timm's network, and four rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
-            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned",
-            "bilinear_twice"); see `backbones.rules`. `padding="none"` gives the backbone every
-            picture as it is: the numbers are timm's, sides that it cannot take are an error of
-            its own, and where it drops what its strides leave over, maps have no pixel for that.
+            "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
+            ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
+            `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
+            sides that it cannot take are an error of its own, and where it drops what its strides
+            leave over, maps have no pixel for that.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -84,7 +85,8 @@ class Backbone(nn.Module):
         self.in_channels = in_channels
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
-        pooling, padding = build.pop("pooling", "floor"), build.pop("padding", "border")
+        pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
+        padding = build.pop("padding", "border")
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -96,6 +98,7 @@ class Backbone(nn.Module):
             rules.set_multi_grid(self.body, name, multi_grid)
         if pooling != "floor":
             rules.set_pooling(self.body, name, pooling)
+        rules.set_fine(self.body, name, fine)
         if resize is not None:
             rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
