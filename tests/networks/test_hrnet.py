@@ -1,9 +1,11 @@
 """HRNets at any size, and the head of HRNetV2."""
 
+import hypothesis.strategies as st
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
 from torch import nn
 
 from pixelwise import cost
@@ -134,6 +136,22 @@ def test_bottlenecks_in_every_stage():
     with torch.no_grad():
         image = torch.randn(1, 3, 65, 97, dtype=torch.float64)
         torch.testing.assert_close(backbone(image), expected(backbone.body, image, "bilinear"))
+
+
+NARROW = {f"stage{n}": stage((8, 12, 16, 20)[:n]) for n in (2, 3, 4)}
+SIDES = st.integers(1, 200)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(rule=st.sampled_from(list(RULES)), height=SIDES, width=SIDES, batch=st.integers(1, 2))
+def test_any_size_by_any_rule(rule, height, width, batch):
+    """60 sizes and rules: by the equation, and none padded."""
+    backbone = built(rule, **NARROW)
+    assert backbone.multiple == 1
+    with torch.no_grad():
+        image = torch.randn(batch, 3, height, width, dtype=torch.float64)
+        torch.testing.assert_close(backbone(image), expected(backbone.body, image, rule))
 
 
 def test_the_head_by_its_equations():
