@@ -174,7 +174,7 @@ def test_depths(depth):
     ("shapes", "told"),
     [
         ({"a.weight": (1,), "b.weight": (2,)}, "no known code base: a.weight, b.weight. Known:"),
-        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "without object context"),
+        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "backbone lacks the conv"),
         ({"backbone.layer1.0.conv1.weight": (1,), "decode_head.mlp.weight": (1,)}, "parts mlp"),
         ({"pretrained.conv1.weight": (1,), "head.conv5.8.weight": (1,)}, "other than DANet"),
         ({"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)}, "lacks|none may be"),

@@ -85,8 +85,8 @@ class ReferenceWeights(nn.Module):
             }
             told = "; ".join(f"{w}: {', '.join(names)}" for w, names in faults.items() if names)
             raise InputError(
-                f"the checkpoint does not fit {type(self).__name__}: {told}. "
-                "Build it with the options that the checkpoint was trained with"
+                f"the checkpoint does not fit {type(self).__name__}: {told}; "
+                "build it with the options that the checkpoint was trained with"
             )
         self.load_state_dict({k: v.reshape(own[k].shape) for k, v in renamed.items()})
 

@@ -70,14 +70,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.in_channels < 1:
-            raise InputError(f"in_channels must be at least 1, got {self.in_channels}")
+            raise InputError(f"in_channels={self.in_channels}: must be at least 1; raise it")
         for name in ("options", "backbone_options"):  # from YAML and JSON come lists
             object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
                 raise InputError(
-                    f"{name} needs one value per band ({self.in_channels}), got {len(values)}"
+                    f"{name}: needs one value per band ({self.in_channels}), got {len(values)};"
+                    " leave it out for the default"
                 )
             object.__setattr__(self, name, values)
         if not all(0 < value < math.inf for value in self.std):

@@ -56,7 +56,9 @@ def write(folder: str | Path, config: ModelConfig, state: Mapping[str, Tensor]) 
             for name in (WEIGHTS, CONFIG):
                 (Path(hidden) / name).replace(folder / name)
     except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{folder}: cannot save the model there: {error}") from error
+        raise InputError(
+            f"{folder}: cannot save the model there ({error}); choose another folder"
+        ) from error
 
 
 def _refuse_others(folder: Path) -> None:
@@ -172,5 +174,6 @@ def find(where: str | Path) -> tuple[Path, Path]:
     except Exception as error:  # the Hub's client raises many unrelated types
         raise InputError(
             f"{where}: neither a folder here nor to be had from the Hub"
-            f" ({type(error).__name__}: {str(error).splitlines()[0]})"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]});"
+            " check the name"
         ) from error
