@@ -77,6 +77,12 @@ def test_a_form_without_the_mechanism_has_no_row(tmp_path, at_once):
     assert [row["form"] for row in rows(tmp_path)] == ["ours"]
 
 
+def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
+    words = ["pam", *QUICK, "--mode", "forward", "--forms", "attention=lean", "--against", "timm"]
+    assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    assert "forms taken: attention lean\n" in capsys.readouterr().out
+
+
 def test_floor_counts_maps_and_operations():
     quick = Ceilings(operations=1e30, bytes=100.0)
     assert quick.floor(1, [10.0, 20.0], training=False) == pytest.approx(0.3)

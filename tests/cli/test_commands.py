@@ -61,6 +61,14 @@ def test_help_of_a_command_is_short(capsys, name):
     assert len(flags) <= 25, sorted(flags)
 
 
+def test_debug_says_which_forms_ran(run, tmp_path, capsys):
+    words = ["evaluate", str(run), "--quiet", "--out", str(tmp_path), "--debug"]
+    main(words)
+    told = [line for line in capsys.readouterr().err.splitlines() if "forms taken: " in line]
+    assert len(told) == 1
+    assert "polarized_gate lean" in told[0]
+
+
 def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
     assert main([*RUN, "--runs", str(tmp_path)]) == 0
     text = capsys.readouterr().out

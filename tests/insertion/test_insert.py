@@ -288,7 +288,7 @@ def test_dropout_of_an_insertion_is_off_unless_asked_for():
     report = insert(dropping, {"1": "isa"})
     assert report.differences == {"eval": 0, "train": 0}
     report.remove()
-    with pytest.raises(InputError, match="in train mode: a layer drew random numbers"):
+    with pytest.raises(InputError, match="in train mode; a layer drew random numbers"):
         insert(dropping, {"1": "isa(dropout=0.5)"})
 
 

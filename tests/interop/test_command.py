@@ -62,7 +62,7 @@ def test_a_detector_gives_its_backbone_only(tmp_path, capsys):
     assert "3 global context blocks" in text
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["num_classes"] == 5
-    assert all(f"blocks{i}" in config["attention"] for i in (2, 3, 4))
+    assert all(f"blocks{i}" in config["attention"] for i in (2, 3, 4)), config["attention"]
     assert pixelwise.load(tmp_path / "out").config.num_classes == 5
 
 

@@ -97,6 +97,7 @@ def test_bases_start_as_directions():
     torch.testing.assert_close(layer.bases.norm(dim=0), torch.ones(5))
 
 
+@pytest.mark.slow
 def test_bases_move_when_compiled():
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # shapes are not checked there
         compiled, eager, left = pool.apply(compiled_and_eager)
@@ -138,6 +139,7 @@ def work(rank, folder, results):
     results.put((rank, layer.bases.numpy()))
 
 
+@pytest.mark.slow
 def test_bases_are_averaged_over_processes(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     results = spawn.SimpleQueue()

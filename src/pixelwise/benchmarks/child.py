@@ -15,6 +15,8 @@ import torch
 from pixelwise.benchmarks.processes import told
 from pixelwise.benchmarks.settings import PLAIN
 from pixelwise.benchmarks.work import Call, Work, difference, prepare
+from pixelwise.ops.running import taken as forms_taken
+from pixelwise.ops.running.taken import Forms
 
 M_MMAP_THRESHOLD = -3
 """glibc's number for the size from which memory is given back when it is freed."""
@@ -31,6 +33,8 @@ class Taken:
     peak_mb: float | None = None
     """Above what was in use before; on the CPU another process finds it."""
     problem: str = ""
+    forms: Forms = field(default_factory=dict)
+    """Of the operations, in the first call."""
 
     @property
     def median(self) -> float | None:
@@ -47,7 +51,9 @@ def timed(work: Work) -> dict[str, Taken]:
         try:
             call = subject.call(form)
             if call is not None:
+                forms_taken.forget()
                 call()
+                taken.forms = forms_taken.forms()
                 calls[form] = call
         except Exception as error:  # other packages raise what they like; the others go on
             taken.problem = told(error)

@@ -50,8 +50,10 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     from pixelwise.benchmarks.results import write_comparison, write_growing
     from pixelwise.benchmarks.run import check, compare, start
     from pixelwise.benchmarks.table import means, text_table
+    from pixelwise.ops.running import taken
 
     check(wanted, settings)
+    taken.forget()
     bench = start(settings, functools.partial(_folder, out), console)
     folder = bench.file.path.parent
     fitted: list[dict[str, object]] = []
@@ -70,6 +72,7 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     console.print(text_table(bench.rows))
     for line in means(bench.rows):
         console.print(line)
+    console.print(taken.line())
     if code:
         console.warn(f"interrupted; what was measured before is kept: {folder}")
     else:

@@ -38,7 +38,8 @@ commands:
 
   pixelwise COMMAND --help   shows a command's options
   pixelwise --version        shows the version
-  --debug                    with any command: show where an error came from
+  --debug                    with any command: show where an error came from, and which forms
+                             of the operations ran
 
 exit codes: 0 done, 1 ran and found something wrong, 2 wrong input, 130 interrupted
 """
@@ -96,6 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind = type(error).__name__
         print(f"error: {kind}{told and ': '}{told}; --debug shows where", file=sys.stderr)
         return 1
+    finally:
+        if debug:
+            _tell_forms()
+
+
+def _tell_forms() -> None:
+    taken = sys.modules.get("pixelwise.ops.running.taken")
+    if taken:  # else no operation was loaded
+        print(taken.line(), file=sys.stderr)
 
 
 def _one_line(error: InputError) -> str:

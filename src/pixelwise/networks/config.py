@@ -77,8 +77,8 @@ class ModelConfig:
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
                 raise InputError(
-                    f"{name}: needs one value per band ({self.in_channels}), got {len(values)};"
-                    " leave it out for the default"
+                    f"{name}={values}: must have one value per band, {self.in_channels} of them;"
+                    f" give as many, or leave {name} out"
                 )
             object.__setattr__(self, name, values)
         if not all(0 < value < math.inf for value in self.std):

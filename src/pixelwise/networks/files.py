@@ -174,6 +174,5 @@ def find(where: str | Path) -> tuple[Path, Path]:
     except Exception as error:  # the Hub's client raises many unrelated types
         raise InputError(
             f"{where}: neither a folder here nor to be had from the Hub"
-            f" ({type(error).__name__}: {str(error).splitlines()[0]});"
-            " check the name"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]}); check the name"
         ) from error

@@ -1,10 +1,10 @@
 """HRNet-OCR (MIT), and DeLightCMU/PSA and NVIDIA's semantic-segmentation, which are built on it.
 
 HRNet: the backbone at the top level with `last_layer`, or with `conv3x3_ocr`, `ocr_distri_head`,
-`aux_head`, `cls_head`; everything resizes with aligned corners. NVIDIA and DeLightCMU: `backbone.*` and
-`ocr.*`, without aligned corners, and `scale_attn.*` where several scales are weighed; DeLightCMU's
-basic blocks hold polarized self-attention (`deattn`). Inputs are red, green, blue with ImageNet's
-mean and standard deviation.
+`aux_head`, `cls_head`; everything resizes with aligned corners. NVIDIA and DeLightCMU: `backbone.*`
+and `ocr.*`, without aligned corners, and `scale_attn.*` where several scales are weighed;
+DeLightCMU's basic blocks hold polarized self-attention (`deattn`). Inputs are red, green, blue with
+ImageNet's mean and standard deviation.
 """
 
 from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ import timm
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
-from pixelwise.networks.backbones.hrnet import HighResolutionNetFeatures, meet
+from pixelwise.networks.backbones.hrnet import meet
 
 OWN = {"bisenetv2": BiSeNetV2Body}
 """Backbones that are made here, by name."""
@@ -49,7 +49,7 @@ def create_body(
             )
     if body is None:
         body = _any_timm(name, in_channels, pretrained, build)
-    if isinstance(body, HighResolutionNetFeatures):
+    if isinstance(body, timm.models.hrnet.HighResolutionNetFeatures):
         meet(body)
     own = body.feature_info.reduction()[-1]
     if output_stride is not None and own != output_stride:

@@ -19,7 +19,7 @@ from timm.models.hrnet import HighResolutionModule, HighResolutionNetFeatures
 from torch import Tensor, nn
 
 
-class MeetingBranches(HighResolutionModule):
+class MeetingBranches(HighResolutionModule):  # type: ignore[misc]
     """A module of an HRNet whose branches meet at each other's size."""
 
     twice = False
@@ -39,10 +39,10 @@ class MeetingBranches(HighResolutionModule):
     def _met(
         self, part: nn.Module, z: Float[Tensor, "b d i j"], like: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h w"]:
-        if not isinstance(part, nn.Sequential) or not isinstance(part[-1], nn.Upsample):
+        step = part[-1] if isinstance(part, nn.Sequential) else None
+        if not isinstance(part, nn.Sequential) or not isinstance(step, nn.Upsample):
             return part(z)
-        *before, step = part
-        for inner in before:
+        for inner in part[:-1]:
             z = inner(z)
         if self.twice:
             z = step(z)
@@ -51,7 +51,7 @@ class MeetingBranches(HighResolutionModule):
         )
 
 
-class HighResolution(HighResolutionNetFeatures):
+class HighResolution(HighResolutionNetFeatures):  # type: ignore[misc]
     """timm's network, whose modules are `MeetingBranches`."""
 
     def stages(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
