@@ -120,7 +120,7 @@ NETWORKS = {
     "psanet": ["psanet"],
 }
 """Those without a layer of their own: apcnet, bisenetv2, deeplabv3plus, dmnet, fcn, fpn,
-lr_aspp, pspnet, unet."""
+hrnetv2, lr_aspp, pspnet, unet."""
 WITHOUT = {
     "apcnet",
     "bisenetv2",
@@ -128,6 +128,7 @@ WITHOUT = {
     "dmnet",
     "fcn",
     "fpn",
+    "hrnetv2",
     "lr_aspp",
     "pspnet",
     "unet",

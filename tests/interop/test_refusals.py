@@ -23,6 +23,7 @@ LAYOUTS = {
     "ccnet": keys.ccnet(),
     "isanet": keys.isanet(inplace=False),
     "isanet inplace": keys.isanet(),
+    "hrnet": keys.hrnet_seg(),
     "psa": keys.psa(),
 }
 MODELS = {}

@@ -87,6 +87,46 @@ def test_padding_repeats_the_border_and_keeps_the_inside():
     torch.testing.assert_close(model(image), model(padded)[..., :43, :70])
 
 
+@pytest.mark.parametrize(
+    ("backbone", "multiple"),
+    [
+        (SMALL, 1),
+        ("hrnet_w18_small", 1),
+        ("convnext_atto", 32),  # drops what 4 and then 2, 2, 2 leave over
+        ("swin_tiny_patch4_window7_224", 4),  # pads its windows and odd maps itself
+        ("poolformer_s12", 4),
+        ("mobilevitv2_050", 64),  # pairs of pixels on a map of 1/32
+    ],
+)
+def test_padding_only_where_a_backbone_cannot_divide(backbone, multiple):
+    assert Backbone(backbone).multiple == multiple
+
+
+@pytest.mark.parametrize("size", [(4, 4), (68, 100), (8, 132), (224, 36)])
+def test_a_swin_sees_sides_that_its_patches_divide_as_they_are(size):
+    backbone = Backbone("swin_tiny_patch4_window7_224", options={"depths": (1, 1, 1, 1)}).eval()
+    maps = backbone(torch.randn(1, 3, *size))
+    assert [f.shape[2:] for f in maps] == [
+        tuple(-(-side // r) for side in size) for r in (4, 8, 16, 32)
+    ]
+
+
+@pytest.mark.parametrize("backbone", ["test_convnext", "densenet121"])
+def test_without_padding_the_backbone_sees_the_picture_alone(backbone):
+    options = {"padding": "none"}
+    model = create_model("fcn", backbone, num_classes=3, backbone_options=options).eval()
+    image = torch.randn(1, 3, 71, 95)
+    features = model.backbone.body(image)
+    logits = model.decoder(features)
+    up = {"size": (71, 95), "mode": "bilinear", "align_corners": True}
+    assert torch.equal(model(image), torch.nn.functional.interpolate(logits, **up))
+
+
+def test_a_way_of_padding_that_there_is_not():
+    with pytest.raises(InputError, match=r"padding='zeros': must be one of 'border', 'none'"):
+        create_model("fcn", SMALL, num_classes=3, backbone_options={"padding": "zeros"})
+
+
 def test_attention_stands_between_the_stages():
     torch.manual_seed(0)
     plain = Backbone(SMALL, output_stride=8).eval()

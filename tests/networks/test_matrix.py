@@ -21,7 +21,11 @@ BACKBONES = {
     "efficientnet": ("test_efficientnet", {}),
     "hrnet": ("hrnet_w18_small", {}),
 }
-FITTING = {"acmix_resnet": ("resnet",), "hrnet_ocr": ("resnet", "hrnet")}
+FITTING = {
+    "acmix_resnet": ("resnet",),
+    "hrnet": tuple(BACKBONES),
+    "hrnet_ocr": ("resnet", "hrnet"),
+}
 """Families for combinations that need residual blocks, and not too coarse ones for acmix."""
 ODD = (97, 65)
 

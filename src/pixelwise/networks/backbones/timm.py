@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
 from pixelwise.networks.backbones import residual, rules
@@ -18,6 +19,8 @@ from pixelwise.networks.backbones.bodies import create_body
 from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4
+PADDINGS = ("border", "none")
+"""How pictures get sides that a backbone can divide: by repeating the border, or not at all."""
 
 
 class _After:
@@ -52,13 +55,18 @@ class Backbone(nn.Module):
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
             "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
             ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
+            `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
+            sides that it cannot take are an error of its own, and where it drops what its strides
+            leave over, maps have no pixel for that.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
     """
 
     multiple: int
-    """Input sides must be multiples of this; 1 for most convolutional backbones."""
+    """Input sides must be multiples of this; 1 for most convolutional backbones. The network pads
+    other pictures by repeating their last row and column, which changes the numbers near there,
+    and all numbers where the backbone looks at the whole picture."""
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class Backbone(nn.Module):
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
         pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
+        padding = build.pop("padding", "border")
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -95,7 +104,8 @@ class Backbone(nn.Module):
         for place, (kind, chosen) in sorted((convolution or {}).items()):
             residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
-        self.multiple = _input_multiple(self, name)
+        one_of(PADDINGS, padding=padding)
+        self.multiple = 1 if padding == "none" else _input_multiple(self, name)
         for place, (layer, chosen) in sorted((attention or {}).items()):
             if place.startswith("stage"):
                 self._attend(name, int(place[-1]), layer, chosen)
@@ -171,11 +181,13 @@ def _shapes(backbone: Backbone, in_channels: int, size: tuple[int, int]) -> list
 
 def _input_multiple(backbone: Backbone, name: str) -> int:
     """1 where any input size gives ceil(size / reduction); else what to pad to."""
-    coarsest = max(backbone.reductions)
+    finest, coarsest = min(backbone.reductions), max(backbone.reductions)
     problem: object = "sizes are not ceil(side / reduction)"
     for multiple, size in (
         (1, (5 * coarsest + 1, 4 * coarsest + 1)),
+        (finest, (5 * coarsest + finest, 4 * coarsest + finest)),
         (coarsest, (6 * coarsest, 5 * coarsest)),
+        (2 * coarsest, (6 * coarsest, 4 * coarsest)),
         (224, (448, 224)),  # windows of 7 on a map of 1/32
         (256, (512, 256)),  # windows of 8
     ):
