@@ -122,6 +122,17 @@ def test_without_padding_the_backbone_sees_the_picture_alone(backbone):
     assert torch.equal(model(image), torch.nn.functional.interpolate(logits, **up))
 
 
+@pytest.mark.parametrize(
+    ("backbone", "size"), [("swin_tiny_patch4_window7_224", (65, 97)), ("test_convnext", (3, 40))]
+)
+def test_without_padding_a_size_that_does_not_fit_is_refused(backbone, size):
+    options = {"padding": "none"}
+    model = create_model("fcn", backbone, num_classes=3, backbone_options=options).eval()
+    told = rf"padding='none': the backbone does not take {size[0]}x{size[1]} pixels .*; take sides"
+    with pytest.raises(InputError, match=told):
+        model(torch.randn(1, 3, *size))
+
+
 def test_a_way_of_padding_that_there_is_not():
     with pytest.raises(InputError, match=r"padding='zeros': must be one of 'border', 'none'"):
         create_model("fcn", SMALL, num_classes=3, backbone_options={"padding": "zeros"})

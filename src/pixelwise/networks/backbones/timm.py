@@ -56,8 +56,8 @@ class Backbone(nn.Module):
             "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
             ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
             `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
-            sides that it cannot take are an error of its own, and where it drops what its strides
-            leave over, maps have no pixel for that.
+            sides that it cannot take are refused, and where it drops what its strides leave over,
+            maps have no pixel for that.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -87,6 +87,7 @@ class Backbone(nn.Module):
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
         pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
         padding = build.pop("padding", "border")
+        one_of(PADDINGS, padding=padding)
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -104,8 +105,8 @@ class Backbone(nn.Module):
         for place, (kind, chosen) in sorted((convolution or {}).items()):
             residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
-        one_of(PADDINGS, padding=padding)
-        self.multiple = 1 if padding == "none" else _input_multiple(self, name)
+        self.padded = padding == "border"
+        self.multiple = _input_multiple(self, name) if self.padded else 1
         for place, (layer, chosen) in sorted((attention or {}).items()):
             if place.startswith("stage"):
                 self._attend(name, int(place[-1]), layer, chosen)
@@ -116,12 +117,27 @@ class Backbone(nn.Module):
         """The feature maps, finest first."""
         features = [
             f if f.shape[1] == c else f.permute(0, 3, 1, 2)  # channels-last transformers
-            for f, c in zip(self.body(image), self.channels, strict=True)
+            for f, c in zip(self._maps(image), self.channels, strict=True)
         ]
         last = f"stage{LAST_STAGE}"
         if last in self.attention:
             features[-1] = self.attention[last](features[-1])
         return features
+
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        if self.padded or torch.compiler.is_compiling():
+            return self.body(image)
+        try:
+            return self.body(image)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            told = f"{error}".partition("\n")[0]
+            if "memory" in told:
+                raise
+            height, width = image.shape[2:]
+            raise InputError(
+                f"padding='none': the backbone does not take {height}x{width} pixels ({told}); take"
+                " sides that it divides, or padding='border'"
+            ) from error
 
     def _attend(self, name: str, stage: int, key: str, options: Mapping[str, Any]) -> None:
         first = LAST_STAGE - len(self.channels) + 1
