@@ -119,6 +119,8 @@ class ModelConfig:
         try:
             check_counts(found["num_classes"], found["in_channels"])
             found["scale"] = float(found["scale"])
+            for name in ("mean", "std", "values", "nodata"):  # JSON has one kind of number
+                found[name] = tuple(map(float, found.get(name, ())))
             config = cls(**found | {name: read(found[name]) for name, read in plans.items()})
             check_ranges(config)
         except InputError as error:
