@@ -18,6 +18,7 @@ computed from the layer's maps and the plain equations. It may also hold
 
 import contextlib
 import copy
+import functools
 import importlib
 import math
 import multiprocessing
@@ -299,6 +300,95 @@ def test_a_part_that_somebody_changed_has_its_effect(key, tool):
             assert not torch.allclose(found, before), f"{name}: plain does not call it"
 
 
+class Adapted(torch.nn.Module):
+    """A part with a low-rank adapter beside it, as LoRA has it: weights stay in the part."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.base_layer, self.scale = part, torch.nn.Parameter(torch.full((1,), 0.3))
+
+    @property
+    def weight(self):
+        return self.base_layer.weight
+
+    @property
+    def bias(self):
+        return self.base_layer.bias
+
+    def forward(self, x):
+        y = self.base_layer(x)
+        return y + self.scale * y.tanh() + 1.0
+
+
+class Raised(torch.nn.Module):
+    """A parametrisation with an effect."""
+
+    def forward(self, value):
+        return 1.5 * value + 0.5
+
+
+def adapt(layer, part, put):
+    put(Adapted(part).double())
+
+
+def prune(layer, part, put):
+    name = next(n for n, p in part.named_parameters() if p.ndim > 0)
+    mask = torch.ones_like(getattr(part, name))
+    mask.view(-1)[::2] = 0
+    torch.nn.utils.prune.custom_from_mask(part, name, mask)
+
+
+def parametrise(layer, part, put):
+    torch.nn.utils.parametrize.register_parametrization(
+        part, next(n for n, _ in part.named_parameters()), Raised()
+    )
+
+
+def keyword_hook(layer, part, put):
+    part.register_forward_hook(lambda _, args, kwargs, y: 1.5 * y + 3.0, with_kwargs=True)
+
+
+def before_hook(layer, part, put):
+    part.register_forward_pre_hook(lambda _, inputs: (2.0 * inputs[0] + 1.0, *inputs[1:]))
+
+
+def replaced_forward(layer, part, put):
+    own = part.forward
+    part.forward = lambda *inputs, **options: 1.5 * own(*inputs, **options) + 3.0
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "tool", [adapt, prune, parametrise, keyword_hook, before_hook, replaced_forward]
+)
+def test_tools_that_change_a_part_have_their_effect(key, tool):
+    """Adapters, pruning, parametrisations, hooks with keywords, and `forward` put in place."""
+    torch.manual_seed(0)
+    original = build(key).double().eval()
+    for name in leaves(original):
+        layer = copy.deepcopy(original)
+        part, (place, _, leaf) = layer.get_submodule(name), name.rpartition(".")
+        if not list(part.parameters(recurse=False)):
+            continue
+        tool(layer, part, functools.partial(setattr, layer.get_submodule(place), leaf))
+        given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
+        with choice.forced(layer="plain"):
+            wanted, before = layer(*given), original(*given)
+        assert torch.allclose(layer(*given), wanted), f"{name}: {tool.__name__} is passed by"
+        if name not in told(key, "WITHOUT_EFFECT", ()) and tool in (adapt, replaced_forward):
+            assert not torch.allclose(wanted, before), f"{name}: plain does not call it"
+
+
+@every_layer
+def test_a_recorder_sees_every_part_that_acts(key):
+    torch.manual_seed(0)
+    layer, seen = build(key).eval(), set()
+    for name in leaves(layer):
+        layer.get_submodule(name).register_forward_hook(lambda *_, name=name: seen.add(name))
+    layer(*inputs(key, layer, 2, 7, 5))
+    assert seen >= set(leaves(layer)) - set(told(key, "WITHOUT_EFFECT", ()))
+
+
 @every_layer
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 def test_transforms_of_torch_func(key):
@@ -460,6 +550,78 @@ def test_exports_with_free_height_and_width(key):
     for size in [(16, 17), (5, 33), (23, 4)]:
         given = inputs(key, layer, 2, *(max(side, least) for side in size))
         torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@every_layer
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_compiled_backends_equal_the_layer_as_it_starts(key, backend, plain_process):
+    """As the constructor leaves it: offsets of zero point at whole pixels, where kinks are."""
+    plain_process.apply(compile_as_it_starts, (key, backend))
+
+
+def compile_as_it_starts(key, backend):
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    layer = quiet(make(key).double())
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
+    g = cotangent(key, layer, given[0])
+    before = copy.deepcopy(layer.state_dict())
+    wanted = gradients(layer, given, g)
+    layer.load_state_dict(before)
+    for one, other in zip(gradients(compiled, given, g), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
+
+
+@every_layer
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+def test_an_empty_batch_gives_an_empty_result(key, training):
+    layer = build(key).train(training)
+    before = copy.deepcopy(layer.state_dict())
+    images = torch.zeros(0, CHANNELS, *fitted(layer, 7, 5), requires_grad=True)
+    given = with_guide(key, images)
+    for form in ("lean", "plain"):
+        with choice.forced(layer=form):
+            y = layer(*given)
+        assert y.shape == output_shape(key, layer, images)
+        y.sum().backward()
+        assert images.grad.shape == images.shape
+        assert all((p.grad == 0).all() for p in trained(layer))
+    if hasattr(layer, "maps"):
+        assert all(value is None or len(value) == 0 for value in layer.maps(*given, at=(1, 2)))
+    moved = [k for k, value in layer.state_dict().items() if not torch.equal(value, before[k])]
+    assert not moved, f"an empty batch moves {moved}"
+    assert all(part.training == training for part in layer.modules())
+
+
+class Tokens(torch.nn.Module):
+    """What follows a layer in many networks: pixels as tokens, and a projection of each."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.project = torch.nn.Linear(channels, 3)
+
+    def forward(self, y):
+        return self.project(y.flatten(2).transpose(1, 2))
+
+
+@every_layer
+def test_gradients_are_right_where_one_image_goes_on_as_tokens(key):
+    """torch 2.15 on CPUs: a batch norm's gradient is wrong at batch 1 before such a consumer."""
+    torch.manual_seed(0)
+    layer = quiet(build(key).double().train())
+    given = [x.requires_grad_() for x in inputs(key, layer, 1, 6, 5, dtype=torch.float64)]
+    before = copy.deepcopy(layer.state_dict())
+    y = layer(*given)
+    tokens = Tokens(y.shape[1]).double()
+    g = (torch.arange(3 * y[0, 0].numel() * len(y)) * 0.7).sin().double().view(len(y), -1, 3)
+    found = torch.autograd.grad(tokens(y), [*given, *trained(layer)], g)
+    layer.load_state_dict(before)
+    right = (g @ tokens.project.weight).mT.contiguous().view_as(y)  # of y, laid out as y is
+    wanted = gradients(layer, given, right)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 @every_layer

@@ -9,6 +9,7 @@ from typing import Any
 
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import Placement, kind_of, parse, to_text
+from pixelwise.layers.registry import resolve
 from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -131,5 +132,5 @@ def _by_place(
         place = kind if number is None else f"{kind}{number}"
         if place in found:
             raise InputError(f"{name}={spec!r}: two layers at {place!r}; name a place once")
-        found[place] = (key, options)
+        found[place] = (resolve(key), options)
     return found
