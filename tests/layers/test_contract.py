@@ -25,6 +25,8 @@ import multiprocessing
 
 import pytest
 import torch
+from torch.nn.utils import parametrize
+from torch.nn.utils import prune as prune_by
 
 from largest import Largest
 from pixelwise.cost import flops, measured, predict
@@ -317,7 +319,7 @@ class Adapted(torch.nn.Module):
 
     def forward(self, x):
         y = self.base_layer(x)
-        return y + self.scale * y.tanh() + 1.0
+        return 1.5 * y + self.scale * y.tanh() + 3.0
 
 
 class Raised(torch.nn.Module):
@@ -335,11 +337,11 @@ def prune(layer, part, put):
     name = next(n for n, p in part.named_parameters() if p.ndim > 0)
     mask = torch.ones_like(getattr(part, name))
     mask.view(-1)[::2] = 0
-    torch.nn.utils.prune.custom_from_mask(part, name, mask)
+    prune_by.custom_from_mask(part, name, mask)
 
 
 def parametrise(layer, part, put):
-    torch.nn.utils.parametrize.register_parametrization(
+    parametrize.register_parametrization(
         part, next(n for n, _ in part.named_parameters()), Raised()
     )
 
@@ -389,6 +391,11 @@ def test_a_recorder_sees_every_part_that_acts(key):
     assert seen >= set(leaves(layer)) - set(told(key, "WITHOUT_EFFECT", ()))
 
 
+def last(x):
+    """Maps, stacked, with the channels last in memory."""
+    return x.movedim(2, 4).contiguous().movedim(4, 2)
+
+
 @every_layer
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 def test_transforms_of_torch_func(key):
@@ -409,6 +416,12 @@ def test_transforms_of_torch_func(key):
         named = [n for n, p in parameters.items() if p.requires_grad]
         for name, value in zip(named, wanted, strict=True):
             torch.testing.assert_close(found[name][i], value, rtol=1e-8, atol=1e-8)
+    several = tuple(torch.stack([x, x.flip(3), 2 * x]) for x in given)
+    for x in (several, tuple(map(last, several))):
+        y = torch.func.vmap(layer)(*x)  # over batches
+        for i in range(3):
+            alone = layer(*(value[i] for value in several))
+            torch.testing.assert_close(y[i], alone, rtol=1e-8, atol=1e-8)
     y, moved = torch.func.jvp(layer, given, tuple(x.sin() for x in given))
     assert torch.isfinite(moved).all()
     assert moved.shape == y.shape
@@ -418,12 +431,36 @@ def test_transforms_of_torch_func(key):
 def test_other_axes_and_channels_are_refused(key):
     layer = build(key).eval()
     given = inputs(key, layer, 2, 7, 8)
-    for x in (given[0][0], given[0].flatten(2), given[0][None]):
+    for x in (given[0][0], given[0].flatten(2), given[0][None]):  # (c, h, w), (b, c, n), 5-D
         for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
             with pytest.raises(InputError, match="takes maps of shape"):
                 call(x, *given[1:])
     with pytest.raises(InputError, match="was made for 16 channels"):
         layer(given[0][:, 1:], *given[1:])
+    for order in ((0, 2, 3, 1), (0, 3, 1, 2), (1, 0, 2, 3)):  # (b, h, w, c) and the like
+        with pytest.raises(InputError, match="reorder the axes"):
+            layer(given[0].permute(order), *given[1:])
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "kind", [torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str
+)
+def test_numbers_that_are_not_real_are_refused(key, kind):
+    layer = build(key).eval()
+    x, *guides = inputs(key, layer, 2, 7, 8)
+    for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
+        with pytest.raises(InputError, match="takes real numbers in float64, float32"):
+            call(x.to(kind), *guides)
+
+
+@every_layer
+def test_a_pixel_without_a_number_stays_in_its_image(key):
+    layer = build(key).eval()
+    given = inputs(key, layer, 2, 7, 8)
+    wanted = layer(*given)
+    given[0][0, :, 3, 2] = math.nan
+    torch.testing.assert_close(layer(*given)[1], wanted[1], rtol=1e-5, atol=1e-5)
 
 
 @every_layer
@@ -580,7 +617,7 @@ def test_an_empty_batch_gives_an_empty_result(key, training):
     layer = build(key).train(training)
     before = copy.deepcopy(layer.state_dict())
     images = torch.zeros(0, CHANNELS, *fitted(layer, 7, 5), requires_grad=True)
-    given = with_guide(key, images)
+    given = (images, *(guide.detach() for guide in with_guide(key, images)[1:]))
     for form in ("lean", "plain"):
         with choice.forced(layer=form):
             y = layer(*given)

@@ -27,6 +27,9 @@ from pixelwise.layers.shared.parts import reset
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.running import choice
 
+KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""What maps are made of; float8 is a storage format, and nothing is computed in it."""
+
 
 class Maps(NamedTuple):
     """What a layer attends to. A field is None where the mechanism has no such map."""
@@ -67,7 +70,7 @@ def _looking(maps: Any) -> Any:
 
     @functools.wraps(maps)
     def unmoved(layer: Any, *inputs: Any, **options: Any) -> Maps:
-        given = [value for value in inputs if isinstance(value, Tensor)]
+        given = inputs[: 2 if isinstance(layer, FusionLayer) else 1]
         layer.check(*given)
         if is_empty(given[0]):
             others = inputs[len(given) :]
@@ -183,10 +186,21 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
         """Refuse an input that the layer cannot take; `forward` and `maps` begin with this.
 
         Raises:
-            InputError: The input has not four axes or other channels than the layer, is too small,
-                of a size that does not divide, or one image alone where training needs several.
+            InputError: The input is no tensor of real numbers, has not four axes or other channels
+                than the layer, is too small, of a size that does not divide, or one image alone
+                where training needs several.
         """
         for name, value in zip(("x", "guide"), inputs, strict=False):
+            if not isinstance(value, Tensor):
+                raise InputError(
+                    f"{name}={type(value).__name__}: layer {self.name!r} takes a tensor; give one, "
+                    "e.g. torch.as_tensor(x)"
+                )
+            if value.dtype not in KINDS:
+                raise InputError(
+                    f"{name}={value.dtype}: layer {self.name!r} takes real numbers in float64, "
+                    "float32, bfloat16 or float16; convert it, e.g. x.float()"
+                )
             if value.ndim != 4:
                 raise InputError(
                     f"{name}={tuple(value.shape)}: layer {self.name!r} takes maps of shape "
