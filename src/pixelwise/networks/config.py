@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import Placement, kind_of, parse, to_text
+from pixelwise.layers.registry import resolve
 from pixelwise.networks.reading import (
     check_counts,
     check_entries,
@@ -170,5 +171,5 @@ def _by_place(
         place = kind if number is None else f"{kind}{number}"
         if place in found:
             raise InputError(f"{name}={spec!r}: two layers at {place!r}; name a place once")
-        found[place] = (key, options)
+        found[place] = (resolve(key), options)
     return found
