@@ -19,12 +19,15 @@ computed from the layer's maps and the plain equations. It may also hold
 
 import contextlib
 import copy
+import functools
 import importlib
 import math
 import multiprocessing
 
 import pytest
 import torch
+from torch.nn.utils import parametrize
+from torch.nn.utils import prune as prune_by
 
 from largest import Largest
 from pixelwise.cost import flops, measured, predict
@@ -324,6 +327,100 @@ def test_a_part_that_somebody_changed_has_its_effect(key, tool):
             assert not torch.allclose(found, before), f"{name}: plain does not call it"
 
 
+class Adapted(torch.nn.Module):
+    """A part with a low-rank adapter beside it, as LoRA has it: weights stay in the part."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.base_layer, self.scale = part, torch.nn.Parameter(torch.full((1,), 0.3))
+
+    @property
+    def weight(self):
+        return self.base_layer.weight
+
+    @property
+    def bias(self):
+        return self.base_layer.bias
+
+    def forward(self, x):
+        y = self.base_layer(x)
+        return 1.5 * y + self.scale * y.tanh() + 3.0
+
+
+class Raised(torch.nn.Module):
+    """A parametrisation with an effect."""
+
+    def forward(self, value):
+        return 1.5 * value + 0.5
+
+
+def adapt(layer, part, put):
+    put(Adapted(part).double())
+
+
+def prune(layer, part, put):
+    name = next(n for n, p in part.named_parameters() if p.ndim > 0)
+    mask = torch.ones_like(getattr(part, name))
+    mask.view(-1)[::2] = 0
+    prune_by.custom_from_mask(part, name, mask)
+
+
+def parametrise(layer, part, put):
+    parametrize.register_parametrization(
+        part, next(n for n, _ in part.named_parameters()), Raised()
+    )
+
+
+def keyword_hook(layer, part, put):
+    part.register_forward_hook(lambda _, args, kwargs, y: 1.5 * y + 3.0, with_kwargs=True)
+
+
+def before_hook(layer, part, put):
+    part.register_forward_pre_hook(lambda _, inputs: (2.0 * inputs[0] + 1.0, *inputs[1:]))
+
+
+def replaced_forward(layer, part, put):
+    own = part.forward
+    part.forward = lambda *inputs, **options: 1.5 * own(*inputs, **options) + 3.0
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "tool", [adapt, prune, parametrise, keyword_hook, before_hook, replaced_forward]
+)
+def test_tools_that_change_a_part_have_their_effect(key, tool):
+    """Adapters, pruning, parametrisations, hooks with keywords, and `forward` put in place."""
+    torch.manual_seed(0)
+    original = build(key).double().eval()
+    for name in leaves(original):
+        layer = copy.deepcopy(original)
+        part, (place, _, leaf) = layer.get_submodule(name), name.rpartition(".")
+        if not list(part.parameters(recurse=False)):
+            continue
+        tool(layer, part, functools.partial(setattr, layer.get_submodule(place), leaf))
+        given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
+        with choice.forced(layer="plain"):
+            wanted, before = layer(*given), original(*given)
+        assert torch.allclose(layer(*given), wanted), f"{name}: {tool.__name__} is passed by"
+        if name not in told(key, "WITHOUT_EFFECT", ()) and tool in (adapt, replaced_forward):
+            assert not torch.allclose(wanted, before), f"{name}: plain does not call it"
+
+
+@every_layer
+def test_a_recorder_sees_every_part_that_acts(key):
+    torch.manual_seed(0)
+    layer, seen = build(key).eval(), set()
+    for name in leaves(layer):
+        layer.get_submodule(name).register_forward_hook(lambda *_, name=name: seen.add(name))
+    layer(*inputs(key, layer, 2, 7, 5))
+    assert seen >= set(leaves(layer)) - set(told(key, "WITHOUT_EFFECT", ()))
+
+
+def last(x):
+    """Maps, stacked, with the channels last in memory."""
+    return x.movedim(2, 4).contiguous().movedim(4, 2)
+
+
 @every_layer
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
 def test_transforms_of_torch_func(key):
@@ -344,6 +441,12 @@ def test_transforms_of_torch_func(key):
         named = [n for n, p in parameters.items() if p.requires_grad]
         for name, value in zip(named, wanted, strict=True):
             torch.testing.assert_close(found[name][i], value, rtol=1e-8, atol=1e-8)
+    several = tuple(torch.stack([x, x.flip(3), 2 * x]) for x in given)
+    for x in (several, tuple(map(last, several))):
+        y = torch.func.vmap(layer)(*x)  # over batches
+        for i in range(3):
+            alone = layer(*(value[i] for value in several))
+            torch.testing.assert_close(y[i], alone, rtol=1e-8, atol=1e-8)
     y, moved = torch.func.jvp(layer, given, tuple(x.sin() for x in given))
     assert torch.isfinite(moved).all()
     assert moved.shape == y.shape
@@ -353,12 +456,36 @@ def test_transforms_of_torch_func(key):
 def test_other_axes_and_channels_are_refused(key):
     layer = build(key).eval()
     given = inputs(key, layer, 2, 7, 8)
-    for x in (given[0][0], given[0].flatten(2), given[0][None]):
+    for x in (given[0][0], given[0].flatten(2), given[0][None]):  # (c, h, w), (b, c, n), 5-D
         for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
             with pytest.raises(InputError, match="takes maps of shape"):
                 call(x, *given[1:])
     with pytest.raises(InputError, match="was made for 16 channels"):
         layer(given[0][:, 1:], *given[1:])
+    for order in ((0, 2, 3, 1), (0, 3, 1, 2), (1, 0, 2, 3)):  # (b, h, w, c) and the like
+        with pytest.raises(InputError, match="reorder the axes"):
+            layer(given[0].permute(order), *given[1:])
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "kind", [torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str
+)
+def test_numbers_that_are_not_real_are_refused(key, kind):
+    layer = build(key).eval()
+    x, *guides = inputs(key, layer, 2, 7, 8)
+    for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
+        with pytest.raises(InputError, match="takes real numbers in float64, float32"):
+            call(x.to(kind), *guides)
+
+
+@every_layer
+def test_a_pixel_without_a_number_stays_in_its_image(key):
+    layer = build(key).eval()
+    given = inputs(key, layer, 2, 7, 8)
+    wanted = layer(*given)
+    given[0][0, :, 3, 2] = math.nan
+    torch.testing.assert_close(layer(*given)[1], wanted[1], rtol=1e-5, atol=1e-5)
 
 
 @every_layer
@@ -487,6 +614,78 @@ def test_exports_with_free_height_and_width(key):
     for size in [(16, 17), (5, 33), (23, 4)]:
         given = inputs(key, layer, 2, *(max(side, least) for side in size))
         torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@every_layer
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_compiled_backends_equal_the_layer_as_it_starts(key, backend, plain_process):
+    """As the constructor leaves it: offsets of zero point at whole pixels, where kinks are."""
+    plain_process.apply(compile_as_it_starts, (key, backend))
+
+
+def compile_as_it_starts(key, backend):
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    layer = quiet(make(key).double())
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
+    g = cotangent(key, layer, given[0])
+    before = copy.deepcopy(layer.state_dict())
+    wanted = gradients(layer, given, g)
+    layer.load_state_dict(before)
+    for one, other in zip(gradients(compiled, given, g), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
+
+
+@every_layer
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+def test_an_empty_batch_gives_an_empty_result(key, training):
+    layer = build(key).train(training)
+    before = copy.deepcopy(layer.state_dict())
+    images = torch.zeros(0, CHANNELS, *fitted(layer, 7, 5), requires_grad=True)
+    given = (images, *(guide.detach() for guide in with_guide(key, images)[1:]))
+    for form in ("lean", "plain"):
+        with choice.forced(layer=form):
+            y = layer(*given)
+        assert y.shape == output_shape(key, layer, images)
+        y.sum().backward()
+        assert images.grad.shape == images.shape
+        assert all((p.grad == 0).all() for p in trained(layer))
+    if hasattr(layer, "maps"):
+        assert all(value is None or len(value) == 0 for value in layer.maps(*given, at=(1, 2)))
+    moved = [k for k, value in layer.state_dict().items() if not torch.equal(value, before[k])]
+    assert not moved, f"an empty batch moves {moved}"
+    assert all(part.training == training for part in layer.modules())
+
+
+class Tokens(torch.nn.Module):
+    """What follows a layer in many networks: pixels as tokens, and a projection of each."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.project = torch.nn.Linear(channels, 3)
+
+    def forward(self, y):
+        return self.project(y.flatten(2).transpose(1, 2))
+
+
+@every_layer
+def test_gradients_are_right_where_one_image_goes_on_as_tokens(key):
+    """torch 2.15 on CPUs: a batch norm's gradient is wrong at batch 1 before such a consumer."""
+    torch.manual_seed(0)
+    layer = quiet(build(key).double().train())
+    given = [x.requires_grad_() for x in inputs(key, layer, 1, 6, 5, dtype=torch.float64)]
+    before = copy.deepcopy(layer.state_dict())
+    y = layer(*given)
+    tokens = Tokens(y.shape[1]).double()
+    g = (torch.arange(3 * y[0, 0].numel() * len(y)) * 0.7).sin().double().view(len(y), -1, 3)
+    found = torch.autograd.grad(tokens(y), [*given, *trained(layer)], g)
+    layer.load_state_dict(before)
+    right = (g @ tokens.project.weight).mT.contiguous().view_as(y)  # of y, laid out as y is
+    wanted = gradients(layer, given, right)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 @every_layer

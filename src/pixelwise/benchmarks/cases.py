@@ -1,7 +1,8 @@
 """What can be measured, by name: `psa_p`, `nonlocal:mode=gaussian`, `danet`, `network/psanet`.
 
 A name is a layer's key or a network's, with options behind a colon. Where both have the name the
-layer is meant; `network/NAME` is the network. `layers` and `networks` stand for all of them.
+layer is meant; `network/NAME` is the network. Other names of both, as papers and code have them,
+are found as well. `layers` and `networks` stand for all of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import yaml
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry as layers
 from pixelwise.layers.benchmarked import Size
+from pixelwise.naming import matches, resolve
 from pixelwise.networks import registry as networks
 from pixelwise.settings import with_tuples
 
@@ -62,15 +64,16 @@ def parse_case(name: str) -> Case:
     key, colon, text = name.partition(":")
     options = _options(name, text) if colon else {}
     named = key.removeprefix(NETWORK)
-    if named == key and key in layers.available():
-        known = layers.options(key)
-        for option in options:
-            if option not in known:
-                raise unknown("option", option, known, f"of layer {key!r}")
-        return Case(name, key, options)
-    if named in networks.names():
-        return Case(name, named, options, is_network=True)
-    raise unknown("name", key, [*layers.available(), *networks.names()], "of a layer or network")
+    if named != key or (key not in layers.available() and matches(key, networks.known())):
+        return Case(name, networks.resolve(named), options, is_network=True)
+    if not matches(key, layers.known()):
+        resolve("name", key, {**networks.known(), **layers.known()}, layers.ELSEWHERE)
+    key = layers.resolve(key)
+    known = layers.options(key)
+    for option in options:
+        if option not in known:
+            raise unknown("option", option, known, f"of layer {key!r}")
+    return Case(name, key, options)
 
 
 def _expanded(name: str) -> Iterator[str]:

@@ -16,9 +16,8 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     import inspect
 
-    from pixelwise.errors import unknown
     from pixelwise.layers.base import FusionLayer
-    from pixelwise.layers.registry import available
+    from pixelwise.layers.registry import available, resolve
 
     layers = available()
     if found.name is None:
@@ -27,15 +26,14 @@ def main(arguments: Sequence[str]) -> int:
             print_entry(key, title=layer.title, year=layer.year, line=line)
         print("\nnext: pixelwise layers psa_s")
         return 0
-    if found.name not in layers:
-        raise unknown("layer", found.name, layers)
-    layer = layers[found.name]
+    key = resolve(found.name)
+    layer = layers[key]
     print_card(
-        title=f"{found.name}: {layer.title}, {layer.__name__}(channels, ...)",
+        title=f"{key}: {layer.title}, {layer.__name__}(channels, ...)",
         module=layer.__module__,
         options=options_of(layer),
-        cost=_cost(found.name),
-        usage=f'pixelwise.create_layer("{found.name}", 256)'
+        cost=_cost(key),
+        usage=f'pixelwise.create_layer("{key}", 256)'
         + ("(features, guide)" if issubclass(layer, FusionLayer) else "(features)"),
     )
     return 0

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
         "--backbone", type=str | None, help="backbone for the cost; default: the network's own"
     )
     found = parse(parser, arguments)
-    from pixelwise.networks.registry import available, decoder_named, names
+    from pixelwise.networks.registry import available, decoder_named, names, resolve
     from pixelwise.networks.zoo import ZOO
 
     if found.name is None:
@@ -27,15 +27,16 @@ def main(arguments: Sequence[str]) -> int:
         print("\nany of them with --attention LAYER (see: pixelwise layers) and any timm backbone")
         print("next: pixelwise models danet")
         return 0
-    entry = ZOO.get(found.name)
-    decoder = decoder_named(entry.arch if entry else found.name)
+    key = resolve(found.name)
+    entry = ZOO.get(key)
+    decoder = decoder_named(entry.arch if entry else key)
     backbone = found.backbone or (entry or decoder).backbone
     print_card(
-        title=f"{found.name}: {(entry or decoder).title}, {(entry or decoder).summary}",
+        title=f"{key}: {(entry or decoder).title}, {(entry or decoder).summary}",
         module=decoder.__module__,
         options=options_of(decoder),
-        cost=_cost(found.name, backbone),
-        usage=f'pixelwise.create_model("{found.name}", backbone="{backbone}", num_classes=19)',
+        cost=_cost(key, backbone),
+        usage=f'pixelwise.create_model("{key}", backbone="{backbone}", num_classes=19)',
     )
     return 0
 

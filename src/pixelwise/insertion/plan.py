@@ -19,21 +19,21 @@ from pixelwise.insertion.targets import layout_at, matching
 from pixelwise.insertion.tracing import Trace
 from pixelwise.layers.base import AttentionLayer, FusionLayer
 from pixelwise.layers.placement import Placement, parse
-from pixelwise.layers.registry import available, create, options
+from pixelwise.layers.registry import available, create, options, resolve
 
 
 def read_plan(spec: str | Mapping[Any, Any]) -> tuple[Placement, ...]:
     """Layers by place, from any form of a plan.
 
     Raises:
-        InputError: No plan, or one without layers.
+        InputError: No plan, one without layers, or with a layer that does not exist.
     """
     found = parse(spec, "insert")
     if not found:
         raise InputError(
             f"insert={spec!r}: nothing to insert; give places and layers, such as 'layer4=psa_s'"
         )
-    return found
+    return tuple(one._replace(key=resolve(one.key)) for one in found)
 
 
 def planned(

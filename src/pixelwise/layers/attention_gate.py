@@ -78,6 +78,17 @@ class AttentionGate(FusionLayer):
     key: ClassVar[str] = "gate"
     title: ClassVar[str] = "Attention gate"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "AG",
+        "GridAttentionBlock2D",
+        "GridAttentionBlock2D_TORR",
+        "AttentionBlock",
+        "attention gates",
+        "additive attention gate",
+        "Attention U-Net",
+        "AttnUNet gate",
+        "grid attention",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -21,10 +21,14 @@ from pixelwise.checks import at_least
 from pixelwise.errors import InputError
 from pixelwise.layers.alterations import as_made, changed_part, part_kinds, transformed
 from pixelwise.layers.benchmarked import Benchmarked, Size
+from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.running import choice
+
+KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""What maps are made of; float8 is a storage format, and nothing is computed in it."""
 
 
 class Maps(NamedTuple):
@@ -66,7 +70,14 @@ def _looking(maps: Any) -> Any:
 
     @functools.wraps(maps)
     def unmoved(layer: Any, *inputs: Any, **options: Any) -> Maps:
-        layer.check(*(value for value in inputs if isinstance(value, Tensor)))
+        given = inputs[: 2 if isinstance(layer, FusionLayer) else 1]
+        layer.check(*given)
+        if is_empty(given[0]):
+            others = inputs[len(given) :]
+            found: Maps = without_images(
+                layer, lambda *blank: maps(layer, *blank, *others, **options), given
+            )
+            return found
         norms = [part for part in layer.modules() if isinstance(part, _BatchNorm) and part.training]
         tracking = [norm.track_running_stats for norm in norms]
         for norm in norms:
@@ -121,6 +132,8 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
     """The mechanism's name as the paper has it."""
     year: ClassVar[int | None]
     """Of the paper; None where there is none."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that articles and code have for it, beside the class's; case does not matter."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -175,10 +188,21 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
         """Refuse an input that the layer cannot take; `forward` and `maps` begin with this.
 
         Raises:
-            InputError: The input has not four axes or other channels than the layer, is too small,
-                of a size that does not divide, or one image alone where training needs several.
+            InputError: The input is no tensor of real numbers, has not four axes or other channels
+                than the layer, is too small, of a size that does not divide, or one image alone
+                where training needs several.
         """
         for name, value in zip(("x", "guide"), inputs, strict=False):
+            if not isinstance(value, Tensor):
+                raise InputError(
+                    f"{name}={type(value).__name__}: layer {self.name!r} takes a tensor; give one, "
+                    "e.g. torch.as_tensor(x)"
+                )
+            if value.dtype not in KINDS:
+                raise InputError(
+                    f"{name}={value.dtype}: layer {self.name!r} takes real numbers in float64, "
+                    "float32, bfloat16 or float16; convert it, e.g. x.float()"
+                )
             if value.ndim != 4:
                 raise InputError(
                     f"{name}={tuple(value.shape)}: layer {self.name!r} takes maps of shape "
@@ -203,7 +227,7 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
                 f"x={tuple(x.shape)}: rows and columns of layer {self.name!r} must be multiples of "
                 f"{multiple}; pad the input"
             )
-        if self.training and len(x) < images:
+        if self.training and 0 < len(x) < images:
             raise InputError(
                 f"x={tuple(x.shape)}: layer {self.name!r} got a batch of {len(x)} and must have at "
                 f"least {images} in training, since one vector per image is normalised over the "
@@ -221,6 +245,9 @@ class AttentionLayer(Layer):
             (b, c, h, w) -> (b, o, i, j), as the layer says.
         """
         self.check(x)
+        if is_empty(x):
+            y: Tensor = without_images(self, self.forward, [x])
+            return y
         return formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
 
     @abstractmethod
@@ -246,6 +273,9 @@ class FusionLayer(Layer):
             (b, c, h, w), (b, g, i, j) -> (b, o, h, w).
         """
         self.check(x, guide)
+        if is_empty(x):
+            y: Tensor = without_images(self, self.forward, [x, guide])
+            return y
         if _must_be_plain(self):
             return formatted(self.plain(x, guide), x)
         return self.lean(x, guide)

@@ -63,6 +63,7 @@ class BottleneckAttention(AttentionLayer):
     key: ClassVar[str] = "bam"
     title: ClassVar[str] = "Bottleneck attention module"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = ("BAMBlock",)
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     faster_compiled: ClassVar[tuple[str, ...]] = ("train",)

@@ -46,6 +46,14 @@ class ChannelAttention(AttentionLayer):
     key: ClassVar[str] = "cam"
     title: ClassVar[str] = "Channel attention module"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "CAM_Module",
+        "DANet",
+        "dual attention",
+        "CA",
+        "DA",
+        "dual channel attention",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"gamma": "gain", "gamma.scale": "gain"}
 

@@ -97,6 +97,7 @@ class ContextEncoding(AttentionLayer):
     key: ClassVar[str] = "encoding"
     title: ClassVar[str] = "Context encoding module"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = ("EncModule", "EncNet", "DeepTEN", "EncLayer")
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("sum", "codeword")
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -64,6 +64,7 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
     key: ClassVar[str] = "acmix"
     title: ClassVar[str] = "Mixed self-attention and convolution (ACmix)"
     year: ClassVar[int] = 2022
+    aliases: ClassVar[tuple[str, ...]] = ("ACmix_ResNet", "Self-attention and convolution mix")
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "rate1": "attention_rate",

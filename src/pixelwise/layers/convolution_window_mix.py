@@ -64,6 +64,7 @@ class ConvolutionWindowMix(AttentionLayer):
     key: ClassVar[str] = "acmix_window"
     title: ClassVar[str] = "Mixed window attention and convolution (ACmix)"
     year: ClassVar[int] = 2022
+    aliases: ClassVar[tuple[str, ...]] = ("WindowAttention_acmix", "Swin ACmix", "ACmix_Swin")
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "rate1": "attention_rate",

@@ -68,6 +68,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
     key: ClassVar[str] = "cbam"
     title: ClassVar[str] = "Convolutional block attention module"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = ("CBAMBlock", "CBAM module", "Conv block attention")
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "ChannelGate.mlp.1": "reduce",

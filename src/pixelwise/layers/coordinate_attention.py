@@ -55,6 +55,13 @@ class CoordinateAttention(AttentionLayer):
     key: ClassVar[str] = "coord"
     title: ClassVar[str] = "Coordinate attention"
     year: ClassVar[int] = 2021
+    aliases: ClassVar[tuple[str, ...]] = (
+        "CoordAtt",
+        "CA",
+        "CoordAttention",
+        "CoordAttn",
+        "coordinate attention block",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -56,6 +56,16 @@ class CrissCrossAttention(AttentionLayer):
     key: ClassVar[str] = "crisscross"
     title: ClassVar[str] = "Criss-cross attention"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "CC",
+        "CCA",
+        "CC_module",
+        "CCNet",
+        "CCAttention",
+        "RCCA",
+        "RCCAModule",
+        "recurrent criss-cross attention",
+    )
     cost_exponent: float = 1.5
     benchmark_cases: ClassVar[tuple[str, ...]] = ("recurrence=1",)
     max_memory: int | None = None

@@ -58,6 +58,7 @@ class ChannelGateFromSpatial(AttentionLayer):
     key: ClassVar[str] = "channel_from_spatial"
     title: ClassVar[str] = "Channel attention with spatial"
     year: ClassVar[int | None] = None
+    aliases: ClassVar[tuple[str, ...]] = ("CAWS",)
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 
@@ -122,6 +123,7 @@ class SpatialGateFromChannel(AttentionLayer):
     key: ClassVar[str] = "spatial_from_channel"
     title: ClassVar[str] = "Spatial attention with channel"
     year: ClassVar[int | None] = None
+    aliases: ClassVar[tuple[str, ...]] = ("SAWC",)
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"fc1": "reduce", "fc2": "expand"}
 

@@ -63,6 +63,22 @@ class DeformableConvolution(AttentionLayer):
     key: ClassVar[str] = "deform"
     title: ClassVar[str] = "Deformable convolution"
     year: ClassVar[int] = 2017
+    aliases: ClassVar[tuple[str, ...]] = (
+        "DCN",
+        "DCNv1",
+        "DCNv2",
+        "DeformConv",
+        "DeformConv2d",
+        "deformable conv",
+        "deformable convolution v2",
+        "ModulatedDeformConv",
+        "ModulatedDeformConv2d",
+        "ModulatedDeformConv2dPack",
+        "DeformConv2dPack",
+        "modulated deformable convolution",
+        "torchvision_dcn2d",
+        "DCNv2 pack",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -63,6 +63,12 @@ class DisentangledNonLocal(NonLocal):
     key: ClassVar[str] = "dnl"
     title: ClassVar[str] = "Disentangled non-local block"
     year: ClassVar[int] = 2020
+    aliases: ClassVar[tuple[str, ...]] = (
+        "DNLBlock",
+        "DNLNet",
+        "DisentangledNonLocal2d",
+        "disentangled non-local neural networks",
+    )
     cost_exponent: float = 2.0
     map_heads: Heads = Heads("sum", ("pairwise", "unary"))
     benchmark_cases: ClassVar[tuple[str, ...]] = ("",)

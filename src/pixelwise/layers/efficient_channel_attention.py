@@ -53,6 +53,13 @@ class EfficientChannelAttention(AttentionLayer):
     key: ClassVar[str] = "eca"
     title: ClassVar[str] = "Efficient channel attention"
     year: ClassVar[int] = 2020
+    aliases: ClassVar[tuple[str, ...]] = (
+        "ECANet",
+        "ECA_layer",
+        "EcaModule",
+        "ECA block",
+        "ECAAttention",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 

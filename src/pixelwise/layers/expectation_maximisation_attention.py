@@ -17,6 +17,7 @@ read). Differences: the bases are averaged in `forward` in training, not in the 
 and over all processes; W1 is applied to the bases and to the sums, never to the map. With
 variant="mmsegmentation" (github.com/open-mmlab/mmsegmentation, ema_head.py, Apache-2.0) norms are
 divided by max(norm, 1e-12) and the mean of the bases is normalised before it is averaged in.
+Efficient multi-scale attention, which is also called EMA, is another mechanism.
 """
 
 import math
@@ -66,6 +67,14 @@ class ExpectationMaximisationAttention(AttentionLayer):
     key: ClassVar[str] = "ema"
     title: ClassVar[str] = "Expectation-maximization attention"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "EMAU",
+        "EMANet",
+        "EMAModule",
+        "EMA unit",
+        "expectation-maximization attention unit",
+        "EM attention",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("sum", "base")
     reference_keys: ClassVar[Mapping[str, str]] = {

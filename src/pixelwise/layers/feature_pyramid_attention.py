@@ -63,6 +63,12 @@ class FeaturePyramidAttention(AttentionLayer):
     key: ClassVar[str] = "fpa"
     title: ClassVar[str] = "Feature pyramid attention"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "FPABlock",
+        "FPA module",
+        "FeaturePyramidAttentionModule",
+        "PAN",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -55,6 +55,12 @@ class GlobalAttentionUpsample(FusionLayer):
     key: ClassVar[str] = "gau"
     title: ClassVar[str] = "Global attention upsample"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "GAUBlock",
+        "GAU module",
+        "GlobalAttentionUpsampleModule",
+        "PAN",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1.1.conv": "gate.0",

@@ -58,6 +58,17 @@ class GlobalContext(AttentionLayer):
     key: ClassVar[str] = "gc"
     title: ClassVar[str] = "Global context block"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "GCBlock",
+        "GCNet",
+        "ContextBlock",
+        "ContextBlock2d",
+        "CB2d",
+        "GlobalContextModule",
+        "GCModule",
+        "global context attention",
+        "GlobalContextNetwork",
+    )
     cost_exponent: float = 1.0
     benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=16",)
     reference_keys: ClassVar[Mapping[str, str]] = {

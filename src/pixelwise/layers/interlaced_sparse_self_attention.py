@@ -88,6 +88,13 @@ class InterlacedSparseSelfAttention(AttentionLayer):
     key: ClassVar[str] = "isa"
     title: ClassVar[str] = "Interlaced sparse self-attention"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "ISA_Module",
+        "ISA_Block",
+        "ISANet",
+        "interlaced self-attention",
+        "interlaced attention",
+    )
     cost_exponent: float = 2.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "long_range_sa": "stages.0.far",

@@ -67,6 +67,18 @@ class NonLocal(AttentionLayer):
     key: ClassVar[str] = "nonlocal"
     title: ClassVar[str] = "Non-local block"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "NL",
+        "NLBlock",
+        "NonLocal2d",
+        "NonLocalBlockND",
+        "NONLocalBlock2D",
+        "NonLocalNet",
+        "non-local neural networks",
+        "non-local attention",
+        "NL attention",
+        "BatNonLocalAttn",
+    )
     cost_exponent: float = 2.0
     benchmark_cases: ClassVar[tuple[str, ...]] = (
         "",

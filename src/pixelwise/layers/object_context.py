@@ -167,6 +167,14 @@ class ObjectContext(FusionLayer):
     key: ClassVar[str] = "ocr"
     title: ClassVar[str] = "Object-contextual representations"
     year: ClassVar[int] = 2020
+    aliases: ClassVar[tuple[str, ...]] = (
+        "OCRNet",
+        "SpatialOCR_Module",
+        "SpatialOCR",
+        "ObjectAttentionBlock2D",
+        "ObjectAttentionBlock",
+        "object contextual representation",
+    )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("sum", "region")
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -62,6 +62,13 @@ class ParallelPolarizedSelfAttention(AttentionLayer):
     key: ClassVar[str] = "psa_p"
     title: ClassVar[str] = "Polarized self-attention (parallel)"
     year: ClassVar[int] = 2021
+    aliases: ClassVar[tuple[str, ...]] = (
+        "PSA",
+        "parallel PSA",
+        "polarized self-attention",
+        "polarised self-attention",
+        "PSA parallel",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",

@@ -61,6 +61,13 @@ class PositionAttention(AttentionLayer):
     key: ClassVar[str] = "pam"
     title: ClassVar[str] = "Position attention module"
     year: ClassVar[int] = 2019
+    aliases: ClassVar[tuple[str, ...]] = (
+        "PAM_Module",
+        "DA",
+        "DANet",
+        "dual attention",
+        "dual position attention",
+    )
     cost_exponent: float = 2.0
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from pixelwise import layers
+from pixelwise import layers, naming
 from pixelwise.errors import unknown
 from pixelwise.layers.base import Layer
+from pixelwise.layers.elsewhere import ELSEWHERE
 from pixelwise.layers.memory import limit_memory
 
 
@@ -39,15 +40,31 @@ def available() -> Mapping[str, type[Layer]]:
     return dict(sorted(found.items()))
 
 
-def options(key: str) -> Mapping[str, Any]:
-    """The options of layer `key` and their defaults.
+@functools.cache
+def known() -> Mapping[str, naming.Known]:
+    """Key -> title, year and other names."""
+    return {
+        key: naming.Known(cls.title, cls.year, (*cls.aliases, cls.__name__))
+        for key, cls in available().items()
+    }
+
+
+def resolve(name: str) -> str:
+    """The key of the layer with that key, title, class name or alias, whatever the case.
+
+    Raises:
+        InputError: There is no such layer, or several.
+    """
+    return naming.resolve("layer", name, known(), ELSEWHERE)
+
+
+def options(name: str) -> Mapping[str, Any]:
+    """The options of the layer `name` and their defaults.
 
     Raises:
         InputError: There is no such layer.
     """
-    if key not in available():
-        raise unknown("layer", key, available())
-    parameters = inspect.signature(available()[key]).parameters.values()
+    parameters = inspect.signature(available()[resolve(name)]).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
@@ -65,7 +82,7 @@ def create(
     `functools.partial(create, "gc")` is what timm takes as `attn_layer`.
 
     Args:
-        key: Name of the layer, one of `names()`.
+        key: Name of the layer: one of `names()`, or as papers and code call it.
         channels: Channels of its input.
         device: Where its parameters are to be; None is torch's default device.
         dtype: Their type; None is torch's default type.
@@ -77,10 +94,11 @@ def create(
     Raises:
         InputError: The layer or one of its options does not exist, or a value is out of range.
     """
-    known = options(key)
+    key = resolve(key)
+    takes = options(key)
     for name in chosen:
-        if name not in known:
-            raise unknown("option", name, known, f"of layer {key!r}")
+        if name not in takes:
+            raise unknown("option", name, takes, f"of layer {key!r}")
     with contextlib.nullcontext() if device is None else torch.device(device):
         layer = available()[key](channels, **chosen).to(dtype=dtype)
     limit_memory(layer, max_memory)

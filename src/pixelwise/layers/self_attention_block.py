@@ -75,6 +75,14 @@ class SelfAttentionBlock(AttentionLayer):
     key: ClassVar[str] = "self_attention"
     title: ClassVar[str] = "Self-attention (object context pooling)"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "SA",
+        "SelfAttentionBlock2D",
+        "object context pooling",
+        "BaseOC",
+        "BaseOC_Module",
+        "OCNet",
+    )
     cost_exponent: float = 2.0
     max_memory: int | None = None
     """Bytes for the weights of pairs that exist at a time; `limit_memory` sets it."""

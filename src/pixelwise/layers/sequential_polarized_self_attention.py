@@ -61,6 +61,13 @@ class SequentialPolarizedSelfAttention(AttentionLayer):
     key: ClassVar[str] = "psa_s"
     title: ClassVar[str] = "Polarized self-attention (sequential)"
     year: ClassVar[int] = 2021
+    aliases: ClassVar[tuple[str, ...]] = (
+        "PSA",
+        "sequential PSA",
+        "polarized self-attention",
+        "polarised self-attention",
+        "PSA sequential",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.layers.base import Layer, Limits
+from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.space_to_depth import space_to_depth
 
@@ -57,6 +58,12 @@ class SpaceToDepth(Layer):
     key: ClassVar[str] = "spd"
     title: ClassVar[str] = "Space-to-depth convolution (SPD-Conv)"
     year: ClassVar[int] = 2022
+    aliases: ClassVar[tuple[str, ...]] = (
+        "SPDConv",
+        "SpaceToDepthConv",
+        "space to depth convolution",
+        "pixel unshuffle convolution",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {"conv.conv": "conv", "conv.bn": "norm"}
 
@@ -94,6 +101,9 @@ class SpaceToDepth(Layer):
             (b, c, h, w) -> (b, o, i, j).
         """
         self.check(x)
+        if is_empty(x):
+            y: Tensor = without_images(self, self.forward, [x])
+            return y
         return formatted(self.plain(x), x)
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:

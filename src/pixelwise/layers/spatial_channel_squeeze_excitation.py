@@ -51,6 +51,16 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
     key: ClassVar[str] = "scse"
     title: ClassVar[str] = "Concurrent spatial and channel squeeze and excitation"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "SCSEModule",
+        "SCSEBlock",
+        "cSE",
+        "sSE",
+        "csSE",
+        "ChannelSpatialSELayer",
+        "concurrent SE",
+        "spatial and channel squeeze and excitation",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "cSE.1": "reduce",

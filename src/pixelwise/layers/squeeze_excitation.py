@@ -65,6 +65,16 @@ class SqueezeExcitation(AttentionLayer):
     key: ClassVar[str] = "se"
     title: ClassVar[str] = "Squeeze-and-excitation block"
     year: ClassVar[int] = 2018
+    aliases: ClassVar[tuple[str, ...]] = (
+        "SENet",
+        "SELayer",
+        "SEBlock",
+        "SEModule",
+        "SEAttention",
+        "squeeze excite",
+        "squeeze and excitation",
+        "squeeze and excite",
+    )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",

@@ -38,6 +38,8 @@ class Decoder(ReferenceWeights, ABC):
     """The network's name as the paper has it."""
     year: ClassVar[int]
     """Of the paper."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that articles and code have for it, beside the class's; case does not matter."""
     summary: ClassVar[str]
     """One line for `pixelwise models`."""
     source: ClassVar[str]

@@ -154,6 +154,8 @@ def _by_place(
     spec: str | Mapping[Any, Any] | None, name: str, kinds: Sequence[str], default: Sequence[str]
 ) -> Attention:
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    from pixelwise.layers.registry import resolve  # settings are read before torch is loaded
+
     for where, key, options in parse(spec, name, default=default):
         kind, number = kind_of(where)
         if kind not in kinds:
@@ -170,5 +172,5 @@ def _by_place(
         place = kind if number is None else f"{kind}{number}"
         if place in found:
             raise InputError(f"{name}={spec!r}: two layers at {place!r}; name a place once")
-        found[place] = (key, options)
+        found[place] = (resolve(key), options)
     return found

@@ -45,8 +45,9 @@ def create_model(
     """Build a segmentation network.
 
     Args:
-        arch: `fcn`, `danet`, ...; see `list_models()`. Names of published combinations, such as
-            `hrnet_ocr`, stand for several of the arguments below; those given take their place.
+        arch: `fcn`, `danet`, ...; see `list_models()`. Names as papers and code have them do as
+            well. Those of published combinations, such as `hrnet_ocr`, stand for several of the
+            arguments below; those given take their place.
         backbone: Any timm backbone with feature maps; by default what the authors have, or
             `resnet50`.
         num_classes: Real outputs, background included; 1 for the task `binary`.
@@ -94,6 +95,7 @@ def create_model(
     if "encoder_weights" in options:
         wanted = options.pop("encoder_weights") is not None
         pretrained = _same("pretrained", pretrained, "encoder_weights", wanted)
+    arch = registry.resolve(arch)
     if arch in ZOO:
         entry = ZOO[arch]
         arch, values["backbone"] = entry.arch, values["backbone"] or entry.backbone

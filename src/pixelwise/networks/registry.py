@@ -7,9 +7,11 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
+from pixelwise import naming
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.elsewhere import ELSEWHERE
 from pixelwise.networks.reading import described, expected, fits_type, shown
 from pixelwise.networks.zoo import ZOO
 
@@ -51,10 +53,30 @@ def names() -> list[str]:
     return sorted([*available(), *ZOO])
 
 
-def decoder_named(key: str) -> type[Decoder]:
+@functools.cache
+def known() -> Mapping[str, naming.Known]:
+    """Key -> title, year and other names, of networks and published combinations."""
+    own = {
+        key: naming.Known(cls.title, cls.year, (*cls.aliases, cls.__name__))
+        for key, cls in available().items()
+    }
+    return own | {key: naming.Known(one.title, one.year, one.aliases) for key, one in ZOO.items()}
+
+
+def resolve(name: str) -> str:
+    """The key of the network with that key, title, class name or alias, whatever the case.
+
+    Raises:
+        InputError: There is no such network, or several.
+    """
+    return naming.resolve("model", name, known(), ELSEWHERE)
+
+
+def decoder_named(name: str) -> type[Decoder]:
     """The decoder class of that name."""
+    key = resolve(name)
     if key not in available():
-        raise unknown("model", key, names())
+        raise unknown("model", name, names())
     return available()[key]
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
+from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks import files
 from pixelwise.networks.backbones.timm import Backbone
@@ -58,6 +59,9 @@ class Segmenter(ReferenceWeights):
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""
+        if is_empty(image):
+            logits: Tensor = without_images(self, self.forward, [image])
+            return logits
         if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
             logits = self._over_scales(self.decoder, image, auxiliary=False).logits
         else:
@@ -67,6 +71,9 @@ class Segmenter(ReferenceWeights):
 
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
+        if is_empty(image):
+            outputs: Outputs = without_images(self, self.with_auxiliary, [image])
+            return outputs
         if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
             return self._over_scales(self.decoder, image, auxiliary=True)
         outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))

@@ -20,6 +20,8 @@ class Published:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     """Taken for backbones of the same family."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    """Other names that articles and code have for it."""
 
     def options_for(self, backbone: str) -> Mapping[str, Any]:
         """`backbone_options`, where `backbone` is of the family they are made for."""
@@ -36,6 +38,7 @@ ZOO: Mapping[str, Published] = {
         arch="fcn",
         backbone="resnet50",
         convolution="acmix",
+        aliases=("ResNet-ACmix", "ACmix"),
     ),
     "hrnet": Published(
         title="HRNetV2",
@@ -56,5 +59,6 @@ ZOO: Mapping[str, Published] = {
         attention="psa_s@inner2,inner3,inner4",
         backbone_options={"resize": "bilinear"},
         options={"features": "all"},
+        aliases=("HRNetV2-OCR+PSA", "HRNet-OCR-PSA", "HRNet-PSA"),
     ),
 }

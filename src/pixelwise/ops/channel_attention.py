@@ -32,6 +32,8 @@ def channel_weights(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
 
 def likeness(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
     """The symmetric matrix E, of which only strips up to the diagonal are computed on a CPU."""
+    if x.requires_grad and torch.is_grad_enabled():  # writing into strips has no derivative
+        return torch.bmm(x, x.mT)
     count, channels, pixels = x.shape
     alike = x.new_empty(count, channels, channels)
     strip = STRIP * pixels * count

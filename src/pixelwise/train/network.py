@@ -11,7 +11,7 @@ from pixelwise.insertion.insert import insert
 from pixelwise.interop.load import load
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.factory import create_model
-from pixelwise.networks.registry import decoder_named
+from pixelwise.networks.registry import decoder_named, resolve
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
 from pixelwise.train.settings import TrainSettings
@@ -98,5 +98,6 @@ def _backbone(settings: TrainSettings) -> str | None:
     """None where the network brings its own; else a small one."""
     if settings.backbone != "auto":
         return settings.backbone
-    own = settings.model in ZOO or decoder_named(settings.model).backbone != "resnet50"
+    key = resolve(settings.model)
+    own = key in ZOO or decoder_named(key).backbone != "resnet50"
     return None if own else "resnet18"

@@ -136,9 +136,9 @@ def both_layers(parts: nn.Sequential, x: Float[Tensor, "b c n"]) -> Float[Tensor
 
 def formatted(y: Float[Tensor, "b o i j"], x: Float[Tensor, "b c h w"]) -> Tensor:
     """`y` in the type and the memory format of `x`."""
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    if last and transformed():
+    if transformed():
         return y.to(x.dtype)  # torch.func has no memory formats
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     wanted = torch.channels_last if last else torch.contiguous_format
     return y.to(x.dtype).contiguous(memory_format=wanted)
 

@@ -45,6 +45,7 @@ class ANN(JoinedContexts):
     key = "ann"
     title = "Asymmetric non-local neural network"
     year = 2019
+    aliases = ("ANNHead", "AsymmetricNonLocalNet")
     summary = "pixels attend to 110 means over bins, of two feature maps"
     source = "Zhu et al. 2019, https://arxiv.org/abs/1908.07678"
     reference_keys: ClassVar[Mapping[str, str]] = {

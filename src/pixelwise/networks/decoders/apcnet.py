@@ -83,6 +83,7 @@ class APCNet(JoinedContexts):
     key = "apcnet"
     title = "Adaptive pyramid context network"
     year = 2019
+    aliases = ("APCHead",)
     summary = "each pixel mixes means over bins by learned affinities"
     source = "He et al. 2019, CVPR, Adaptive Pyramid Context Network for Semantic Segmentation"
     reference_keys: ClassVar[Mapping[str, str]] = {

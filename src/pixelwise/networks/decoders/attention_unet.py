@@ -27,6 +27,7 @@ class AttentionUNet(UNet):
     key = "attention_unet"
     title = "Attention U-Net"
     year = 2018
+    aliases = ("AttUNet", "AttnUNet", "AttU_Net", "UNet with attention gates")
     summary = "unet with an attention gate (gate) at every skip connection"
     source = "Oktay et al. 2018, https://arxiv.org/abs/1804.03999"
 

@@ -159,6 +159,7 @@ class BiSeNetV2(Decoder):
     key = "bisenetv2"
     title = "BiSeNet V2"
     year = 2021
+    aliases = ("BiSeNet2",)
     summary = "two branches, detail and meaning, that gate each other; small and fast"
     source = "Yu et al. 2021, https://arxiv.org/abs/2004.02147"
     backbone = "bisenetv2"

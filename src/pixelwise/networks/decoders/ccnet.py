@@ -39,6 +39,7 @@ class CCNet(FramedLayer):
     key = "ccnet"
     title = "Criss-cross network"
     year = 2019
+    aliases = ("CCHead", "CrissCrossNet")
     summary = "every pixel gathers from its row and column, twice (crisscross)"
     source = "Huang et al. 2019, https://arxiv.org/abs/1811.11721"
     align_corners = True

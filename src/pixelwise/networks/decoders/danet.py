@@ -49,6 +49,7 @@ class DANet(Decoder):
     key = "danet"
     title = "Dual attention network"
     year = 2019
+    aliases = ("DAHead", "DANetHead", "dual attention")
     summary = "position (pam) and channel (cam) attention side by side"
     source = "Fu et al. 2019, https://arxiv.org/abs/1809.02983"
     align_corners = True

@@ -103,6 +103,7 @@ class DeepLabV3Plus(JoinedContexts):
     key = "deeplabv3plus"
     title = "DeepLabv3+"
     year = 2018
+    aliases = ("DLv3+", "DepthwiseSeparableASPPHead")
     summary = "dilated separable convolutions side by side, refined with a fine feature map"
     source = "Chen et al. 2018, https://arxiv.org/abs/1802.02611"
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -78,6 +78,7 @@ class DMNet(JoinedContexts):
     key = "dmnet"
     title = "Dynamic multi-scale network"
     year = 2019
+    aliases = ("DMHead",)
     summary = "dynamic filters of 1, 3, 5 and 7 pixels, made from the picture itself"
     source = "He et al. 2019, ICCV, Dynamic Multi-Scale Filters for Semantic Segmentation"
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -34,6 +34,7 @@ class DNLNet(FramedLayer):
     key = "dnlnet"
     title = "Disentangled non-local network"
     year = 2020
+    aliases = ("DNLHead", "DNL")
     summary = "every pixel adds a mixture of all pixels, likeness and salience apart (dnl)"
     source = "Yin et al. 2020, https://arxiv.org/abs/2006.06668"
     reference_keys: ClassVar[Mapping[str, str]] = {

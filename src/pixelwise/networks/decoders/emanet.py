@@ -52,6 +52,7 @@ class EMANet(Decoder):
     key = "emanet"
     title = "Expectation-maximization attention network"
     year = 2019
+    aliases = ("EMAHead",)
     summary = "pixels rebuilt from a few bases (ema)"
     source = "Li et al. 2019, https://arxiv.org/abs/1907.13426"
     align_corners = True

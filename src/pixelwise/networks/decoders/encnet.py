@@ -54,6 +54,7 @@ class EncNet(Decoder):
     key = "encnet"
     title = "Context encoding network"
     year = 2018
+    aliases = ("EncHead", "EncodingNet")
     summary = "a code of the picture gates channels and predicts its classes (encoding)"
     source = "Zhang et al. 2018, https://arxiv.org/abs/1803.08904"
     align_corners = True

@@ -51,6 +51,7 @@ class FCN(Decoder):
     key = "fcn"
     title = "Fully convolutional network"
     year = 2015
+    aliases = ("FCNHead",)
     summary = "baseline: one 3x3 convolution on the last feature map"
     source = "Long et al. 2015, https://arxiv.org/abs/1411.4038"
     align_corners = True

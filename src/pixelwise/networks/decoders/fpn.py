@@ -85,6 +85,7 @@ class FPN(Decoder):
     key = "fpn"
     title = "Semantic feature pyramid network"
     year = 2019
+    aliases = ("FPNHead", "Panoptic FPN", "Semantic FPN")
     summary = "four resolutions, summed at the finest"
     source = "Kirillov et al. 2019, https://arxiv.org/abs/1901.02446"
     output_stride = 32

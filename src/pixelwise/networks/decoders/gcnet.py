@@ -33,6 +33,7 @@ class GCNet(FramedLayer):
     key = "gcnet"
     title = "Global context network"
     year = 2019
+    aliases = ("GCHead",)
     summary = "one attention-pooled summary for all pixels (gc)"
     source = "Cao et al. 2019, https://arxiv.org/abs/1904.11492"
     reference_keys: ClassVar[Mapping[str, str]] = {

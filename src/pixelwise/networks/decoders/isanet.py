@@ -55,6 +55,7 @@ class ISANet(Decoder):
     key = "isanet"
     title = "Interlaced sparse self-attention network"
     year = 2019
+    aliases = ("ISAHead", "ISA")
     summary = "pixels attend far, then near (isa)"
     source = "Huang et al. 2019, https://arxiv.org/abs/1907.12273"
     align_corners = True

@@ -39,6 +39,7 @@ class LRASPP(Decoder):
     key = "lr_aspp"
     title = "Lite R-ASPP"
     year = 2019
+    aliases = ("LRASPPHead", "Lite-RASPP")
     summary = "a gated 1x1 convolution and a skip; small and fast"
     source = "Howard et al. 2019, https://arxiv.org/abs/1905.02244"
     backbone = "mobilenetv3_large_100"

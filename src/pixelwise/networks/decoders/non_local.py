@@ -32,6 +32,7 @@ class NonLocalNet(FramedLayer):
     key = "nonlocal"
     title = "Non-local neural network"
     year = 2018
+    aliases = ("NLHead", "NLNet", "non-local network")
     summary = "every pixel adds a mixture of all pixels (nonlocal)"
     source = "Wang et al. 2018, https://arxiv.org/abs/1711.07971"
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -88,6 +88,7 @@ class OCRNet(MultiScaleDecoder):
     key = "ocrnet"
     title = "Object-contextual representations network"
     year = 2020
+    aliases = ("OCRHead", "HRNet-OCR", "HRNetV2-OCR")
     summary = "pixels ask regions (ocr), multi-scale"
     source = "Yuan et al. 2020, https://arxiv.org/abs/1909.11065"
     align_corners = True

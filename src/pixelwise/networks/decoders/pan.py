@@ -50,6 +50,7 @@ class PAN(Decoder):
     key = "pan"
     title = "Pyramid attention network"
     year = 2018
+    aliases = ("pyramid attention",)
     summary = "feature pyramid attention (fpa), then global attention upsample (gau) at each stage"
     source = "Li et al. 2018, https://arxiv.org/abs/1805.10180"
     output_stride = 16

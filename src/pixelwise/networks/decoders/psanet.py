@@ -45,6 +45,7 @@ class PSANet(JoinedContexts):
     key = "psanet"
     title = "Point-wise spatial attention network"
     year = 2018
+    aliases = ("PSAHead",)
     summary = "pixels collect and distribute by masks (psanet)"
     source = "Zhao et al. 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -40,6 +40,7 @@ class PSPNet(JoinedContexts):
     key = "pspnet"
     title = "Pyramid scene parsing network"
     year = 2017
+    aliases = ("PSPHead", "PSP")
     summary = "means over grids of 1, 2, 3 and 6 bins per axis"
     source = "Zhao et al. 2017, https://arxiv.org/abs/1612.01105"
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -46,6 +46,7 @@ class UNet(Decoder):
     key = "unet"
     title = "U-Net"
     year = 2015
+    aliases: ClassVar[tuple[str, ...]] = ("UNetDecoder",)
     summary = "skip connections from every stage, two convolutions at each resolution"
     source = "Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597"
     output_stride = 32

@@ -1,7 +1,8 @@
 """Which form of the convolution is taken.
 
-On a GPU it is torchvision's operator, on a CPU the lean form. In a traced graph a tap is a sampling
-of a grid and a product, which need no operator of others.
+On a GPU it is torchvision's operator, on a CPU the lean form. A traced graph holds the plain form:
+sampling a grid would be one operator for each tap, but it rounds places, and at a whole pixel,
+where offsets start, it then takes the gradient from the other side.
 """
 
 import functools
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.ops.deformable.lean import Deformed
-from pixelwise.ops.deformable.plain import Pair, Places, reference, traced
+from pixelwise.ops.deformable.plain import Pair, Places, reference
 from pixelwise.ops.running import choice
 from pixelwise.ops.running.backward import with_plain_gradients
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
@@ -63,7 +64,7 @@ def _by_operator(
 
 _FORMS: Mapping[str, Callable[..., Any]] = {
     "plain": reference,
-    "traced": traced,
+    "traced": reference,
     "lean": Deformed.apply,
     "operator": _by_operator,
 }

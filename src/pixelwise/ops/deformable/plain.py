@@ -7,16 +7,13 @@ For an output pixel p, taps k at p_k, and channels in groups that share offsets,
 Offsets are (row, column) pairs in pixels, tap by tap within each group; factors m are one per tap.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 Pair = tuple[int, int]
-Sample = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Places(NamedTuple):
@@ -28,7 +25,7 @@ class Places(NamedTuple):
 
     def of(self, tap: int, weight: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns of one tap for all output pixels of `like`."""
-        place = divmod(tap, weight.shape[3])
+        place = tap // weight.shape[3], tap % weight.shape[3]  # divmod cannot be traced
         lines = (
             torch.arange(count, device=like.device, dtype=like.dtype) * step - pad + nth * apart
             for count, step, pad, nth, apart in zip(
@@ -48,33 +45,6 @@ def reference(
     places: Places,
 ) -> Float[Tensor, "b o i j"]:
     """Tap by tap: read the map between four pixels, times its factor, times its matrix."""
-    return _by_taps(_between_pixels, x, offset, weight, bias, mask, places)
-
-
-def traced(
-    x: Float[Tensor, "b c h w"],
-    offset: Float[Tensor, "b d i j"],
-    weight: Float[Tensor, "o e k l"],
-    bias: Float[Tensor, " o"] | None,
-    mask: Float[Tensor, "b f i j"] | None,
-    places: Places,
-) -> Float[Tensor, "b o i j"]:
-    """The same by sampling a grid, which is one operator in a graph.
-
-    torch cannot differentiate that operator twice.
-    """
-    return _by_taps(_sampled, x, offset, weight, bias, mask, places)
-
-
-def _by_taps(
-    sample: Sample,
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    places: Places,
-) -> Tensor:
     b, channels, height, width = x.shape
     rows, columns = offset.shape[2:]
     outputs, per_group, kernel = weight.shape[0], weight.shape[1], weight.shape[2:]
@@ -88,18 +58,12 @@ def _by_taps(
     for tap in range(taps):
         row, column = places.of(tap, weight, offset)
         down, right = row + offsets[:, :, tap, 0], column + offsets[:, :, tap, 1]
-        seen = sample(parts, down.flatten(0, 1), right.flatten(0, 1))
+        seen = _between_pixels(parts, down.flatten(0, 1), right.flatten(0, 1))
         if factors is not None:
             seen = seen.view(b, sharing, -1, rows, columns) * factors[:, :, tap]
         y = y + torch.matmul(matrices[..., tap], seen.reshape(b, groups, per_group, -1))
     y = y.view(b, outputs, rows, columns)
     return y if bias is None else y + bias[:, None, None]
-
-
-def _sampled(parts: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    # From pixels to the scale of grid_sample, where -1 and 1 are the outer edges.
-    down, right = (2 * down + 1) / parts.shape[2] - 1, (2 * right + 1) / parts.shape[3] - 1
-    return F.grid_sample(parts, torch.stack([right, down], dim=-1), align_corners=False)
 
 
 def _between_pixels(parts: Tensor, down: Tensor, right: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Which form of an operation is taken: every such rule stands here, with what it was measured by.
 
     plain     the reference as it is written, differentiated by autograd
-    traced    what goes into a compiled or an exported graph
+    traced    what goes into a compiled, exported or traced graph
     lean      a forward and a backward of its own, in blocks (see `blocks` for their sizes)
     fused     torch's own fused attention
     operator  torchvision's operator
@@ -29,7 +29,7 @@ _forced: ContextVar[Mapping[str, str]] = ContextVar("forced", default=MappingPro
 
 def form(operation: str, x: Tensor, key: Tensor | None = None) -> str:
     """The form that `operation` takes on `x`; for attention, x is the value beside its key."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "traced"
     found = _forced.get().get(operation) or RULES[operation](x, x if key is None else key)
     if found != "kernel":  # which may yet fail: `kernels.either` says
