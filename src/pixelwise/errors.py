@@ -14,6 +14,11 @@ class InputError(ValueError):
     """
 
 
+def in_one_line(error: object, most: int) -> str:
+    """An error's kind and text in `most` letters, without the lines it is broken into."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
+
+
 def unknown(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not among `known`, with the nearest one suggested.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.examples import Example, example_for, quiet, run, seeded
 from pixelwise.insertion.proof import difference, tensors
 from pixelwise.layers.base import Layer
@@ -170,7 +170,7 @@ def _outputs(host: nn.Module, example: Example) -> list[Tensor]:
         ):
             found = list(tensors(run(host, copy.deepcopy(example))))
     except Exception as error:  # whatever a network says of an input that it does not take
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        told = in_one_line(error, 200)
         raise InputError(
             f"{type(host).__name__} did not run in float64 on the example ({told}); give an"
             " example= that it takes, or fold only its convolutional part"

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from pixelwise.errors import InputError
@@ -61,12 +60,7 @@ class Outputs:
                 self._known[json.loads(name)] = number
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._known:
             self._path.unlink(missing_ok=True)
         self._list.close()

@@ -777,6 +777,16 @@ def test_maps_have_the_declared_shapes(key):
 
 
 @attending
+def test_maps_take_their_inputs_by_name(key):
+    layer = build(key).eval()
+    given = inputs(key, layer, 1, 7, 5)
+    named = dict(zip(("x", "guide"), given, strict=False))
+    by_place, by_name = layer.maps(*given, at=(1, 2)), layer.maps(**named, at=(1, 2))
+    for one, other in zip(by_place, by_name, strict=True):
+        assert (one is None and other is None) or torch.equal(one, other)
+
+
+@attending
 def test_maps_change_nothing(key):
     layer = build(key).train()
     before = copy.deepcopy(layer.state_dict())

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelwise.errors import InputError
+from pixelwise.shortage import memory_here
 
 LOSSY = frozenset({6, 7, 34892, 50001})
 """Compressions that blur class ids: JPEG, and WebP, of which none can know whether it did."""
@@ -86,11 +87,8 @@ def check_directories(path: Path) -> None:
 def check_memory(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse what this computer cannot hold."""
     need = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    try:
-        have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return
-    if need > have:
+    have = memory_here()
+    if have is not None and need > have:
         raise InputError(
             f"{path}: its values take {need / 2**30:.1f} GB, more than this computer's memory; "
             "cut it into tiles"

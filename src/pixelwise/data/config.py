@@ -20,7 +20,7 @@ from pixelwise import yaml_files
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour
 from pixelwise.data.layouts import LAYOUTS
-from pixelwise.data.naming import MaskNames
+from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError, unknown
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 
 SIZES = ((64, 96), (64, 64), (128, 192), (256, 384), (224, 224), (256, 256), (384, 384))
 """Pictures to try a host on; one that is not square tells rows from columns."""
@@ -110,7 +110,7 @@ def example_for(host: nn.Module, size: tuple[int, int] | None) -> Example:
             return picture
         except Exception as error:  # whatever a host says of a size that it does not take
             problem = problem or error
-    told = " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
+    told = in_one_line(problem, 200)
     raise InputError(
         f"{type(host).__name__} did not run on pictures of {_bands(host)} bands and"
         f" {', '.join(f'{h}x{w}' for h, w in sizes)} pixels ({told}); give its input as example="

@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pixelwise import cost
 from pixelwise.checks import pair
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
 from pixelwise.insertion.inserted import Inserted, Line
@@ -179,7 +179,7 @@ def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
             picture = torch.empty(1, found.bands, *size, dtype=like.dtype, device=like.device)
             seen = trace(found.host, picture)
     except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        told = in_one_line(error, 160)
         raise InputError(
             f"size={size[0]}x{size[1]}: {type(found.host).__name__} takes no such pictures"
             f" ({told}); take another size"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.attached import Attached
 from pixelwise.insertion.examples import Example, mode, picture_of, quiet, run, seeded
 
@@ -46,7 +46,7 @@ def outputs(host: nn.Module, example: Example) -> tuple[Outputs, dict[str, str]]
         except Exception as error:  # whatever a host says of a mode that it cannot run in
             if name == "eval":
                 raise
-            problems[name] = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            problems[name] = in_one_line(error, 120)
     if not found["eval"]:
         raise InputError(
             f"no tensor was found in the output of {type(host).__name__}, so it cannot be compared;"

@@ -17,8 +17,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, SyncBatchNorm)
 
 def part_kinds(layer: nn.Module) -> tuple[type, ...]:
     """The types of all parts of a layer, in order."""
-    kinds = [type(part) for part in layer.modules()][1:]
-    return tuple(_BatchNorm if kind in NORMS else kind for kind in kinds)
+    return tuple(_kind(part) for part in list(layer.modules())[1:])
 
 
 def as_made(layer: nn.Module, kinds: tuple[type, ...]) -> bool:
@@ -29,22 +28,9 @@ def as_made(layer: nn.Module, kinds: tuple[type, ...]) -> bool:
         part = todo.pop()
         if part is None:
             continue
-        kind = type(part)
-        if place == len(kinds) or (_BatchNorm if kind in NORMS else kind) is not kinds[place]:
+        if place == len(kinds) or _kind(part) is not kinds[place] or _changed(part):
             return False
-        own = part.__dict__
-        if (
-            own["_forward_hooks"]
-            or own["_forward_pre_hooks"]
-            or own["_backward_hooks"]
-            or own["_backward_pre_hooks"]
-            or "forward" in own
-        ):
-            return False
-        for value in own["_parameters"].values():
-            if type(value) is not Parameter and _foreign(value):
-                return False
-        if inner := own["_modules"]:
+        if inner := part._modules:
             todo += list(inner.values())[::-1]
         place += 1
     return place == len(kinds)
@@ -66,18 +52,22 @@ def transformed() -> bool:
     )
 
 
+def _kind(part: nn.Module) -> type:
+    kind = type(part)
+    return _BatchNorm if kind in NORMS else kind
+
+
 def _changed(part: nn.Module) -> bool:
     own = vars(part)
-    return bool(
+    if (
         own["_forward_hooks"]
         or own["_forward_pre_hooks"]
         or own["_backward_hooks"]
         or own["_backward_pre_hooks"]
         or "forward" in own
-        or any(_foreign(value) for value in own["_parameters"].values())
-    )
-
-
-def _foreign(value: torch.Tensor | None) -> bool:
-    """Whether weights are of a type of their own, as quantised and distributed ones are."""
-    return type(value) is not Parameter and is_traceable_wrapper_subclass(value)
+    ):
+        return True
+    for value in own["_parameters"].values():
+        if type(value) is not Parameter and is_traceable_wrapper_subclass(value):
+            return True  # weights of a type of their own, as quantised and distributed ones are
+    return False

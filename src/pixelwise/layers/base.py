@@ -69,21 +69,21 @@ def _looking(maps: Any) -> Any:
     """
 
     @functools.wraps(maps)
-    def unmoved(layer: Any, *inputs: Any, **options: Any) -> Maps:
-        given = inputs[: 2 if isinstance(layer, FusionLayer) else 1]
+    def unmoved(layer: Any, x: Any, *others: Any, **options: Any) -> Maps:
+        guided = isinstance(layer, FusionLayer)
+        if guided and "guide" in options:
+            others = (options.pop("guide"), *others)
+        given, rest = (x, *others[:guided]), others[guided:]
         layer.check(*given)
-        if is_empty(given[0]):
-            others = inputs[len(given) :]
-            found: Maps = without_images(
-                layer, lambda *blank: maps(layer, *blank, *others, **options), given
-            )
-            return found
+        if is_empty(x):
+            run = functools.partial(maps, layer)
+            return without_images(layer, lambda *blank: run(*blank, *rest, **options), given)
         norms = [part for part in layer.modules() if isinstance(part, _BatchNorm) and part.training]
         tracking = [norm.track_running_stats for norm in norms]
         for norm in norms:
             norm.track_running_stats = False
         try:
-            return maps(layer, *inputs, **options)
+            return maps(layer, x, *others, **options)
         finally:
             for norm, before in zip(norms, tracking, strict=True):
                 norm.track_running_stats = before
@@ -171,12 +171,11 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
         """
         if forced := choice.forced_form("layer"):
             return "it is asked for" if forced == "plain" else None
-        if not torch.compiler.is_compiling() and as_made(self, self.made_of):
-            return "it is transformed by torch.func" if transformed() else None
-        if part_kinds(self) != self.made_of:
-            return "its parts are not those it made"
-        if changed := changed_part(self):
-            return f"its part {changed!r} has a hook, a wrapper or weights of a foreign type"
+        if torch.compiler.is_compiling() or not as_made(self, self.made_of):
+            if part_kinds(self) != self.made_of:
+                return "its parts are not those it made"
+            if changed := changed_part(self):
+                return f"its part {changed!r} has a hook, a wrapper or weights of a foreign type"
         return "it is transformed by torch.func" if transformed() else None
 
     @property
@@ -246,8 +245,7 @@ class AttentionLayer(Layer):
         """
         self.check(x)
         if is_empty(x):
-            y: Tensor = without_images(self, self.forward, [x])
-            return y
+            return without_images(self, self.forward, [x])
         return formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
 
     @abstractmethod
@@ -274,8 +272,7 @@ class FusionLayer(Layer):
         """
         self.check(x, guide)
         if is_empty(x):
-            y: Tensor = without_images(self, self.forward, [x, guide])
-            return y
+            return without_images(self, self.forward, [x, guide])
         if _must_be_plain(self):
             return formatted(self.plain(x, guide), x)
         return self.lean(x, guide)

@@ -5,10 +5,12 @@ none of them is asked to do nothing. One blank image stands in, and its results 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Result = TypeVar("Result")
 
 
 def is_empty(x: Tensor) -> bool:
@@ -17,8 +19,8 @@ def is_empty(x: Tensor) -> bool:
 
 
 def without_images(
-    module: nn.Module, run: Callable[..., Any], inputs: Sequence[Tensor], **options: Any
-) -> Any:
+    module: nn.Module, run: Callable[..., Result], inputs: Sequence[Tensor]
+) -> Result:
     """`run(*inputs)`, its results without images, with gradients of zero where there are any.
 
     Nothing is learnt from no image: parts are in eval mode, so that no buffer moves.
@@ -28,7 +30,7 @@ def without_images(
     for part in training:
         part.training = False
     try:
-        return _dropped(run(*blank, **options))
+        return _dropped(run(*blank))
     finally:
         for part in training:
             part.training = True

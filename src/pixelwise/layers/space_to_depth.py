@@ -102,8 +102,7 @@ class SpaceToDepth(Layer):
         """
         self.check(x)
         if is_empty(x):
-            y: Tensor = without_images(self, self.forward, [x])
-            return y
+            return without_images(self, self.forward, [x])
         return formatted(self.plain(x), x)
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:

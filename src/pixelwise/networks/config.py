@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import Placement, kind_of, parse, to_text
-from pixelwise.networks.reading import (
+from pixelwise.networks.config_file import (
     check_counts,
     check_entries,
     check_ranges,
@@ -153,9 +153,9 @@ def as_text(plan: Attention) -> str:
 def _by_place(
     spec: str | Mapping[Any, Any] | None, name: str, kinds: Sequence[str], default: Sequence[str]
 ) -> Attention:
-    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     from pixelwise.layers.registry import resolve  # settings are read before torch is loaded
 
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for where, key, options in parse(spec, name, default=default):
         kind, number = kind_of(where)
         if kind not in kinds:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pixelwise.errors import InputError
 from pixelwise.layers.reference import kind_name, same_kind
 from pixelwise.networks.config import ModelConfig
-from pixelwise.networks.reading import expected
+from pixelwise.networks.config_file import expected
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"

@@ -11,8 +11,8 @@ from pixelwise import naming
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.config_file import described, expected, fits_type, shown
 from pixelwise.networks.elsewhere import ELSEWHERE
-from pixelwise.networks.reading import described, expected, fits_type, shown
 from pixelwise.networks.zoo import ZOO
 
 

@@ -60,8 +60,7 @@ class Segmenter(ReferenceWeights):
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         """Logits at the input's size."""
         if is_empty(image):
-            logits: Tensor = without_images(self, self.forward, [image])
-            return logits
+            return without_images(self, self.forward, [image])
         if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
             logits = self._over_scales(self.decoder, image, auxiliary=False).logits
         else:
@@ -72,8 +71,7 @@ class Segmenter(ReferenceWeights):
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
         if is_empty(image):
-            outputs: Outputs = without_images(self, self.with_auxiliary, [image])
-            return outputs
+            return without_images(self, self.with_auxiliary, [image])
         if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
             return self._over_scales(self.decoder, image, auxiliary=True)
         outputs = self.decoder.with_auxiliary(self.backbone(self._padded(image)))

@@ -13,8 +13,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pixelwise.checks import in_range
 from pixelwise.errors import InputError, suggestion
+from pixelwise.settings import KINDS
 
-KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 MOST_CLASSES = 65_535
 """As many as an index mask of 16 bits can hold, one value left for pixels to ignore."""
 MOST_BANDS = 4096
@@ -40,7 +40,7 @@ def entries(path: Path) -> dict[str, Any]:
         told = str(error).splitlines()[0]
         raise InputError(f"{path}: is not JSON ({told}); {expected()}") from error
     if not isinstance(found, dict):
-        kind = KINDS.get(type(found), "a list" if found is not None else "null")
+        kind = KINDS.get(type(found), "a list")
         raise InputError(f"{path}: must be a mapping, got {kind}; {expected()}")
     return found
 
