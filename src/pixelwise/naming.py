@@ -80,9 +80,7 @@ def resolve(
     if others:
         titles = " or ".join(one.title for one in others)
         near = ", ".join(repr(key) for key in dict.fromkeys(k for one in others for k in one.near))
-        raise InputError(
-            f"{kind}={name!r}: {titles} is not a {kind} of pixelwise; nearest in kind: {near}"
-        )
+        raise InputError(f"{kind}={name!r}: {titles} is not in pixelwise; nearest in kind: {near}")
     raise _misspelt(kind, name, known)
 
 
@@ -92,9 +90,10 @@ def told(one: Known) -> str:
 
 
 def _misspelt(kind: str, name: str, known: Mapping[str, Known]) -> InputError:
-    spelt = {folded(n): key for key, one in known.items() for n in (*one.names, one.title, key)}
+    spelt = {folded(n): key for key, one in known.items() for n in (*one.names, one.title)}
+    spelt |= {folded(key): key for key in known}
     wanted = folded(name)
     close = difflib.get_close_matches(wanted, spelt, cutoff=CLOSE)
-    close.sort(key=lambda other: sorted(other) != sorted(wanted))  # swapped letters come first
+    close = [other for other in spelt if sorted(other) == sorted(wanted)] + close  # swapped first
     hint = f"did you mean {spelt[close[0]]!r}?" if close else f"known: {', '.join(known)}"
     return InputError(f"{kind}={name!r}: unknown {kind}; {hint}")

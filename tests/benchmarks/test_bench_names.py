@@ -24,6 +24,10 @@ def test_a_layer_is_meant_before_a_network_of_the_same_name():
     assert not parse_case("psanet").is_network
     assert parse_case("network/psanet") == Case("network/psanet", "psanet", {}, is_network=True)
     assert parse_case("danet").is_network
+    assert parse_case("DANet").key == "danet"
+    assert parse_case("CoordAtt:reduction=8") == Case(
+        "CoordAtt:reduction=8", "coord", {"reduction": 8}
+    )
 
 
 def test_no_names_are_all_layers_and_the_non_local_modes():
@@ -50,7 +54,7 @@ def test_sizes_and_defaults():
     ("name", "told"),
     [
         ("pan2", "did you mean 'pan'"),
-        ("network/pam", "unknown name of a layer or network"),
+        ("network/pam", "unknown model"),
         ("gc:reductoin=4", "did you mean 'reduction'"),
         ("gc:reduction", "NAME:option=value"),
         ("gc:", "NAME:option=value"),

@@ -74,9 +74,7 @@ def test_a_name_of_several_mechanisms_lists_them(name, candidates):
     "name", ["simam", "LKA", "triplet_attention", "DCNv3", "SKNet", "BiFormer"]
 )
 def test_a_mechanism_that_is_not_here_gets_no_wrong_hint(name):
-    with pytest.raises(
-        InputError, match="is not a layer of pixelwise; nearest in kind: '"
-    ) as caught:
+    with pytest.raises(InputError, match="is not in pixelwise; nearest in kind: '") as caught:
         create(name, 8)
     assert "did you mean" not in str(caught.value)
 

@@ -161,7 +161,7 @@ def test_ways_of_naming_attention(spec, plan):
     [
         ({"arch": "dannet"}, r"model='dannet': unknown model; did you mean 'danet'\?"),
         ({"backbone": "resnet81"}, "backbone='resnet81': unknown backbone; did you mean 'resnet"),
-        ({"attention": "psa"}, "layer='psa': unknown layer; did you mean 'psa_"),
+        ({"attention": "psa"}, "layer='psa': stands for several: 'psa_p'"),
         ({"attention": "gc@5"}, r"stages are 1 to 4"),
         ({"attention": {3: 7}}, r"give a layer's name"),
         (
