@@ -71,6 +71,7 @@ def compare(key, backend):
     return made
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("key", FASTER)
 def test_outputs_and_gradients(key, plain_process):
@@ -156,6 +157,7 @@ def copies():
     assert layer.forward.compiled is None
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_copies_and_other_tools(plain_process):
     plain_process.apply(copies)

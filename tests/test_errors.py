@@ -10,7 +10,7 @@ from pixelwise.checks import at_least, in_range, one_of, pair, parse_duration, p
 from pixelwise.errors import InputError, unknown
 
 ROOT = Path(pixelwise.__file__).parent
-NOT_MENDED = {"explanation", "insertion", "interop", "layers", "networks", "ops"}
+NOT_MENDED = {"interop"}
 """Rooms whose messages are not all in the dialect yet."""
 
 

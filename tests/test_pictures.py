@@ -94,9 +94,13 @@ def test_class_without_colour_is_refused(tmp_path, value):
         coloured(mask, PALETTE)
 
 
-def test_more_classes_than_a_palette_holds_are_refused(tmp_path):
-    with pytest.raises(InputError, match="holds 255 classes, not 256"):
-        write_index_png(tmp_path / "m.png", np.array([[0]]), [(0, 0, 0)] * 256)
+def test_more_classes_than_a_palette_holds_take_16_bits(tmp_path):
+    mask = np.array([[0, 255, 299, 65535]])
+    write_index_png(tmp_path / "m.png", mask, [(0, 0, 0)] * 300, ignore_index=65535)
+    with Image.open(tmp_path / "m.png") as image:
+        assert (np.array(image) == mask).all()
+    with pytest.raises(InputError, match="holds 65535 classes, not 65536"):
+        write_index_png(tmp_path / "m.png", mask, [(0, 0, 0)] * 65536)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -9,7 +9,11 @@ import re
 
 from pixelwise.errors import InputError
 
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+LONGEST = 10 * 365 * 86_400
+"""Seconds of a duration."""
 
 
 def at_least(least: int, **values: int) -> None:
@@ -24,7 +28,8 @@ def in_range(low: int | float, high: int | float, **values: int | float) -> None
     for name, value in values.items():
         if not low <= value <= high:
             remedy = "raise" if value < low else "lower"
-            raise InputError(f"{name}={value:g}: must be from {low:g} to {high:g}; {remedy} {name}")
+            told = f"{value:g}" if isinstance(value, float) else value
+            raise InputError(f"{name}={told}: must be from {low:g} to {high:g}; {remedy} {name}")
 
 
 def one_of(choices: tuple[str, ...], **values: str) -> None:
@@ -48,7 +53,7 @@ def pair(least: int, **values: int | tuple[int, int]) -> tuple[int, int]:
 def parse_size(**values: str) -> tuple[int, int]:
     """`size="256x320"` -> (256, 320), height first; a single number is a square."""
     ((name, text),) = values.items()
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", str(text).strip())
+    found = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", str(text).strip(), re.ASCII)
     size = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if min(size) < 1:
         raise InputError(f"{name}={text!r}: must be HEIGHTxWIDTH in pixels; e.g. 256x320")
@@ -56,10 +61,14 @@ def parse_size(**values: str) -> tuple[int, int]:
 
 
 def parse_duration(**values: str) -> float:
-    """`time_limit="90s"`, `"15m"`, `"2h"` or a plain number of seconds -> seconds."""
+    """`time_limit="90s"`, `"15m"` or `"2h"` -> seconds."""
     ((name, text),) = values.items()
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(text).strip(), re.ASCII)
+    if found and not found[2]:
+        raise InputError(
+            f"{name}={text!r}: needs a unit; write {found[1]}s, {found[1]}m or {found[1]}h"
+        )
     seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
-    if seconds <= 0:
+    if not 0 < seconds < LONGEST:
         raise InputError(f"{name}={text!r}: must be a duration; e.g. 90s, 15m or 2h")
     return seconds

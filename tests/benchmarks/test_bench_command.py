@@ -31,6 +31,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(run, "ceilings", lambda device, dtype: Ceilings(1e11, 1e10))
 
 
+@pytest.mark.slow
 def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     out = tmp_path / "bench"
     names = ["se", "gc:reduction=4"]
@@ -60,6 +61,7 @@ def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     assert str(out) in shown
 
 
+@pytest.mark.slow
 def test_modes_and_other_packages(tmp_path, at_once):
     assert bench.main(["se", *QUICK, "--against", "timm", "--quiet", "--out", str(tmp_path)]) == 0
     found = rows(tmp_path)
@@ -75,13 +77,10 @@ def test_a_form_without_the_mechanism_has_no_row(tmp_path, at_once):
     assert [row["form"] for row in rows(tmp_path)] == ["ours"]
 
 
-def test_options_without_a_plain_form_are_told(tmp_path, at_once):
-    name = "ema:variant=mmsegmentation"
-    assert bench.main([name, *QUICK, "--mode", "forward", "--quiet", "--out", str(tmp_path)]) == 0
-    ours, plain = rows(tmp_path)
-    assert ours["problem"] == ""
-    assert "no plain form with these options" in plain["problem"]
-    assert plain["median_ms"] == ""
+def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
+    words = ["pam", *QUICK, "--mode", "forward", "--forms", "attention=lean", "--against", "timm"]
+    assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    assert "forms taken: attention lean\n" in capsys.readouterr().out
 
 
 def test_floor_counts_maps_and_operations():
@@ -93,6 +92,7 @@ def test_floor_counts_maps_and_operations():
     assert slow.floor(50, [10.0, 20.0], training=True) == pytest.approx(15)
 
 
+@pytest.mark.slow
 def test_interrupted_run_keeps_its_rows(tmp_path, capsys, at_once, monkeypatch):
     measured = []
 

@@ -61,10 +61,22 @@ def test_help_of_a_command_is_short(capsys, name):
     assert len(flags) <= 25, sorted(flags)
 
 
+def test_debug_says_which_forms_ran(run, tmp_path, capsys):
+    words = ["evaluate", str(run), "--quiet", "--out", str(tmp_path), "--debug"]
+    main(words)
+    told = [line for line in capsys.readouterr().err.splitlines() if "forms taken: " in line]
+    assert len(told) == 1
+    assert "polarized_gate lean" in told[0]
+
+
 def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
     assert main([*RUN, "--runs", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    for part in ("6 training and 2 validation", "fcn with psa_s on test_resnet", "4 steps of 2"):
+    for part in (
+        "6 training and 2 validation",
+        "fcn with psa_s@stage4 on test_resnet",
+        "4 steps of 2",
+    ):
         assert part in text
     assert f"next: pixelwise predict {tmp_path / 'train' / '1'}" in text
 
@@ -86,10 +98,12 @@ def test_a_preset_gives_settings_and_what_is_typed_takes_their_place(tmp_path, c
     assert kept["loss"] == "ohem"
     assert "CoinCheung/BiSeNet" in kept["source"]
     assert (kept["steps"], kept["crop"], kept["lr"]) == (2, "32x32", 0.005)
+    capsys.readouterr()
     message = error_of(capsys, "train", "--preset", "danet_cityscape", "--data", "scenes")
     assert "did you mean 'danet_cityscapes'?" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_builds_its_network(name):
     given = yaml.safe_load(Path(preset_file(name)).read_text())
@@ -122,7 +136,7 @@ def test_predict(run, tmp_path, capsys):
         Image.fromarray(noise).save(tmp_path / f"{name}.png")
     out = tmp_path / "out"
     assert main(["predict", str(run), str(tmp_path), "--out", str(out), "--window", "32"]) == 0
-    names = sorted(p.name for p in out.iterdir())
+    names = sorted(p.name for p in out.glob("[!.]*"))
     assert names == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
     with Image.open(out / "a.png") as mask:
         assert mask.mode == "P"
@@ -212,6 +226,7 @@ def test_cards(capsys):
         assert part in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", available())
 def test_every_layer_has_a_card(key, capsys):
     assert main(["layers", key]) == 0

@@ -33,7 +33,7 @@ def picture(tmp_path_factory):
 
 
 def files(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def test_one_pixel_is_a_page_a_picture_and_numbers(run, picture, tmp_path, capsys):
@@ -122,7 +122,7 @@ def test_what_cannot_be_explained_is_said(run, tmp_path, capsys):
         (run, "b.png", ["b.png"]),
         (run, "wide.png", ["wide.png", "2048"]),
         (tmp_path / "plain", "c.png", ["no attention layer", "insert"]),
-        (tmp_path / "nowhere", "c.png", ["nowhere", "--out"]),
+        (tmp_path / "nowhere", "c.png", ["nowhere", "no such folder"]),
     ):
         assert main(["explain", str(model), str(tmp_path / name), "--quiet"]) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()

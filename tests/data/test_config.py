@@ -76,7 +76,7 @@ def test_masks_lie_where_images_is_replaced(tmp_path):
         ("train: [x, y]\nnames: [a, b]\n", "must be text; write one folder"),
         ("names: [a, b]\n", "no split"),
         ("- 1\n", "has no `key: value` lines"),
-        ("map: {#ff0000: 1}\n", "colours need quotes"),
+        ("map: {#ff0000: 1}\n", "colours and other signs need quotes"),
     ],
 )
 def test_says_what_is_wrong_and_where(load, tmp_path, yaml, message):

@@ -6,6 +6,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 
@@ -145,11 +146,11 @@ def test_empty_split(write_data, tmp_path):
 def test_check_counts_pixels_and_reports_progress(write_data, tmp_path):
     write_data()
     calls = []
-    counts = (
+    found = (
         open_data(tmp_path).split("train").check(lambda done, total: calls.append((done, total)))
     )
     masks = [np.array(Image.open(f)) for f in (tmp_path / "train/masks").iterdir()]
-    assert counts == tuple(int((np.stack(masks) == c).sum()) for c in range(3))
+    assert found.counts == tuple(int((np.stack(masks) == c).sum()) for c in range(3))
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -159,15 +160,21 @@ def test_check_finds_a_class_taken_for_ignored(write_data, tmp_path):
         open_data(tmp_path).split("train").check()
 
 
-def test_check_finds_values_that_are_not_finite(write_data, tmp_path):
-    write_data(size=(2, 2))
+def test_values_that_are_not_finite_are_ignored_counted_and_told(write_data, tmp_path):
+    write_data(size=(3, 4))
     for split in ("train", "val"):
         for i in range(3):
             (tmp_path / split / f"images/p{i}.png").unlink()
-            values = np.array([[0, 1], [np.nan, 2]], np.float32)
+            values = np.arange(12, dtype=np.float32).reshape(3, 4)
+            values[1, 2] = np.inf if i else np.nan
             tifffile.imwrite(tmp_path / split / f"images/p{i}.tif", values)
-    with pytest.raises(InputError, match=r"p0.tif: has values that are not finite"):
-        open_data(tmp_path).split("train").check()
+    pictures = open_data(tmp_path).split("train")
+    assert pictures[0].mask[1, 2] == 255
+    found = pictures.check()
+    assert (found.missing, found.pictures_missing) == (3, 3)
+    assert "3 of 36 pixels without data in 3 pictures" in " ".join(found.lines(("a", "b", "c")))
+    assert found.values.most == 11
+    assert measure_statistics(pictures)[0][0] == pytest.approx(60 / 11)
 
 
 def test_bands_and_scale_come_from_the_pictures_or_the_yaml(write_data, tmp_path):
@@ -247,5 +254,5 @@ def test_camvid(real_data):
 
 def test_kampala_share_of_buildings(real_data):
     pictures = open_data(real_data("kampala_buildings")).split("val")
-    ground, building = pictures.check()
+    ground, building = pictures.check().counts
     assert building / (ground + building) == pytest.approx(0.25, abs=0.01)

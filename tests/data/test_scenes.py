@@ -135,7 +135,7 @@ def test_source_and_its_spec():
     picture, mask = draw(5, 1, 1, 64)
     assert (sample.image.numpy() == np.moveaxis(picture, 2, 0)).all()
     assert (sample.mask.numpy() == mask).all()
-    counts = source.split("val").check()
+    counts = source.split("val").check().counts
     assert sum(counts) == 2 * 64 * 64
     with pytest.raises(IndexError):
         source.split("val")[2]

@@ -209,7 +209,8 @@ def test_evaluation_items_are_whole_pictures():
     mean, std = (0.3, 0.4, 0.5), (0.2, 0.25, 0.3)
     items = EvaluationSet(pictures, mean=mean, std=std, scale=255.0)
     assert len(items) == 2
-    image, mask, name = items[1]
+    image, mask, name, missing = items[1]
+    assert missing == 0
     raw = pictures[1].image.double() / 255
     expected = (raw - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     torch.testing.assert_close(image.double(), expected, atol=1e-5, rtol=0)

@@ -119,9 +119,20 @@ NETWORKS = {
     "pan": ["fpa", "gau", "gau", "gau"],
     "psanet": ["psanet"],
 }
-"""Those without a layer of their own: apcnet, bisenetv2, deeplabv3plus, dmnet, fcn, fpn, pspnet,
-unet."""
-WITHOUT = {"apcnet", "bisenetv2", "deeplabv3plus", "dmnet", "fcn", "fpn", "pspnet", "unet"}
+"""Those without a layer of their own: apcnet, bisenetv2, deeplabv3plus, dmnet, fcn, fpn,
+hrnetv2, lr_aspp, pspnet, unet."""
+WITHOUT = {
+    "apcnet",
+    "bisenetv2",
+    "deeplabv3plus",
+    "dmnet",
+    "fcn",
+    "fpn",
+    "hrnetv2",
+    "lr_aspp",
+    "pspnet",
+    "unet",
+}
 
 
 def test_every_network_is_listed():

@@ -42,5 +42,5 @@ def test_ignored_classes_and_the_most_are_kept_to():
     assert len(automatic_queries(classes, most=4)) == 4
     assert [int(classes[at]) for at in automatic_queries(classes, ignore=0)] == [1, 2, 3, 4, 5]
     assert automatic_queries(torch.full((1, 1), 3)) == [(0, 0)]
-    with pytest.raises(InputError, match="most must be at least 1"):
+    with pytest.raises(InputError, match="most=0: must be at least 1"):
         automatic_queries(classes, most=0)

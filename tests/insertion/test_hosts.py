@@ -82,6 +82,7 @@ def untouched(case):
     assert all(map(torch.equal, case.ask(case.network), case.answer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.usefixtures("untouched")
 def test_a_host_keeps_its_output_until_it_is_trained(case, layer):
@@ -108,6 +109,7 @@ def test_a_host_keeps_its_output_until_it_is_trained(case, layer):
         inserted.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untouched")
 def test_insertions_are_saved_alone_and_put_into_another_copy(case, tmp_path):
     inserted = case.insert("psa_s", size=case.host.size)

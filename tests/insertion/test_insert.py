@@ -181,7 +181,10 @@ def test_options_reach_the_layer(host, entry):
             {"stages.1": "se(redaction=2)"},
             "option='redaction': unknown option of layer 'se'; did you mean 'reduction'",
         ),
-        ({"stages.2": "fpa"}, "insert='fpa@stages.2': layer 'fpa' got a map of 4"),
+        (
+            {"stages.2": "fpa"},
+            "insert='fpa@stages.2': x=(2, 32, 4, 6): rows and columns of layer 'fpa' must be",
+        ),
         ({"unused": "se"}, "insert='unused': nothing would be learnt"),
         ({"idle": "se"}, "insert='idle': Host does not call it"),
         ({nn.Linear: "se"}, "insert=Linear: Host has no module of that type"),
@@ -285,7 +288,7 @@ def test_dropout_of_an_insertion_is_off_unless_asked_for():
     report = insert(dropping, {"1": "isa"})
     assert report.differences == {"eval": 0, "train": 0}
     report.remove()
-    with pytest.raises(InputError, match="in train mode: a layer drew random numbers"):
+    with pytest.raises(InputError, match="in train mode; a layer drew random numbers"):
         insert(dropping, {"1": "isa(dropout=0.5)"})
 
 
@@ -455,6 +458,7 @@ def test_a_sequential_host_stays_one(picture):
     assert torch.equal(host(picture), before)
 
 
+@pytest.mark.slow
 def test_compiled_and_exported():
     with multiprocessing.get_context("spawn").Pool(1) as unchecked:  # without shape checks
         unchecked.apply(compile_and_export)

@@ -281,6 +281,12 @@ def hrnet(width=8, blocks=1, inside=None) -> Shapes:
     return found
 
 
+def hrnet_seg(width=8, classes=4, kernel=1) -> Shapes:
+    whole = 15 * width
+    found = hrnet(width) | conv("last_layer.0", whole, whole, 1, True) | norm("last_layer.1", whole)
+    return found | conv("last_layer.3", classes, whole, kernel, True)
+
+
 def hrnet_ocr(width=8, classes=4, inner=16) -> Shapes:
     whole = 15 * width
     found = hrnet(width)

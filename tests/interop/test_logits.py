@@ -304,6 +304,17 @@ CASES = {
         align=True,
         heads=("",),
     ),
+    "hrnet": Case(
+        keys.hrnet_seg(),
+        "hrnetv2",
+        {},
+        backbone="",
+        name=str,
+        body=hrnet,
+        build={"aligned": True},
+        align=True,
+        heads=("",),
+    ),
     "hrnet ocr": Case(
         keys.hrnet_ocr(),
         "ocrnet",

@@ -68,6 +68,7 @@ AUTHORS = {
     "semseg": (keys.psanet(64, R50, 19, 89), "psanet", "resnet50"),
     "CCNet": (keys.ccnet(64, R101, 19), "ccnet", "resnet101"),
     "openseg.pytorch": (keys.isanet(64, R101, 19), "isanet", "resnet101"),
+    "HRNet-Semantic-Segmentation": (keys.hrnet_seg(48, 19), "hrnetv2", "hrnet_w18"),
     "HRNet-OCR": (keys.hrnet_ocr(48, 19, 512), "ocrnet", "hrnet_w18"),
     "DeLightCMU/PSA": (keys.psa(48, 19, 512), "ocrnet", "hrnet_w18"),
     "NVIDIA/semantic-segmentation": (keys.psa(48, 19, 512, None, True), "ocrnet", "hrnet_w18"),
@@ -174,7 +175,8 @@ def test_depths(depth):
     ("shapes", "told"),
     [
         ({"a.weight": (1,), "b.weight": (2,)}, "no known code base: a.weight, b.weight. Known:"),
-        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "without object context"),
+        ({"stage4.0.a": (1,), "classifier.weight": (1,)}, "it is no segmentation network"),
+        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "lacks|none may be"),
         ({"backbone.layer1.0.conv1.weight": (1,), "decode_head.mlp.weight": (1,)}, "parts mlp"),
         ({"pretrained.conv1.weight": (1,), "head.conv5.8.weight": (1,)}, "other than DANet"),
         ({"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)}, "lacks|none may be"),

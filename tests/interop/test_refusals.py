@@ -23,6 +23,7 @@ LAYOUTS = {
     "ccnet": keys.ccnet(),
     "isanet": keys.isanet(inplace=False),
     "isanet inplace": keys.isanet(),
+    "hrnet": keys.hrnet_seg(),
     "psa": keys.psa(),
 }
 MODELS = {}
@@ -43,6 +44,7 @@ def sampled(shapes, offset):
     return list(shapes)[offset :: max(len(shapes) // 8, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_any_tensor_missing_or_misshapen_or_added_is_refused(name):
     shapes = LAYOUTS[name]

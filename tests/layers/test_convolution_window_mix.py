@@ -68,6 +68,7 @@ def test_every_option_is_what_the_equations_say(options, size):
         torch.testing.assert_close(reconstruct(layer, x, at), y[:, :, at[0], at[1]])
 
 
+@pytest.mark.slow
 def test_a_shift_exports_with_free_height_and_width():
     layer, x = random(window_size=4, shift=2).eval(), torch.randn(1, 8, 6, 9).double()
     exported = torch.export.export(

@@ -150,3 +150,16 @@ def test_the_operator_is_loaded_with_the_first_layer():
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
         DeformableConvolution(8, **options)
+
+
+def test_an_articles_pair_of_convolutions_loads():
+    """`offset` makes the offsets of torchvision's layer, called `torchvision_dcn2d`."""
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    pair = torch.nn.Module()
+    pair.offset = torch.nn.Conv2d(4, 18, 3, padding=1)
+    pair.torchvision_dcn2d = torchvision.ops.DeformConv2d(4, 6, 3, padding=1)
+    layer = DeformableConvolution(4, out_channels=6, modulation=False)
+    layer.load_reference(pair.state_dict())
+    x = torch.randn(2, 4, 9, 8)
+    torch.testing.assert_close(layer(x), pair.torchvision_dcn2d(x, pair.offset(x)))

@@ -82,11 +82,22 @@ def test_bases_may_move_before_the_backward_pass():
     assert torch.isfinite(layer.project.weight.grad).all()
 
 
+def test_one_image_with_channels_last_has_the_gradient_of_any_other():
+    layer, x = layer_and_input(gradient=True, momentum=1.0)
+    g = torch.randn_like(x[:1])
+    found = []
+    for image in (x[:1].clone(), x[:1].to(memory_format=torch.channels_last)):
+        image.requires_grad_()
+        found += torch.autograd.grad(layer(image), image, g)
+    torch.testing.assert_close(*found)
+
+
 def test_bases_start_as_directions():
     layer = create("ema", 12, bases=5)
     torch.testing.assert_close(layer.bases.norm(dim=0), torch.ones(5))
 
 
+@pytest.mark.slow
 def test_bases_move_when_compiled():
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # shapes are not checked there
         compiled, eager, left = pool.apply(compiled_and_eager)
@@ -128,6 +139,7 @@ def work(rank, folder, results):
     results.put((rank, layer.bases.numpy()))
 
 
+@pytest.mark.slow
 def test_bases_are_averaged_over_processes(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     results = spawn.SimpleQueue()

@@ -6,6 +6,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.position_attention import PositionAttention
 
 PER_PIXEL = {"pam"}
+VARIANTS = {"pam": [{"variant": "untransposed"}]}
 
 
 def reconstruct(layer, x, at):
@@ -101,3 +102,20 @@ def test_pixel_outside_says_what_is_inside():
     layer = PositionAttention(8)
     with pytest.raises(InputError, match=r"at=\(6, 0\): outside of a map of 6 rows and 5 columns"):
         layer.maps(torch.randn(1, 8, 6, 5), at=(6, 0))
+
+
+def test_untransposed_gathers_from_the_pixels_that_look_at_it():
+    torch.manual_seed(0)
+    layer = PositionAttention(16, variant="untransposed").double()
+    torch.nn.init.ones_(layer.gain)
+    x = torch.randn(2, 16, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(layer(x)[:, :, 3, 4], reconstruct(layer, x, (3, 4)))
+    assert (layer.maps(x, at=(3, 4)).spatial.sum((2, 3)) - 1).abs().max() > 1e-3
+    other = PositionAttention(16).double()
+    other.load_state_dict(layer.state_dict())  # the same names
+    assert not torch.allclose(other(x), layer(x))
+
+
+def test_unknown_variant():
+    with pytest.raises(InputError, match="variant='other': must be one of"):
+        PositionAttention(16, variant="other")

@@ -90,7 +90,7 @@ def test_mmsegmentation_resizes_bilinearly():
             {"backbone": "bisenetv3"},
             "backbone='bisenetv3': unknown backbone; did you mean 'bisenetv2'",
         ),
-        ({"backbone_options": {"dropout": 0.5}}, "has no options, got dropout"),
+        ({"backbone_options": {"dropout": 0.5}}, "has no options such as dropout"),
     ],
 )
 def test_what_is_refused(options, message):

@@ -87,6 +87,57 @@ def test_padding_repeats_the_border_and_keeps_the_inside():
     torch.testing.assert_close(model(image), model(padded)[..., :43, :70])
 
 
+@pytest.mark.parametrize(
+    ("backbone", "multiple"),
+    [
+        (SMALL, 1),
+        ("hrnet_w18_small", 1),
+        ("convnext_atto", 32),  # drops what 4 and then 2, 2, 2 leave over
+        ("swin_tiny_patch4_window7_224", 4),  # pads its windows and odd maps itself
+        ("poolformer_s12", 4),
+        ("mobilevitv2_050", 64),  # pairs of pixels on a map of 1/32
+    ],
+)
+def test_padding_only_where_a_backbone_cannot_divide(backbone, multiple):
+    assert Backbone(backbone).multiple == multiple
+
+
+@pytest.mark.parametrize("size", [(4, 4), (68, 100), (8, 132), (224, 36)])
+def test_a_swin_sees_sides_that_its_patches_divide_as_they_are(size):
+    backbone = Backbone("swin_tiny_patch4_window7_224", options={"depths": (1, 1, 1, 1)}).eval()
+    maps = backbone(torch.randn(1, 3, *size))
+    assert [f.shape[2:] for f in maps] == [
+        tuple(-(-side // r) for side in size) for r in (4, 8, 16, 32)
+    ]
+
+
+@pytest.mark.parametrize("backbone", ["test_convnext", "densenet121"])
+def test_without_padding_the_backbone_sees_the_picture_alone(backbone):
+    options = {"padding": "none"}
+    model = create_model("fcn", backbone, num_classes=3, backbone_options=options).eval()
+    image = torch.randn(1, 3, 71, 95)
+    features = model.backbone.body(image)
+    logits = model.decoder(features)
+    up = {"size": (71, 95), "mode": "bilinear", "align_corners": True}
+    assert torch.equal(model(image), torch.nn.functional.interpolate(logits, **up))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"), [("swin_tiny_patch4_window7_224", (65, 97)), ("test_convnext", (3, 40))]
+)
+def test_without_padding_a_size_that_does_not_fit_is_refused(backbone, size):
+    options = {"padding": "none"}
+    model = create_model("fcn", backbone, num_classes=3, backbone_options=options).eval()
+    told = rf"padding='none': the backbone does not take {size[0]}x{size[1]} pixels .*; take sides"
+    with pytest.raises(InputError, match=told):
+        model(torch.randn(1, 3, *size))
+
+
+def test_a_way_of_padding_that_there_is_not():
+    with pytest.raises(InputError, match=r"padding='zeros': must be one of 'border', 'none'"):
+        create_model("fcn", SMALL, num_classes=3, backbone_options={"padding": "zeros"})
+
+
 def test_attention_stands_between_the_stages():
     torch.manual_seed(0)
     plain = Backbone(SMALL, output_stride=8).eval()
@@ -173,7 +224,7 @@ def test_ways_of_naming_attention(spec, plan):
         ({"task": "multi"}, r"task='multi': unknown task"),
         ({"task": "binary", "num_classes": 3}, r"num_classes=1"),
         ({"num_classes": 1}, r"at least 2"),
-        ({"num_classes": None}, r"num_classes is missing"),
+        ({"num_classes": None}, r"num_classes=None: is missing"),
         ({"widht": 3}, r"widht"),
         ({"classes": 7}, r"num_classes=4 and classes=7 contradict"),
         ({"multi_grid": (4, 8, 16)}, r"one dilation per block"),
@@ -204,7 +255,7 @@ def test_pretrained_without_a_network_says_how_to_go_on(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        InputError, match=r"pretrained weights of 'test_resnet' could not be loaded"
+        InputError, match=r"'test_resnet': its pretrained weights could not be loaded"
     ):
         create_model("fcn", SMALL, num_classes=2, pretrained=True)
 
@@ -229,6 +280,7 @@ def test_exports_with_attention_and_free_size(backbone):
     ("change", "message"),
     [
         ({"key": "fcn"}, "Mine: key='fcn': taken by pixelwise.networks.decoders.fcn"),
+        ({"year": None}, "Mine: year is missing; write year ="),
         ({"summary": None}, "Mine: summary is missing; write summary ="),
         ({"__init__": lambda self, channels, outputs, width=3: None}, "keyword-only options"),
         ({"__init__": lambda self, widths, outputs: None}, "takes channels, outputs"),
@@ -238,7 +290,8 @@ def test_an_incomplete_decoder_is_told_what_it_lacks(change, message):
     def constructor(self, channels, outputs, *, width=3):
         pass
 
-    whole = {"key": "mine", "summary": "one line", "source": "none", "__init__": constructor}
+    whole = {"key": "mine", "title": "Mine", "year": 2020, "summary": "a line", "source": "none"}
+    whole["__init__"] = constructor
     check_decoder(type("Mine", (Decoder,), whole), available())
     parts = {k: v for k, v in (whole | change).items() if v is not None}
     with pytest.raises(InputError, match=message):

@@ -21,7 +21,11 @@ BACKBONES = {
     "efficientnet": ("test_efficientnet", {}),
     "hrnet": ("hrnet_w18_small", {}),
 }
-FITTING = {"acmix_resnet": ("resnet",), "hrnet_ocr": ("resnet", "hrnet")}
+FITTING = {
+    "acmix_resnet": ("resnet",),
+    "hrnet": tuple(BACKBONES),
+    "hrnet_ocr": ("resnet", "hrnet"),
+}
 """Families for combinations that need residual blocks, and not too coarse ones for acmix."""
 ODD = (97, 65)
 
@@ -32,6 +36,7 @@ def built(arch, family, **options):
     return create_model(arch, backbone, backbone_options=shape, **({"num_classes": 3} | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", BACKBONES)
 @pytest.mark.parametrize("arch", names())
 def test_network_on_backbone(arch, family, tmp_path, record_property, pytestconfig):

@@ -42,6 +42,7 @@ def test_how_a_map_that_is_not_shrunk_grows_back():
     assert not torch.allclose(net(maps), kept)
 
 
+@pytest.mark.slow
 def test_mmsegmentation_exports_with_free_height_and_width():
     net = decoder(**THEIRS)
     free = {2: torch.export.Dim("h", min=4), 3: torch.export.Dim("w", min=4)}

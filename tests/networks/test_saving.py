@@ -74,8 +74,15 @@ def test_truncated_weights(model, tmp_path):
 def test_weights_of_another_network(model, tmp_path):
     model.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"num_classes": 4}))
-    with pytest.raises(InputError, match=r"does not fit .*0 tensors missing.*6 of another shape"):
+    (tmp_path / "config.json").write_text(json.dumps(config | {"backbone": "test_resnet2"}))
+    with pytest.raises(InputError, match=r"config\.json: .*test_resnet2"):
+        load(tmp_path)
+    changed = {"num_classes": 4, "names": [], "palette": []}
+    (tmp_path / "config.json").write_text(json.dumps(config | changed))
+    with pytest.raises(
+        InputError,
+        match=r"does not fit .*: 6 tensors of another shape: \S+ \(3,\) for \(4,\), .* and 3 more",
+    ):
         load(tmp_path)
 
 

@@ -65,7 +65,7 @@ def test_fewer_widths_end_earlier(network):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"widths": ()}, "widths is empty"),
+        ({"widths": ()}, "widths=.*must not be empty"),
         ({"widths": (8, 0)}, "widths=0: must be at least 1"),
         ({"interpolation": "area"}, "interpolation='area': must be one of"),
     ],

@@ -230,6 +230,54 @@ def test_any_layout(case, layout, device):
     check(case, only(layout, case.draw(device)))
 
 
+FAR = 2**30
+"""Between one channel, row or pixel and the next: the third is past 2^31."""
+
+
+def far(inputs, axis):
+    """Views whose numbers lie far apart along one axis; of the memory only what they use exists."""
+    space = torch.empty(2 * FAR + 2**18, dtype=torch.float16, device=inputs[0].device)
+    views = []
+    for i, z in enumerate(inputs):
+        if z is None or z.dim() <= max(2, axis) or z.shape[axis] != 3:
+            views.append(z)
+            continue
+        near = z.movedim(axis, 0).contiguous()
+        strides = [FAR, *near.stride()[1:]]
+        view = space.as_strided(near.shape, strides, i * 2**14).copy_(near)
+        views.append(view.movedim(0, axis))
+    assert any(one is not other for one, other in zip(views, inputs, strict=True))
+    return views
+
+
+FAR_CASES = {
+    "joint": joint(1, 3, 7, product=True),
+    "axis": axis(1, 3, 3, 3),
+    "polarized": polarized(1, 3, 7, "dn", product=True, softmax=True),
+    "pool": pool(1, 3, 7),
+    "attention": pairs(1, 3, 2, 3, 3),
+    "projection": projection(1, 3, 3, 2),
+    "window": window(1, 1, 3, 2, (3, 3), (3, 3), kernel_size=3),
+    "mask collect": mask(3, 3, 1, 3, 3, 3, 3, collect=True),
+    "mask distribute": mask(3, 3, 1, 3, 3, 3, 3, collect=False),
+}
+
+
+FAR_AXES = [
+    (name, axis)
+    for name, case in FAR_CASES.items()
+    for axis in range(5)
+    if any(shape and len(shape) > max(2, axis) and shape[axis] == 3 for shape in case.shapes)
+]
+
+
+@pytest.mark.parametrize(("name", "axis"), FAR_AXES)
+def test_numbers_further_apart_than_32_bits_reach(name, axis, device):
+    case = FAR_CASES[name]
+    inputs = case.draw(device, torch.float16)
+    check(case, far(inputs, axis), 1e-2)
+
+
 def check_half(case, dtype, device):
     inputs = case.draw(device, dtype)
     found = check(case, inputs, 1e-2 if dtype == torch.float16 else 6e-2)

@@ -1,17 +1,21 @@
 """How kernels are reached. Their numbers: `test_kernel_numbers.py`, which this starts."""
 
+import importlib
 import logging
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 import torch
-from test_kernel_numbers import INTERPRETED, SMALL, run
+import torch.utils.checkpoint
+from test_kernel_numbers import INTERPRETED, SMALL, joint, run
 
-from pixelwise.ops.running import choice, kernels
+from pixelwise.errors import InputError
+from pixelwise.ops.joint_gate import joint_gate
+from pixelwise.ops.joint_gate.lean import JointGate
+from pixelwise.ops.running import choice, failures, kernels, taken
 
 NUMBERS = Path(__file__).with_name("test_kernel_numbers.py")
 
@@ -33,6 +37,7 @@ def interpreted(chosen):
     assert " passed" in found.stdout
 
 
+@pytest.mark.slow
 def test_small_maps_in_the_interpreter():
     interpreted("not slow and not gpu")
 
@@ -44,24 +49,83 @@ def test_large_maps_in_the_interpreter(request):
     interpreted("slow and not gpu")
 
 
+class FailingKernels:
+    """Stands for every kernel module: the lean form, until told to raise in a direction."""
+
+    def __init__(self):
+        self.forward = self.backward = None
+        self.tried = []
+
+    def apply(self, *arguments):
+        *given, lean = arguments
+        self.tried.append("forward")
+        if self.forward is not None:
+            raise self.forward
+        tensors = [z for z in given if z is None or isinstance(z, torch.Tensor)]
+        return _Failing.apply(self, lean, *tensors)
+
+
+class _Failing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, kernels, lean, *tensors):
+        ctx.kernels, ctx.lean = kernels, lean
+        ctx.save_for_backward(*tensors)
+        with torch.no_grad():
+            return lean(*tensors)
+
+    @staticmethod
+    @torch.no_grad()
+    def backward(ctx, *grads):
+        def again(context):
+            return None, context.saved_tensors
+
+        @kernels.lean_on_failure("joint_gate", again)
+        def attempt(context, *grads):
+            context.kernels.tried.append("backward")
+            raise context.kernels.backward
+
+        return None, None, *attempt(ctx, *grads)[: len(ctx.needs_input_grad) - 2]
+
+
 @pytest.fixture
-def broken(monkeypatch):
-    """Every kernel fails as one that cannot be built; the calls are listed."""
-    calls = []
+def failing(monkeypatch):
+    """Kernels that run, and fail as they are told to."""
+    module = FailingKernels()
+    real = importlib.import_module
 
-    def apply(*arguments):
-        calls.append(arguments)
-        raise RuntimeError("no compiler here\nand more about it")
+    def load(name, package=None):
+        ours = name.startswith("pixelwise.ops.") and name.endswith(".kernel")
+        return module if ours else real(name, package)
 
-    module = types.SimpleNamespace(apply=apply)
-    monkeypatch.setattr(kernels.importlib, "import_module", lambda name: module)
+    monkeypatch.setattr(importlib, "import_module", load)
     monkeypatch.setattr(kernels, "interpreted", lambda: False)
-    monkeypatch.setattr(kernels, "_broken", set())
-    return calls
+    failures.forget()
+    taken.forget()
+    yield module
+    failures.forget()
+    taken.forget()
+
+
+def no_compiler():
+    return RuntimeError("no compiler here\nand more about it")
+
+
+def gate(form, n=7, dtype=torch.float32, c=5):
+    """The joint gate of a map of n pixels, and its gradients."""
+    case = joint(2, c, n, product=True)
+    torch.manual_seed(5)
+    inputs = case.draw("cpu", dtype)
+    with choice.forced(joint_gate=form):
+        return run(lambda *given: case.function(*given, **case.options), inputs)
+
+
+def equal(found, wanted):
+    return all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_lean_form_where_a_kernel_cannot_be_built(name, broken, caplog):
+def test_lean_form_where_a_kernel_cannot_be_built(name, failing, caplog):
+    failing.forward = no_compiler()
     case = SMALL[name]
     torch.manual_seed(5)
     inputs = case.draw("cpu")
@@ -75,26 +139,162 @@ def test_lean_form_where_a_kernel_cannot_be_built(name, broken, caplog):
 
     with caplog.at_level(logging.WARNING):
         found, again, lean = form("kernel"), form("kernel"), form("lean")
-    for one, two, wanted in zip(found, again, lean, strict=True):
-        assert torch.equal(one, wanted)
-        assert torch.equal(two, wanted)
-    assert len(broken) == 1, "a kernel that does not run is not tried again"
+    assert equal(found, lean)
+    assert equal(again, lean)
+    assert failing.tried == ["forward"], "what does not run is not tried again"
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"the Triton kernel of {case.operation} does not run here (RuntimeError: no compiler here)"
+        f"the Triton kernel of {case.operation} does not run here, forward in float32 on cpu "
+        "(RuntimeError: no compiler here): PyTorch runs instead"
     )
 
 
-def test_memory_that_does_not_suffice_is_no_broken_kernel(monkeypatch):
-    def apply(*arguments):
-        raise torch.OutOfMemoryError("too large")
+def test_lean_gradients_where_a_backward_kernel_cannot_be_built(failing, caplog):
+    failing.backward = no_compiler()
+    with caplog.at_level(logging.WARNING):
+        found, again = gate("kernel"), gate("kernel")
+    wanted = gate("lean")
+    assert equal(found, wanted)
+    assert equal(again, wanted)
+    assert failing.tried == ["forward", "backward"], "the second step is lean both ways"
+    (record,) = caplog.records
+    assert "backward in float32 on cpu" in record.getMessage()
+    with torch.no_grad(), choice.forced(joint_gate="kernel"):
+        x, channel, spatial = joint(2, 5, 7).draw("cpu")
+        joint_gate(x, channel, spatial, product=True)
+    assert failing.tried[2:] == ["forward"], "without gradients the kernel still runs"
 
-    module = types.SimpleNamespace(apply=apply)
-    monkeypatch.setattr(kernels.importlib, "import_module", lambda name: module)
-    monkeypatch.setattr(kernels, "_broken", set())
-    with pytest.raises(torch.OutOfMemoryError):
-        kernels.either("kernel", "joint_gate", len)(torch.zeros(1))
-    assert not kernels._broken
+
+def test_lean_gradients_under_checkpointing(failing):
+    """Checkpointing hands out each saved tensor once, and stops the second forward by an error."""
+    failing.backward = no_compiler()
+    x, channel, spatial = (z.requires_grad_() for z in joint(2, 5, 7).draw("cpu"))
+
+    def function(x):
+        with choice.forced(joint_gate="kernel"):
+            return joint_gate(x, channel, spatial, product=True)
+
+    kept = torch.utils.checkpoint.checkpoint(function, x, use_reentrant=False)
+    (found,) = torch.autograd.grad(kept.sum(), x)
+    assert failing.tried == ["forward", "forward", "backward"]
+    with choice.forced(joint_gate="lean"):
+        lean = joint_gate(x, channel, spatial, product=True)
+    assert torch.equal(found, torch.autograd.grad(lean.sum(), x)[0])
+
+
+def test_a_failure_is_that_of_its_shapes_and_its_type(failing):
+    failing.forward = no_compiler()
+    gate("kernel")
+    failing.forward, failing.backward = None, no_compiler()
+    for other in ({"n": 8}, {"dtype": torch.bfloat16}):
+        failing.tried.clear()
+        gate("kernel", **other)
+        assert failing.tried == ["forward", "backward"]
+
+
+def test_one_cause_at_three_shapes_switches_a_kernel_off_there_alone(failing, caplog):
+    failing.forward = no_compiler()
+    with caplog.at_level(logging.WARNING):
+        for n in (6, 7, 8, 9, 10):
+            gate("kernel", n=n)
+    assert len(failing.tried) == 3
+    assert len(caplog.records) == 1
+    gate("kernel", n=9, dtype=torch.float16)
+    assert len(failing.tried) == 4
+
+
+def test_other_causes_are_counted_apart(failing):
+    for n in (6, 7, 8, 9):
+        failing.forward = RuntimeError(f"shared memory: {n} bytes")
+        gate("kernel", n=n)
+    assert len(failing.tried) == 4
+
+
+def test_a_failure_on_one_card_leaves_the_other_alone(failing):
+    x = torch.zeros(1)
+    here = failures.place("joint_gate", "forward", [x])
+    failures.add(here, [x], no_compiler())
+    assert failures.known(here, [x])
+    assert not failures.known(here._replace(device=torch.device("cuda", 1)), [x])
+
+
+@pytest.mark.parametrize("error", [InputError("x=1: too small; enlarge it"), "memory"])
+def test_neither_a_refusal_nor_too_little_memory_is_a_broken_kernel(error, failing):
+    failing.forward = torch.OutOfMemoryError("too large") if error == "memory" else error
+    for _ in range(2):
+        with pytest.raises(type(failing.forward)):
+            gate("kernel")
+    assert len(failing.tried) == 2
+
+
+def test_shapes_that_do_not_fit_are_no_broken_kernel(failing, caplog):
+    failing.forward = RuntimeError("shapes do not fit")
+    x = torch.zeros(1, 5, 3)
+    apply = kernels.either("kernel", "joint_gate", JointGate.apply)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="must match"):
+            apply(x, torch.zeros(1, 3), torch.zeros(1, 3), True)
+    assert len(failing.tried) == 2
+    assert not caplog.records
+
+
+def test_the_environment_switches_kernels_off(failing, monkeypatch):
+    monkeypatch.setenv("PIXELWISE_KERNELS", "off")
+    assert equal(gate("kernel"), gate("lean"))
+    assert not failing.tried
+    assert not kernels.available(card(torch.float16))
+    monkeypatch.setenv("PIXELWISE_KERNELS", "0")
+    with pytest.raises(InputError, match="PIXELWISE_KERNELS=0: must be on or off"):
+        gate("kernel")
+
+
+def test_forms_that_ran_are_told_on_one_line(failing):
+    assert taken.line() == "forms taken: none"
+    failing.backward = no_compiler()
+    gate("kernel")
+    assert taken.line() == "forms taken: joint_gate kernel and lean backward"
+    with torch.device("meta"):
+        choice.form("pooling", torch.zeros(1))
+    assert "pooling" not in taken.line()
+    taken.add({"pooling": ["lean"]})
+    gate("lean")
+    assert taken.line() == "forms taken: joint_gate kernel and lean and lean backward; pooling lean"
+
+
+class Card(torch.Tensor):
+    """A tensor that says it is on a card."""
+
+    is_cuda = True
+    device = torch.device("cuda", 0)
+
+
+def card(dtype, width=1):
+    return torch.zeros(1, width, 4, dtype=dtype).as_subclass(Card)
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
+def test_products_need_tensor_cores(capability, monkeypatch):
+    monkeypatch.setattr(kernels, "_capability", lambda device: capability)
+    monkeypatch.setattr(kernels, "installed", lambda: True)
+    x = card(torch.float16)
+    found = {operation: choice.form(operation, x) for operation in ("local_attention", "pooling")}
+    modern = capability >= (8, 0)
+    assert found == {"local_attention": "kernel" if modern else "lean", "pooling": "kernel"}
+    assert choice.form("skewed_mask", card(torch.float32)) == "lean"
+    narrow = choice.form("attention", x, card(torch.float16, 2))
+    assert narrow == ("kernel" if modern else "fused")
+
+
+def test_products_are_as_deep_as_triton_wants():
+    """Triton 3.6 and 3.7 compile no product of float32 with less than 16 numbers in its sums."""
+    pytest.importorskip("triton")
+    from pixelwise.ops.running import kernel_pairs
+    from pixelwise.ops.skewed_mask import kernel_skew
+
+    for blocks in (kernel_pairs.SINGLE, kernel_pairs.HALF):
+        assert min(blocks.own, blocks.other, blocks.depth) >= 16
+    for skew in (kernel_skew.SINGLE, kernel_skew.HALF):
+        assert min(skew["run"], skew["depth"]) >= 16
 
 
 def test_kernels_are_for_cuda_and_half_or_single_precision():

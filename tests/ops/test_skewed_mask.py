@@ -108,6 +108,7 @@ def test_types(collect, dtype):
         assert (one.double() - other).abs().max() <= tolerance * other.abs().max()
 
 
+@pytest.mark.slow
 @DIRECTIONS
 @FORMS
 def test_gradients_by_finite_differences(collect, softmax):

@@ -35,7 +35,7 @@ def test_equals_counting_by_hand_and_changes_nothing(model, pictures):
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     expected = Confusion(7)
     model.eval()
-    for index, (image, mask, _) in enumerate(pictures):
+    for index, (image, mask, _, _) in enumerate(pictures):
         with torch.no_grad():
             predicted = model(image[None]).argmax(1)[0]
         assert torch.equal(predicted, seen[index])

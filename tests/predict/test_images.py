@@ -89,7 +89,7 @@ def test_mask_and_overlay_are_written(tmp_path):
     assert (read(done.mask) == values.argmax(2)).all()
     assert (read(done.mask, "RGB") == np.array(PALETTE)[values.argmax(2)]).all()
     assert read(done.overlay).shape == values.shape
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"a.png", "a_overlay.png"}
 
 
@@ -155,7 +155,7 @@ def test_bad_pictures_are_reported_and_the_others_done(tmp_path):
     assert all(str(path) in problem for path, problem in problems.items())
     assert "5 bands" in problems[bad[1]]
     assert "values up to 999" in problems[bad[2]]
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"a.png", "a_overlay.png", "z.png", "z_overlay.png"}
 
 
@@ -176,7 +176,7 @@ def test_results_never_share_a_file(tmp_path):
     results = list(predict_pictures(Brightest(), inputs, tmp_path / "out"))
     files = [path.name.casefold() for done in results for path in (done.mask, done.overlay)]
     assert len(set(files)) == 2 * len(names)
-    assert sorted(p.name.casefold() for p in (tmp_path / "out").iterdir()) == sorted(files)
+    assert sorted(p.name.casefold() for p in (tmp_path / "out").glob("[!.]*")) == sorted(files)
     assert results[0].mask.name == "a.png"
     assert results[1].mask.name == "a_jpg.png"
 
@@ -201,3 +201,91 @@ def test_a_folder_that_cannot_be_written_stops(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         next(predict_pictures(Brightest(), [tmp_path / "a.png"], tmp_path / "file"))
+
+
+def float_picture(file, high=1.0, *, holes=()):
+    values = (np.random.default_rng(0).random((3, 12, 16)) * high).astype(np.float32)
+    for row, column in holes:
+        values[:, row, column] = np.nan
+    tifffile.imwrite(file, values, photometric="minisblack")
+    return file
+
+
+@pytest.mark.parametrize("window", [1024, 8])
+def test_pixels_without_data_are_ignored_and_counted(tmp_path, window):
+    holes = [(0, 0), (5, 7)]
+    file = float_picture(tmp_path / "a.tif", holes=holes)
+    seen = []
+    model = Brightest(scale=1.0, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    model.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    (done,) = predict_pictures(model, [file], tmp_path / "out", window=window)
+    mask = read(done.mask)
+    assert (done.pixels, done.missing) == (192, 2)
+    assert sorted(zip(*(mask == 255).nonzero(), strict=True)) == holes
+    assert all(torch.isfinite(tile).all() for tile in seen)
+    assert seen[0][0, :, 0, 0].abs().max() < 1e-6
+
+
+def test_a_picture_without_any_data_gives_a_mask_that_ignores_all(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((12, 16), np.nan, np.float32))
+    (done,) = predict_pictures(Brightest(scale=1.0), [tmp_path / "a.tif"], tmp_path / "out")
+    assert done.missing == done.pixels == 192
+    assert (read(done.mask) == 255).all()
+
+
+def test_nodata_of_the_training_counts_where_the_file_does_not_say(tmp_path):
+    values = np.full((3, 12, 16), 0.5, np.float32)
+    values[:, 3] = -9999
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    model = Brightest(scale=1.0, nodata=(-9999.0,), dtype="float32", values=(0.0, 1.0, 1.0))
+    (done,) = predict_pictures(model, [tmp_path / "a.tif"], tmp_path / "out")
+    assert (read(done.mask)[3] == 255).all()
+
+
+def test_values_unlike_those_of_the_training_are_refused_unless_asked_for(tmp_path):
+    file = float_picture(tmp_path / "a.tif")
+    (done,) = predict_pictures(Brightest(), [file], tmp_path / "out")
+    assert "values up to" in done.problem
+    (done,) = predict_pictures(Brightest(), [file], tmp_path / "out", as_is=True)
+    assert done.problem is None
+
+
+def test_16_bits_into_a_network_of_8_bits_give_the_same_mask(tmp_path):
+    values = picture(tmp_path / "a.png")
+    deep = values.astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "b.tif", deep, photometric="rgb")
+    results = predict_pictures(
+        Brightest(), [tmp_path / "a.png", tmp_path / "b.tif"], tmp_path / "o"
+    )
+    masks = [read(done.mask) for done in results]
+    assert (masks[0] == masks[1]).all()
+
+
+def test_more_than_255_classes_take_16_bits(tmp_path):
+    values = np.zeros((300, 4, 5), np.uint8)
+    values[299, 1], values[255, 2] = 200, 200
+    values[0, 0, 0] = 255
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    model = Brightest(num_classes=300, in_channels=300, palette=())
+    (done,) = predict_pictures(model, [tmp_path / "a.tif"], tmp_path / "out")
+    mask = read(done.mask)
+    assert mask.dtype == np.uint16
+    assert ((mask[1] == 299) & (mask[2] == 255)).all()
+    assert read(done.overlay).shape == (4, 5, 3)
+
+
+def test_hidden_folders_are_passed_over_in_patterns(tmp_path):
+    for name in ("a.png", "in/b.png", ".ipynb_checkpoints/a-checkpoint.png", "in/@eaDir/b.png"):
+        picture(tmp_path / name)
+    found = find_pictures([f"{tmp_path}/**/*.png"])
+    assert found == [tmp_path / "a.png", tmp_path / "in/b.png"]
+    assert find_pictures([tmp_path / "in" / "@eaDir"]) == [tmp_path / "in/@eaDir/b.png"]
+
+
+def test_a_limit_of_pixels_can_be_raised(tmp_path):
+    picture(tmp_path / "a.png")
+    inputs, out = [tmp_path / "a.png"], tmp_path / "out"
+    (done,) = predict_pictures(Brightest(), inputs, out, max_megapixels=1e-5)
+    assert "raise max_megapixels" in done.problem
+    (done,) = predict_pictures(Brightest(), inputs, out, max_megapixels=1.0)
+    assert done.problem is None

@@ -14,6 +14,7 @@ import yaml
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry as layers
 from pixelwise.layers.benchmarked import Size
+from pixelwise.layers.elsewhere import ELSEWHERE
 from pixelwise.naming import matches, resolve
 from pixelwise.networks import registry as networks
 from pixelwise.settings import with_tuples
@@ -67,7 +68,7 @@ def parse_case(name: str) -> Case:
     if named != key or (key not in layers.available() and matches(key, networks.known())):
         return Case(name, networks.resolve(named), options, is_network=True)
     if not matches(key, layers.known()):
-        resolve("name", key, {**networks.known(), **layers.known()}, layers.ELSEWHERE)
+        resolve("name", key, {**networks.known(), **layers.known()}, ELSEWHERE)
     key = layers.resolve(key)
     known = layers.options(key)
     for option in options:

@@ -15,12 +15,14 @@ import torch
 from pixelwise.benchmarks.processes import told
 from pixelwise.benchmarks.settings import PLAIN
 from pixelwise.benchmarks.work import Call, Work, difference, prepare
+from pixelwise.ops.running import taken as forms_taken
+from pixelwise.ops.running.taken import Forms
 
 M_MMAP_THRESHOLD = -3
 """glibc's number for the size from which memory is given back when it is freed."""
 PRODUCT = 2048
 SAME = 1e-8
-"""Above this relative difference a plain form is another mechanism."""
+"""Above this relative difference a layer from outside has a plain form that is not its own."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Taken:
     peak_mb: float | None = None
     """Above what was in use before; on the CPU another process finds it."""
     problem: str = ""
+    forms: Forms = field(default_factory=dict)
+    """Of the operations, in the first call."""
 
     @property
     def median(self) -> float | None:
@@ -47,7 +51,9 @@ def timed(work: Work) -> dict[str, Taken]:
         try:
             call = subject.call(form)
             if call is not None:
+                forms_taken.forget()
                 call()
+                taken.forms = forms_taken.forms()
                 calls[form] = call
         except Exception as error:  # other packages raise what they like; the others go on
             taken.problem = told(error)
@@ -62,7 +68,7 @@ def timed(work: Work) -> dict[str, Taken]:
         for form, call in calls.items():
             found[form].peak_mb = _allocated(call)
     if PLAIN in calls and (apart := difference(subject)) > SAME:
-        found[PLAIN] = Taken(problem=f"no plain form with these options (differs by {apart:.0e})")
+        found[PLAIN] = Taken(problem=f"the plain form gives other numbers (differs by {apart:.0e})")
     return found
 
 

@@ -22,6 +22,7 @@ from pixelwise.benchmarks.work import Work
 from pixelwise.errors import InputError
 from pixelwise.layers.benchmarked import Size
 from pixelwise.ops.running import choice
+from pixelwise.ops.running import taken as forms_taken
 
 
 @runtime_checkable
@@ -67,6 +68,7 @@ class Bench:
         known = facts(work)
         taken = _taken(work)
         ours = taken[OURS].median if OURS in taken else None
+        forms_taken.add(taken[OURS].forms if OURS in taken else {})
         rows = [_row(work, form, found, ours, known, self) for form, found in taken.items()]
         for row in rows:
             self.file.add(row, peer_version(row.form))

@@ -7,6 +7,7 @@ from pathlib import Path
 from pixelwise.benchmarks.settings import BenchSettings
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.outputs import refuse_used
 from pixelwise.settings import numbered_folder
 
 TEXT = (
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the table only")
     found = parse(parser, arguments)
     settings = take(found, BenchSettings)
+    if found.out is not None:
+        refuse_used(Path(found.out), "choose another --out")
     with Console(quiet=found.quiet) as console:
         return _bench(found.names or [], settings, found.out, console)
 
@@ -47,8 +50,10 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     from pixelwise.benchmarks.results import write_comparison, write_growing
     from pixelwise.benchmarks.run import check, compare, start
     from pixelwise.benchmarks.table import means, text_table
+    from pixelwise.ops.running import taken
 
     check(wanted, settings)
+    taken.forget()
     bench = start(settings, functools.partial(_folder, out), console)
     folder = bench.file.path.parent
     fitted: list[dict[str, object]] = []
@@ -67,6 +72,7 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     console.print(text_table(bench.rows))
     for line in means(bench.rows):
         console.print(line)
+    console.print(taken.line())
     if code:
         console.warn(f"interrupted; what was measured before is kept: {folder}")
     else:

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelwise.checks import in_range, one_of
+from pixelwise.checks import one_of
 from pixelwise.cli.console import Console, score_table
-from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.cli.given import check_data, check_model, check_numbers, check_out
+from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
+from pixelwise.outputs import Outputs, check_before
+from pixelwise.train.saved import find_data, read_settings
 
+FILES = ("metrics.json", "classes.csv", "confusion.png")
 TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
 
 
@@ -35,21 +39,28 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/evaluate/SPLIT")
+    parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     one_of(("train", "val", "test"), split=found.split)
-    in_range(32, 1e6, window=found.window)
-    in_range(0, 256, workers=found.workers)
+    check_numbers(window=found.window, workers=found.workers, device=found.device)
+    check_model(found.run)
+    check_out(found.out, found.run)
     run = Path(found.run)
     data = found.data or _data_of(run)
+    check_data(data)
     out = Path(found.out) if found.out else run / "evaluate" / found.split
     with Console(quiet=found.quiet) as console:
+        from pixelwise.cli.memory import enough_memory
         from pixelwise.data.evaluation import EvaluationSet
         from pixelwise.data.opening import open_data
+        from pixelwise.data.workers import worker_died
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.evaluation import evaluate
+        from pixelwise.predict.images import expected
 
         device = pick_device(found.device)
+        check_before(out, "evaluate", FILES)
         model = load(found.run)
         source = open_data(data)
         pictures = source.split(found.split)
@@ -60,14 +71,37 @@ def main(arguments: Sequence[str]) -> int:
             f" {len(source.classes)} classes, on {device}"
         )
         config = model.config
-        confusion = evaluate(
-            model.to(device),
-            EvaluationSet(pictures, mean=config.mean, std=config.std, scale=config.scale),
-            window=found.window,
-            device=device,
-            workers=found.workers,
-            on_picture=lambda i, _, __: console.busy("evaluating", i + 1, len(pictures)),
-        )
+        holed: list[tuple[str, int]] = []
+        try:
+            with enough_memory(model, found.window):
+                confusion = evaluate(
+                    model.to(device),
+                    EvaluationSet(
+                        pictures,
+                        mean=config.mean,
+                        std=config.std,
+                        scale=config.scale,
+                        expected=None if found.as_is else expected(model),
+                    ),
+                    window=found.window,
+                    device=device,
+                    workers=found.workers,
+                    on_picture=lambda i, _, __: console.busy("evaluating", i + 1, len(pictures)),
+                    on_missing=lambda name, pixels: holed.append((name, pixels)),
+                )
+        except RuntimeError as error:
+            if not worker_died(error):
+                raise
+            console.warn(
+                "stopped: a process that loads pictures was killed, perhaps for lack of memory,"
+                " shared memory (/dev/shm) too; lower --workers"
+            )
+            return 1
+        if holed:
+            console.warn(
+                f"{sum(pixels for _, pixels in holed)} pixels in {len(holed)} pictures, as"
+                f" {holed[0][0]}, have no data and do not count"
+            )
     _write(out, source.classes.names, confusion, {"data": data, "split": found.split})
     print(score_table(source.classes.names, confusion.scores()))
     print(f"numbers and confusion matrix: {out}")
@@ -78,9 +112,7 @@ def _data_of(run: Path) -> str:
     path = run / "config.yaml"
     if not path.is_file():
         raise InputError(f"{run}: does not name its data; give --data")
-    import yaml
-
-    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["data"])
+    return find_data(run, read_settings(run).data)
 
 
 def _check_fit(config: Any, source: Any, run: str) -> None:
@@ -106,24 +138,21 @@ def _write(out: Path, names: tuple[str, ...], confusion: Any, about: dict[str, s
     from pixelwise import pictures
 
     scores = confusion.scores()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        summary = about | {
-            "miou": scores.miou,
-            "accuracy": scores.accuracy,
-            "iou": dict(zip(names, scores.iou, strict=True)),
-            "truth_pixels": dict(zip(names, scores.pixels, strict=True)),
-        }
-        (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        rows = [
-            f"{name},{'' if iou is None else iou},{pixels}"
-            for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True)
-        ]
-        text = "\n".join(["class,iou,truth_pixels", *rows]) + "\n"
-        (out / "classes.csv").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out"
-        ) from error
-    matrix = pictures.confusion_matrix(confusion.matrix.numpy(), names)
-    pictures.write_bytes(out / "confusion.png", matrix)
+    summary = about | {
+        "miou": scores.miou,
+        "accuracy": scores.accuracy,
+        "iou": dict(zip(names, scores.iou, strict=True)),
+        "truth_pixels": dict(zip(names, scores.pixels, strict=True)),
+    }
+    rows = [
+        f"{name},{'' if iou is None else iou},{pixels}"
+        for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True)
+    ]
+    contents = (
+        (json.dumps(summary, indent=2) + "\n").encode(),
+        ("\n".join(["class,iou,truth_pixels", *rows]) + "\n").encode(),
+        pictures.confusion_matrix(confusion.matrix.numpy(), names),
+    )
+    with Outputs(out, "evaluate") as outputs, outputs.writing(*FILES):
+        for name, content in zip(FILES, contents, strict=True):
+            pictures.write_bytes(out / name, content)

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
-from pixelwise.cli.parsing import command_parser, parse
-from pixelwise.devices import DEVICES, pick_device
+from pixelwise.cli.given import check_model, check_out, check_pictures
+from pixelwise.cli.parsing import AS_IS, command_parser, parse
+from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError, unknown
+from pixelwise.outputs import Outputs, check_before
+from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixelwise.explanation.explain import Explanation
 
 TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+SMALLER = "take a smaller picture, or fewer --layers"
 LARGEST = 2048
 """Longest side of a picture, which the network sees whole, in pixels."""
 
@@ -43,13 +49,16 @@ def main(arguments: Sequence[str]) -> int:
         "--no-deletion", action="store_true", help="leave out the deletion test, the slowest part"
     )
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/explain")
+    parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     at = None if found.at is None else _pair(found.at)
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
-    if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run}: not a folder here; say where to write with --out FOLDER")
+    check_device(found.device)
+    check_pictures(found.pictures)
+    check_model(found.run)
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
         from pixelwise.explanation.explain import explain
@@ -58,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.pictures import displayable
         from pixelwise.predict.images import (
             find_pictures,
+            ignored_value,
             network_input,
             output_names,
             predict_mask,
@@ -71,7 +81,8 @@ def main(arguments: Sequence[str]) -> int:
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         for file, name in output_names(files).items():
-            image = read_picture(file, model)
+            check_before(out / name, "explain", ("look.html", "explain.json"))
+            image, missing = read_picture(file, model, as_is=found.as_is)
             height, width = image.shape[-2:]
             console.say(f"picture {file}: {height} rows, {width} columns")
             if max(height, width) > LARGEST:
@@ -79,31 +90,49 @@ def main(arguments: Sequence[str]) -> int:
                     f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
                     f"whole and may have {LARGEST}; cut out or shrink what you ask about"
                 )
-            if at is None:
-                queries = automatic_queries(predict_mask(model, image, window=None))
-            else:
-                queries = [at]
-            explanations = []
-            for done, query in enumerate(queries, start=1):
-                explanation = explain(
-                    model,
-                    network_input(model, image[None]),
-                    query,
-                    layers=layers,
-                    deletion=not found.no_deletion,
-                    class_maps=found.class_maps or index is not None,
-                    class_index=index,
-                    picture=displayable(image),
-                )
-                explanations.append(explanation)
-                console.say(_line(explanation))
-                console.busy("explaining", done, len(queries))
+            if missing is not None:
+                console.warn(_without_data(file, missing, at))
+            with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
+                if at is None:
+                    mask = predict_mask(model, image, window=None, missing=missing)
+                    ignore = None if missing is None else ignored_value(model)
+                    queries = automatic_queries(mask, ignore=ignore)
+                else:
+                    queries = [at]
+                explanations = []
+                for done, query in enumerate(queries, start=1):
+                    explanation = explain(
+                        model,
+                        network_input(model, image[None]),
+                        query,
+                        layers=layers,
+                        deletion=not found.no_deletion,
+                        class_maps=found.class_maps or index is not None,
+                        class_index=index,
+                        picture=displayable(image),
+                    )
+                    explanations.append(explanation)
+                    console.say(_line(explanation))
+                    console.busy("explaining", done, len(queries))
             written = _write(out / name, file, explanations)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
             console.print(f"{count} explained: {written}")
         if at is None:
             console.say(f"next: pixelwise explain {found.run} {files[0]} --at ROW,COLUMN")
     return 0
+
+
+def _without_data(file: Path, missing: "Tensor", at: tuple[int, int] | None) -> str:
+    """A line on pixels without data, which nobody can ask about."""
+    if missing.all():
+        raise InputError(f"{file}: no pixel has data; choose another picture")
+    rows, columns = missing.shape
+    if at is not None and 0 <= at[0] < rows and 0 <= at[1] < columns and missing[at]:
+        raise InputError(f"at={at[0]},{at[1]}: has no data in {file}; choose another pixel")
+    return (
+        f"{file}: {int(missing.sum())} of {missing.numel()} pixels have no data; the network sees "
+        "the mean there"
+    )
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -148,6 +177,8 @@ def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -
         save(explanations, Path(hidden) / "look.html")
         text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
         (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")
-        for path in sorted(Path(hidden).iterdir()):
-            path.replace(folder / path.name)
+        files = sorted(Path(hidden).iterdir())
+        with Outputs(folder, "explain") as outputs, outputs.writing(*(f.name for f in files)):
+            for path in files:
+                path.replace(folder / path.name)
     return folder / "look.html"

@@ -1,10 +1,14 @@
 """`pixelwise import`: another code's checkpoint becomes a network here."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import MODEL, check_out
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
+from pixelwise.outputs import Outputs
 
 TEXT = (
     "Recognise a checkpoint of the authors' repositories or of mmsegmentation by its keys, load"
@@ -23,14 +27,22 @@ def main(arguments: Sequence[str]) -> int:
         metavar="CLASSES",
         help="import the backbone alone, with an untrained decoder (fcn) for so many classes",
     )
+    parser.add_argument(
+        "--allow-nan", action="store_true", help="take weights that are NaN or infinite too"
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     if found.backbone_only is not None:
         in_range(1, 100_000, backbone_only=found.backbone_only)
+    if not Path(found.file).is_file():
+        raise InputError(f"{found.file}: no such file; check the path")
+    check_out(found.out)
     with Console(quiet=found.quiet) as console:
         from pixelwise.interop.convert import import_checkpoint
 
-        imported = import_checkpoint(found.file, classes=found.backbone_only)
+        imported = import_checkpoint(
+            found.file, classes=found.backbone_only, allow_nan=found.allow_nan
+        )
         foreign, config = imported.foreign, imported.model.config
         size = imported.size / 2**20
         classes = ", ".join(config.names) or f"{config.num_classes} classes"
@@ -39,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         console.say(f"classes {classes}")
         for line in foreign.differences:
             console.say(f"note    {line}")
-        imported.model.save_pretrained(found.out)
+        with Outputs(Path(found.out), "import") as outputs, outputs.writing(*MODEL):
+            imported.model.save_pretrained(found.out)
     new = "" if not foreign.fresh else "; the decoder is new and has to be trained"
     left = f", {len(foreign.left_out)} left out" if foreign.left_out else ""
     print(f"{imported.tensors} tensors mapped{left}{new}: {found.out}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from pixelwise.checks import parse_size
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_run
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError, unknown
 
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(
             f"out={found.out!r}: needs insertions to save; name them with --at LAYER@PLACE"
         )
+    if found.out is not None and not Path(found.out).absolute().parent.is_dir():
+        raise InputError(f"out={found.out!r}: its folder is not there; make it, or choose another")
+    if "/" in found.host or found.host in (".", "..", ""):
+        check_run(found.host)
     with Console(quiet=found.quiet) as console:
         host = _host(found.host, pretrained=found.pretrained)
         console.say(

@@ -1,6 +1,7 @@
 """`pixelwise COMMAND ...`: finds the command's module and loads nothing else."""
 
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -8,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.shortage import is_shortage
 
 COMMANDS = {
     "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
@@ -24,6 +26,9 @@ COMMANDS = {
 """Name -> one line. The module `pixelwise.cli.<name>` has `main(arguments) -> exit code`; one whose
 name is a word of Python has an underscore behind it."""
 
+SMALLER = "take smaller pictures, or lower --batch-size, --crop or --window"
+LONGEST = 300
+"""Letters of an unforeseen error's message that are shown."""
 HELP = """usage: pixelwise COMMAND [options]
 
 Attention for pixel-wise prediction.
@@ -33,7 +38,8 @@ commands:
 
   pixelwise COMMAND --help   shows a command's options
   pixelwise --version        shows the version
-  --debug                    with any command: show where an error came from
+  --debug                    with any command: show where an error came from, and which forms
+                             of the operations ran
 
 exit codes: 0 done, 1 ran and found something wrong, 2 wrong input, 130 interrupted
 """
@@ -41,6 +47,9 @@ exit codes: 0 done, 1 ran and found something wrong, 2 wrong input, 130 interrup
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -67,11 +76,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        told = " ".join(str(error.strerror or error).split())
+        print(f"error: {where}{told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except SystemExit as stop:
+        if isinstance(stop.code, int | None):  # as after --help
+            raise
+        print(f"error: {' '.join(str(stop.code).split())}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        if is_shortage(error):
+            print(f"error: memory did not suffice; {SMALLER}", file=sys.stderr)
+            return 2
+        told = " ".join(str(error).split())[:LONGEST]
+        kind = type(error).__name__
+        print(f"error: {kind}{told and ': '}{told}; --debug shows where", file=sys.stderr)
+        return 1
+    finally:
+        if debug:
+            _tell_forms()
+
+
+def _tell_forms() -> None:
+    taken = sys.modules.get("pixelwise.ops.running.taken")
+    if taken:  # else no operation was loaded
+        print(taken.line(), file=sys.stderr)
 
 
 def _one_line(error: InputError) -> str:

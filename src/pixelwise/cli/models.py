@@ -49,7 +49,15 @@ def _cost(arch: str, backbone: str) -> str:
 
     model = create_model(arch, backbone, num_classes=19).eval().to("meta")
     count = flops(model, torch.empty(1, 3, SIDE, SIDE, device="meta"))
+    multiple = model.backbone.multiple
+    sizes = (
+        "pictures of any size, as they are"
+        if multiple == 1
+        else f"sides that are multiples of {multiple} as they are; others are padded by repeating"
+        " the border, which changes numbers: backbone_options={'padding': 'none'} avoids it"
+    )
     return (
         f"on {backbone}, 19 classes: {parameters(model):,} parameters,"
-        f" {count / 1e9:.1f} GFLOP at {SIDE}x{SIDE}, attention counted"
+        f" {count / 1e9:.1f} GFLOP at {SIDE}x{SIDE}, attention counted\n"
+        f"    sizes: {sizes}"
     )

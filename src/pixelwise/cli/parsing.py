@@ -4,14 +4,20 @@ import argparse
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from jsonargparse import SUPPRESS, ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
 
 from pixelwise.errors import InputError
+from pixelwise.settings import FALSE, TRUE, as_plain, checked, shown
+from pixelwise.yaml_files import read, to_text
 
+PRINT = "--print_config"
+LENGTHS = ("epochs", "steps", "time_limit")
+"""Settings that exclude each other: who gives one takes the place of those of a file."""
 Settings = TypeVar("Settings")
+AS_IS = "take pictures whose values are unlike those of the training pictures too"
 
 
 class HelpLines(DefaultHelpFormatter):
@@ -27,7 +33,12 @@ class HelpLines(DefaultHelpFormatter):
 
 
 class CommandParser(ArgumentParser):
-    """A parser whose errors are one line that names the nearest option."""
+    """A parser whose errors are one line that names the nearest option.
+
+    `settings` is the dataclass of whose fields there are flags, if any.
+    """
+
+    settings: type | None = None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage."""
@@ -40,10 +51,11 @@ class CommandParser(ArgumentParser):
             expected = " or ".join(dict.fromkeys(re.findall(r"Expected a <class '(\w+)'>", text)))
             kinds = {"int": "a whole number", "float": "a number", "str": "text"}
             wanted = " or ".join(kinds[k] for k in expected.split(" or ") if k in kinds)
-            return f"{wrong[1]}={wrong[2]}: must be {wanted or expected}"
+            return f"{wrong[1]}={shown(wrong[2])[1:-1]}: must be {wanted or expected}"
         unknown = re.search(r"[Uu]nrecognized arguments: (\S+)", text)
         if unknown is None:
-            return re.sub(r'^Parser key "(\w+)"', r"\1", text).removesuffix(".")
+            short = re.sub(r'^Parser key "(\w+)"', r"\1", text).removesuffix(".")
+            return re.sub("^argument (--[^ /:]+)[^ :]*", r"\1", short)
         word = unknown[1].partition("=")[0]
         known = [s for action in self._actions for s in action.option_strings]
         close = difflib.get_close_matches(word, known, n=1)
@@ -63,14 +75,18 @@ def command_parser(name: str, text: str) -> CommandParser:
 
 def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) -> None:
     """One flag per field; advanced fields are understood but not listed."""
+    parser.settings = settings
     if yaml:
         parser.add_argument(
             "--config",
-            action="config",
+            type=str | None,
             help="YAML file of settings, advanced ones too, such as a run's config.yaml",
         )
-        (shown,) = (a for a in parser._actions if "--print_config" in a.option_strings)
-        shown.help, shown.metavar = "print all settings as YAML, advanced ones too, and exit", ""
+        parser.add_argument(
+            PRINT,
+            action="store_true",
+            help="print all settings as YAML, advanced ones too, and exit",
+        )
     hints = get_type_hints(settings)
     for field in dataclasses.fields(settings):
         flag = "--" + field.name.replace("_", "-")
@@ -83,15 +99,73 @@ def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) ->
             parser.add_argument(flag, type=hints[field.name], default=field.default, help=text)
 
 
-def parse(parser: CommandParser, arguments: Sequence[str]) -> Namespace:
-    """Parse, or raise InputError."""
-    return parser.parse_args(list(arguments))
+def parse(parser: CommandParser, arguments: Sequence[str], preset: str | None = None) -> Namespace:
+    """Parse, or raise InputError.
+
+    What is typed takes the place of what `--config` names, and that of the preset's file.
+    """
+    words = [*_booleans(parser, arguments)]
+    shows = PRINT in words and "--config" in parser._option_string_actions
+    if shows:  # jsonargparse has a meaning of its own for it
+        words = [word for word in words if word != PRINT]
+    found = parser.parse_args(words)
+    if shows:
+        found.print_config = True
+    files = [file for file in (preset, getattr(found, "config", None)) if file is not None]
+    if not files:
+        return found
+    assert parser.settings is not None
+    given: dict[str, Any] = {}
+    for file in files:
+        _take_place(given, checked(parser.settings, read(file), file))
+    names = {field.name for field in dataclasses.fields(parser.settings)}
+    typed = vars(parser.parse_args(words, defaults=False))
+    _take_place(given, {name: value for name, value in typed.items() if name in names})
+    for name, value in given.items():
+        setattr(found, name, value)
+    return found
+
+
+def _take_place(given: dict[str, Any], stronger: dict[str, Any]) -> None:
+    if any(stronger.get(name) is not None for name in LENGTHS):
+        for name in LENGTHS:
+            given.pop(name, None)
+    given.update(stronger)
+
+
+def _booleans(parser: CommandParser, arguments: Sequence[str]) -> Iterator[str]:
+    """The words, `--rotate true` and `--rotate=false` written as `--rotate` and `--no-rotate`."""
+    flags, alone = set(), set()
+    for action in parser._actions:
+        if isinstance(action, ActionYesNo):
+            flags |= {*action.option_strings}
+        elif action.nargs == 0 and action.default is False:
+            alone |= {*action.option_strings}
+    words = list(arguments)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        if equals and flag in alone and value.lower() in (*TRUE, *FALSE):
+            yield from [flag] * (value.lower() in TRUE)
+            continue
+        if flag not in flags or flag.startswith("--no-"):
+            yield flag + equals + value
+            continue
+        if not equals and words and words[0].lower() in (*TRUE, *FALSE):
+            value = words.pop(0)
+        if equals and value.lower() not in (*TRUE, *FALSE):
+            name = flag.removeprefix("--")
+            raise InputError(f"{name}={value!r}: must be true or false; or write {flag} alone")
+        yield flag.replace("--", "--no-", 1) if value.lower() in FALSE else flag
 
 
 def take(found: Namespace, settings: type[Settings]) -> Settings:
-    """The settings dataclass from what was parsed."""
+    """The settings dataclass from what was parsed; `--print_config` prints it and ends here."""
     names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
-    return settings(**{name: getattr(found, name) for name in names})
+    taken = settings(**{name: getattr(found, name) for name in names})
+    if getattr(found, "print_config", False):
+        print(to_text(as_plain(taken)), end="")
+        raise SystemExit(0)
+    return taken
 
 
 def changed(found: Namespace, settings: Any) -> list[str]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
-from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
+from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
-from pixelwise.errors import InputError
 
 TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
 
@@ -32,17 +32,27 @@ def main(arguments: Sequence[str]) -> int:
         default=0.25,
         help="share of a tile that its neighbour covers too, 0 to 0.9",
     )
+    parser.add_argument("--as-is", action="store_true", help=AS_IS)
+    parser.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=179.0,
+        help="read larger pictures too, which take memory; TIFFs always are",
+    )
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    in_range(32, 1e6, window=found.window)
+    check_numbers(window=found.window, device=found.device)
     in_range(0, 0.9, overlap=found.overlap)
-    if found.out is None and not Path(found.run).is_dir():
-        raise InputError(f"{found.run}: not a folder here; say where masks go with --out FOLDER")
+    check_pictures(found.pictures)
+    check_model(found.run)
+    in_range(1, 1e6, max_megapixels=found.max_megapixels)
+    check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
+        from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
-        from pixelwise.predict.images import find_pictures, predict_pictures
+        from pixelwise.predict.images import find_pictures, ignored_value, predict_pictures
 
         device = pick_device(found.device)
         files = find_pictures(found.pictures)
@@ -52,12 +62,31 @@ def main(arguments: Sequence[str]) -> int:
             f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
             f"input   {len(files)} pictures, on {device}"
         )
-        problems = []
-        results = predict_pictures(model, files, out, window=found.window, overlap=found.overlap)
-        for done, result in enumerate(results, start=1):
-            console.busy("predicting", done, len(files))
-            if result.problem is not None:
-                problems.append(result.problem)
-                console.warn(f"error: {result.problem}")
+        problems, holed = [], []
+        results = predict_pictures(
+            model,
+            files,
+            out,
+            window=found.window,
+            overlap=found.overlap,
+            as_is=found.as_is,
+            max_megapixels=found.max_megapixels,
+        )
+        with enough_memory(model, found.window):
+            for done, result in enumerate(results, start=1):
+                console.busy("predicting", done, len(files))
+                if result.problem is not None:
+                    problems.append(result.problem)
+                    console.warn(f"error: {result.problem}")
+                if result.missing:
+                    holed.append(result)
+                if 0 < result.pixels == result.missing:
+                    console.warn(f"{result.picture}: no pixel has data; its mask is all ignored")
+        if holed:
+            console.warn(
+                f"{sum(r.missing for r in holed)} of {sum(r.pixels for r in holed)} pixels in "
+                f"{len(holed)} pictures, as {holed[0].picture}, have no data: "
+                f"{ignored_value(model)} in their masks"
+            )
     print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
     return 1 if problems else 0

@@ -1,15 +1,19 @@
 """`pixelwise train`: a network on one's own pictures."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from jsonargparse import SUPPRESS, Namespace
+
 from pixelwise.cli.console import Console, score_table
+from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
+from pixelwise.train.saved import find_data, read_settings
 from pixelwise.train.settings import TrainSettings
 
-LENGTHS = ("epochs", "steps", "time_limit")
 TEXT = "Train a segmentation network; all results are written to runs/train/NAME/."
 
 
@@ -23,42 +27,50 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--resume", type=str | None, help="folder of an interrupted run to continue"
     )
+    parser.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help=SUPPRESS,  # said where it is needed: --resume after classes changed
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    if found.preset is not None:  # read first, so that what else is given takes its place
-        lengths = {name: getattr(found, name) for name in LENGTHS}
-        found = parse(parser, ["--config", preset_file(found.preset), *arguments])
-        if any(value is not None for value in lengths.values()):
-            for name, value in lengths.items():
-                setattr(found, name, value)
-    resume = None
+    if found.preset is not None:
+        found = parse(parser, arguments, preset_file(found.preset))
     if found.resume is None:
         settings = take(found, TrainSettings)
-    else:
-        if given := changed(found, TrainSettings):
-            raise InputError(
-                f"resume={found.resume!r}: goes on with the run's own settings; leave out"
-                f" {', '.join(given)}"
-            )
-        resume = Path(found.resume)
-        settings = _settings_of(resume)
-    return _train(settings, resume, quiet=found.quiet)
+        if found.accept_changes:
+            raise InputError("accept_changes=True: is for --resume; leave it out")
+        check_data(settings.data)
+        if settings.start is not None:
+            check_model(settings.start)
+        return _train(settings, None, found)
+    if given := [name for name in changed(found, TrainSettings) if name != "data"]:
+        raise InputError(
+            f"resume={found.resume!r}: goes on with the run's own settings; leave out"
+            f" {', '.join(given)}"
+        )
+    check_run(found.resume)
+    run = Path(found.resume)
+    settings = read_settings(run)
+    data = found.data or find_data(run, settings.data)
+    check_data(data)
+    return _train(dataclasses.replace(settings, data=data), run, found)
 
 
-def _settings_of(run: Path) -> TrainSettings:
-    from pixelwise.train.run import read_settings
-
-    return read_settings(run)
-
-
-def _train(settings: TrainSettings, resume: Path | None, *, quiet: bool) -> int:
-    with Console(quiet=quiet) as console:
+def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> int:
+    with Console(quiet=found.quiet) as console:
         from pixelwise.train.interrupt import Interrupted
         from pixelwise.train.loop import Stopped
         from pixelwise.train.run import train
 
         try:
-            finished = train(settings, console, resume=resume)
+            finished = train(
+                settings,
+                console,
+                resume=resume,
+                accept_changes=found.accept_changes,
+                warn=console.warn,
+            )
         except Interrupted as stop:
             console.warn(
                 f"interrupted by {stop} after step {stop.step}; the state is saved."

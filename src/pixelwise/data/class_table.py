@@ -44,13 +44,18 @@ def load_class_table(path: str | Path) -> DataConfig:
     ignored: list[int] = []
     for number, row in enumerate(rows):
         at = f"{file}, line {number + 2}"
+        cells = [row[column] for column in columns.values()]
+        if None in cells:
+            raise InputError(
+                f"{at}: has {len(cells) - cells.count(None)} of {len(cells)} columns; write {SHAPE}"
+            )
         try:
             raw = int(row[columns["id"]]) if "id" in columns else number
             colour = parse_colour([int(row[columns[c]]) for c in "rgb"])
             name = row[columns["name"]].strip()
         except InputError as error:
             raise InputError(f"{at}: {error}") from None
-        except (AttributeError, TypeError, ValueError) as error:  # a short row has None in it
+        except ValueError as error:
             raise InputError(f"{at}: {error}; write {SHAPE}") from None
         if raw in values or raw in ignored:
             raise InputError(f"{at}: id={raw}: occurs twice; give every class its own id")

@@ -6,20 +6,27 @@ val: val/images
 names: {0: background, 1: building}
 masks_dir: masks
 map: {0: 0, 255: 1}            # raw value or "#rrggbb" -> class id, or ignore
+masks: "*_mask.png"            # names of the masks, where they are not those of the pictures
+nodata: -9999                  # of the pictures, beside what their files say
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pixelwise import yaml_files
+from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour
+from pixelwise.data.layouts import LAYOUTS
+from pixelwise.data.naming import MaskNames
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError, unknown
 
 KEYS = (
-    "path", "train", "val", "test", "names", "masks_dir", "map", "palette", "bands", "scale",
-    "ignore_index",
+    "path", "train", "val", "test", "names", "masks_dir", "masks", "map", "palette", "bands",
+    "scale", "nodata", "ignore_index", "max_megapixels", "layout",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
 
@@ -35,11 +42,14 @@ class DataConfig:
             A split that the data set lacks is None.
         classes: From `names`, `palette` and `ignore_index`.
         masks_dir: Stands for the last folder called "images" in a split's path, or else lies
-            beside the pictures' folder.
+            beside the pictures' folder; or part -> part: what the parts of a split's path become.
+        mask_names: Which mask belongs to a picture.
         values: From `map`; without one, mask values are class ids.
         bands: Which bands of the pictures to read, counted from 0; None: all.
         scale: The raw value that means 1.0; None: 255 or 65535 by the pictures' type, 1 for
             floats.
+        nodata: Values of the pictures that mean "no data", beside what their files say.
+        max_megapixels: Larger pictures are refused, unless they are TIFFs.
     """
 
     file: Path
@@ -49,9 +59,12 @@ class DataConfig:
     test: str | None
     classes: Classes
     values: ValueMap
-    masks_dir: str = "masks"
+    masks_dir: str | Mapping[str, str] = "masks"
+    mask_names: MaskNames = field(default_factory=MaskNames)
     bands: tuple[int, ...] | None = None
     scale: float | None = None
+    nodata: tuple[float, ...] = ()
+    max_megapixels: float = MAX_MEGAPIXELS
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
@@ -80,7 +93,10 @@ class DataConfig:
         place = {"train": self.train, "val": self.val, "test": self.test}[split]
         if place is None:
             raise InputError(f"{self.file}: has no {split!r} split; add `{split}: <folder>`")
-        parts = list(Path(place).parts)
+        if not isinstance(self.masks_dir, str):
+            swapped = [self.masks_dir.get(part, part) for part in Path(place).parts]
+            return self.path / place, self.path.joinpath(*swapped)
+        parts = list(Path(place).parts) or ["."]
         at = max((i for i, part in enumerate(parts) if part == "images"), default=len(parts) - 1)
         parts[at] = self.masks_dir
         return self.path / place, self.path.joinpath(*parts)
@@ -93,42 +109,52 @@ class DataConfig:
 
 
 def _parse(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f'{file}: cannot be read as YAML ({reason}); colours need quotes: "#ff0000"'
-        ) from None
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: has no `key: value` lines; write at least names and train")
+    content = yaml_files.read(file, "write at least names and train")
     for key in content:
         if key not in KEYS:
             wrong = unknown("key", str(key), KEYS)
             raise InputError(f"{file}: {wrong}")
-    return content
+    layout = content.pop("layout", None)
+    if layout is None:
+        return content
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        wrong = unknown("layout", str(layout), LAYOUTS)
+        raise InputError(f"{file}: {wrong}")
+    known = LAYOUTS[layout]
+    places = {s: known[s] for s in SPLITS if (_root(file, content) / str(known[s])).is_dir()}
+    described = {key: value for key, value in known.items() if key not in SPLITS}
+    return {**described, **({} if set(SPLITS) & set(content) else places), **content}
+
+
+def _root(file: Path, content: Mapping[str, Any]) -> Path:
+    if "path" not in content:
+        return file.parent
+    path = content["path"]
+    if not isinstance(path, str) or not path:
+        raise InputError(f"path={path!r}: must be text; write a folder, or leave it out")
+    return file.parent / path
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
     names = _names(content.get("names"))
     palette = _palette(content.get("palette"), len(names))
-    ignore_index = _number(content, "ignore_index", 255)
+    # Beyond 255 classes the usual 255 is a class itself; masks then have 16 bits.
+    ignore_index = _number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
     classes = Classes(names, palette or default_palette(len(names)), ignore_index)
     config = DataConfig(
         file=file,
-        path=file.parent / _text(content, "path", "."),
+        path=_root(file, content),
         train=_text(content, "train", None),
         val=_text(content, "val", None),
         test=_text(content, "test", None),
         classes=classes,
         values=_values(content.get("map"), classes, palette, str(file)),
-        masks_dir=_text(content, "masks_dir", "masks") or "masks",
+        masks_dir=_masks_dir(content.get("masks_dir")),
+        mask_names=MaskNames.parse(content.get("masks")),
         bands=_bands(content.get("bands")),
         scale=_scale(content.get("scale")),
+        nodata=_nodata(content.get("nodata")),
+        max_megapixels=_max_megapixels(content.get("max_megapixels")),
     )
     if not config.splits:
         raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
@@ -144,27 +170,40 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
 
 def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, dict):
-        if sorted(value, key=str) != sorted(range(len(value)), key=str):
-            raise InputError(
-                f"names={value}: must number the classes from 0 to {len(value) - 1}; leave none out"
-            )
-        value = [value[i] for i in range(len(value))]
+        value = _numbered(value, "names", len(value))
     if not isinstance(value, list):
         raise InputError(
             f"names={value!r}: must list the classes; e.g. `names: {{0: ground, 1: roof}}`"
         )
+    for number, name in enumerate(value):
+        if isinstance(name, bool):
+            raise InputError(
+                f"names: class {number} is {name}, as YAML reads yes, no, on and off; put the word "
+                f'in quotes, e.g. {number}: "{"yes" if name else "no"}"'
+            )
+        if not isinstance(name, str | int | float):
+            raise InputError(
+                f"names: class {number} is {name!r}; must be text; write a name for each class"
+            )
+        if not str(name).strip():
+            raise InputError(f"names: class {number} is empty; write a name for each class")
     return tuple(str(name) for name in value)
+
+
+def _numbered(value: dict[Any, Any], key: str, count: int) -> list[Any]:
+    """The values of a mapping whose keys are 0..count-1, in order."""
+    if not all(type(number) is int for number in value) or sorted(value) != [*range(count)]:
+        raise InputError(
+            f"{key}={value}: must number the classes from 0 to {count - 1}; leave none out"
+        )
+    return [value[i] for i in range(count)]
 
 
 def _palette(value: object, count: int) -> tuple[Colour, ...] | None:
     if value is None:
         return None
     if isinstance(value, dict):
-        if sorted(value, key=str) != sorted(range(count), key=str):
-            raise InputError(
-                f"palette={value}: must number the classes from 0 to {count - 1}; leave none out"
-            )
-        value = [value[i] for i in range(count)]
+        value = _numbered(value, "palette", count)
     if not isinstance(value, list):
         raise InputError(f'palette={value!r}: must list colours; e.g. ["#000000", "#ff0000"]')
     return tuple(parse_colour(colour) for colour in value)
@@ -209,9 +248,54 @@ def _bands(value: object) -> tuple[int, ...] | None:
 def _scale(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
-        return float(value)
+    number = _as_float(value)
+    if number is not None and 0 < number < math.inf:
+        return number
     raise InputError(f"scale={value!r}: must be a number above 0; give the raw value of white")
+
+
+def _nodata(value: object) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    numbers = tuple(map(_as_float, value if isinstance(value, list) else [value]))
+    known = tuple(number for number in numbers if number is not None)
+    if len(known) < len(numbers):
+        raise InputError(f"nodata={value!r}: must be a number, or a list of some; e.g. -9999")
+    return tuple(number for number in known if math.isfinite(number))  # the others never are data
+
+
+def _as_float(value: object) -> float | None:
+    """A number as YAML has it; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _max_megapixels(value: object) -> float:
+    if value is None:
+        return MAX_MEGAPIXELS
+    number = _as_float(value)
+    if number is None or not number > 0:
+        raise InputError(f"max_megapixels={value!r}: must be a number above 0; e.g. 500")
+    return number
+
+
+def _masks_dir(value: object) -> str | dict[str, str]:
+    if value is None:
+        return "masks"
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, dict) and value:
+        parts = {str(part): text for part, text in value.items() if isinstance(text, str) and text}
+        if len(parts) == len(value):
+            return parts
+    raise InputError(
+        f"masks_dir={value!r}: must be text, or {{part of the pictures' path: its stand-in}}; "
+        "write one folder"
+    )
 
 
 def _number(content: Mapping[str, Any], key: str, default: int) -> int:

@@ -4,18 +4,23 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelwise.data.fitting import Expected
+from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.source import LabelledPictures
 
+Item = tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str, int]
 
-class EvaluationSet(Dataset[tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str]]):
-    """Item i: (image (c, h, w) normalised, mask (h, w), name), at the picture's full size.
+
+class EvaluationSet(Dataset[Item]):
+    """Item i: (image (c, h, w) normalised, mask (h, w), name, pixels without data), in full size.
 
     Args:
         pictures: What to evaluate on.
         mean: Per band, in units of raw value / scale.
         std: Likewise.
         scale: The raw value that means 1.0.
+        expected: What the values must be like; None: anything.
     """
 
     def __init__(
@@ -25,13 +30,20 @@ class EvaluationSet(Dataset[tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"]
         mean: tuple[float, ...],
         std: tuple[float, ...],
         scale: float,
+        expected: Expected | None = None,
     ) -> None:
         self.pictures = pictures
+        self.mean, self.scale, self.expected = mean, scale, expected
         self.normalise = Normalise(mean, std, scale)
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, index: int) -> tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str]:
+    def __getitem__(self, index: int) -> Item:
         sample = self.pictures[index]
-        return self.normalise(sample.image), sample.mask, sample.name
+        image = sample.image
+        if self.expected is not None:
+            image = self.expected.fit(sample.picture, sample.name)
+        image = filled(image, sample.missing, self.mean, self.scale)
+        missing = 0 if sample.missing is None else int(sample.missing.sum())
+        return self.normalise(image), sample.mask, sample.name, missing

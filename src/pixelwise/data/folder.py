@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from pixelwise.data.config import DataConfig
+from pixelwise.data.decoded import WHITES, Header
+from pixelwise.data.listing import is_hidden
 from pixelwise.data.reading import (
     MASK_SUFFIXES,
     PICTURE_SUFFIXES,
     read_header,
-    read_image,
     read_mask,
-    white,
+    read_mask_nodata,
+    read_picture,
 )
 from pixelwise.data.source import LabelledPictures, Sample, Source
 from pixelwise.errors import InputError
@@ -35,20 +37,35 @@ class FolderPictures(LabelledPictures):
 
     def __getitem__(self, index: int) -> Sample:
         picture, mask = self.pairs[index]
-        image = read_image(picture, self.config.bands, self.bands)
-        if self.config.scale is None and white(image.dtype) != self.scale:
+        config, limit = self.config, self.config.max_megapixels
+        read = read_picture(
+            picture, config.bands, self.bands, nodata=config.nodata, max_megapixels=limit
+        )
+        image, missing = read.values, read.missing
+        if config.scale is None and WHITES.get(read.dtype, 1.0) != self.scale:
             raise InputError(
-                f"{picture}: holds {str(image.dtype).removeprefix('torch.')}, but other pictures of"
-                f" {self.config.file} do not; convert it, or state `scale:` (white)"
+                f"{picture}: holds {read.dtype}, but other pictures of"
+                f" {config.file} do not; convert it, or state `scale:` (white)"
             )
-        raw = read_mask(mask, colours=self.config.values.by_colour)
+        raw = read_mask(mask, colours=config.values.by_colour, max_megapixels=limit)
         if raw.shape[:2] != image.shape[1:]:
             raise InputError(
                 f"{mask}: {raw.shape[0]} x {raw.shape[1]} pixels (height x width), but its picture "
                 f"{picture} has {image.shape[1]} x {image.shape[2]} (after its EXIF rotation, if "
                 f"any); make them equal"
             )
-        return Sample(image, self.config.values.apply(raw, mask), str(picture))
+        ignored = config.classes.ignore_index
+        nodata = read_mask_nodata(mask)
+        known = None if nodata is None or nodata != int(nodata) else (int(nodata), ignored)
+        ids = config.values.apply(raw, mask, nodata=known)
+        if missing is not None:
+            ids[missing] = ignored
+        return Sample(image, ids, str(picture), missing, read.dtype)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a picture, from its header."""
+        header = _header(self.config, self.pairs[index][0])
+        return header.height, header.width
 
 
 class FolderSource(Source):
@@ -57,12 +74,12 @@ class FolderSource(Source):
     def __init__(self, config: DataConfig) -> None:
         pairs = {split: find_pairs(config, split) for split in config.splits}
         pictures = [picture for picture, _ in pairs[config.splits[0]]]
-        headers = [read_header(p) for p in pictures[:: max(1, len(pictures) // PROBED)]]
+        headers = [_header(config, p) for p in pictures[:: max(1, len(pictures) // PROBED)]]
         most = max(headers, key=lambda header: header.bands)
         bands = most.bands if config.bands is None else len(config.bands)
         scale = most.scale if config.scale is None else config.scale
         name = config.file.absolute().parent.name
-        super().__init__(name, config.classes, bands, scale, config.bands)
+        super().__init__(name, config.classes, bands, scale, config.bands, config.nodata)
         self.config = config
 
     @property
@@ -76,34 +93,44 @@ class FolderSource(Source):
 
 
 def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
-    """(picture, mask) of a split, sorted by name; subfolders are searched alike."""
+    """(picture, mask) of a split, sorted by name; subfolders are searched alike.
+
+    Hidden folders and files, and those that systems keep for themselves, are passed over.
+    """
     pictures_dir, masks_dir = config.folders(split)
-    pictures = _files(pictures_dir, PICTURE_SUFFIXES)
+    names = config.mask_names
+    found = _files(pictures_dir, PICTURE_SUFFIXES)
+    if pictures_dir == masks_dir:
+        found = [file for file in found if not names.is_mask(file)]
+    pictures = [(file, n) for file in found if (n := names.of_picture(file)) is not None]
     if not pictures:
+        more = f" ({len(found)} are not called {names.pictures})" if found else ""
         raise InputError(
-            f"{config.file}: {split!r} has no picture in {pictures_dir}; check the folder"
+            f"{config.file}: {split!r} has no picture in {pictures_dir}{more}; check the folder"
         )
     masks: dict[Path, list[Path]] = {}
     for mask in _files(masks_dir, MASK_SUFFIXES):
-        masks.setdefault(mask.relative_to(masks_dir).with_suffix(""), []).append(mask)
+        if (star := names.of_mask(mask)) is not None:
+            masks.setdefault(mask.relative_to(masks_dir).parent / star, []).append(mask)
     pairs: dict[Path, tuple[Path, Path]] = {}
-    for picture in pictures:
-        key = picture.relative_to(pictures_dir).with_suffix("")
-        found = masks.get(key, [])
-        if not found:
+    for picture, name in pictures:
+        key = picture.relative_to(pictures_dir).parent / name
+        of_it = masks.get(key, [])
+        if not of_it:
             raise InputError(
-                f"{config.file}: {picture} has no mask; it should be {masks_dir / key}.png "
-                f"(or .tif, .bmp: JPEG blurs ids)"
+                f"{config.file}: {picture} has no mask; it should be "
+                f"{masks_dir / key.parent / names.mask_of(name)} (or .tif, .bmp: JPEG blurs ids; "
+                "other names: `masks:`)"
             )
-        if len(found) > 1:
-            names = " and ".join(file.name for file in found)
-            raise InputError(f"{config.file}: {picture} has several masks; keep one of {names}")
+        if len(of_it) > 1:
+            listed = " and ".join(file.name for file in of_it)
+            raise InputError(f"{config.file}: {picture} has several masks; keep one of {listed}")
         if key in pairs:
             raise InputError(
-                f"{config.file}: {pairs[key][0]} and {picture} have the same mask {found[0]}; "
+                f"{config.file}: {pairs[key][0]} and {picture} have the same mask {of_it[0]}; "
                 f"rename or remove one"
             )
-        pairs[key] = (picture, found[0])
+        pairs[key] = (picture, of_it[0])
     return list(pairs.values())
 
 
@@ -111,5 +138,9 @@ def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix.lower() in suffixes and not file.name.startswith(".")
+        if file.suffix.lower() in suffixes and not is_hidden(file.relative_to(folder))
     )
+
+
+def _header(config: DataConfig, picture: Path) -> Header:
+    return read_header(picture, config.max_megapixels)

@@ -55,7 +55,7 @@ class Normalise:
 def measure_statistics(
     pictures: LabelledPictures, count: int = 64
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per band over all pixels, in units of raw value / scale.
+    """Mean and standard deviation per band over pixels with data, in units of raw value / scale.
 
     Args:
         pictures: What to measure.
@@ -68,11 +68,15 @@ def measure_statistics(
     total = torch.zeros(pictures.bands, dtype=torch.float64)
     squares = torch.zeros_like(total)
     for i in range(number):
-        image = pictures[i * len(pictures) // number].image
-        values = image.double().flatten(1) / pictures.scale
+        sample = pictures[i * len(pictures) // number]
+        values = sample.image.double().flatten(1) / pictures.scale
+        if sample.missing is not None:
+            values = values[:, ~sample.missing.flatten()]
         pixels += values.shape[1]
         total += values.sum(dim=1)
         squares += values.square().sum(dim=1)
+    if not pixels:
+        raise InputError(f"{pictures.name}: no pixel has data; look at `nodata` and the pictures")
     mean = total / pixels
     std = (squares / pixels - mean.square()).clamp(min=0).sqrt()
     std = torch.where(std < CONSTANT, torch.ones_like(std), std)

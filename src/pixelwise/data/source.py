@@ -4,25 +4,40 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelwise.data.classes import Classes
-from pixelwise.data.reading import RawImage
-from pixelwise.errors import InputError
+from pixelwise.data.reading import Picture, RawImage
+from pixelwise.data.survey import Survey, survey
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture with its raw values, its mask of class ids, and a file name for messages."""
+    """A picture and what its pixels are.
+
+    Args:
+        image: Raw values.
+        mask: Class ids; the ignore index where there is no data.
+        name: A file name for messages.
+        missing: Pixels without data; None: there is none.
+        dtype: The type of the values in the file; empty: that of `image`.
+    """
 
     image: RawImage
     mask: Int64[Tensor, "h w"]
     name: str
+    missing: Bool[Tensor, "h w"] | None = None
+    dtype: str = ""
+
+    @property
+    def picture(self) -> Picture:
+        """The sample without its mask."""
+        dtype = self.dtype or str(self.image.dtype).removeprefix("torch.")
+        return Picture(self.image, self.missing, dtype)
 
 
 class LabelledPictures(Dataset[Sample], ABC):
@@ -54,39 +69,23 @@ class LabelledPictures(Dataset[Sample], ABC):
                 that mean nothing; the message names the file.
         """
 
-    def check(self, progress: Progress | None = None) -> tuple[int, ...]:
-        """Read everything once and count the pixels of each class.
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a picture, without decoding it where that can be."""
+        height, width = self[index].mask.shape
+        return height, width
+
+    def check(self, progress: Progress | None = None) -> Survey:
+        """Read everything once and tell what is there.
 
         Args:
             progress: Called with (pictures done, pictures in all) after each.
 
         Raises:
-            InputError: What reading a picture raises; values that are not finite; or labels
+            InputError: What reading a picture raises; values that are rather "no data"; or labels
                 that cannot be meant: all pixels that count are of one class while others are
                 ignored.
         """
-        counts = torch.zeros(len(self.classes), dtype=torch.int64)
-        ignored = 0
-        for i in range(len(self)):
-            sample = self[i]
-            if sample.image.is_floating_point() and not sample.image.isfinite().all():
-                raise InputError(
-                    f"{sample.name}: has values that are not finite; replace them by numbers"
-                )
-            counted = sample.mask[sample.mask != self.classes.ignore_index]
-            counts += torch.bincount(counted, minlength=len(counts))
-            ignored += sample.mask.numel() - counted.numel()
-            if progress is not None:
-                progress(i + 1, len(self))
-        present = counts.nonzero().flatten().tolist()
-        if ignored and len(present) < 2:
-            only = f"of class {self.classes.names[present[0]]!r} or " if present else ""
-            raise InputError(
-                f"{self.name}: every pixel is {only}ignored (mask value "
-                f"{self.classes.ignore_index} unless `map:` says otherwise); if the ignored "
-                f"values mean a class, say so, e.g. map: {{0: 0, 255: 1}}"
-            )
-        return tuple(counts.tolist())
+        return survey(self, progress)
 
 
 class Source(ABC):
@@ -98,6 +97,7 @@ class Source(ABC):
         bands: Bands of every picture: the input channels of a network.
         scale: The raw value that means 1.0.
         band_numbers: Which bands of the picture files are read, counted from 0; None: all.
+        nodata: Values that mean "no data", beside those that the files name.
     """
 
     def __init__(
@@ -107,12 +107,14 @@ class Source(ABC):
         bands: int,
         scale: float,
         band_numbers: tuple[int, ...] | None = None,
+        nodata: tuple[float, ...] = (),
     ) -> None:
         self.name = name
         self.classes = classes
         self.bands = bands
         self.scale = scale
         self.band_numbers = band_numbers
+        self.nodata = nodata
 
     @property
     @abstractmethod

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelwise.checks import in_range, pair
+from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.source import LabelledPictures
 from pixelwise.errors import InputError
@@ -99,6 +100,7 @@ class TrainingStream(Dataset[Item]):
         self.pictures = pictures
         self.crop = crop
         self.seed = seed
+        self.mean, self.scale = mean, scale
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation or Augmentation()
         self._epoch = -1
@@ -110,7 +112,8 @@ class TrainingStream(Dataset[Item]):
     def __getitem__(self, position: int) -> Item:
         sample = self.pictures[self.index(position)]
         draw = self._draw(position, sample.mask.shape[0], sample.mask.shape[1])
-        image, mask = self._cut(sample.image, sample.mask, draw)
+        image = filled(sample.image, sample.missing, self.mean, self.scale)
+        image, mask = self._cut(image, sample.mask, draw)
         return image, mask, sample.name
 
     def index(self, position: int) -> int:

@@ -42,8 +42,15 @@ class ValueMap:
         """Whether masks must be read as colours: no number means anything."""
         return not self.values
 
-    def apply(self, raw: NDArray[Any], file: Path) -> Int64[Tensor, "h w"]:
+    def apply(
+        self, raw: NDArray[Any], file: Path, *, nodata: tuple[int, int] | None = None
+    ) -> Int64[Tensor, "h w"]:
         """The mask as class ids.
+
+        Args:
+            raw: As `read_mask` returns it.
+            file: For messages.
+            nodata: A value that means "no data" where the map does not have it, and its target.
 
         Raises:
             InputError: A value or colour that the map does not have; names the file, the values
@@ -68,6 +75,9 @@ class ValueMap:
         else:
             ids = _look_up(self.values, raw.astype(np.int64))
         unlisted = ids == UNKNOWN
+        if nodata is not None and not coloured:
+            ids[unlisted & (raw == nodata[0])] = nodata[1]
+            unlisted = ids == UNKNOWN
         if unlisted.any():
             found, counts = np.unique(raw[unlisted], return_counts=True)
             raise self._error(file, found.tolist(), counts.tolist(), coloured=coloured)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from pixelwise.errors import InputError
+from pixelwise.checks import at_least
 
 
 def automatic_queries(
@@ -23,8 +23,7 @@ def automatic_queries(
     Raises:
         InputError: `most` below 1.
     """
-    if most < 1:
-        raise InputError(f"most must be at least 1, got {most}")
+    at_least(1, most=most)
     found, counts = torch.unique(classes, return_counts=True)
     largest = sorted(zip((-counts).tolist(), found.tolist(), strict=True))
     depths = _depths(classes)

@@ -139,7 +139,10 @@ def _proven(
 ) -> dict[str, float]:
     after, failed = outputs(host, example)
     for name in before.keys() & failed.keys():
-        raise InputError(f"the host would not run any more in {name} mode: {failed[name]}")
+        raise InputError(
+            f"host={type(host).__name__}: it would not run any more in {name} mode"
+            f" ({failed[name]}); take other places or layers"
+        )
     gaps = {name: difference(values, after[name]) for name, values in before.items()}
     for name, gap in gaps.items():
         if gap:
@@ -150,7 +153,10 @@ def _proven(
                 if own
                 else "a layer drew random numbers (set its dropout to 0) or gave no finite number"
             )
-            raise InputError(f"the output would change by {gap:g} in {name} mode: {why}")
+            raise InputError(
+                f"host={type(host).__name__}: its output would change by {gap:g} in {name} mode;"
+                f" {why}"
+            )
     lost = unreached(host, example, attached)
     if lost:
         names = ", ".join(repr(a.place.name) for a in lost)

@@ -121,17 +121,21 @@ class Inserted:
         """Write the insertions alone, as safetensors; `insert(host, path)` puts them into a host.
 
         Raises:
-            InputError: The file cannot be written.
+            InputError: The file cannot be written, or holds something else.
         """
         plan = json.dumps([attached.place.plain() for attached in self.attached()])
         state = {name: value.contiguous() for name, value in self.state_dict().items()}
         target = Path(path)
+        if target.exists() and not _holds_insertions(target):
+            raise InputError(f"{path}: holds something else than insertions; choose another file")
         unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             save_file(state, unfinished, metadata={"format": "pt", PLAN: plan})
             unfinished.replace(target)
         except (OSError, safetensors.SafetensorError) as error:
-            raise InputError(f"{path}: cannot be written: {error}") from error
+            raise InputError(
+                f"{path}: cannot be written ({error}); choose a folder that can be written to"
+            ) from error
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -198,3 +202,11 @@ def _share(part: int, whole: int) -> str:
         return "no share"
     share = 100 * part / whole
     return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
+
+
+def _holds_insertions(path: Path) -> bool:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return PLAN in (file.metadata() or {})
+    except (OSError, safetensors.SafetensorError):
+        return False

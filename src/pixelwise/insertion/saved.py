@@ -30,4 +30,6 @@ def read_saved(path: Path) -> tuple[list[InsertionPlace], dict[str, Tensor]]:
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: cannot be read as saved insertions ({error})") from error
+        raise InputError(
+            f"{path}: cannot be read as saved insertions ({error}); give a file that save() wrote"
+        ) from error

@@ -211,5 +211,8 @@ def _outputs(inside: Mapping[str, Tensor], keys: list[str]) -> int:
     """The width that most of these tensors have: one that is odd is found out later."""
     widths = [len(inside[key]) for key in keys if key in inside and inside[key].ndim]
     if not widths:
-        raise InputError(f"the backbone lacks {', '.join(keys[:3])}, from which its width is read")
+        named = ", ".join(keys[:3]) or "the convolutions"
+        raise InputError(
+            f"the backbone lacks {named}, from which its width is read; get the whole file"
+        )
     return max(set(widths), key=widths.count)

@@ -1,15 +1,5 @@
-"""Checkpoint files of other codes, opened without running what is pickled in them.
+"""Checkpoint files of other codes, opened without running what is pickled in them."""
 
-Files of PyTorch are read with `weights_only=True`. What training codes store beside the weights
-(logs, NumPy numbers, arguments) is named in `INERT`: an object of these names becomes an empty
-stand-in, and no code of theirs is imported or called. Any other object is refused.
-"""
-
-import pickle
-import re
-import struct
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,41 +11,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pixelwise.errors import InputError
+from pixelwise.interop import pickles
+from pixelwise.interop.kinds import SAFETENSORS, broken, kind_of
+from pixelwise.interop.pickles import Array, Inert
 
-
-class _Inert:
-    """Stands in for an object that a file names and nobody here needs."""
-
-    def __new__(cls, *_: object) -> "_Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-INERT = (
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy._core.multiarray._reconstruct",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "argparse.Namespace",
-    "pathlib.PosixPath",
-    "pathlib.WindowsPath",
-    "datetime.datetime",
+WRAPPERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "state"),
+    *("weights", "params", "module", "checkpoint", "student", "generator"),
+    *("state_dict_ema", "ema_state_dict", "model_ema", "ema", "params_ema", "teacher"),
 )
-"""Names of objects that are passed over."""
-
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "state")
 """Where training codes keep the weights, in the order in which they are looked for."""
+ASIDE = ("optim", "sched", "scaler", "loss", "criterion", "rng", "amp", "hyper", "message_hub")
+"""What the names of entries that hold no weights of a network begin with."""
+DEPTH = 4
+"""So many mappings inside each other are looked into."""
 LOSSES = ("loss.", "criterion.")
 """What the weights of a loss, such as those of its classes, begin with."""
-PREFIXES = ("module.", "model.", "_orig_mod.")
+PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "student.", "ema.")
 """What wrappers of modules put before every key."""
 
 
@@ -72,84 +44,96 @@ class Checkpoint:
     losses: tuple[str, ...] = ()
     """Keys of tensors that belong to the loss, left out."""
 
+    @property
+    def others(self) -> list[str]:
+        """Entries of the file with other weights, such as their average over the training."""
+        return [name for name in WRAPPERS if _holds_tensors(self.meta.get(name))]
+
     @classmethod
     def open(cls, path: str | Path) -> "Checkpoint":
-        """Read a `.pth`, `.pt`, `.pth.tar` or `.safetensors` file.
+        """Read a file of PyTorch, safetensors, or a pickle of arrays, whatever it is called.
 
         Raises:
             InputError: The file is missing, broken, names foreign objects, or holds no weights.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; give a checkpoint, e.g. danet_r50-d8.pth")
-        whole = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
-        state, meta = _weights(whole, path)
+        kind = kind_of(path)
+        whole = _safetensors(path) if kind == SAFETENSORS else pickles.read(path, kind)
+        state, meta = _weights(_with_tensors(whole), path)
+        counts = [key for key, value in state.items() if "." not in key and not value.ndim]
+        meta |= {key: state.pop(key) for key in counts}
         losses = tuple(key for key in state if key.removeprefix("module.").startswith(LOSSES))
         state = _without_prefix({k: v for k, v in state.items() if k not in losses})
+        state = {key: _dense(value, key, path) for key, value in state.items()}
         return cls(path, state, meta, path.stat().st_size, losses)
 
 
 def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise _broken(path, error) from error
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise broken(path, str(error)) from error
 
 
-def _pickled(path: Path) -> Any:
-    stand_ins: list[Any] = [(_Inert, name) for name in INERT]
-    try:
-        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the age of the file
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global) ([\w.]+) (?:was not|whose)", str(error))
-        if named is None:
-            raise _broken(path, error) from error
-        raise InputError(
-            f"{path}: holds an object of {named[1]!r}, which could run code when it is opened, and"
-            " was not opened. If you trust the file, open it where it was written and save its"
-            " weights alone: torch.save({'state_dict': model.state_dict()}, 'weights.pth')"
-        ) from error
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        AssertionError,
-        TypeError,
-        struct.error,
-        zipfile.BadZipFile,
-    ) as error:  # what torch raises on bytes that are no checkpoint, by where they stop
-        raise _broken(path, error) from error
-
-
-def _broken(path: Path, error: Exception) -> InputError:
-    first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")[:120]
-    return InputError(
-        f"{path} ({path.stat().st_size:,} bytes): cannot be read as a checkpoint ({first});"
-        " it may be truncated or another kind of file: copy it again"
-    )
+def _with_tensors(found: Any, depth: int = 2 * DEPTH) -> Any:
+    """What a file holds, its arrays of NumPy as tensors."""
+    if isinstance(found, Array):
+        try:
+            value = found.tensor()
+        except (ValueError, TypeError):  # the bytes are not what the shape says
+            value = None
+        return Inert() if value is None else value
+    if isinstance(found, Mapping) and depth:
+        return {key: _with_tensors(value, depth - 1) for key, value in found.items()}
+    return found
 
 
 def _weights(whole: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The mapping from keys to tensors, wherever it lies, and what lies beside it."""
-    if isinstance(whole, Mapping):
-        tensors = {k: v for k, v in whole.items() if isinstance(k, str) and isinstance(v, Tensor)}
-        if len(tensors) > len(whole) / 2:
-            rest = {k: v for k, v in whole.items() if k not in tensors}
-            return {k: v.detach() for k, v in tensors.items()}, rest
-        for name in WRAPPERS:
-            if isinstance(whole.get(name), Mapping):
-                state, meta = _weights(whole[name], path)
-                beside = {k: v for k, v in whole.items() if k != name and type(v) is not _Inert}
-                return state, beside | meta
-        found = ", ".join(str(key) for key in list(whole)[:8])
-        raise InputError(f"{path}: no weights in it; its entries are: {found or 'none'}")
-    raise InputError(f"{path}: holds a {type(whole).__name__}, not weights by name")
+    if isinstance(whole, Tensor):
+        raise InputError(f"{path}: holds one tensor, not weights by name; save a state_dict")
+    if not isinstance(whole, Mapping):
+        kind = "an object" if isinstance(whole, Inert) else f"a {type(whole).__name__}"
+        raise InputError(f"{path}: holds {kind}, not weights by name; save a state_dict")
+    for name in WRAPPERS:
+        if _holds_tensors(whole.get(name)):
+            state, meta = _weights(whole[name], path)
+            return state, _beside(whole, name) | meta
+    tensors = {k: v for k, v in whole.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if len(tensors) > len(whole) / 2:
+        return {k: v.detach() for k, v in tensors.items()}, _beside(whole, *tensors)
+    parts = {
+        name: value
+        for name, value in whole.items()
+        if isinstance(name, str) and not name.startswith(ASIDE) and _holds_tensors(value)
+    }
+    if len(parts) == 1:
+        (name,) = parts
+        state, meta = _weights(parts[name], path)
+        return state, _beside(whole, name) | meta
+    joined = {
+        f"{name}.{key}": value.detach()
+        for name, part in parts.items()
+        for key, value in part.items()
+        if isinstance(value, Tensor)
+    }
+    if joined:
+        return joined, _beside(whole, *parts)
+    found = ", ".join(str(key)[:40] for key in list(whole)[:8])
+    raise InputError(f"{path}: no weights in it; its entries are: {found or 'none'}")
+
+
+def _holds_tensors(value: Any, depth: int = DEPTH) -> bool:
+    """Whether there are tensors in it, or in a mapping inside that may hold weights."""
+    return isinstance(value, Mapping) and any(
+        isinstance(inner, Tensor)
+        or (depth > 0 and not str(key).startswith(ASIDE) and _holds_tensors(inner, depth - 1))
+        for key, inner in value.items()
+    )
+
+
+def _beside(whole: Mapping[Any, Any], *taken: str) -> dict[str, Any]:
+    return {k: v for k, v in whole.items() if k not in taken and not isinstance(v, Inert)}
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -159,3 +143,20 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
             break
         state = {key.removeprefix(first): value for key, value in state.items()}
     return state
+
+
+def _dense(value: Tensor, key: str, path: Path) -> Tensor:
+    """The numbers of a tensor.
+
+    Raises:
+        InputError: There are none, or they are not those that the network was trained with.
+    """
+    if value.is_meta:
+        raise InputError(
+            f"{path}: {key} is on the meta device, which keeps no numbers; save the weights from"
+            " the device where the network ran"
+        )
+    if value.is_quantized or value.is_complex():
+        kind = str(value.dtype).removeprefix("torch.")
+        raise InputError(f"{path}: {key} is {kind}; save the weights before they are quantised")
+    return value if value.layout == torch.strided else value.to_dense()

@@ -16,7 +16,7 @@ from pixelwise.errors import InputError
 from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.layouts import LAYOUTS
 from pixelwise.interop.network import Foreign
-from pixelwise.layers.reference import ReferenceWeights, fits
+from pixelwise.layers.reference import ReferenceWeights, fits, kind_name, same_kind
 from pixelwise.networks.segmenter import Segmenter
 
 LISTED = 10
@@ -52,20 +52,23 @@ def recognise(checkpoint: Checkpoint) -> Foreign:
     )
 
 
-def import_checkpoint(path: str | Path, *, classes: int | None = None) -> Imported:
+def import_checkpoint(
+    path: str | Path, *, classes: int | None = None, allow_nan: bool = False
+) -> Imported:
     """Read, recognise, build and fit.
 
     Args:
         path: The file.
         classes: Take the backbone alone, with a new `fcn` decoder for so many classes.
+        allow_nan: Take weights that are no finite numbers too.
 
     Raises:
         InputError: The file is unreadable, unknown, or does not fit; or it has no segmentation
-            head and `classes` is not given.
+            head and `classes` is not given; or weights are NaN or infinite.
     """
     checkpoint = Checkpoint.open(path)
     try:
-        foreign = _with_losses(recognise(checkpoint), checkpoint)
+        foreign = _with_notes(recognise(checkpoint), checkpoint, _broken(checkpoint, allow_nan))
         if classes is not None:
             foreign = backbone_only(foreign, classes)
         elif foreign.fresh:
@@ -82,13 +85,32 @@ def import_checkpoint(path: str | Path, *, classes: int | None = None) -> Import
     return Imported(model.eval(), foreign, tensors, checkpoint.size)
 
 
-def _with_losses(foreign: Foreign, checkpoint: Checkpoint) -> Foreign:
-    if not checkpoint.losses:
-        return foreign
-    told = f"{len(checkpoint.losses)} tensors of the loss are left out"
+def _broken(checkpoint: Checkpoint, allowed: bool) -> tuple[str, ...]:
+    """What is said of weights that are no finite numbers."""
+    bad = [
+        key
+        for key, value in checkpoint.state.items()
+        if value.is_floating_point() and not value.float().isfinite().all()
+    ]
+    if not bad:
+        return ()
+    told = f"{len(bad)} of {len(checkpoint.state)} tensors hold NaN or infinity: {shortened(bad)}"
+    if not allowed:
+        raise InputError(
+            f"{told}; the training broke down: take an earlier checkpoint, or, to import it all"
+            " the same: pixelwise import --allow-nan"
+        )
+    return (told,)
+
+
+def _with_notes(foreign: Foreign, checkpoint: Checkpoint, told: tuple[str, ...]) -> Foreign:
+    if checkpoint.losses:
+        told += (f"{len(checkpoint.losses)} tensors of the loss are left out",)
+    for name in checkpoint.others:
+        told += (f"the file holds other weights beside, under {name!r}: not taken",)
     return dataclasses.replace(
         foreign,
-        differences=(*foreign.differences, told),
+        differences=(*foreign.differences, *told),
         left_out=(*foreign.left_out, *checkpoint.losses),
     )
 
@@ -138,7 +160,12 @@ def fit(model: Segmenter, foreign: Foreign) -> int:
         for name, value in given.items()
         if not fits(value, own[name])
     ]
-    _refuse(foreign, missing, surplus, misshapen)
+    mistyped = [
+        f"{name} {kind_name(value)} for {kind_name(own[name])}"
+        for name, value in given.items()
+        if not same_kind(value, own[name])
+    ]
+    _refuse(foreign, missing, surplus, misshapen, mistyped)
     weights = {name: value.reshape(own[name].shape) for name, value in given.items()}
     model.load_state_dict(weights, strict=not foreign.fresh)
     return len(weights)
@@ -192,17 +219,22 @@ def _translated(
     except InputError:
         names = {model.decoder.reference_name(key) for key in state}
         missing = [f"decoder.{n}" for n in model.decoder.state_dict() if n not in names]
-        _refuse(foreign, missing, [], [])
+        _refuse(foreign, missing, [], [], [])
         raise
 
 
 def _refuse(
-    foreign: Foreign, missing: Sequence[str], surplus: Sequence[str], misshapen: Sequence[str]
+    foreign: Foreign,
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    misshapen: Sequence[str],
+    mistyped: Sequence[str],
 ) -> None:
     faults: Mapping[str, Sequence[str]] = {
         "missing in the file": missing,
         "left over": surplus,
         "of another shape": misshapen,
+        "of another type": mistyped,
     }
     told = "; ".join(f"{len(n)} {what}: {shortened(n)}" for what, n in faults.items() if n)
     if told:

@@ -21,6 +21,35 @@ def part_kinds(layer: nn.Module) -> tuple[type, ...]:
     return tuple(_BatchNorm if kind in NORMS else kind for kind in kinds)
 
 
+def as_made(layer: nn.Module, kinds: tuple[type, ...]) -> bool:
+    """Whether all parts are of these types and none is changed; quick, since every call asks."""
+    todo = list(layer._modules.values())[::-1]
+    place = 0
+    while todo:
+        part = todo.pop()
+        if part is None:
+            continue
+        kind = type(part)
+        if place == len(kinds) or (_BatchNorm if kind in NORMS else kind) is not kinds[place]:
+            return False
+        own = part.__dict__
+        if (
+            own["_forward_hooks"]
+            or own["_forward_pre_hooks"]
+            or own["_backward_hooks"]
+            or own["_backward_pre_hooks"]
+            or "forward" in own
+        ):
+            return False
+        for value in own["_parameters"].values():
+            if type(value) is not Parameter and _foreign(value):
+                return False
+        if inner := own["_modules"]:
+            todo += list(inner.values())[::-1]
+        place += 1
+    return place == len(kinds)
+
+
 def changed_part(layer: nn.Module) -> str | None:
     """The name of a part that does more, or other, than its class says when it is called."""
     if not any(_changed(part) for part in list(layer.modules())[1:]):

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
-from pixelwise.layers.alterations import changed_part, part_kinds, transformed
+from pixelwise.layers.alterations import as_made, changed_part, part_kinds, transformed
 from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
@@ -171,6 +171,8 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
         """
         if forced := choice.forced_form("layer"):
             return "it is asked for" if forced == "plain" else None
+        if not torch.compiler.is_compiling() and as_made(self, self.made_of):
+            return "it is transformed by torch.func" if transformed() else None
         if part_kinds(self) != self.made_of:
             return "its parts are not those it made"
         if changed := changed_part(self):

@@ -85,6 +85,11 @@ class DeformableConvolution(AttentionLayer):
         "weight": "weight",
         "bias": "bias",
         "conv_offset": "offset",
+        # A convolution beside torchvision's, as articles pair them; `modulation=False`.
+        "offset": "offset",
+        "torchvision_offset": "offset",
+        "torchvision_dcn2d.weight": "weight",
+        "torchvision_dcn2d.bias": "bias",
     }
 
     def __init__(
@@ -166,7 +171,7 @@ class DeformableConvolution(AttentionLayer):
         seen = _between(x.reshape(b, sharing, -1, *x.shape[2:]), rows, columns)
         if factor is not None:
             seen = seen * factor.view(b, sharing, 1, *taps, height, width)
-        seen = seen.view(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
+        seen = seen.reshape(b, -1, per_group, *taps, height, width)  # (b, groups, e, k, l, i, j)
         weight = self.weight.view(seen.shape[1], -1, per_group, *taps).to(seen.dtype)
         y = torch.einsum("goekl,bgeklij->bgoij", weight, seen).flatten(1, 2)
         return y if self.bias is None else y + self.bias[:, None, None]

@@ -216,10 +216,10 @@ class PointwiseSpatialAttention(AttentionLayer):
         self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
     ) -> Float[Tensor, "d h w"]:
         """One for each direction: the bilinear mixture of the corners between which `at` lies."""
-        size, kept = self.shrinking.size(x.shape[2:])
+        size, corners = self.shrinking.size(x.shape[2:])[0], int(self._corners(x))
         lines = []
         for place, side, small in zip(at, x.shape[2:], size, strict=True):
-            row = shares(int(small) + 2 * self.border, side, heads, corners=int(kept))[place]
+            row = shares(int(small) + 2 * self.border, side, heads, corners=corners)[place]
             first = min(int(row.nonzero()[0]), len(row) - 1)
             lines.append((row[first], row[first + 1 :].sum()))
         mixture = torch.stack([down * across for down in lines[0] for across in lines[1]])

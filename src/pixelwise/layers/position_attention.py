@@ -8,6 +8,10 @@ For pixels x_j in R^c of one image,
 
 Source: Fu et al., "Dual Attention Network for Scene Segmentation", CVPR 2019,
 https://arxiv.org/abs/1809.02983.
+With variant="untransposed", y_i = x_i + gamma sum_j A_ji v_j: a pixel gathers from those that look
+at it, with weights that do not sum to 1. The layer of a widespread article on DANet is so, by a
+missing transpose; its parameters have the same names, so that the keys of a checkpoint cannot tell.
+
 Reference: github.com/junfu1115/DANet, encoding/nn/da_att.py (MIT), PAM_Module; mmsegmentation's
 DAHead has the same layer with a key width of its own (`hidden`). Difference: the matrix of all
 pairs is never kept, in neither direction.
@@ -20,10 +24,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.attention import attention
 from pixelwise.ops.polarized_gate import pixel_logits
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
+
+VARIANTS = ("code", "untransposed")
+ROWS = 256
+"""So many pixels' weights exist at a time in the maps of "untransposed"."""
 
 
 class PositionAttention(AttentionLayer):
@@ -33,6 +42,8 @@ class PositionAttention(AttentionLayer):
         channels: Channels c of the input and of the output.
         reduction: The key width is `channels // reduction`.
         hidden: Key width itself, in place of `reduction`.
+        variant: "code" is the authors' layer and the paper's; "untransposed" is for weights that
+            were trained with the other one, which has the same keys.
 
     Shape:
         (b, c, h, w) -> (b, c, h, w), for any h and w.
@@ -44,7 +55,7 @@ class PositionAttention(AttentionLayer):
         InputError: An option is out of range.
 
     The identity at initialisation, since gamma starts at zero. The gradient of bk is zero: a
-    softmax ignores shifts.
+    softmax ignores shifts. "untransposed" has no lean form: all pairs of pixels exist.
     """
 
     key: ClassVar[str] = "pam"
@@ -71,8 +82,17 @@ class PositionAttention(AttentionLayer):
         "gamma.scale": "gain",
     }
 
-    def __init__(self, channels: int, *, reduction: int = 8, hidden: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 8,
+        hidden: int | None = None,
+        variant: str = VARIANTS[0],
+    ) -> None:
         super().__init__(channels)
+        one_of(VARIANTS, variant=variant)
+        self.untransposed = variant == "untransposed"
         width = reduced(channels, reduction, hidden)
         self.query = nn.Linear(channels, width)
         self.keys = nn.Linear(channels, width)
@@ -91,11 +111,16 @@ class PositionAttention(AttentionLayer):
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
         query, key, value = self.query(pixels), self.keys(pixels), self.value(pixels)
         weights = torch.einsum("bid,bjd->bij", query, key).softmax(dim=2)  # where pixel i looks
+        if self.untransposed:
+            weights = weights.mT  # who looks at pixel i
         seen = torch.einsum("bij,bjc->bic", weights, value)
         return x + self.gain * seen.mT.reshape(x.shape)
 
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """One product for all three projections; the weights of pairs exist in blocks."""
+        if self.untransposed:
+            with full_precision(x):
+                return self.plain(x)
         parts = (self.query, self.keys, self.value)
         weight = torch.cat([part.weight for part in parts])
         bias = torch.cat([part.bias for part in parts])
@@ -116,6 +141,12 @@ class PositionAttention(AttentionLayer):
         with full_precision(x):
             kind = statistics_dtype(x)
             flat = x.flatten(2)
+            if self.untransposed:
+                pixels = flat.mT.to(self.query.weight.dtype)
+                query, key = self.query(pixels).to(kind), self.keys(pixels).to(kind)
+                rows = query.split(ROWS, dim=1)
+                column = torch.cat([(q @ key.mT).softmax(dim=-1)[:, :, index] for q in rows], 1)
+                return Maps(spatial=column.reshape(len(x), 1, *x.shape[2:]))
             query = self.query(flat[:, :, index].to(self.query.weight.dtype)).to(kind)
             direction = query @ self.keys.weight.to(kind)  # bk shifts all scores alike
             weights = pixel_logits(flat, direction, None).softmax(dim=-1)

@@ -2,14 +2,22 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import Placement, kind_of, parse, to_text
 from pixelwise.layers.registry import resolve
+from pixelwise.networks.reading import (
+    check_counts,
+    check_entries,
+    check_ranges,
+    entries,
+    expected,
+)
 from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -54,21 +62,42 @@ class ModelConfig:
     """The raw value that stands for 1: 255 for 8-bit pictures, 65535 for 16-bit ones."""
     bands: tuple[int, ...] | None = None
     """Which bands of a picture file are the input; None is all."""
+    dtype: str = ""
+    """The type of the training pictures; empty where it is not known."""
+    values: tuple[float, ...] = ()
+    """Their lowest value, and the lowest and highest of their peaks, raw; empty likewise."""
+    nodata: tuple[float, ...] = ()
+    """Values that mean "no data", beside those that picture files name."""
 
     def __post_init__(self) -> None:
         if self.in_channels < 1:
-            raise InputError(f"in_channels must be at least 1, got {self.in_channels}")
+            raise InputError(f"in_channels={self.in_channels}: must be at least 1; raise it")
         for name in ("options", "backbone_options"):  # from YAML and JSON come lists
             object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
                 raise InputError(
-                    f"{name} needs one value per band ({self.in_channels}), got {len(values)}"
+                    f"{name}={values}: must have one value per band, {self.in_channels} of them;"
+                    f" give as many, or leave {name} out"
                 )
             object.__setattr__(self, name, values)
-        if any(value <= 0 for value in self.std):
-            raise InputError(f"std must be positive, got {self.std}")
+        if not all(0 < value < math.inf for value in self.std):
+            raise InputError(f"std={self.std}: must be positive; leave it out for the default")
+        if not all(-math.inf < value < math.inf for value in self.mean):
+            raise InputError(f"mean={self.mean}: must be numbers; leave it out for the default")
+        if not 0 < self.scale < math.inf:
+            raise InputError(f"scale={self.scale}: must be positive; e.g. 255 for 8-bit pictures")
+        if not isinstance(self.dtype, str):
+            raise InputError(f"dtype={self.dtype!r}: must be the name of a type; e.g. uint8")
+        for name, counts in (("values", (0, 3)), ("nodata", None)):
+            numbers = getattr(self, name)
+            good = isinstance(numbers, tuple) and all(
+                isinstance(number, int | float) and not isinstance(number, bool)
+                for number in numbers
+            )
+            if not good or (counts is not None and len(numbers) not in counts):
+                raise InputError(f"{name}={numbers!r}: must be numbers; leave {name} out")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -78,19 +107,29 @@ class ModelConfig:
 
     @classmethod
     def load(cls, path: Path) -> "ModelConfig":
-        """Read what `save` wrote."""
+        """Read what `save` wrote, or an older version did.
+
+        Raises:
+            InputError: The file cannot be read, or an entry is missing, unknown, or of a type or
+                a value that it cannot have.
+        """
+        found = with_tuples(entries(path))
+        hints = get_type_hints(cls)
+        plans = {"attention": attention_plan, "convolution": convolution_plan}
+        check_entries(path, found, hints | dict.fromkeys(plans, str | Mapping[Any, Any]))
         try:
-            found = with_tuples(json.loads(path.read_text(encoding="utf-8")))
-            found["attention"] = attention_plan(found.get("attention"))
-            found["convolution"] = convolution_plan(found.get("convolution"))
-            return cls(**found)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"{path}: not a model description ({type(error).__name__}: {error});"
-                " expected the config.json that save_pretrained writes"
-            ) from error
+            check_counts(found["num_classes"], found["in_channels"])
+            found["scale"] = float(found["scale"])
+            for name in ("mean", "std", "values", "nodata"):  # JSON has one kind of number
+                found[name] = tuple(map(float, found.get(name, ())))
+            config = cls(**found | {name: read(found[name]) for name, read in plans.items()})
+            check_ranges(config)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: describes no network ({told}); {expected()}") from error
+        return config
 
 
 def attention_plan(spec: str | Mapping[Any, Any] | None) -> Attention:

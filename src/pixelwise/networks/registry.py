@@ -5,13 +5,14 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 from pixelwise import naming
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.elsewhere import ELSEWHERE
+from pixelwise.networks.reading import described, expected, fits_type, shown
 from pixelwise.networks.zoo import ZOO
 
 
@@ -31,9 +32,9 @@ def available() -> Mapping[str, type[Decoder]]:
 def check_decoder(kind: type[Decoder], others: Mapping[str, type[Decoder]]) -> None:
     """Raise where a decoder class lacks what `create_model` and `pixelwise models` ask of it."""
     where = f"{kind.__module__}.{kind.__name__}"
-    for name in ("key", "summary", "source"):
+    for name in ("key", "title", "year", "summary", "source"):
         if name not in vars(kind):
-            raise InputError(f"{where}: {name} is missing; write {name} = '...' in the class")
+            raise InputError(f"{where}: {name} is missing; write {name} = ... in the class")
     if kind.key in others:
         raise InputError(
             f"{where}: key={kind.key!r}: taken by {others[kind.key].__module__}; take another"
@@ -86,4 +87,18 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             error = unknown("option", name, known, f"of model {key!r}")
-            raise error if known else InputError(f"model {key!r} has no options, got {name!r}")
+            raise (
+                error
+                if known
+                else InputError(f"option={name!r}: model {key!r} has no options; leave it out")
+            )
+
+
+def check_option_types(key: str, options: Mapping[str, Any]) -> None:
+    """Raise where a value that was read from a file is not of the option's type."""
+    check_options(key, options)
+    hints = get_type_hints(decoder_named(key).__init__)
+    for name, value in options.items():
+        if not fits_type(value, hints[name]):
+            rule = f"must be {described(hints[name])}"
+            raise InputError(f"option {name}={shown(value)}: {rule}; {expected()}")

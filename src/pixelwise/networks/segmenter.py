@@ -18,7 +18,8 @@ from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.heads import task_named
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
-from pixelwise.networks.registry import check_options, decoder_named
+from pixelwise.networks.registry import check_option_types, check_options, decoder_named
+from pixelwise.networks.taking_part import with_all
 
 
 class Segmenter(ReferenceWeights):
@@ -62,9 +63,11 @@ class Segmenter(ReferenceWeights):
             logits: Tensor = without_images(self, self.forward, [image])
             return logits
         if isinstance(self.decoder, MultiScaleDecoder) and len(self.decoder.scales) > 1:
-            return self._over_scales(self.decoder, image, auxiliary=False).logits
-        features = self.backbone(self._padded(image))
-        return self._at_input_size(self.decoder(features), image)
+            logits = self._over_scales(self.decoder, image, auxiliary=False).logits
+        else:
+            features = self.backbone(self._padded(image))
+            logits = self._at_input_size(self.decoder(features), image)
+        return with_all(logits, self)
 
     def with_auxiliary(self, image: Float[Tensor, "n c h w"]) -> Outputs:
         """Logits and auxiliary logits, all at the input's size."""
@@ -160,10 +163,19 @@ class Segmenter(ReferenceWeights):
 
         A folder is never looked up on the network; the backbone's own weights are not fetched.
         """
-        config, weights = files.find(where)
-        model = cls(ModelConfig.load(config))
-        model.load_state_dict(files.read_weights(weights, config, model.state_dict()))
+        described, weights = files.find(where)
+        config = ModelConfig.load(described)
+        sketch = files.sketched(described, config, cls._checked)
+        state = files.read_weights(weights, described, sketch.state_dict())
+        model = cls(config)
+        model.load_state_dict(state)
         return model.eval()
+
+    @classmethod
+    def _checked(cls, config: ModelConfig) -> "Segmenter":
+        """The network, where the decoder's options are of their types."""
+        check_option_types(config.arch, config.options)
+        return cls(config)
 
 
 def load(where: str | Path) -> Segmenter:

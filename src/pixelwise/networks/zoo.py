@@ -40,6 +40,15 @@ ZOO: Mapping[str, Published] = {
         convolution="acmix",
         aliases=("ResNet-ACmix", "ACmix"),
     ),
+    "hrnet": Published(
+        title="HRNetV2",
+        year=2019,
+        summary="hrnetv2 on an HRNet whose branches meet bilinearly",
+        source="Wang et al. 2019, https://arxiv.org/abs/1908.07919",
+        arch="hrnetv2",
+        backbone="hrnet_w48",
+        backbone_options={"resize": "bilinear_aligned"},
+    ),
     "hrnet_ocr": Published(
         title="HRNet-OCR with polarized self-attention",
         year=2021,

@@ -41,15 +41,19 @@ def write_index_png(
 ) -> None:
     """Write a mask as PNG whose pixels are the class numbers, shown in the palette's colours.
 
-    Ignored pixels are written as 255.
+    Ignored pixels are written as 255. More than 255 classes take 16 bits, which have no palette;
+    ignored pixels then keep their value.
 
     Raises:
-        InputError: a class without colour, more than 255 classes, or a path that cannot be
+        InputError: a class without colour, more than 65,535 classes, or a path that cannot be
             written.
     """
-    if len(palette) > 255:
-        raise InputError(f"{path}: a palette PNG holds 255 classes, not {len(palette)}; merge some")
+    if len(palette) > 65535:
+        raise InputError(f"{path}: a PNG holds 65535 classes, not {len(palette)}; merge some")
     _check(mask, palette, ignore_index)
+    if len(palette) > 255:
+        write_bytes(path, encoded(Image.fromarray(mask.astype(np.uint16))))
+        return
     image = Image.fromarray(np.where(mask == ignore_index, 255, mask).astype(np.uint8))
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette

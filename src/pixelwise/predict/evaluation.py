@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.workers import quiet_worker
+from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
 from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
 
@@ -21,17 +21,20 @@ def evaluate(
     device: torch.device | str = "cpu",
     workers: int = 0,
     on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, predicted, mask: None,
+    on_missing: Callable[[str, int], None] = lambda name, pixels: None,
 ) -> Confusion:
     """One confusion matrix over all pictures, whatever their sizes.
 
     Args:
         model: A `Segmenter`; its training mode is left as it was.
-        pictures: Items are (image (c, h, w), mask (h, w), name).
+        pictures: Items are (image (c, h, w), mask (h, w), name, pixels without data).
         window: Pictures larger than this in either direction go through in blended tiles.
         device: Where the network is.
         workers: Processes that load pictures.
         on_picture: Called after each picture with its index, prediction and mask, both (h, w);
             what it raises ends the evaluation.
+        on_missing: Called before that with the name of a picture and how many of its pixels have
+            no data, where some have none; they do not count.
     """
     training = model.training
     config: Any = model.config
@@ -41,15 +44,19 @@ def evaluate(
         batch_size=None,
         num_workers=workers,
         worker_init_fn=quiet_worker,
+        collate_fn=in_shared_memory,
         generator=torch.Generator(),  # keeps the process's own random state untouched
     )
     try:
         model.eval()
-        for index, (image, mask, _) in enumerate(loader):
-            logits = predict_logits(model, image[None].to(device), window=(window, window))
-            predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
-            confusion.update(predicted, mask)
-            on_picture(index, predicted, mask)
+        with ending_workers():
+            for index, (image, mask, name, missing) in enumerate(loader):
+                if missing:
+                    on_missing(name, missing)
+                logits = predict_logits(model, image[None].to(device), window=(window, window))
+                predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
+                confusion.update(predicted, mask)
+                on_picture(index, predicted, mask)
     finally:
         model.train(training)
     return confusion

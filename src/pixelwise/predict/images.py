@@ -1,18 +1,25 @@
 """Picture files in, index masks and overlays out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from pixelwise.data import reading
+from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.classes import default_palette
-from pixelwise.data.reading import PICTURE_SUFFIXES, read_image
+from pixelwise.data.fitting import Expected
+from pixelwise.data.listing import is_hidden
+from pixelwise.data.missing import filled
+from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable, overlay, png, write_bytes, write_index_png
 from pixelwise.predict.windows import predict_bands
 
@@ -25,6 +32,9 @@ class Predicted:
     mask: Path
     overlay: Path
     problem: str | None = None
+    pixels: int = 0
+    missing: int = 0
+    """Pixels without data, which the mask ignores."""
 
 
 def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
@@ -56,12 +66,19 @@ def _named_by(path: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         pictures, remedy = path.iterdir(), f"for folders inside it write '{path}/**/*.png'"
+        base = path
     elif any(mark in str(path) for mark in "*?["):
         pictures = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+        fixed = takewhile(lambda part: not any(mark in part for mark in "*?["), path.parts)
+        base = Path(*fixed)
         remedy = "check the pattern"
     else:
         raise InputError(f"{path}: no such file or folder; check the path")
-    chosen = sorted(found for found in pictures if found.is_file() and _is_picture(found))
+    chosen = sorted(
+        found
+        for found in pictures
+        if found.is_file() and _is_picture(found) and not is_hidden(found.relative_to(base))
+    )
     if not chosen:
         raise InputError(f"{path}: no picture there ({known}); {remedy}")
     return chosen
@@ -77,6 +94,7 @@ def predict_mask(
     *,
     window: int | None = 1024,
     overlap: float = 0.25,
+    missing: Bool[Tensor, "h w"] | None = None,
 ) -> Int[Tensor, "h w"]:
     """The class of every pixel of a picture of raw values, on the CPU.
 
@@ -85,6 +103,7 @@ def predict_mask(
         image: Raw values as read from a file; scale, mean and std are the model's own.
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
+        missing: Pixels without data, which get `ignored_value`.
     """
 
     def logits(tiles: Tensor) -> Tensor:
@@ -92,7 +111,16 @@ def predict_mask(
 
     size = None if window is None else (window, window)
     bands = predict_bands(logits, image[None], window=size, overlap=overlap)
-    return torch.cat([model.classes(band)[0].cpu() for band in bands])
+    mask = torch.cat([model.classes(band)[0].cpu() for band in bands])
+    return mask if missing is None else mask.masked_fill(missing, ignored_value(model))
+
+
+def ignored_value(model: Segmenter) -> int:
+    """What stands for "no class" in masks: the model's ignore index, unless a class has it."""
+    count = max(2, model.config.num_classes)
+    if model.config.ignore_index >= count:
+        return model.config.ignore_index
+    return 255 if count <= 255 else 65535
 
 
 def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -112,10 +140,13 @@ def predict_pictures(
     window: int | None = 1024,
     overlap: float = 0.25,
     stop_on_error: bool = False,
+    as_is: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Iterator[Predicted]:
     """Predict files one by one and write `<stem>.png` and `<stem>_overlay.png` into a folder.
 
-    The mask's pixels are class numbers, shown in the model's palette. Pictures of one stem get
+    The mask's pixels are class numbers, shown in the model's palette up to 255 classes and of 16
+    bits beyond; those without data have `ignored_value`. Pictures of one stem get
     names of their own (`output_names`).
 
     Args:
@@ -126,30 +157,61 @@ def predict_pictures(
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
         stop_on_error: Raise for the first picture that cannot be used, instead of yielding it with
             its `problem` and going on.
+        as_is: Take values that are unlike those of the training pictures too.
+        max_megapixels: Larger pictures are refused, unless they are TIFFs.
 
     Raises:
-        InputError: results that cannot be written or would replace a picture; with
+        InputError: results that cannot be written, or would replace a file that `predict` did not
+            write; another `predict` at work in the folder; with
             `stop_on_error`, a file that cannot be read or has another number of bands.
     """
-    config = model.config
-    count = max(2, config.num_classes)  # binary: one logit, two classes
-    palette = config.palette if len(config.palette) >= count else default_palette(count)
     names = output_names(pictures)
     _check_untouched(names, folder)
+    with Outputs(folder, "predict") as outputs:
+        outputs.check(file for name in names.values() for file in _files(name))
+        yield from _predicted(
+            model, names, outputs, window, overlap, stop_on_error, as_is, max_megapixels
+        )
+
+
+def _predicted(
+    model: Segmenter,
+    names: dict[Path, str],
+    outputs: Outputs,
+    window: int | None,
+    overlap: float,
+    stop_on_error: bool,
+    as_is: bool,
+    max_megapixels: float,
+) -> Iterator[Predicted]:
+    config, folder = model.config, outputs.folder
+    count = max(2, config.num_classes)  # binary: one logit, two classes
+    palette = config.palette if len(config.palette) >= count else default_palette(count)
+    ignored = ignored_value(model)
     for picture, name in names.items():
-        done = Predicted(picture, folder / f"{name}.png", folder / f"{name}_overlay.png")
+        mask_file, overlay_file = (folder / file for file in _files(name))
+        done = Predicted(picture, mask_file, overlay_file)
         try:
-            image = read_picture(picture, model)
+            image, missing = read_picture(
+                picture, model, as_is=as_is, max_megapixels=max_megapixels
+            )
         except InputError as error:
             if stop_on_error:
                 raise
             yield Predicted(picture, done.mask, done.overlay, str(error))
             continue
-        mask = predict_mask(model, image, window=window, overlap=overlap).numpy().astype(np.uint8)
-        write_index_png(done.mask, mask, palette, ignore_index=config.ignore_index)
-        tinted = overlay(displayable(image), mask, palette, ignore_index=config.ignore_index)
-        write_bytes(done.overlay, png(tinted))
-        yield done
+        found = predict_mask(model, image, window=window, overlap=overlap, missing=missing)
+        mask = found.numpy().astype(np.uint16 if max(ignored, count) > 255 else np.uint8)
+        tinted = overlay(displayable(image), mask, palette, ignore_index=ignored)
+        with outputs.writing(done.mask.name, done.overlay.name):
+            write_index_png(done.mask, mask, palette, ignore_index=ignored)
+            write_bytes(done.overlay, png(tinted))
+        yield replace(done, pixels=mask.size, missing=0 if missing is None else int(missing.sum()))
+
+
+def _files(name: str) -> tuple[str, str]:
+    """The mask and the overlay of a picture's name."""
+    return f"{name}.png", f"{name}_overlay.png"
 
 
 def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
@@ -177,24 +239,45 @@ def _check_untouched(names: dict[Path, str], folder: Path) -> None:
     """Refuse to write over the pictures that are read."""
     sources = {picture.resolve() for picture in names}
     for name in names.values():
-        for file in (folder / f"{name}.png", folder / f"{name}_overlay.png"):
+        for file in (folder / file for file in _files(name)):
             if file.resolve() in sources:
                 raise InputError(
                     f"{file}: the mask would replace the picture; choose another folder"
                 )
 
 
-def read_picture(picture: Path, model: Segmenter) -> Shaped[Tensor, "c h w"]:
-    """The raw values of the bands that a network takes.
+def read_picture(
+    picture: Path,
+    model: Segmenter,
+    *,
+    as_is: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> tuple[Shaped[Tensor, "c h w"], Bool[Tensor, "h w"] | None]:
+    """The raw values of the bands that a network takes, and which pixels have no data.
+
+    Pixels without data hold the mean of the training pictures.
+
+    Args:
+        picture: The file.
+        model: What the picture is for.
+        as_is: Do not compare the values with those of the training pictures.
+        max_megapixels: A larger picture is refused, unless it is a TIFF.
 
     Raises:
         InputError: a file that cannot be read, or whose bands or values are not the network's.
     """
     config = model.config
-    image = read_image(picture, config.bands, config.in_channels)
-    if config.scale == 255 and (peak := image.numpy().max()) > 255:
-        raise InputError(
-            f"{picture}: values up to {peak:g}, but the model was trained on pictures of 0..255; "
-            "convert it to 8 bits"
-        )
-    return image
+    found = reading.read_picture(
+        picture,
+        config.bands,
+        config.in_channels,
+        nodata=config.nodata,
+        max_megapixels=max_megapixels,
+    )
+    image = found.values if as_is else expected(model).fit(found, str(picture))
+    return filled(image, found.missing, config.mean, config.scale), found.missing
+
+
+def expected(model: Segmenter) -> Expected:
+    """What the values of a network's pictures must be like."""
+    return Expected(model.config.scale, model.config.dtype, model.config.values)

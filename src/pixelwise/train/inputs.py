@@ -1,19 +1,25 @@
 """The data of a run: its splits, the checks of them, and the streams that training reads."""
 
 import dataclasses
+import statistics
 from dataclasses import dataclass
+from typing import Any
 
 from pixelwise.checks import parse_size
 from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.data.fitting import Expected
 from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.opening import open_data
 from pixelwise.data.source import LabelledPictures, Progress, Source
 from pixelwise.data.stream import Augmentation, TrainingStream
+from pixelwise.data.survey import Survey, values_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.train.settings import TrainSettings
 
 LARGEST_CROP = 512
+MOST_WHITE = 4.0
+"""So far above white may values lie where weights are pretrained on photographs."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -40,29 +46,52 @@ def open_splits(settings: TrainSettings) -> Data:
 
 
 def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
-    """(height, width) of the training crops; "auto" is the first picture's, within bounds."""
+    """(height, width) of the training crops; "auto" is the pictures' median, within bounds."""
     if settings.crop != "auto":
         return parse_size(crop=settings.crop)
-    height, width = data.train[0].image.shape[-2:]
+    sizes = [data.train.size(i) for i in range(len(data.train))]
+    height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
     return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
 
 
-def check_masks(settings: TrainSettings, data: Data, progress: Progress) -> tuple[int, ...] | None:
-    """Read every mask; the training pixels per class."""
+def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Survey | None:
+    """Read every picture and mask; what those for training hold."""
     if not settings.check_data and settings.class_weights != "auto":
         return None
-    counts = data.train.check(progress)
-    data.val.check(progress)
-    return counts
+    found, other = data.train.check(progress), data.val.check(progress)
+    if found.values is not None and other.values is not None:
+        like = Expected(data.source.scale, found.dtype, dataclasses.astuple(found.values))
+        like.check(other.values, other.dtype, data.val.name)
+    return found
 
 
-def set_statistics(settings: TrainSettings, data: Data, model: Segmenter) -> None:
-    """Mean and std of the input; a network to start from brings its own."""
+def set_statistics(
+    settings: TrainSettings, data: Data, model: Segmenter, found: Survey | None
+) -> None:
+    """Mean, std and range of the input; a network to start from brings its own."""
+    dtype, values = values_of(data.train) if found is None else (found.dtype, found.values)
+    if values is None:
+        raise InputError(f"{data.train.name}: no pixel has data; look at `nodata` and the pictures")
+    about: dict[str, Any] = {
+        "dtype": dtype,
+        "values": dataclasses.astuple(values),
+        "nodata": data.source.nodata,
+    }
     if settings.start is not None:
+        config = model.config
+        Expected(config.scale, config.dtype, config.values).check(values, dtype, data.train.name)
+        if not config.values:
+            model.config = dataclasses.replace(config, **about)
         return
     use_imagenet = settings.pretrained and data.source.bands == 3
+    if use_imagenet and values.most > MOST_WHITE * data.source.scale:
+        raise InputError(
+            f"{data.train.name}: has values up to {values.most:g} where white is "
+            f"{data.source.scale:g}, and pretrained weights expect none far above; write `scale:` "
+            "(the raw value of white) into data.yaml"
+        )
     mean, std = IMAGENET if use_imagenet else measure_statistics(data.train)
-    model.config = dataclasses.replace(model.config, mean=mean, std=std)
+    model.config = dataclasses.replace(model.config, mean=mean, std=std, **about)
 
 
 def training_stream(

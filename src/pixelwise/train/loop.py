@@ -6,8 +6,10 @@ checkpoint to the very weights of one that was not.
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
@@ -18,18 +20,22 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from pixelwise.checks import parse_duration
-from pixelwise.data.workers import quiet_worker
+from pixelwise.cost import predict
+from pixelwise.data.workers import ending_workers, quiet_worker, worker_died
 from pixelwise.errors import InputError
 from pixelwise.losses import presence_loss
 from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
+from pixelwise.shortage import memory_here, told_as_input
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
 from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.recipes import learning_rate, make_optimizer
 
+LARGE_BATCH = 200
+"""A batch of more than this part of the memory is looked at before the first step."""
 Batches = Iterator[list[Any]]
 """Pictures, masks and file names, as the loader collates them."""
 
@@ -105,7 +111,8 @@ class Loop:
         """
         journal = Journal(self.run, self.state.step, self.state.validated)
         try:
-            with StopSignals() as signals:
+            with StopSignals() as signals, ending_workers(), self._enough_memory():
+                self._refuse_hopeless()
                 try:
                     self._train(journal, signals)
                 except Interrupted:
@@ -216,13 +223,52 @@ class Loop:
             image, mask, files = next(batches)
             return image, mask, list(files)
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            if not worker_died(error):
                 raise
-            raise Stopped(
-                f"a process that loads pictures was killed at step {self.state.step + 1}, perhaps"
-                f" for lack of memory. Go on with fewer 'workers' in {self.run}/config.yaml:"
-                f" pixelwise train --resume {self.run}"
-            ) from error
+            self._loader_died(error)
+
+    def _loader_died(self, error: Exception) -> NoReturn:
+        raise Stopped(
+            f"a process that loads pictures was killed at step {self.state.step + 1}, perhaps for"
+            f" lack of memory, shared memory (/dev/shm) too. Go on with fewer 'workers' in"
+            f" {self.run}/config.yaml: pixelwise train --resume {self.run}"
+        ) from error
+
+    def _refuse_hopeless(self) -> None:
+        """Raise where a step needs more than the machine has: Linux would kill the process."""
+        here = memory_here()
+        batch = 4 * math.prod(self._batch_shape)
+        if here is None or self.plan.device != "cpu" or batch < here / LARGE_BATCH:
+            return
+        with contextlib.suppress(InputError):  # of a shape that no tensor can have
+            batch += self._step_needs()
+        if batch > here:
+            raise MemoryError
+
+    @property
+    def _batch_shape(self) -> tuple[int, int, int, int]:
+        bands = self.plan.model.config.in_channels
+        return (self.plan.settings.batch_size, bands, *self.plan.stream.crop)
+
+    def _step_needs(self) -> int:
+        return predict(self.plan.model, self._batch_shape, training=True, device=self.plan.device)
+
+    def _enough_memory(self) -> AbstractContextManager[None]:
+        """Tell a shortage in one line, with what a step needs and the newest checkpoint."""
+        settings = self.plan.settings
+        height, width = self.plan.stream.crop
+
+        def kept() -> str:
+            newest = checkpoint.newest(self.run)
+            then = f", then: pixelwise train --resume {self.run}"
+            return f" in {self.run}/config.yaml{then} (goes on from {newest})" if newest else ""
+
+        return told_as_input(
+            f"batch_size={settings.batch_size}, crop={height}x{width}: lower one of them"
+            " (--batch-size, --crop; accumulate keeps the batch's effect)",
+            self._step_needs,
+            kept,
+        )
 
     def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
         plan = self.plan
@@ -255,14 +301,19 @@ class Loop:
                 raise Interrupted(signals.received, state.step, self.run)
             self.watcher.busy("evaluating", index + 1, len(plan.data.val))
 
-        scores = evaluate(
-            self.result,
-            plan.val_inputs,
-            window=plan.settings.window,
-            device=self.fabric.device,
-            workers=plan.settings.workers,
-            on_picture=watch,
-        ).scores()
+        try:
+            scores = evaluate(
+                self.result,
+                plan.val_inputs,
+                window=plan.settings.window,
+                device=self.fabric.device,
+                workers=plan.settings.workers,
+                on_picture=watch,
+            ).scores()
+        except RuntimeError as error:
+            if not worker_died(error):
+                raise
+            self._loader_died(error)
         state.validated, state.validated_part = state.step, self._part(self._progress())
         row: dict[str, Any] = {
             "step": state.step,
@@ -308,10 +359,9 @@ class Loop:
             if self.averaged is not None:
                 self.averaged.load_state_dict(saved["averaged"])
         except (RuntimeError, ValueError, KeyError) as error:
-            classes = len(self.plan.data.source.classes)
+            told = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{path}: does not fit the run's network and data ({self.plan.data.source.name} has"
-                f" {classes} classes now); undo what changed in the data or in config.yaml, or"
-                " start a new run"
+                f"{path}: does not fit the run's network ({told}); undo what changed in"
+                " config.yaml, or start a new run"
             ) from error
         self.watcher.say(f"resume  {path}, step {self.state.step}")

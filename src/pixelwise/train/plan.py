@@ -18,7 +18,7 @@ from pixelwise.losses import Loss, class_weights_from_counts, loss_for
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.train.inputs import (
     Data,
-    check_masks,
+    check_data,
     crop_size,
     evaluation_set,
     open_splits,
@@ -86,8 +86,10 @@ def make_plan(
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
-    counts = check_masks(settings, data, progress)
-    set_statistics(settings, data, network.model)
+    found = check_data(settings, data, progress)
+    for line in () if found is None else found.lines(data.source.classes.names):
+        say(line)
+    set_statistics(settings, data, network.model, found)
     return TrainingPlan(
         settings=settings,
         data=data,
@@ -96,7 +98,7 @@ def make_plan(
         device=device,
         stream=training_stream(settings, data, network.model, crop),
         val_inputs=evaluation_set(data, network.model),
-        loss=_loss(settings, data, network.model, counts, device),
+        loss=_loss(settings, data, network.model, None if found is None else found.counts, device),
     )
 
 

@@ -1,26 +1,31 @@
 """A whole run: settings in, a folder with weights, numbers and pictures out."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
-from pixelwise.metrics import Scores
+from pixelwise.metrics import Confusion, Scores
 from pixelwise.networks.segmenter import load
+from pixelwise.outputs import alone, refuse_used
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.settings import as_plain, numbered_folder
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop, Watcher
 from pixelwise.train.plan import TrainingPlan, make_plan
+from pixelwise.train.record import Record, compare
+from pixelwise.train.saved import SETTINGS as SETTINGS
+from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
+from pixelwise.yaml_files import to_text
 
-SETTINGS = "config.yaml"
 DESCRIPTION = "network.json"
 """Describes the network of a run that started from another one, insertions included."""
 DONE = "metrics.json"
@@ -41,7 +46,13 @@ class Finished:
 
 
 def train(
-    settings: TrainSettings, watcher: Watcher, *, resume: Path | None = None, command: str = "train"
+    settings: TrainSettings,
+    watcher: Watcher,
+    *,
+    resume: Path | None = None,
+    command: str = "train",
+    accept_changes: bool = False,
+    warn: Callable[[str], None] | None = None,
 ) -> Finished | None:
     """Train, keep the best and the last network, and draw the run's pictures.
 
@@ -50,39 +61,77 @@ def train(
         watcher: Told what happens.
         resume: A run's folder to go on with; `settings` are then those of its `config.yaml`.
         command: Folder under `runs` for new runs.
+        accept_changes: Resume where the data's classes are others than when the run began.
+        warn: Told what is to be thought about; by default `watcher.say`.
 
     Returns:
         None where the resumed run is finished already.
 
     Raises:
-        InputError: Before the first step, for anything that cannot work.
+        InputError: Before the first step, for anything that cannot work; memory that does not
+            suffice; another process at work on the run.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
         Stopped: The loss is not finite.
     """
-    if resume is not None and (resume / DONE).is_file():
-        return None
-    reading = partial(watcher.busy, "reading masks")
-    cut = resume is not None and checkpoint.newest(resume) is not None
-    described = resume / DESCRIPTION if resume is not None and cut else None
-    plan = make_plan(settings, watcher.say, reading, described=described)
-    run = new_run(settings, command) if resume is None else resume
+    warn = warn or watcher.say
     if resume is None:
-        text = yaml.safe_dump(as_plain(settings), sort_keys=False, allow_unicode=True)
-        (run / SETTINGS).write_text(text, encoding="utf-8")
-        if settings.start is not None:
-            plan.model.described().save(run / DESCRIPTION)
+        plan = _plan(settings, watcher)
+        run = new_run(settings, command)
+        with alone(run):
+            (run / SETTINGS).write_text(to_text(as_plain(settings)), encoding="utf-8")
+            Record.of(settings, plan.data).save(run)
+            if settings.start is not None:
+                plan.model.described().save(run / DESCRIPTION)
+            return _trained(plan, run, watcher, warn)
+    with alone(resume):
+        if (resume / DONE).is_file():
+            return None
+        for left in (*resume.glob(".saving-*"), *resume.glob("last/.saving-*")):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+        trained = checkpoint.newest(resume) is not None
+        plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
+        now = Record.of(settings, plan.data)
+        told = compare(resume, now, trained=trained, accept=accept_changes)
+        if told is not None:
+            warn(told)
+        now.save(resume)
+        return _trained(plan, resume, watcher, warn)
+
+
+def _plan(settings: TrainSettings, watcher: Watcher, described: Path | None = None) -> TrainingPlan:
+    reading = partial(watcher.busy, "reading masks")
+    return make_plan(settings, watcher.say, reading, described=described)
+
+
+def _trained(
+    plan: TrainingPlan, run: Path, watcher: Watcher, warn: Callable[[str], None]
+) -> Finished:
     watcher.say(f"folder  {run}")
     before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(settings.deterministic)
+    torch.use_deterministic_algorithms(plan.settings.deterministic)
     try:
         loop = Loop(plan, run, watcher)
         state = loop.fit()
         loop.result.save_pretrained(run / "last")
     finally:
         torch.use_deterministic_algorithms(before)
-    scores = _finish(plan, run, loop, watcher)
-    return Finished(
-        run, plan.data.source.classes.names, scores, state.best_step, state.step, state.elapsed
+    confusion = _finish(plan, run, loop, watcher)
+    names, scores = plan.data.source.classes.names, confusion.scores()
+    if (told := _one_class_only(names, confusion)) is not None:
+        warn(told)
+    return Finished(run, names, scores, state.best_step, state.step, state.elapsed)
+
+
+def _one_class_only(names: tuple[str, ...], confusion: Confusion) -> str | None:
+    """A line where the network says one class everywhere, and the truth does not."""
+    predicted = confusion.matrix.sum(dim=0).nonzero().flatten().tolist()
+    truth = confusion.matrix.sum(dim=1).nonzero().flatten().tolist()
+    if len(predicted) != 1 or set(truth) == set(predicted):
+        return None
+    return (
+        f"the best network says {names[predicted[0]]!r} for every pixel of val, so it has learnt"
+        " nothing of the other classes; try --class-weights auto, more steps, a lower --lr, or"
+        " --pretrained, and look whether the masks show them"
     )
 
 
@@ -92,10 +141,11 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     if settings.name is None:
         return numbered_folder(parent)
     run = parent / settings.name
-    if (run / "config.yaml").exists():
+    if (run / SETTINGS).exists():
         raise InputError(
             f"{run}: exists; choose another --name, or go on: pixelwise train --resume {run}"
         )
+    refuse_used(run, "choose another --name")
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,19 +155,7 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     return run
 
 
-def read_settings(run: Path) -> TrainSettings:
-    """The settings of a run from its `config.yaml`."""
-    path = run / SETTINGS
-    if not path.is_file():
-        raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
-    try:
-        return TrainSettings(**yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (TypeError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{path}: not the settings of a run ({told}); correct it") from error
-
-
-def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Scores:
+def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Confusion:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
     chosen = set(range(0, len(plan.data.val), max(1, len(plan.data.val) // SAMPLES)))
@@ -163,4 +201,4 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Scor
     unfinished = run / f"{DONE}.partial"
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(run / DONE)
-    return scores
+    return confusion

@@ -111,6 +111,7 @@ class TrainSettings:
         for name in ("epochs", "steps", "batch_size", "accumulate", "validations", "window"):
             if (value := getattr(self, name)) is not None:
                 at_least(1, **{name: value})
+                in_range(1, 1e9, **{name: value})
         if self.output_stride not in (None, 8, 16, 32):
             raise InputError(
                 f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
@@ -141,7 +142,12 @@ class TrainSettings:
                 " leave out start"
             )
         in_range(0, 256, workers=self.workers)
+        in_range(0, 2**31, seed=self.seed)
+        in_range(0, 1000, auxiliary=self.auxiliary)
+        in_range(0, 10, weight_decay=self.weight_decay, power=self.power)
+        in_range(0, 0.99999, momentum=self.momentum)
         in_range(0, 0.5, warmup=self.warmup)
+        in_range(0.05, 20, scale_max=self.scale_max)
         in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
         if self.clip is not None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from timm.models.resnet import Bottleneck
+from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
-from adapters.subject import Adapter, Shapes, Subject, subject, theirs
+from adapters.subject import Adapter, Shapes, Subject, by_weights, subject, theirs
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.registry import create
 from pixelwise.networks.backbones.residual import convolve
@@ -148,25 +148,35 @@ def spd_conv(config: dict[str, Any]) -> Subject:
 
 
 class Stage(ReferenceWeights):
-    """A stage of one of timm's bottlenecks, as a network's backbone has it."""
+    """A stage of one of timm's residual blocks, as a network's backbone has it.
 
-    def __init__(self, into: int, width: int, stride: int) -> None:
+    The authors' networks of 18 and 34 layers have blocks of two convolutions, the first of which
+    is the one that strides elsewhere; those of 50 and more have three, and the second is.
+    """
+
+    def __init__(self, into: int, width: int, stride: int, *, basic: bool) -> None:
         super().__init__()
+        kind: Any = BasicBlock if basic else Bottleneck
+        outputs = width * kind.expansion
         shortcut = None
-        if stride != 1 or into != 4 * width:
-            conv = nn.Conv2d(into, 4 * width, 1, stride, bias=False)
-            shortcut = nn.Sequential(conv, nn.BatchNorm2d(4 * width))
-        self.layer2 = nn.Sequential(Bottleneck(into, width, stride, shortcut))
+        if stride != 1 or into != outputs:
+            conv = nn.Conv2d(into, outputs, 1, stride, bias=False)
+            shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+        self.layer2 = nn.Sequential(kind(into, width, stride, shortcut))
+        strided = 1 if basic else 2
         if stride == 2:
-            convolve(self, "a bottleneck", "2", "spd", {})
-        shift = int(stride == 2)  # the rearrangement has a number in the authors' sequence
-        steps = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4 + shift}
-        steps |= {"conv3": 6 + shift, "bn3": 7 + shift}
+            convolve(self, "a block", "2", "spd", {})
+        place, steps = 0, {}
+        for number in range(1, 3 if basic else 4):
+            steps[f"conv{number}"] = place
+            if stride == 2 and number == strided:
+                steps[f"conv{number}.0"] = steps.pop(f"conv{number}")
+                place += 1  # the rearrangement has a number in the authors' sequence
+            steps[f"bn{number}"] = place + 1
+            place += 3
         self.reference_keys = {
             f"residual_function.{i}": f"layer2.0.{name}" for name, i in steps.items()
         }
-        if stride == 2:
-            self.reference_keys["residual_function.3"] = "layer2.0.conv2.0"
         self.reference_keys["shortcut"] = "layer2.0.downsample"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,9 +184,16 @@ class Stage(ReferenceWeights):
 
 
 def spd_resnet_block(config: dict[str, Any]) -> Subject:
-    block = Stage(config["in_channels"], config["out_channels"], config.get("stride", 1))
-    names = {ours: key for key, ours in block.reference_keys.items()}
-    return subject(block, lambda: theirs(block, names))
+    into, width, stride = config["in_channels"], config["out_channels"], config.get("stride", 1)
+
+    def build(shapes: Shapes) -> Stage:
+        first = shapes.get("residual_function.0.weight", (width, into, 1, 1))
+        return Stage(into, width, stride, basic=first[2:] == (3, 3))
+
+    def without(block: Stage) -> Shapes:
+        return theirs(block, {ours: key for key, ours in block.reference_keys.items()})
+
+    return by_weights(build, without)
 
 
 def names_in(layer: nn.Module, variant: str) -> dict[str, str]:
@@ -240,3 +257,5 @@ ADAPTERS: dict[str, Adapter] = {
     "gau@smp": gau_smp,
     "gau@JaveyWang": gau_javeywang,
 }
+
+UNCOUNTED = {"spd_resnet_block@author"}

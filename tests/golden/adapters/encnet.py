@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adapters.subject import Adapter, Shapes, Subject, subject, theirs
+from adapters.subject import Adapter, Shapes, Subject, by_weights, subject, theirs
 from pixelwise.losses import loss_for, presence_loss
 from pixelwise.networks.base import Outputs
 from pixelwise.networks.decoders.encnet import EncNet
@@ -33,23 +33,29 @@ def answers(outputs: Outputs) -> tuple[Tensor, ...]:
 
 def enc_head(config: dict[str, Any]) -> Subject:
     last, lateral = config["in_channels"], config.get("lateral", True)
-    channels = [last // 8, last // 4, last // 2, last] if lateral else [last]
-    decoder = EncNet(
-        channels,
-        config["out_channels"],
-        width=config.get("width", 512),
-        codes=config.get("ncodes", 32),
-        lateral=2 if lateral else 0,
-        presence=config.get("se_loss", True),
-        auxiliary=False,
-    )
+    width = config.get("width", 512)
 
-    def run(*features: Tensor) -> tuple[Tensor, ...]:
+    def build(shapes: Shapes) -> EncNet:
+        first = shapes.get("connect.0.0.weight", (width, width))
+        second = shapes.get("connect.1.0.weight", (width, 2 * width))
+        channels = [1, first[1], second[1], last] if lateral else [last]
+        return EncNet(
+            channels,
+            config["out_channels"],
+            width=width,
+            codes=config.get("ncodes", 32),
+            lateral=2 if lateral else 0,
+            lateral_width=first[0],
+            presence=config.get("se_loss", True),
+            auxiliary=False,
+        )
+
+    def run(decoder: EncNet, *features: Tensor) -> tuple[Tensor, ...]:
         logits, *rest = answers(decoder.with_auxiliary(features))
         unused = sum(x.sum() for x in features[: -3 if lateral else -1])
         return logits + 0 * unused, *rest  # recorded with gradients of zero
 
-    return subject(decoder, lambda: theirs(decoder, HEAD), run)
+    return by_weights(build, lambda decoder: theirs(decoder, HEAD), run)
 
 
 def mmseg_enc(config: dict[str, Any]) -> Subject:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from adapters.subject import Adapter, Shapes, Subject, subject, theirs
 from pixelwise.layers.registry import create
+from pixelwise.layers.strip_pooling import StripGate
 
 
 def channel_from_spatial(config: dict[str, Any]) -> Subject:
@@ -145,6 +146,11 @@ def torr(config: dict[str, Any]) -> Subject:
     )
 
 
+def strip_gate(config: dict[str, Any]) -> Subject:
+    """The authors' module returns the gate, of other channels than its input if so configured."""
+    return subject(StripGate(config["inplanes"], config["outplanes"]))
+
+
 ADAPTERS: dict[str, Adapter] = {
     "channel_attention_with_spatial@seed002": channel_from_spatial,
     "spatial_attention_with_channel@seed002": spatial_from_channel,
@@ -155,6 +161,7 @@ ADAPTERS: dict[str, Adapter] = {
     "attention_gate@author": grid(align_corners=False),
     "attention_gate@author_torch03": grid(align_corners=True),
     "attention_gate_torr@author": torr,
+    "strip_pooling_spm@author": strip_gate,
 }
 
 DIFFERENT: dict[str, str] = {

@@ -1,18 +1,15 @@
 """Adapters of the interlaced sparse self-attention network and of its heads elsewhere."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapters.networks import decoder_outputs
 from adapters.subject import Adapter, Shapes, Subject, subject, theirs
 from adapters.tokens import activation, interlaced, known, layout, one
-from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSelfAttention
-from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks.decoders.isanet import ISANet
 
 WIDTHS = {"2048": 2048, "1024": 1024, "512": 512, "256": 256}
@@ -60,33 +57,16 @@ def isanet_head(config: dict[str, Any]) -> Subject:
     return known(decoder, names, found, run)
 
 
-class WideHead(ReferenceWeights):
-    """Seed 001: no convolution before the attention; classes 8 times finer, from 3x3 pixels."""
-
-    reference_keys: ClassVar[Mapping[str, str]] = {
-        "ISAHead": "attention",
-        "Conv_1": "convolve",
-        "cls_seg": "classify",
-    }
-
-    def __init__(self, channels: int, width: int, key_width: int, outputs: int) -> None:
-        super().__init__()
-        self.attention = InterlacedSparseSelfAttention(
-            channels, key_channels=key_width, value_channels=width, out_channels=width
-        )
-        self.convolve = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()
-        )
-        self.upsample = nn.Upsample(scale_factor=8, mode="bilinear", align_corners=True)
-        self.classify = nn.Conv2d(width, outputs, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.upsample(self.convolve(self.attention(x))))
-
-
-def wide_head(config: dict[str, Any]) -> Subject:
+def article_head(config: dict[str, Any]) -> Subject:
     width = widths(config)
-    head = WideHead(width["2048"], width["512"], width["256"], config["num_classes"])
+    decoder = ISANet(
+        [width["2048"]],
+        config["num_classes"],
+        width=width["512"],
+        key_width=width["256"],
+        dropout=0.0,
+        variant="article",
+    )
 
     def shapes() -> Shapes:
         names = {
@@ -95,9 +75,9 @@ def wide_head(config: dict[str, Any]) -> Subject:
             "convolve": "Conv_1",
             "classify": "cls_seg",
         }
-        return theirs(head, names)
+        return theirs(decoder, names)
 
-    return subject(head, shapes)
+    return subject(decoder, shapes, lambda x: decoder([x]))
 
 
 def mmseg_head(config: dict[str, Any]) -> Subject:
@@ -150,7 +130,7 @@ def mmseg_names() -> dict[str, str]:
 
 ADAPTERS: dict[str, Adapter] = {
     "isanet_head@openseg": isanet_head,
-    "isanet_head@seed001": wide_head,
+    "isanet_head@seed001": article_head,
     "isa_head@mmseg": mmseg_head,
     "mmseg_isa": mmseg_head,
 }

@@ -1,5 +1,6 @@
 """Adapters of single layers."""
 
+import functools
 from typing import Any
 
 from adapters.subject import Adapter, Shapes, Subject, subject
@@ -90,15 +91,15 @@ def xmu(key: str) -> Adapter:
     return adapter
 
 
-def pam(config: dict[str, Any]) -> Subject:
-    channels = config["in_dim"]
+def pam(config: dict[str, Any], variant: str = "code") -> Subject:
+    channels = config.get("in_dim") or config["in_channels"]
 
     def shapes() -> Shapes:
         narrow = channels // 8
         keys = {**conv("query_conv", narrow, channels), **conv("key_conv", narrow, channels)}
         return keys | conv("value_conv", channels, channels) | {"gamma": (1,)}
 
-    return subject(create("pam", channels), shapes)
+    return subject(create("pam", channels, variant=variant), shapes)
 
 
 def cam(config: dict[str, Any]) -> Subject:
@@ -131,6 +132,7 @@ ADAPTERS: dict[str, Adapter] = {
     "psa_s@seed000": psa("psa_s"),
     "psa_s@xmu": xmu("psa_s"),
     "pam@author": pam,
+    "pam@seed004": functools.partial(pam, variant="untransposed"),
     "cam@author": cam,
     "cam@seed004": cam,
     "coord_att@author": coord,
@@ -138,6 +140,5 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 DIFFERENT: dict[str, str] = {
-    "pam@seed004": "untransposed attention product, differs from the authors and the paper",
     "gc@timm": "LayerNorm with eps 1e-6 where GCNet has 1e-5, and parameters of its own layout",
 }

@@ -1,12 +1,11 @@
 """Adapters of heads and whole networks."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from adapters.subject import Adapter, Shapes, Subject, subject
-from pixelwise.layers.position_attention import PositionAttention
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.decoders.danet import DANet
 from pixelwise.networks.factory import create_model
@@ -28,38 +27,8 @@ def danet_head(config: dict[str, Any]) -> Subject:
     return subject(decoder, run=decoder_outputs(decoder, BRANCHES))
 
 
-class Untransposed(PositionAttention):
-    """What that source has in place of position attention: weights of the wrong axis."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = x.flatten(2).mT
-        query, keys, value = self.query(tokens), self.keys(tokens), self.value(tokens)
-        seen = value.mT @ (query @ keys.mT).softmax(dim=-1)
-        return x + self.gain * seen.view(x.shape)
-
-
-class UntransposedDANet(DANet):
-    """Our network with that layer, under the names of that source."""
-
-    reference_keys: ClassVar[Mapping[str, str]] = {
-        "pam_conv1": "position_reduce",
-        "pam": "position",
-        "pam_conv2": "position_expand",
-        "pam_conv3.1": "classify_position.1",
-        "cam_conv1": "channel_reduce",
-        "cam": "channel",
-        "cam_conv2": "channel_expand",
-        "cam_conv3.1": "classify_channel.1",
-        "fusion_conv.1": "classify.1",
-    }
-
-    def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__([channels], outputs)
-        self.position = Untransposed(channels // 4)
-
-
 def danet_head_untransposed(config: dict[str, Any]) -> Subject:
-    decoder = UntransposedDANet(config["in_channels"], config["out_channels"])
+    decoder = DANet([config["in_channels"]], config["out_channels"], variant="untransposed")
     return subject(decoder, run=decoder_outputs(decoder, BRANCHES))
 
 

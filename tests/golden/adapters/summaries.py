@@ -128,3 +128,5 @@ ADAPTERS: dict[str, Adapter] = {
     "psanet_psa@author": psanet,
     "psamask@author": psamask,
 }
+
+UNCOUNTED = {"enc_module@author"}

@@ -8,7 +8,11 @@ from pixelwise.interop.layouts.gcnet import GCNetLayout
 from pixelwise.interop.layouts.hrnet import HRNetOCRLayout, PSALayout
 from pixelwise.interop.layouts.mmsegmentation import MMSegmentationLayout
 from pixelwise.interop.layouts.openseg import OpenSegLayout
+from pixelwise.interop.layouts.pan import PANLayout
 from pixelwise.interop.layouts.semseg import SemsegLayout
+from pixelwise.interop.layouts.smp import SMPLayout
+from pixelwise.interop.layouts.torchvision import TorchvisionLayout
+from pixelwise.interop.layouts.unsupported import UnsupportedLayout
 from pixelwise.interop.network import CheckpointLayout
 
 LAYOUTS: tuple[CheckpointLayout, ...] = (
@@ -22,5 +26,9 @@ LAYOUTS: tuple[CheckpointLayout, ...] = (
     HRNetOCRLayout(),
     BiSeNetLayout(),
     GCNetLayout(),
+    SMPLayout(),
+    TorchvisionLayout(),
+    PANLayout(),
+    UnsupportedLayout(),
 )
 """In the order in which they are tried: the most particular first."""

@@ -57,6 +57,10 @@ class EncodingLayout(CheckpointLayout):
             options["width"] = width(state, "head.conv5.0.weight", "head.conv5.1.weight")
             options["codes"] = width(state, f"{dictionary}.codewords", f"{dictionary}.scale")
             options["lateral"] = len({k.split(".")[2] for k in split(state, "head.connect.")})
+            if options["lateral"]:
+                options["lateral_width"] = width(
+                    state, "head.connect.0.0.weight", "head.connect.0.1.weight"
+                )
             options["presence"] = begins(state, "head.encmodule.selayer.")
         elif begins(state, "head.conv5.4."):
             arch, last = "fcn", "head.conv5.4"

@@ -1,10 +1,10 @@
 """HRNet-OCR (MIT), and DeLightCMU/PSA and NVIDIA's semantic-segmentation, which are built on it.
 
-HRNet-OCR: the backbone at the top level with `conv3x3_ocr`, `ocr_distri_head`, `aux_head`,
-`cls_head`; everything resizes with aligned corners. NVIDIA and DeLightCMU: `backbone.*` and
-`ocr.*`, without aligned corners, and `scale_attn.*` where several scales are weighed; DeLightCMU's
-basic blocks hold polarized self-attention (`deattn`). Inputs are red, green, blue with ImageNet's
-mean and standard deviation.
+HRNet: the backbone at the top level with `last_layer`, or with `conv3x3_ocr`, `ocr_distri_head`,
+`aux_head`, `cls_head`; everything resizes with aligned corners. NVIDIA and DeLightCMU: `backbone.*`
+and `ocr.*`, without aligned corners, and `scale_attn.*` where several scales are weighed;
+DeLightCMU's basic blocks hold polarized self-attention (`deattn`). Inputs are red, green, blue with
+ImageNet's mean and standard deviation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,11 +29,12 @@ from pixelwise.networks.config import ModelConfig
 
 SCALES = (0.5, 1.0, 2.0)
 """At which the published networks of NVIDIA and DeLightCMU predict."""
+JOINED = "its HRNet joins branches bilinearly, {}, timm's repeats pixels: kept"
 PARTS = ("conv3x3_ocr.", "ocr_distri_head.", "aux_head.", "cls_head.")
 
 
 class HRNetOCRLayout(CheckpointLayout):
-    """`stage4.*` with `ocr_distri_head.*`."""
+    """`stage4.*` with `last_layer.*` or `ocr_distri_head.*`."""
 
     name: ClassVar[str] = "HRNet-OCR"
 
@@ -42,11 +43,14 @@ class HRNetOCRLayout(CheckpointLayout):
         return begins(keys, "stage4.", "stage3.")
 
     def read(self, checkpoint: Checkpoint) -> Foreign:
-        """HRNet with object context."""
+        """HRNet with its own classifier, or with object context."""
         if not begins(checkpoint.state, *PARTS[:2]):
+            if begins(checkpoint.state, "last_layer."):
+                return _plain(checkpoint)
             raise InputError(
-                "an HRNet without object context (HRNetV2's own classifier, or ImageNet weights):"
-                " only HRNet-OCR is known; take mmsegmentation's or openseg's networks instead"
+                "an HRNet without last_layer.* and without ocr_distri_head.* (ImageNet weights, or"
+                " an incomplete file): it is no segmentation network; take timm's weights with"
+                " pretrained=True, or get the whole file"
             )
         return _foreign(checkpoint, "", "", aligned=True)
 
@@ -64,6 +68,35 @@ class PSALayout(CheckpointLayout):
     def read(self, checkpoint: Checkpoint) -> Foreign:
         """HRNet with object context, and what stands inside its blocks."""
         return _foreign(checkpoint, "backbone.", "ocr.", aligned=False)
+
+
+def _plain(checkpoint: Checkpoint) -> Foreign:
+    """HRNetV2 with its own classifier."""
+    missing = norms.uncounted(checkpoint.state)
+    state = norms.counted(checkpoint.state, missing)
+    heads = {key: key for key in state if key.startswith("last_layer.")}
+    names = {key: key for key in state if key not in heads}
+    body = backbones.hrnet(state, names)
+    last = "last_layer.3.weight"
+    return Foreign(
+        code="HRNet-Semantic-Segmentation",
+        network=f"hrnetv2 on {body.title}",
+        config=ModelConfig(
+            arch="hrnetv2",
+            backbone=body.name,
+            num_classes=width(state, last, "last_layer.3.bias"),
+            in_channels=body.in_channels,
+            backbone_options={**body.options, "resize": "bilinear_aligned"},
+            options={"kernel_size": width(state, last, axis=2)},
+            align_corners=True,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        ),
+        backbone=names,
+        decoder=heads,
+        state=state,
+        differences=(JOINED.format("corners aligned"), *([counters(missing)] if missing else [])),
+    )
 
 
 def _foreign(checkpoint: Checkpoint, before: str, start: str, *, aligned: bool) -> Foreign:
@@ -86,9 +119,10 @@ def _foreign(checkpoint: Checkpoint, before: str, start: str, *, aligned: bool) 
         "context_bias": False,
     }
     how = "corners aligned" if aligned else "corners not aligned"
-    told = [f"its HRNet joins branches bilinearly, {how}, timm's repeats pixels: kept"]
+    told = [JOINED.format(how)]
     if begins(state, "scale_attn."):
         options["scales"] = SCALES
+        options["scale_width"] = width(state, "scale_attn.conv0.weight")
         told.append(
             f"several scales are weighed: {', '.join(f'{s:g}' for s in SCALES)}, as published"
         )

@@ -197,7 +197,7 @@ def _body(state: State, config: Config) -> Body:
         body = backbones.hrnet(state, keys)
         return replace(
             body,
-            options={**body.options, "resize": "bilinear"},
+            options={**body.options, "resize": "bilinear_twice"},
             differences=("its HRNet joins branches bilinearly where timm's repeats pixels: kept",),
         )
     if any(".conv.0." in inner for inner in keys.values()):

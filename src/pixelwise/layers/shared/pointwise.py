@@ -57,7 +57,13 @@ def finish(part: nn.Sequential, x: Float[Tensor, "b o n"]) -> Float[Tensor, "b o
     y = x if fixed else x.unsqueeze(2)
     for rest in part[2:] if fixed else part[1:]:
         y = rest(y)
-    return y if fixed else y.squeeze(2)
+    if fixed:
+        return y
+    y = y.squeeze(2)
+    if y.requires_grad and len(y) == 1 and not torch.compiler.is_compiling():
+        # Of one image, torch misreads even a row.
+        y.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+    return y
 
 
 def pointwise(part: nn.Sequential, *maps: Float[Tensor, "b _ n"]) -> Float[Tensor, "b o n"]:

@@ -8,6 +8,7 @@ import timm
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
+from pixelwise.networks.backbones.hrnet import meet
 
 OWN = {"bisenetv2": BiSeNetV2Body}
 """Backbones that are made here, by name."""
@@ -29,7 +30,7 @@ def create_body(
     if name not in OWN and not timm.is_model(name.partition(".")[0]) and "/" not in name:
         raise unknown("backbone", name, [*OWN, *timm.list_models()])
     if output_stride not in (None, 8, 16, 32):
-        raise InputError(f"output_stride is 8, 16 or 32 (or None), got {output_stride}")
+        raise InputError(f"output_stride={output_stride}: must be 8, 16 or 32; use one of them")
     if name in OWN:
         return _own(name, in_channels, pretrained, output_stride, build)
     wanted = output_stride or preferred_stride
@@ -48,6 +49,8 @@ def create_body(
             )
     if body is None:
         body = _any_timm(name, in_channels, pretrained, build)
+    if isinstance(body, timm.models.hrnet.HighResolutionNetFeatures):
+        meet(body)
     own = body.feature_info.reduction()[-1]
     if output_stride is not None and own != output_stride:
         raise InputError(
@@ -69,7 +72,9 @@ def _own(
             f" pretrained=False"
         )
     if build:
-        raise InputError(f"backbone {name!r} has no options, got {', '.join(build)}")
+        raise InputError(
+            f"backbone={name!r}: has no options such as {', '.join(build)}; leave them out"
+        )
     body = OWN[name](in_channels)
     own = body.feature_info.reduction()[-1]
     if output_stride not in (None, own):
@@ -100,13 +105,17 @@ def _try_timm(
     except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
         # How timm's families say that they do not know an option or a stride.
         if last:
-            raise InputError(f"backbone {name!r} gives no feature maps: {error}") from error
+            raise InputError(
+                f"backbone={name!r}: gives no feature maps ({error}); choose another"
+            ) from error
         return None
     except (OSError, RuntimeError) as error:
         if not pretrained:
-            raise InputError(f"backbone {name!r} cannot be built: {error}") from error
+            raise InputError(
+                f"backbone={name!r}: cannot be built ({error}); choose another"
+            ) from error
         raise InputError(
-            f"pretrained weights of {name!r} could not be loaded ({type(error).__name__}:"
-            f" {str(error).splitlines()[0]}). Without a network connection, fill the cache first"
-            f" or train from scratch with pretrained=False"
+            f"backbone={name!r}: its pretrained weights could not be loaded"
+            f" ({type(error).__name__}: {str(error).splitlines()[0]}); without a network"
+            " connection, fill the cache first or train from scratch with pretrained=False"
         ) from error

@@ -77,7 +77,9 @@ def convolve(body: nn.Module, name: str, stage: str, key: str, options: Mapping[
         for block in blocks(body, name, stage, f"convolution {key!r}")
     ]
     if key == SPD and options:
-        raise InputError(f"convolution {key!r} has no options here, got {', '.join(options)}")
+        raise InputError(
+            f"convolution={key!r}: has no options such as {', '.join(options)}; leave them out"
+        )
     if not any(changed):
         raise InputError(
             f"convolution {key!r} in stage {stage}: no block strides there; take another stage, or"

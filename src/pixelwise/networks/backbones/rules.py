@@ -13,10 +13,12 @@ from timm.models.resnet import BasicBlock
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.networks.backbones.hrnet import HighResolution, MeetingBranches
 
 DILATIONS = ("contract", "full", "first_conv", "first_block")
 POOLINGS = ("floor", "ceil")
-RESIZES = ("nearest", "bilinear", "bilinear_aligned")
+FINES = ("stage", "first_block")
+RESIZES = ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice")
 
 
 def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
@@ -42,10 +44,12 @@ def set_dilation(body: Any, name: str, rule: str) -> None:
     stages = [getattr(body, f"layer{i}") for i in (1, 2, 3, 4) if hasattr(body, f"layer{i}")]
     stages = stages or mobile
     if not stages:
-        raise InputError(f"dilation={rule!r}: backbone {name!r} has no stages that it is made for")
+        raise InputError(
+            f"dilation={rule!r}: backbone {name!r} has no stages that it is made for; leave it out"
+        )
     for stage in stages:
         convs = [m for m in stage.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
-        wanted = max(conv.dilation[0] for conv in convs)
+        wanted = max((conv.dilation[0] for conv in convs), default=1)
         for conv in convs if rule == "full" else ():
             _dilate(conv, wanted)
         for i, block in enumerate(stage if rule == "first_block" else ()):
@@ -78,12 +82,36 @@ def set_pooling(body: nn.Module, name: str, how: str) -> None:
 
 
 def set_resize(body: nn.Module, name: str, how: str) -> None:
-    """How an HRNet brings its branches to the same size: timm has "nearest"."""
+    """How an HRNet brings its branches to the same size: timm has "nearest".
+
+    With "bilinear_twice" (mmsegmentation) a branch is enlarged by 2, 4 or 8 and then brought to the
+    size of the other one, which is the same where sides are multiples of 32.
+    """
     if how not in RESIZES:
         raise unknown("resize", how, RESIZES)
-    steps = [module for module in body.modules() if isinstance(module, nn.Upsample)]
-    if not steps:
+    if not isinstance(body, HighResolution):
         raise InputError(f"resize={how!r} is for HRNets; backbone {name!r} resizes nothing")
-    for step in steps:
-        step.mode = "nearest" if how == "nearest" else "bilinear"
-        step.align_corners = None if how == "nearest" else how == "bilinear_aligned"
+    for module in body.modules():
+        if isinstance(module, MeetingBranches):
+            module.twice = how == "bilinear_twice"
+        if isinstance(module, nn.Upsample):
+            module.mode = "nearest" if how == "nearest" else "bilinear"
+            module.align_corners = None if how == "nearest" else how == "bilinear_aligned"
+
+
+def set_fine(body: Any, name: str, how: str) -> None:
+    """Which map of stride 8 a MobileNetV3 gives: its stage's last, or its first block's.
+
+    torchvision's LR-ASPP has the first: the stage is cut behind it, and later stages move up.
+    """
+    if how not in FINES:
+        raise unknown("fine", how, FINES)
+    if how == "stage":
+        return
+    places = getattr(body, "_stage_out_idx", None)
+    if not isinstance(places, dict) or 3 not in places or len(body.blocks[2]) < 2:
+        raise InputError(f"fine={how!r} is for MobileNetV3; backbone {name!r} has no such stage")
+    first, *rest = body.blocks[2]
+    cut = [nn.Sequential(first), nn.Sequential(*rest)]
+    body.blocks = nn.Sequential(*body.blocks[:2], *cut, *body.blocks[3:])
+    body._stage_out_idx = {stage + (stage > 3): index for stage, index in places.items()}

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
 from pixelwise.networks.backbones import residual, rules
@@ -18,6 +19,8 @@ from pixelwise.networks.backbones.bodies import create_body
 from pixelwise.networks.config import Attention
 
 LAST_STAGE = 4
+PADDINGS = ("border", "none")
+"""How pictures get sides that a backbone can divide: by repeating the border, or not at all."""
 
 
 class _After:
@@ -48,17 +51,22 @@ class Backbone(nn.Module):
         convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
-        options: Keyword arguments of timm's network, and three rules of other codes: `dilation`
+        options: Keyword arguments of timm's network, and four rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
-            "ceil"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned"); see
-            `backbones.rules`.
+            "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
+            ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
+            `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
+            sides that it cannot take are refused, and where it drops what its strides leave over,
+            maps have no pixel for that.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
     """
 
     multiple: int
-    """Input sides must be multiples of this; 1 for most convolutional backbones."""
+    """Input sides must be multiples of this; 1 for most convolutional backbones. The network pads
+    other pictures by repeating their last row and column, which changes the numbers near there,
+    and all numbers where the backbone looks at the whole picture."""
 
     def __init__(
         self,
@@ -77,7 +85,9 @@ class Backbone(nn.Module):
         self.in_channels = in_channels
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
-        pooling = build.pop("pooling", "floor")
+        pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
+        padding = build.pop("padding", "border")
+        one_of(PADDINGS, padding=padding)
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         info = self.body.feature_info
@@ -89,12 +99,14 @@ class Backbone(nn.Module):
             rules.set_multi_grid(self.body, name, multi_grid)
         if pooling != "floor":
             rules.set_pooling(self.body, name, pooling)
+        rules.set_fine(self.body, name, fine)
         if resize is not None:
             rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):
             residual.convolve(self.body, name, place.removeprefix("stage"), kind, chosen)
         self.attention = nn.ModuleDict()
-        self.multiple = _input_multiple(self, name)
+        self.padded = padding == "border"
+        self.multiple = _input_multiple(self, name) if self.padded else 1
         for place, (layer, chosen) in sorted((attention or {}).items()):
             if place.startswith("stage"):
                 self._attend(name, int(place[-1]), layer, chosen)
@@ -105,19 +117,34 @@ class Backbone(nn.Module):
         """The feature maps, finest first."""
         features = [
             f if f.shape[1] == c else f.permute(0, 3, 1, 2)  # channels-last transformers
-            for f, c in zip(self.body(image), self.channels, strict=True)
+            for f, c in zip(self._maps(image), self.channels, strict=True)
         ]
         last = f"stage{LAST_STAGE}"
         if last in self.attention:
             features[-1] = self.attention[last](features[-1])
         return features
 
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        if self.padded or torch.compiler.is_compiling():
+            return self.body(image)
+        try:
+            return self.body(image)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            told = f"{error}".partition("\n")[0]
+            if "memory" in told:
+                raise
+            height, width = image.shape[2:]
+            raise InputError(
+                f"padding='none': the backbone does not take {height}x{width} pixels ({told}); take"
+                " sides that it divides, or padding='border'"
+            ) from error
+
     def _attend(self, name: str, stage: int, key: str, options: Mapping[str, Any]) -> None:
         first = LAST_STAGE - len(self.channels) + 1
         if not max(first, 1) <= stage <= LAST_STAGE:
             raise InputError(
-                f"attention after stage {stage}: backbone {name!r} has stages"
-                f" {max(first, 1)} to {LAST_STAGE}"
+                f"attention='{key}@stage{stage}': backbone {name!r} has stages"
+                f" {max(first, 1)} to {LAST_STAGE}; name one of them"
             )
         index = stage - first
         place = f"after stage {stage}"
@@ -170,11 +197,13 @@ def _shapes(backbone: Backbone, in_channels: int, size: tuple[int, int]) -> list
 
 def _input_multiple(backbone: Backbone, name: str) -> int:
     """1 where any input size gives ceil(size / reduction); else what to pad to."""
-    coarsest = max(backbone.reductions)
+    finest, coarsest = min(backbone.reductions), max(backbone.reductions)
     problem: object = "sizes are not ceil(side / reduction)"
     for multiple, size in (
         (1, (5 * coarsest + 1, 4 * coarsest + 1)),
+        (finest, (5 * coarsest + finest, 4 * coarsest + finest)),
         (coarsest, (6 * coarsest, 5 * coarsest)),
+        (2 * coarsest, (6 * coarsest, 4 * coarsest)),
         (224, (448, 224)),  # windows of 7 on a map of 1/32
         (256, (512, 256)),  # windows of 8
     ):
@@ -186,4 +215,6 @@ def _input_multiple(backbone: Backbone, name: str) -> int:
         expected = [tuple(-(-side // r) for side in size) for r in backbone.reductions]
         if [tuple(f.shape[-2:]) for f in features] == expected:
             return multiple
-    raise InputError(f"backbone {name!r} does not take pictures of any size: {problem}")
+    raise InputError(
+        f"backbone={name!r}: does not take pictures of any size ({problem}); choose another"
+    )

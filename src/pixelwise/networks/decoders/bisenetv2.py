@@ -213,6 +213,9 @@ class BiSeNetV2(Decoder):
                 doubled=plain,
             )
         initialise(self)
+        for part in self.modules():  # so that training starts at ln k; the reference, higher
+            if isinstance(part, SegmentHead):
+                nn.init.normal_(part.classify.weight, std=0.01)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits at the detail map's size."""

@@ -39,6 +39,8 @@ class DANet(Decoder):
         width: Width of both branches; None is a quarter of the last feature map's.
         key_width: Width of position attention's query and key; None is an eighth of `width`.
         auxiliary: Train a fourth head on the feature map before the last, as mmsegmentation does.
+        variant: Of position attention: "code", or "untransposed" for weights that were trained so
+            (`layers/position_attention.py`); a head with the names `pam_conv1`, ... is.
 
     Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for a width under 8, where no query would be left.
@@ -77,6 +79,14 @@ class DANet(Decoder):
         "cam": "channel",
         "cam_conv_seg": "classify_channel.1",
         "conv_seg": "classify.1",
+        # Those of an article whose position attention is "untransposed".
+        "pam_conv1": "position_reduce",
+        "pam_conv2": "position_expand",
+        "pam_conv3.1": "classify_position.1",
+        "cam_conv1": "channel_reduce",
+        "cam_conv2": "channel_expand",
+        "cam_conv3.1": "classify_channel.1",
+        "fusion_conv.1": "classify.1",
     }
 
     def __init__(
@@ -87,16 +97,17 @@ class DANet(Decoder):
         width: int | None = None,
         key_width: int | None = None,
         auxiliary: bool = False,
+        variant: str = "code",
     ) -> None:
         super().__init__()
         inner = channels[-1] // 4 if width is None else width
         if inner < 8 and key_width is None:
             raise InputError(
-                f"danet needs branches of at least 8 channels, got {inner}: take a backbone whose"
-                f" last feature map has at least 32 channels (this one has {channels[-1]})"
+                f"width={inner}: branches of danet must have at least 8 channels; take a backbone"
+                f" whose last feature map has at least 32 (this one has {channels[-1]})"
             )
         self.position_reduce = conv_norm(channels[-1], inner, 3)
-        self.position = PositionAttention(inner, hidden=key_width)
+        self.position = PositionAttention(inner, hidden=key_width, variant=variant)
         self.position_expand = conv_norm(inner, inner, 3)
         self.channel_reduce = conv_norm(channels[-1], inner, 3)
         self.channel = ChannelAttention(inner)

@@ -22,11 +22,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.errors import InputError
 from pixelwise.layers.context_encoding import ContextEncoding
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder, Outputs
-from pixelwise.networks.parts import conv_modules, inner_width
+from pixelwise.networks.parts import conv_modules, inner_width, share
 
 MOST_LATERAL = 8
 """Lateral maps whose names in checkpoints are known."""
@@ -42,6 +43,7 @@ class EncNet(Decoder):
         width: Channels inside; None is a quarter of the last feature map's.
         codes: Codewords of the context encoding.
         lateral: How many feature maps before the last are merged with it.
+        lateral_width: Channels of each of them as they are merged; None is `width`.
         presence: Predict which classes the picture shows.
         auxiliary: Train a second head on the feature map before the last.
 
@@ -85,6 +87,7 @@ class EncNet(Decoder):
         width: int | None = None,
         codes: int = 32,
         lateral: int = 0,
+        lateral_width: int | None = None,
         presence: bool = True,
         auxiliary: bool = True,
     ) -> None:
@@ -97,8 +100,10 @@ class EncNet(Decoder):
         hidden = inner_width(channels[-1], width)
         before = channels[len(channels) - 1 - lateral : -1]
         self.reduce = conv_norm(channels[-1], hidden, 3)
-        self.lateral = nn.ModuleList(conv_norm(c, hidden) for c in before)
-        self.merge = conv_norm((1 + lateral) * hidden, hidden, 3) if lateral else None
+        beside = share(hidden, 1, lateral_width)
+        at_least(1, lateral_width=beside)
+        self.lateral = nn.ModuleList(conv_norm(c, beside) for c in before)
+        self.merge = conv_norm(hidden + lateral * beside, hidden, 3) if lateral else None
         self.context = ContextEncoding(hidden, codes=codes)
         self.presence = nn.Linear(hidden, outputs) if presence else None
         self.classify = nn.Sequential(nn.Dropout(0.1), nn.Conv2d(hidden, outputs, kernel_size=1))

@@ -85,7 +85,7 @@ class FCN(Decoder):
         at_least(1, kernel_size=kernel_size, dilation=dilation)
         if kernel_size % 2 == 0:
             raise InputError(
-                f"kernel_size={kernel_size}: must be odd, so that maps keep their size"
+                f"kernel_size={kernel_size}: must be odd, to keep the size of maps; add or take 1"
             )
         self.all_maps = features == "all"
         last = sum(channels[-4:]) if self.all_maps else channels[-1]

@@ -12,7 +12,8 @@ Source: Kirillov et al., "Panoptic Feature Pyramid Networks", CVPR 2019,
 https://arxiv.org/abs/1901.02446.
 Reference: github.com/open-mmlab/mmsegmentation, mmseg/models/necks/fpn.py and
 decode_heads/fpn_head.py (Apache-2.0), with the widths of its configs: batch norms, where the paper
-has group norms, and no auxiliary head.
+has group norms, and no auxiliary head. github.com/qubvel-org/segmentation_models.pytorch,
+decoders/fpn (MIT), version 0.6.0, is `smooth=False, group_norm=True` with `align_corners=True`.
 """
 
 import math
@@ -34,6 +35,7 @@ from pixelwise.networks.parts import classifier, conv_modules
 
 LEVELS, DOUBLINGS = 8, 8
 """How many names of parts are known."""
+GROUPS = 32
 
 
 class TopDown(ReferenceWeights):
@@ -47,10 +49,12 @@ class TopDown(ReferenceWeights):
         **{f"fpn_convs.{i}.conv": f"smooth.{i}" for i in range(LEVELS)},
     }
 
-    def __init__(self, channels: Sequence[int], width: int) -> None:
+    def __init__(self, channels: Sequence[int], width: int, *, smooth: bool = True) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(into, width, kernel_size=1) for into in channels)
-        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels)
+        self.smooth = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1) if smooth else nn.Identity() for _ in channels
+        )
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> list[Tensor]:
         """One map for each of `features`."""
@@ -71,6 +75,8 @@ class FPN(Decoder):
         strides: Input pixels per pixel of each map used, finest first, each 1, 2, 4, ... times the
             first; what matters is how often a level has to double. Where there are fewer maps, the
             last of them. A backbone with its own `output_stride` has others, as (4, 8, 8, 8).
+        smooth: The neck ends in a 3x3 convolution per level.
+        group_norm: The levels normalise groups of channels of each picture, not the batch.
 
     Shape: list of (b, c_i, h_i, w_i) -> (b, outputs, h, w) of the finest map used.
     Raises: InputError for options out of range.
@@ -93,6 +99,15 @@ class FPN(Decoder):
         ),
         "conv_seg": "classify.1",
         "neck": "neck",
+        # smp's names; it counts the levels from the coarsest, the stages from the image.
+        "decoder.p5": "neck.lateral.3",
+        **{f"decoder.p{i + 2}.skip_conv": f"neck.lateral.{i}" for i in range(3)},
+        **{
+            f"decoder.seg_blocks.{3 - level}.block.{i}.block": f"levels.{level}.{i}"
+            for level in range(4)
+            for i in range(DOUBLINGS)
+        },
+        "segmentation_head.0": "classify.1",
     }
 
     def __init__(
@@ -103,16 +118,25 @@ class FPN(Decoder):
         width: int = 128,
         neck: int | None = 256,
         strides: Sequence[int] = (4, 8, 16, 32),
+        smooth: bool = True,
+        group_norm: bool = False,
     ) -> None:
         super().__init__()
         at_least(1, width=width, neck=width if neck is None else neck)
+        if group_norm and width % GROUPS:
+            raise InputError(
+                f"width={width}: must be a multiple of {GROUPS} with group_norm; e.g. width=128"
+            )
         used = list(channels)[-len(strides) :]
         self.doublings = doublings(strides)[-len(used) :]
         self.doublings = [d - self.doublings[0] for d in self.doublings]
-        self.neck = None if neck is None else TopDown(used, neck)
+        self.neck = None if neck is None else TopDown(used, neck, smooth=smooth)
         self.levels = nn.ModuleList(
             nn.Sequential(
-                *(conv_norm(width if i else into, width, 3) for i in range(max(doubled, 1)))
+                *(
+                    (_conv_group_norm if group_norm else _conv_norm)(width if i else into, width)
+                    for i in range(max(doubled, 1))
+                )
             )
             for into, doubled in zip(
                 used if neck is None else [neck] * len(used), self.doublings, strict=True
@@ -144,6 +168,15 @@ class FPN(Decoder):
     def _resized(self, x: Tensor, size: list[Any] | torch.Size) -> Tensor:
         corners = self.align_corners
         return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=corners)
+
+
+def _conv_norm(into: int, width: int) -> nn.Sequential:
+    return conv_norm(into, width, 3)
+
+
+def _conv_group_norm(into: int, width: int) -> nn.Sequential:
+    conv = nn.Conv2d(into, width, 3, padding=1, bias=False)
+    return nn.Sequential(conv, nn.GroupNorm(GROUPS, width), nn.ReLU(inplace=True))
 
 
 def doublings(strides: Sequence[int]) -> list[int]:

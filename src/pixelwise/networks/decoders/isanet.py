@@ -18,12 +18,15 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least
+from pixelwise.checks import at_least, one_of
 from pixelwise.layers.interlaced_sparse_self_attention import InterlacedSparseSelfAttention
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import one_layer_keys
 from pixelwise.networks.base import Decoder
 from pixelwise.networks.parts import inner_width
+
+VARIANTS = ("code", "article")
+ARTICLE_SCALE = 8
 
 
 class ISANet(Decoder):
@@ -41,6 +44,9 @@ class ISANet(Decoder):
         activation: "relu", or "leaky_relu" as in InPlaceABN checkpoints.
         auxiliary: Train a second head on the feature map before the last.
         auxiliary_width: Its width; None is `width`.
+        variant: "code" is the authors' network. "article" is a widespread article's: the attention
+            sees the last feature map itself, and behind it come a 3x3 convolution, logits of 3x3
+            pixels on the map enlarged 8 times, and no second head.
 
     Shape: last feature map (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for an option that is out of range.
@@ -63,6 +69,10 @@ class ISANet(Decoder):
         **one_layer_keys("in_conv", "reduce"),
         "conv_seg": "classify",
         "": "attention",
+        # The article's names.
+        "ISAHead": "attention",
+        "Conv_1": "convolve",
+        "cls_seg": "classify",
     }
 
     def __init__(
@@ -78,25 +88,41 @@ class ISANet(Decoder):
         activation: str = "relu",
         auxiliary: bool = True,
         auxiliary_width: int | None = None,
+        variant: str = VARIANTS[0],
     ) -> None:
         super().__init__()
+        one_of(VARIANTS, variant=variant)
+        article = variant == "article"
         inner = inner_width(channels[-1], width)
         beside = inner if auxiliary_width is None else auxiliary_width
         at_least(1, auxiliary_width=beside)
-        self.reduce = conv_norm(channels[-1], inner, 3, activation=activation)
+        self.reduce = (
+            nn.Identity() if article else conv_norm(channels[-1], inner, 3, activation=activation)
+        )
         self.attention = InterlacedSparseSelfAttention(
-            inner,
+            channels[-1] if article else inner,
+            value_channels=inner,
+            out_channels=inner,
             key_channels=key_width,
             down_factors=down_factors,
             dropout=dropout,
             value_bias=value_bias,
             activation=activation,
         )
-        self.classify = nn.Conv2d(inner, outputs, kernel_size=1)
+        self.convolve = (
+            nn.Sequential(
+                *conv_norm(inner, inner, 3, bias=True, activation=activation),
+                nn.Upsample(scale_factor=ARTICLE_SCALE, mode="bilinear", align_corners=True),
+            )
+            if article
+            else nn.Identity()
+        )
+        side = 3 if article else 1
+        self.classify = nn.Conv2d(inner, outputs, kernel_size=side, padding=side // 2)
         self.add_auxiliary(
             channels,
             outputs,
-            wanted=auxiliary,
+            wanted=auxiliary and not article,
             width=beside,
             dropout=dropout,
             activation=activation,
@@ -108,4 +134,4 @@ class ISANet(Decoder):
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits from the last feature map."""
-        return self.classify(self.attention(self.reduce(features[-1])))
+        return self.classify(self.convolve(self.attention(self.reduce(features[-1]))))

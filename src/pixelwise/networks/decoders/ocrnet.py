@@ -34,9 +34,6 @@ from pixelwise.networks.base import Outputs
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, checked
 from pixelwise.networks.parts import classifier
 
-SCALE_WIDTH = 256
-"""Channels of the convolutions that weigh a scale."""
-
 
 def _names() -> dict[str, str]:
     names = {"scale_attn.conv2": "weigh.2"}
@@ -80,6 +77,7 @@ class OCRNet(MultiScaleDecoder):
         dropout: Probability with which a channel is dropped before the classifier in training, and
             for "last" before the rough logits.
         activation: "relu", or "leaky_relu" as in InPlaceABN checkpoints.
+        scale_width: Channels of the convolutions that weigh a scale.
         scales: Factors on the picture's size at which the network runs, see
             `networks.multi_scale`; in training those up to 1, if these are several.
 
@@ -111,6 +109,7 @@ class OCRNet(MultiScaleDecoder):
         context_bias: bool = False,
         dropout: float = 0.05,
         activation: str = "relu",
+        scale_width: int = 256,
         scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
@@ -121,7 +120,7 @@ class OCRNet(MultiScaleDecoder):
         own, side = (guide, 1) if self.concatenate else (max(guide // 2, 1), 3)
         inner = own if region_width is None else region_width
         side = side if region_kernel is None else region_kernel
-        at_least(1, width=width, region_width=inner, region_kernel=side)
+        at_least(1, width=width, region_width=inner, region_kernel=side, scale_width=scale_width)
         self.context = ObjectContext(
             width,
             key_channels=key_width,
@@ -137,9 +136,9 @@ class OCRNet(MultiScaleDecoder):
         self.weigh: nn.Sequential | None = None
         if len(self.scales) > 1:
             self.weigh = nn.Sequential(
-                conv_norm(width, SCALE_WIDTH, 3),
-                conv_norm(SCALE_WIDTH, SCALE_WIDTH, 3),
-                nn.Conv2d(SCALE_WIDTH, 1, kernel_size=1, bias=False),
+                conv_norm(width, scale_width, 3),
+                conv_norm(scale_width, scale_width, 3),
+                nn.Conv2d(scale_width, 1, kernel_size=1, bias=False),
                 nn.Sigmoid(),
             )
 

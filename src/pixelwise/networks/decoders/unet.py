@@ -67,7 +67,7 @@ class UNet(Decoder):
         super().__init__()
         one_of(("nearest", "bilinear"), interpolation=interpolation)
         if not widths:
-            raise InputError("widths is empty: give the channels at each resolution")
+            raise InputError("widths=(): must not be empty; give the channels at each resolution")
         at_least(1, widths=min(widths))
         self.interpolation = interpolation
         self.skips = list(reversed(channels[:-1]))[: len(widths)]

@@ -17,10 +17,11 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.attention.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch, places, span
 from pixelwise.ops.running.kernel_pairs import beside, cut, products
 from pixelwise.ops.running.kernel_products import pixel_products
+from pixelwise.ops.running.kernels import lean_on_failure
 
 
 @triton.jit
@@ -31,16 +32,13 @@ def _forward(
     depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    rows = tl.program_id(0) * own + tl.arange(0, own)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_n, in_e = rows < n, channels < e
+    (rows, in_n), (channels, in_e) = places(0, own, n), places(1, width, e)
     query, key, value = query + image * q_b, key + image * k_b, value + image * v_b
     seen = tl.zeros((own, width), tl.float32)
     peak = tl.full((own,), float("-inf"), tl.float32)
     total = tl.zeros((own,), tl.float32)
     for start in range(0, m, other):
-        columns = start + tl.arange(0, other)
-        in_m = columns < m
+        columns, in_m = span(start, other, m)
         score = products(
             query, q_d, q_n, rows, in_n, key, k_d, k_m, columns, in_m, d, kind, own, other, depth
         )
@@ -67,14 +65,11 @@ def _value_gradient(
     depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    rows = tl.program_id(0) * own + tl.arange(0, own)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_m, in_e = rows < m, channels < e
+    (rows, in_m), (channels, in_e) = places(0, own, m), places(1, width, e)
     query, key, grad = query + image * q_b, key + image * k_b, grad + image * g_b
     total = tl.zeros((own, width), tl.float32)
     for start in range(0, n, other):
-        columns = start + tl.arange(0, other)
-        in_n = columns < n
+        columns, in_n = span(start, other, n)
         score = products(
             key, k_d, k_m, rows, in_m, query, q_d, q_n, columns, in_n, d, kind, own, other, depth
         )
@@ -100,15 +95,12 @@ def _pair_gradient(
     x are the queries and u the gradient, y the keys and v the values, or the other way round.
     """
     image = tl.program_id(2).to(tl.int64)
-    rows = tl.program_id(0) * own + tl.arange(0, own)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_n, in_d = rows < n, channels < d
+    (rows, in_n), (channels, in_d) = places(0, own, n), places(1, width, d)
     x, y, u, v = x + image * x_b, y + image * y_b, u + image * u_b, v + image * v_b
     shift, level = shift + image * (n if of_query else m), level + image * (n if of_query else m)
     total = tl.zeros((own, width), tl.float32)
     for start in range(0, m, other):
-        columns = start + tl.arange(0, other)
-        in_m = columns < m
+        columns, in_m = span(start, other, m)
         score = products(
             x, x_d, x_n, rows, in_n, y, y_d, y_m, columns, in_m, d, kind, own, other, depth
         )
@@ -127,7 +119,8 @@ def _pair_gradient(
 
 class _Attention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, lean: Plain) -> Tensor:
+        ctx.lean = lean
         (b, d, n), (_, e, m) = query.shape, value.shape
         out = value.new_empty(b, e, n)
         shift = value.new_empty(b, n, dtype=torch.float32)
@@ -139,9 +132,10 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("attention", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         query, key, value, out, shift = ctx.saved_tensors
-        wants_query, wants_key, wants_value = ctx.needs_input_grad
+        wants_query, wants_key, wants_value, _ = ctx.needs_input_grad
         (b, d, n), (_, e, m) = query.shape, value.shape
         q, k = (query, *query.stride()), (key, *key.stride())
         v, g = (value, *value.stride()), (grad, *grad.stride())

@@ -8,8 +8,9 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.axis_gate.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, own, parts, span
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernels import lean_on_failure
 
 PLANE = (1, 64, 64)
 """Channels, rows and columns of a program where pixels lie side by side in memory."""
@@ -21,7 +22,7 @@ CHANNELS_LAST = (32, 16, 16)
 @no_type_check
 def _place(c, h, w, tiles_h, block_c: tl.constexpr, block_h: tl.constexpr, block_w: tl.constexpr):
     """The channels, rows and columns of this program, and which of them there are."""
-    columns, in_w = own(1, block_w, w)
+    columns, in_w = places(1, block_w, w)
     tile = tl.program_id(0).to(tl.int64)
     rows, in_h = span(tile % tiles_h * block_h, block_h, h)
     channels, in_c = span(tile // tiles_h * block_c, block_c, c)
@@ -87,7 +88,8 @@ def _backward(
 
 class _AxisGate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor, lean: Plain) -> Tensor:
+        ctx.lean = lean
         ctx.save_for_backward(x, rows, columns)
         grid, blocks = _cut(x)
         out, sizes = torch.empty_like(x), (*x.shape[1:], _tall(x))
@@ -97,9 +99,10 @@ class _AxisGate(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("axis_gate", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, rows, columns = ctx.saved_tensors
-        wants_x, wants_rows, wants_columns = ctx.needs_input_grad
+        wants_x, wants_rows, wants_columns, _ = ctx.needs_input_grad
         grid, blocks = _cut(x)
         d_x = torch.empty_like(x)
         d_rows = x.new_empty(grid[1], *rows.shape, dtype=torch.float32)

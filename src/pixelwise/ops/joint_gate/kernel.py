@@ -8,8 +8,9 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.joint_gate.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, own, parts
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
+from pixelwise.ops.running.kernels import lean_on_failure
 
 
 @triton.jit
@@ -28,8 +29,8 @@ def _forward(
     product: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0).to(tl.float32)
@@ -47,8 +48,8 @@ def _backward(
     product: tl.constexpr, wants_x: tl.constexpr, wants_gates: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0).to(tl.float32)
@@ -69,9 +70,11 @@ def _backward(
 
 class _JointGate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor, product: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, channel: Tensor, spatial: Tensor, product: bool, lean: Plain
+    ) -> Tensor:
         ctx.save_for_backward(x, channel, spatial)
-        ctx.product = product
+        ctx.product, ctx.lean = product, lean
         b, c, n = x.shape
         out, gates = torch.empty_like(x), (channel.contiguous(), spatial.contiguous())
         grid, sides = (parts(n), parts(c), b), (c, n)
@@ -81,9 +84,10 @@ class _JointGate(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("joint_gate", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, spatial = ctx.saved_tensors
-        wants_x, wants_channel, wants_spatial, _ = ctx.needs_input_grad
+        wants_x, wants_channel, wants_spatial, *_ = ctx.needs_input_grad
         b, c, n = x.shape
         d_x = torch.empty_like(x)
         wide, high = parts(n), parts(c)
@@ -99,7 +103,6 @@ class _JointGate(torch.autograd.Function):
             d_x if wants_x else None,
             d_channel.sum(dim=0).to(channel.dtype) if wants_channel else None,
             d_spatial.sum(dim=0).to(spatial.dtype) if wants_spatial else None,
-            None,
         )
 
 

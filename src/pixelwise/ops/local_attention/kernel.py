@@ -12,8 +12,9 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.local_attention.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch, parts, span
+from pixelwise.ops.running.kernels import lean_on_failure
 
 BLOCK = 2048
 """Channels times pixels of a program: it holds up to six blocks of them in registers."""
@@ -30,10 +31,9 @@ def _mirrored(position, size):
 @no_type_check
 def _pixels(z, z_c, z_h, z_w, c, row, column, inside, width: tl.constexpr):
     """Some pixels of a map, channels first, in float32."""
-    channels = tl.arange(0, width)
-    at = z + channels[:, None] * z_c + (row * z_h + column * z_w)[None]
-    mask = (channels < c)[:, None] & inside[None]
-    return tl.load(at, mask=mask, other=0).to(tl.float32)
+    channels, in_c = span(0, width, c)
+    at = z + channels[:, None] * z_c + (row.to(tl.int64) * z_h + column.to(tl.int64) * z_w)[None]
+    return tl.load(at, mask=in_c[:, None] & inside[None], other=0).to(tl.float32)
 
 
 @triton.jit
@@ -99,10 +99,10 @@ def _query_gradient(
         v = _pixels(value, v_e, v_h, v_w, e, y, x, inside, block_e)
         weights = tl.exp(tl.sum(q * k, axis=0) * scale - top)
         found += k * (weights * (tl.sum(g * v, axis=0) - along))[None]
-    channels = tl.arange(0, block_d)
+    channels, in_d = span(0, block_d, d)
     at = d_query + image * d_b + head * d_m + channels[:, None] * d_d
-    at += (row * d_i + column * d_j)[None]
-    tl.store(at, found * scale, mask=(channels < d)[:, None] & inside[None])
+    at += (row.to(tl.int64) * d_i + column.to(tl.int64) * d_j)[None]
+    tl.store(at, found * scale, mask=in_d[:, None] & inside[None])
 
 
 @triton.jit
@@ -149,7 +149,9 @@ def _pair_gradient(
 
 class _LocalAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, tiling: Any) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, tiling: Any, lean: Plain
+    ) -> Tensor:
         b, heads, _, i, j = query.shape
         out = value.new_empty(b, heads, value.shape[2], i, j)
         shift = value.new_empty(b, heads, i, j, dtype=torch.float32)
@@ -158,14 +160,15 @@ class _LocalAttention(torch.autograd.Function):
         maps = (query, *query.stride(), key, *key.stride(), value, *value.stride())
         launch(_forward, grid, *maps, out, shift, *sizes, **constants)
         ctx.save_for_backward(query, key, value, out, shift)
-        ctx.tiling = tiling
+        ctx.tiling, ctx.lean = tiling, lean
         return out
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("local_attention", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         query, key, value, out, shift = ctx.saved_tensors
-        wants_query, wants_key, wants_value, _ = ctx.needs_input_grad
+        wants_query, wants_key, wants_value, *_ = ctx.needs_input_grad
         (b, heads, _, i, j), (h, w) = query.shape, key.shape[3:]
         sizes, constants = _cut(query, value, ctx.tiling)
         pixels, border = constants["pixels"], ctx.tiling.kernel_size // 2
@@ -187,7 +190,6 @@ class _LocalAttention(torch.autograd.Function):
             d_query if wants_query else None,
             d_key if wants_key else None,
             d_value if wants_value else None,
-            None,
         )
 
 

@@ -11,9 +11,10 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.polarized_gate.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, own, parts
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
 from pixelwise.ops.running.kernel_products import over_channels
+from pixelwise.ops.running.kernels import lean_on_failure
 
 
 @triton.jit
@@ -32,8 +33,8 @@ def _forward(
     product: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0)
@@ -52,8 +53,8 @@ def _reduce(
 ):  # fmt: skip
     """Gradients of the channel and of the pixel gates; that of x where it needs neither."""
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0)
@@ -79,8 +80,8 @@ def _send(
 ):  # fmt: skip
     """What the logits' gradients are to the direction, and to x beside the gate's own."""
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     along = tl.load(d_logits + image * n + columns, mask=in_n, other=0)
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
@@ -107,6 +108,7 @@ class _Gate(torch.autograd.Function):
         offset: Tensor | None,
         product: bool,
         softmax: bool,
+        lean: Plain,
     ) -> Tensor:
         b, c, n = x.shape
         if direction is None:
@@ -117,7 +119,7 @@ class _Gate(torch.autograd.Function):
             logits = logits if offset is None else logits + offset
         weights = logits.softmax(dim=-1) if softmax else None
         spatial = (logits if weights is None else weights).sigmoid().contiguous()
-        ctx.product, ctx.softmax = product, softmax
+        ctx.product, ctx.softmax, ctx.lean = product, softmax, lean
         ctx.save_for_backward(x, channel, direction, offset, weights, spatial)
         out = torch.empty_like(x)
         maps = (x, *x.stride(), channel.contiguous(), spatial, out, *out.stride())
@@ -126,6 +128,7 @@ class _Gate(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("polarized_gate", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, channel, direction, offset, weights, spatial = ctx.saved_tensors
         wants_x, wants_channel, wants_direction, wants_offset, *_ = ctx.needs_input_grad
@@ -157,8 +160,6 @@ class _Gate(torch.autograd.Function):
             d_channel.sum(dim=0).to(channel.dtype) if wants_channel else None,
             d_direction,
             d_offset,
-            None,
-            None,
         )
 
 

@@ -17,8 +17,9 @@ import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.pooling.plain import again
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, own, parts, span
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places, span
+from pixelwise.ops.running.kernels import lean_on_failure
 
 PIXELS = 32
 """Pixels of a program: few, since a program is all that works on them."""
@@ -45,7 +46,7 @@ def _forward(
     with_mean: tl.constexpr, tile: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(1).to(tl.int64)
-    columns, in_n = own(0, pixels, n)
+    columns, in_n = places(0, pixels, n)
     part = tl.program_id(0).to(tl.int64) * b + image
     x += image * x_b
     score = _project(x, x_c, x_n, weight, columns, in_n, c, tile, pixels)
@@ -72,7 +73,7 @@ def _backward(
     tile: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(1).to(tl.int64)
-    columns, in_n = own(0, pixels, n)
+    columns, in_n = places(0, pixels, n)
     part = tl.program_id(0).to(tl.int64) * b + image
     x += image * x_b
     score = tl.load(scores + image * n + columns, mask=in_n, other=0)
@@ -101,7 +102,7 @@ def _backward(
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, with_mean: bool
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, with_mean: bool, lean: Plain
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         b, c, n = x.shape
         count = parts(n, PIXELS)
@@ -117,14 +118,15 @@ class _Pool(torch.autograd.Function):
         total = (scale * totals).sum(dim=0)
         context = (scale[:, :, None] * sums[0]).sum(dim=0) / total[:, None]
         ctx.save_for_backward(x, weight, bias, scores, peak + total.log(), context)
-        ctx.with_mean = with_mean
+        ctx.with_mean, ctx.lean = with_mean, lean
         return x, context, sums[1].sum(dim=0) / n if with_mean else None
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("pooling", again)
     def backward(ctx: Any, grad: Tensor, d_context: Tensor, d_mean: Tensor | None) -> Gradients:
         x, weight, bias, scores, shift, context = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
+        wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad
         b, c, n = x.shape
         count = parts(n, PIXELS)
         d_x = torch.empty_like(x)
@@ -142,7 +144,6 @@ class _Pool(torch.autograd.Function):
             d_x if wants_x else None,
             d_weight.sum(dim=(0, 1)).to(weight.dtype) if wants_weight else None,
             torch.zeros_like(bias) if wants_bias else None,
-            None,
         )
 
 

@@ -35,7 +35,7 @@ def twice_differentiable(again: Again) -> Callable[[Backward], Backward]:
             given = next(grad for grad in grads if grad is not None)
             with full_precision(given):
                 if torch.is_grad_enabled():
-                    found = _through(*again(ctx), grads)
+                    found = through(*again(ctx), grads, create_graph=True)
                     return found + (None,) * (len(ctx.needs_input_grad) - len(found))
                 with torch.no_grad():
                     return backward(ctx, *grads)
@@ -45,11 +45,14 @@ def twice_differentiable(again: Again) -> Callable[[Backward], Backward]:
     return mark
 
 
-def _through(plain: Plain, inputs: tuple[Tensor | None, ...], grads: Gradients) -> Gradients:
-    """The gradients of `inputs` by the plain form, that can be differentiated again."""
+@torch.enable_grad()
+def through(
+    form: Plain, inputs: tuple[Tensor | None, ...], grads: Gradients, *, create_graph: bool
+) -> Gradients:
+    """The gradients of `inputs` by another form, that can be differentiated again if wanted."""
     # Views, since one input may come from another: each gradient is of its own path alone.
     own = [z.view_as(z) if z is not None and z.requires_grad else z for z in inputs]
-    outputs = plain(*own)
+    outputs = form(*own)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     pairs = [
         (y, grad)
@@ -58,7 +61,9 @@ def _through(plain: Plain, inputs: tuple[Tensor | None, ...], grads: Gradients) 
     ]
     wanted = [z for z in own if z is not None and z.requires_grad]
     ends, starts = zip(*pairs, strict=True)
-    found = iter(torch.autograd.grad(ends, wanted, starts, create_graph=True, allow_unused=True))
+    found = iter(
+        torch.autograd.grad(ends, wanted, starts, create_graph=create_graph, allow_unused=True)
+    )
     return tuple(next(found) if z is not None and z.requires_grad else None for z in own)
 
 

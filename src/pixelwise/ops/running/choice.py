@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import InputError, unknown
-from pixelwise.ops.running import kernels
+from pixelwise.ops.running import kernels, taken
 
 Rule = Callable[[Tensor, Tensor], str]
 
@@ -31,9 +31,10 @@ def form(operation: str, x: Tensor, key: Tensor | None = None) -> str:
     """The form that `operation` takes on `x`; for attention, x is the value beside its key."""
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "traced"
-    if found := _forced.get().get(operation):
-        return found
-    return RULES[operation](x, x if key is None else key)
+    found = _forced.get().get(operation) or RULES[operation](x, x if key is None else key)
+    if found != "kernel":  # which may yet fail: `kernels.either` says
+        taken.note(operation, found, x)
+    return found
 
 
 def forced_form(operation: str) -> str | None:
@@ -88,8 +89,11 @@ def _kernel_on_cuda(x: Tensor, key: Tensor) -> str:
 
 
 def _halves_on_cuda(x: Tensor, key: Tensor) -> str:
-    """Kernels with products: in float32 theirs would not run on tensor cores, so cuBLAS's do."""
-    return "kernel" if x.itemsize == 2 and kernels.available(x) else "lean"
+    """Kernels with products, where those run on tensor cores; else cuBLAS's are quicker.
+
+    In float32 they never do; in half types they do from compute capability 8.0 on.
+    """
+    return "kernel" if kernels.multiplies(x) else "lean"
 
 
 def _attention(value: Tensor, key: Tensor) -> str:

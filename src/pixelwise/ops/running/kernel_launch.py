@@ -56,7 +56,7 @@ def multiplied(*maps: Tensor) -> Any:
 
 @triton.jit
 @no_type_check
-def own(axis: tl.constexpr, block: tl.constexpr, total):
+def places(axis: tl.constexpr, block: tl.constexpr, total):
     """Places of this program along an axis of the grid, and which of them there are.
 
     In 64 bits: a place times a stride passes 2^31 on large maps.

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import multiplied, padded, parts
+from pixelwise.ops.running.kernel_launch import multiplied, padded, parts, span
 
 
 class Blocks(NamedTuple):
@@ -25,8 +25,8 @@ class Blocks(NamedTuple):
 
 HALF = Blocks(own=64, other=64, depth=64, width=256, warps=8)
 """For tensor cores: a sum of 64 x 256 is 64 registers a thread."""
-SINGLE = Blocks(own=64, other=32, depth=8, width=64, warps=4)
-"""For float32, whose products keep their operands in registers."""
+SINGLE = Blocks(own=64, other=32, depth=16, width=64, warps=4)
+"""For float32, whose products keep their operands in registers; Triton takes no depth below 16."""
 
 
 @triton.jit
@@ -35,11 +35,10 @@ def products(
     x, x_c, x_n, rows, in_n, y, y_c, y_m, columns, in_m, c,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
-    """`x_n . y_m` for all pairs of some pixels of x and some of y."""
+    """`x_n . y_m` for all pairs of some pixels of x and some of y; these in 64 bits."""
     found = tl.zeros((own, other), tl.float32)
     for start in range(0, c, depth):
-        channels = start + tl.arange(0, depth)
-        in_c = channels < c
+        channels, in_c = span(start, depth, c)
         at = x + rows[:, None] * x_n + channels[None] * x_c
         one = tl.load(at, mask=in_n[:, None] & in_c[None], other=0).to(kind)
         at = y + channels[:, None] * y_c + columns[None] * y_m

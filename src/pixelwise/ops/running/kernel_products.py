@@ -11,15 +11,15 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import TILE, launch, own, parts
+from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
 
 
 @triton.jit
 @no_type_check
 def _project(x, x_b, x_c, x_n, vector, found, b, c, n, tile: tl.constexpr):
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     u = tl.load(vector + image * c + rows, mask=in_c, other=0).to(tl.float32)
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
     seen = tl.load(at, mask=in_c[:, None] & in_n[None], other=0).to(tl.float32)
@@ -31,8 +31,8 @@ def _project(x, x_b, x_c, x_n, vector, found, b, c, n, tile: tl.constexpr):
 @no_type_check
 def _pair(x, x_b, x_c, x_n, y, y_b, y_c, y_n, found, b, c, n, tile: tl.constexpr):
     image = tl.program_id(2).to(tl.int64)
-    columns, in_n = own(0, tile, n)
-    rows, in_c = own(1, tile, c)
+    columns, in_n = places(0, tile, n)
+    rows, in_c = places(1, tile, c)
     inside = in_c[:, None] & in_n[None]
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
     one = tl.load(at, mask=inside, other=0).to(tl.float32)

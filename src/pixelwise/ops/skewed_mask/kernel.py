@@ -12,10 +12,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernels import lean_on_failure
 from pixelwise.ops.skewed_mask.kernel_gradients import Maps, gradients, run_sums
-from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits
+from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, run_place
 from pixelwise.ops.skewed_mask.plain import again
 
 
@@ -27,23 +28,20 @@ def _forward(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    row, first = tl.program_id(0) // tiles, tl.program_id(0) % tiles * run
-    outputs = first + tl.arange(0, run)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_o, in_c = outputs < w, channels < c
+    row, first = run_place(tl.program_id(0), tiles, run)
+    (outputs, in_o), (channels, in_c) = span(first, run, w), places(1, width, c)
     guide, value = guide + image * a_b, value + image * v_b
     sums += image * c * h * tiles
     seen = tl.zeros((run, width), tl.float32)
     peak = tl.full((run,), float("-inf"), tl.float32)
     total = tl.zeros((run,), tl.float32)
     for step in range(h * tiles):
-        other, start = step // tiles, step % tiles * run
+        other, start = run_place(step, tiles, run)
         row_x, x = (row, first) if collect else (other, start)
         row_y, y = (other, start) if collect else (row, first)
         down, lowest, near = between(row_x, x, row_y, y, p, q, run)
         if near:
-            sources = start + tl.arange(0, run)
-            in_s = sources < w
+            sources, in_s = span(start, run, w)
             lines, guides = weight + down * w_p, guide + row_x * a_h
             weights = logits(
                 lines, w_q, w_d, guides, a_d, a_w, lowest, x, q, d, w, kind, run, depth
@@ -77,7 +75,13 @@ def _forward(
 class _SkewedAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, guide: Tensor, value: Tensor, collect: bool, softmax: bool
+        ctx: Any,
+        weight: Tensor,
+        guide: Tensor,
+        value: Tensor,
+        collect: bool,
+        softmax: bool,
+        lean: Plain,
     ) -> Tensor:
         (p, q, d), (b, c, h, w) = weight.shape, value.shape
         blocks = cut(weight, guide, value)
@@ -92,15 +96,16 @@ class _SkewedAttention(torch.autograd.Function):
             collect=collect, softmax=softmax, **blocks,
         )  # fmt: skip
         ctx.save_for_backward(weight, guide, value, out, shift)
-        ctx.options = (collect, softmax)
+        ctx.options, ctx.lean = (collect, softmax), lean
         return out
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("skewed_mask", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         weight, guide, value, out, shift = ctx.saved_tensors
         maps = Maps(weight, guide, value, grad, out, shift, *ctx.options)
-        return *gradients(maps, *ctx.needs_input_grad[:3]), None, None
+        return gradients(maps, *ctx.needs_input_grad[:3])
 
 
 apply = _SkewedAttention.apply

@@ -14,10 +14,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import launch, parts
+from pixelwise.ops.running.kernel_launch import launch, parts, places, span
 from pixelwise.ops.running.kernel_pairs import beside, products
 from pixelwise.ops.running.kernel_products import pixel_products
-from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, to_lines
+from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, run_place, to_lines
 
 
 class Maps(NamedTuple):
@@ -43,21 +43,18 @@ def _value_gradient(
 ):  # fmt: skip
     """Of a run of sources; `sums` are those of e^-shift g over runs of outputs."""
     image = tl.program_id(2).to(tl.int64)
-    row, first = tl.program_id(0) // tiles, tl.program_id(0) % tiles * run
-    sources = first + tl.arange(0, run)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_s, in_c = sources < w, channels < c
+    row, first = run_place(tl.program_id(0), tiles, run)
+    (sources, in_s), (channels, in_c) = span(first, run, w), places(1, width, c)
     guide, grad, shift = guide + image * a_b, grad + image * g_b, shift + image * h * w
     sums += image * c * h * tiles
     total = tl.zeros((run, width), tl.float32)
     for step in range(h * tiles):
-        other, start = step // tiles, step % tiles * run
+        other, start = run_place(step, tiles, run)
         row_x, x = (other, start) if collect else (row, first)
         row_y, y = (row, first) if collect else (other, start)
         down, lowest, near = between(row_x, x, row_y, y, p, q, run)
         if near:
-            outputs = start + tl.arange(0, run)
-            in_o = outputs < w
+            outputs, in_o = span(start, run, w)
             lines, guides = weight + down * w_p, guide + row_x * a_h
             weights = logits(
                 lines, w_q, w_d, guides, a_d, a_w, lowest, x, q, d, w, kind, run, depth
@@ -84,8 +81,7 @@ def _slopes(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """Gradients of the mask lines between two runs; maps and numbers are those of their rows."""
-    columns, others = x + tl.arange(0, run), y + tl.arange(0, run)
-    in_x, in_y = columns < w, others < w
+    (columns, in_x), (others, in_y) = span(x, run, w), span(y, run, w)
     if collect:
         slopes = products(
             value, v_c, v_w, others, in_y, grad, g_c, g_w, columns, in_x, c, kind, run, run, depth
@@ -111,16 +107,14 @@ def _guide_gradient(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(2).to(tl.int64)
-    row, x = tl.program_id(0) // tiles, tl.program_id(0) % tiles * run
-    columns = x + tl.arange(0, run)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_x, in_d = columns < w, channels < d
+    row, x = run_place(tl.program_id(0), tiles, run)
+    (columns, in_x), (channels, in_d) = span(x, run, w), places(1, width, d)
     guide += image * a_b + row * a_h
     value, grad = value + image * v_b, grad + image * g_b
     shift, level = shift + image * h * w, level + image * h * w
     total = tl.zeros((run, width), tl.float32)
     for step in range(h * tiles):
-        other, y = step // tiles, step % tiles * run
+        other, y = run_place(step, tiles, run)
         down, lowest, near = between(row, x, other, y, p, q, run)
         if near:
             output, source = (row, other) if collect else (other, row)
@@ -130,9 +124,9 @@ def _guide_gradient(
                 grad + output * g_h, g_c, g_w, shift + output * w, level + output * w,
                 lowest, x, y, q, d, c, w, collect, softmax, kind, run, depth,
             )  # fmt: skip
-            line = lowest + tl.arange(0, 2 * run)
+            line, in_q = span(lowest, 2 * run, q)
             at = lines + line[:, None] * w_q + channels[None] * w_d
-            in_q = (line >= 0) & (line < q)
+            in_q &= line >= 0
             part = tl.load(at, mask=in_q[:, None] & in_d[None], other=0).to(kind)
             total = tl.dot(tl.trans(slopes).to(kind), part, total, input_precision="ieee")
     at = d_guide + image * d_b + channels[None] * d_d + row * d_h + columns[:, None] * d_w
@@ -149,15 +143,14 @@ def _weight_gradient(
 ):  # fmt: skip
     """Of the lines of one mask row between runs that lie equally far apart, image by image."""
     image = tl.program_id(2).to(tl.int64)
-    down, apart = tl.program_id(0) // (2 * tiles - 1), tl.program_id(0) % (2 * tiles - 1)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_d = channels < d
+    down, apart = run_place(tl.program_id(0), 2 * tiles - 1, 1)
+    channels, in_d = places(1, width, d)
     weight += down * w_p
     guide, value, grad = guide + image * a_b, value + image * v_b, grad + image * g_b
     shift, level = shift + image * h * w, level + image * h * w
     total = tl.zeros((2 * run, width), tl.float32)
     for step in range(h * tiles):
-        row, x = step // tiles, step % tiles * run
+        row, x = run_place(step, tiles, run)
         other, y = row + down - (p - 1) // 2, x + (apart - tiles + 1) * run
         _, lowest, near = between(row, x, other, y, p, q, run)
         if near & (other >= 0) & (other < h) & (y >= 0) & (y < w):
@@ -168,9 +161,9 @@ def _weight_gradient(
                 grad + output * g_h, g_c, g_w, shift + output * w, level + output * w,
                 lowest, x, y, q, d, c, w, collect, softmax, kind, run, depth,
             )  # fmt: skip
-            columns = x + tl.arange(0, run)
+            columns, in_x = span(x, run, w)
             at = guides + columns[:, None] * a_w + channels[None] * a_d
-            part = tl.load(at, mask=(columns < w)[:, None] & in_d[None], other=0).to(kind)
+            part = tl.load(at, mask=in_x[:, None] & in_d[None], other=0).to(kind)
             total = tl.dot(slopes.to(kind), part, total, input_precision="ieee")
     line = (image * tl.num_programs(0) + tl.program_id(0)) * 2 * run + tl.arange(0, 2 * run)
     tl.store(d_lines + line[:, None] * d + channels[None], total, mask=in_d[None])

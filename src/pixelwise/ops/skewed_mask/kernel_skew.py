@@ -14,18 +14,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import multiplied
+from pixelwise.ops.running.kernel_launch import multiplied, span
 
 HALF = {"run": 32, "depth": 64, "width": 128, "num_warps": 8}
 """For tensor cores."""
-SINGLE = {"run": 16, "depth": 8, "width": 64, "num_warps": 4}
-"""For float32."""
+SINGLE = {"run": 16, "depth": 16, "width": 64, "num_warps": 4}
+"""For float32; Triton multiplies no blocks below 16."""
 
 
 def cut(*maps: Tensor) -> dict[str, Any]:
     """The blocks of a program: pixels of a run, channels to read and to write at a time."""
     kind = multiplied(*maps)
     return {"kind": kind, **(SINGLE if kind == tl.float32 else HALF)}
+
+
+@triton.jit
+@no_type_check
+def run_place(index, tiles, run: tl.constexpr):
+    """The row and the first column of a run, by its index in the map; in 64 bits, as places are."""
+    index = tl.cast(index, tl.int64)
+    return index // tiles, index % tiles * run
 
 
 @triton.jit
@@ -43,12 +51,11 @@ def logits(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """L[y, x] for the mask row `weight`, and guides of the map's row `guide` from column x on."""
-    line, column = lowest + tl.arange(0, 2 * run), x + tl.arange(0, run)
-    in_q, in_w = (line >= 0) & (line < q), column < w
+    (line, in_q), (column, in_w) = span(lowest, 2 * run, q), span(x, run, w)
+    in_q &= line >= 0
     lines = tl.zeros((2 * run, run), tl.float32)
     for start in range(0, d, depth):
-        channels = start + tl.arange(0, depth)
-        in_d = channels < d
+        channels, in_d = span(start, depth, d)
         at = weight + line[:, None] * w_q + channels[None] * w_d
         one = tl.load(at, mask=in_q[:, None] & in_d[None], other=0).to(kind)
         at = guide + channels[:, None] * a_d + column[None] * a_w

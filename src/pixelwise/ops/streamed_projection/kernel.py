@@ -15,9 +15,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.backward import Gradients, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts
+from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
+from pixelwise.ops.running.kernel_launch import launch, parts, places, span
 from pixelwise.ops.running.kernel_pairs import beside, cut, products
+from pixelwise.ops.running.kernels import lean_on_failure
 from pixelwise.ops.streamed_projection.plain import again
 
 RUN = 1024
@@ -32,9 +33,7 @@ def _shift(
 ):  # fmt: skip
     """The logarithm of the sum of e^score over some pixels."""
     image = tl.program_id(2).to(tl.int64)
-    rows = tl.program_id(1) * own + tl.arange(0, own)
-    columns = tl.program_id(0) * other + tl.arange(0, other)
-    in_o, in_n = rows < o, columns < n
+    (rows, in_o), (columns, in_n) = places(1, own, o), places(0, other, n)
     weight, x = weight + image * w_b, x + image * x_b
     score = products(
         weight, w_c, w_o, rows, in_o, x, x_c, x_n, columns, in_n, c, kind, own, other, depth
@@ -54,9 +53,7 @@ def _sum(
 ):  # fmt: skip
     """The softmaxes, summed over some rows with a factor each, or over some pixels."""
     image = tl.program_id(2).to(tl.int64)
-    rows = tl.program_id(1) * own + tl.arange(0, own)
-    columns = tl.program_id(0) * other + tl.arange(0, other)
-    in_o, in_n = rows < o, columns < n
+    (rows, in_o), (columns, in_n) = places(1, own, o), places(0, other, n)
     weight, x = weight + image * w_b, x + image * x_b
     score = products(
         weight, w_c, w_o, rows, in_o, x, x_c, x_n, columns, in_n, c, kind, own, other, depth
@@ -84,16 +81,13 @@ def _gradient(
     """The gradient of x, the rows, by a run of y, the pixels, or the other way round."""
     image = (tl.program_id(2) % b).to(tl.int64)
     first = tl.program_id(2) // b * run
-    rows = tl.program_id(0) * own + tl.arange(0, own)
-    channels = tl.program_id(1) * width + tl.arange(0, width)
-    in_n, in_c = rows < n, channels < c
+    (rows, in_n), (channels, in_c) = places(0, own, n), places(1, width, c)
     x, y = x + image * x_b, y + image * y_b
     per_row, per_pixel = image * (n if of_rows else m), image * (m if of_rows else n)
     shift, query, d_query = shift + per_row, query + per_row, d_query + per_row
     total = tl.zeros((own, width), tl.float32)
     for start in range(first, tl.minimum(first + run, m), other):
-        columns = start + tl.arange(0, other)
-        in_m = columns < m
+        columns, in_m = span(start, other, m)
         slope = products(
             x, x_c, x_n, rows, in_n, y, y_c, y_m, columns, in_m, c, kind, own, other, depth
         )
@@ -105,14 +99,15 @@ def _gradient(
         at = y + columns[:, None] * y_m + channels[None] * y_c
         seen = tl.load(at, mask=in_m[:, None] & in_c[None], other=0).to(kind)
         total = tl.dot(slope.to(kind), seen, total, input_precision="ieee")
-    at = d_x + tl.program_id(2) // b * d_r + image * d_b
+    at = d_x + (tl.program_id(2) // b).to(tl.int64) * d_r + image * d_b
     at += channels[None] * d_c + rows[:, None] * d_n
     tl.store(at, total, mask=in_n[:, None] & in_c[None])
 
 
 class _Projection(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, query: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, query: Tensor, lean: Plain) -> Tensor:
+        ctx.lean = lean
         (b, c, n), o = x.shape, weight.shape[1]
         blocks, grid = _cut(x, weight)
         maps, sizes = (weight, *weight.stride(), x, *x.stride()), (b, c, o, n)
@@ -127,9 +122,10 @@ class _Projection(torch.autograd.Function):
 
     @staticmethod
     @twice_differentiable(again)
+    @lean_on_failure("streamed_projection", again)
     def backward(ctx: Any, grad: Tensor) -> Gradients:
         x, weight, query, shift = ctx.saved_tensors
-        wants_x, wants_weight, wants_query = ctx.needs_input_grad
+        wants_x, wants_weight, wants_query, _ = ctx.needs_input_grad
         (b, c, n), o = x.shape, weight.shape[1]
         blocks, grid = _cut(x, weight)
         grad = grad.contiguous()

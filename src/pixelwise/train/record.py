@@ -1,0 +1,147 @@
+"""What a run was when it began, to tell at `--resume` what has changed since."""
+
+import dataclasses
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pixelwise.data.folder import FolderPictures
+from pixelwise.data.source import LabelledPictures
+from pixelwise.errors import InputError
+from pixelwise.settings import as_plain
+from pixelwise.train.inputs import Data
+from pixelwise.train.settings import NETWORK, TrainSettings
+
+FILE = "record.json"
+FREE = ("workers", "device", "data", "name", "runs", "checkpoint_every", "check_data", "source")
+"""Settings that do not change what a run computes, or that are compared otherwise."""
+BUILT = (*NETWORK, "start", "insert", "task")
+"""Settings that say which weights there are."""
+NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Settings, classes, and the files of the data with numbers that change when they do."""
+
+    settings: Mapping[str, Any]
+    classes: tuple[str, ...]
+    values: str
+    """How raw values of masks and pictures are read."""
+    files: Mapping[str, tuple[int, ...]]
+    """Picture -> its size in bytes, and a check sum of its mask."""
+
+    @classmethod
+    def of(cls, settings: TrainSettings, data: Data) -> "Record":
+        """The record of a run as it is now."""
+        source = data.source
+        first = data.train
+        values = ""
+        if isinstance(first, FolderPictures):
+            config = first.config
+            values = f"{config.values.values} {config.values.by_colour}"
+        values += f" ignore {source.classes.ignore_index}, bands {source.bands}"
+        values += f" {source.band_numbers}, white {source.scale:g}"
+        files = {**_files("train", data.train), **_files("val", data.val)}
+        plain = json.loads(json.dumps(as_plain(settings)))
+        return cls(plain, source.classes.names, values, files)
+
+    @classmethod
+    def load(cls, run: Path) -> "Record | None":
+        """What `save` wrote, or None where a run has none that can be read."""
+        try:
+            found = json.loads((run / FILE).read_text(encoding="utf-8"))
+            files = {name: tuple(numbers) for name, numbers in found["files"].items()}
+            return cls(found["settings"], tuple(found["classes"]), found["values"], files)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def save(self, run: Path) -> None:
+        """Write it into a run's folder, whole or not at all."""
+        unfinished = run / f"{FILE}.partial"
+        unfinished.write_text(json.dumps(dataclasses.asdict(self)) + "\n", encoding="utf-8")
+        unfinished.replace(run / FILE)
+
+    def settings_changed(self, before: "Record") -> dict[str, str]:
+        """Setting -> what it was and what it is, for those that count."""
+        names = [name for name in self.settings if name not in FREE]
+        pairs = {n: (before.settings.get(n, self.settings[n]), self.settings[n]) for n in names}
+        return {
+            name: f"{name} was {old!r} and is {new!r} now"
+            for name, (old, new) in pairs.items()
+            if old != new
+        }
+
+    def data_changed(self, before: "Record") -> list[str]:
+        """What changed in the data, in words."""
+        told = []
+        if self.values != before.values:
+            told.append(f"values are read otherwise ({before.values} before,{self.values} now)")
+        gone = [name for name in before.files if name not in self.files]
+        new = [name for name in self.files if name not in before.files]
+        both = [name for name in self.files if name in before.files]
+        masks = [n for n in both if self.files[n][1] != before.files[n][1]]
+        pictures = [n for n in both if self.files[n][0] != before.files[n][0]]
+        for names, what in (
+            (gone, "pictures are gone"),
+            (new, "pictures are new"),
+            (masks, "masks were edited"),
+            (pictures, "pictures were edited"),
+        ):
+            if names:
+                more = ", ..." if len(names) > NAMED else ""
+                told.append(f"{len(names)} {what}: {', '.join(names[:NAMED])}{more}")
+        return told
+
+
+def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | None:
+    """A line on what changed since a run began, or None.
+
+    Args:
+        run: The run's folder.
+        now: The run as it is.
+        trained: Whether there is a checkpoint, whose weights have to fit.
+        accept: Go on where classes mean something else.
+
+    Raises:
+        InputError: The classes are others, or the network is another than that of the checkpoint.
+    """
+    before = Record.load(run)
+    if before is None:
+        return None
+    settings, told = now.settings_changed(before), now.data_changed(before)
+    if trained and (built := [settings[name] for name in BUILT if name in settings]):
+        raise InputError(
+            f"{run / 'config.yaml'}: {', '.join(built)}, which does not fit the weights of the"
+            " checkpoints; undo that, or start a new run"
+        )
+    if now.classes != before.classes:
+        line = f"the classes were {', '.join(before.classes)} and are {', '.join(now.classes)} now"
+        if not accept:
+            raise InputError(
+                f"{run}: {line}, so the weights mean something else; undo that, start a new run,"
+                " or add --accept-changes"
+            )
+        told.append(line)
+    told = [*settings.values(), *told]
+    if not told:
+        return None
+    return (
+        f"changed since the run began: {'; '.join(told)}. It goes on, but not to the weights that"
+        " it would have come to"
+    )
+
+
+def _files(split: str, pictures: LabelledPictures) -> dict[str, tuple[int, ...]]:
+    if not isinstance(pictures, FolderPictures):
+        return {}
+    base = pictures.config.folders(split)[0]
+    return {
+        f"{split}/{picture.relative_to(base)}": (
+            picture.stat().st_size,
+            zlib.crc32(mask.read_bytes()),
+        )
+        for picture, mask in pictures.pairs
+    }

@@ -1,0 +1,44 @@
+"""What a run's folder says of the run; read before torch is loaded."""
+
+from pathlib import Path
+
+from pixelwise.errors import InputError
+from pixelwise.settings import checked
+from pixelwise.train.settings import TrainSettings
+from pixelwise.yaml_files import read
+
+SETTINGS = "config.yaml"
+
+
+def read_settings(run: Path) -> TrainSettings:
+    """The settings of a run from its `config.yaml`.
+
+    Raises:
+        InputError: There is no such file, or what it says cannot be.
+    """
+    path = run / SETTINGS
+    if not path.is_file():
+        raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
+    values = checked(TrainSettings, read(path, "it is not the settings of a run"), str(path))
+    try:
+        return TrainSettings(**values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def find_data(run: Path, data: str) -> str:
+    """Where a run's data are now: as it names them, or as seen from a folder that it lies in.
+
+    Raises:
+        InputError: They are in none of these places.
+    """
+    if data == "scenes" or data.startswith("scenes:") or Path(data).exists():
+        return data
+    if not Path(data).is_absolute():
+        for parent in run.resolve().parents:
+            if data and (parent / data).exists():
+                return str(parent / data)
+    raise InputError(
+        f"{run / SETTINGS}: data={data!r}: nothing there, nor below the folders that the run lies"
+        " in; say where it is with --data"
+    )
