@@ -688,6 +688,40 @@ def test_gradients_are_right_where_one_image_goes_on_as_tokens(key):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        ("isa", {}),
+        ("isa", {"down_factors": ((8, 8), (4, 2))}),
+        ("psanet", {}),
+        ("psanet", {"mask_size": (15, 11)}),
+        ("acmix_window", {}),
+        ("acmix_window", {"window_size": (4, 7), "shift": 3}),
+        ("deform", {}),
+    ],
+    ids=str,
+)
+def test_exports_with_free_sizes_as_the_onnx_exporter_traces_it(key, options):
+    """Not strictly, with batch, rows and columns free, and decomposed; checked at four sizes."""
+    layer = build(key, **options).eval()
+    free = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    program = torch.export.export(layer, inputs(key, layer, 2, 16, 24), dynamic_shapes=free)
+    program = program.run_decompositions().module()
+    for batch, *size in ((2, 16, 24), (3, 9, 33), (2, 40, 17), (5, 64, 48)):
+        given = inputs(key, layer, batch, *size)
+        torch.testing.assert_close(program(*given), layer(*given), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit says that it is old, and warns at every size
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"modulation": False}], ids=str)
+def test_deform_is_traced_by_torch_jit(options):
+    layer = build("deform", **options).eval()
+    given = inputs("deform", layer, 2, 8, 12)
+    program = torch.jit.trace(layer, given)
+    torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
+
+
 @every_layer
 def test_copies_and_saves(key):
     layer = build(key).eval()
