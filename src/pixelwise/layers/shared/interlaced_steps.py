@@ -66,4 +66,4 @@ def _mixed(
     del query, key, value
     seen = join(seen, like, cell, by)
     mixed = block.output(seen.flatten(2))
-    return mixed.view(len(like), mixed.shape[1], *like.shape[2:])
+    return mixed.view(like.shape[0], mixed.shape[1], *like.shape[2:])
