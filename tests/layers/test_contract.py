@@ -659,31 +659,31 @@ def test_an_empty_batch_gives_an_empty_result(key, training):
     assert all(part.training == training for part in layer.modules())
 
 
-class Tokens(torch.nn.Module):
-    """What follows a layer in many networks: pixels as tokens, and a projection of each."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.project = torch.nn.Linear(channels, 3)
-
-    def forward(self, y):
-        return self.project(y.flatten(2).transpose(1, 2))
-
-
 @every_layer
-def test_gradients_are_right_where_one_image_goes_on_as_tokens(key):
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+def test_gradients_are_right_where_one_image_goes_on_as_tokens(key, training):
     """torch 2.15 on CPUs: a batch norm's gradient is wrong at batch 1 before such a consumer."""
     torch.manual_seed(0)
-    layer = quiet(build(key).double().train())
-    given = [x.requires_grad_() for x in inputs(key, layer, 1, 6, 5, dtype=torch.float64)]
+    for options in (told(key, "OPTIONS", {}).get(key, {}), *told(key, "VARIANTS", {}).get(key, ())):
+        layer = quiet(build(key, **options).double().train(training))
+        for form in ("lean", "plain"):
+            for layout in (torch.contiguous_format, torch.channels_last):
+                given = inputs(key, layer, 1, 6, 5, dtype=torch.float64)
+                given = [x.contiguous(memory_format=layout).requires_grad_() for x in given]
+                with choice.forced(layer=form):
+                    as_tokens(layer, given)
+
+
+def as_tokens(layer, given):
     before = copy.deepcopy(layer.state_dict())
     y = layer(*given)
-    tokens = Tokens(y.shape[1]).double()
-    g = (torch.arange(3 * y[0, 0].numel() * len(y)) * 0.7).sin().double().view(len(y), -1, 3)
-    found = torch.autograd.grad(tokens(y), [*given, *trained(layer)], g)
+    tokens = 2 * y.flatten(2).transpose(1, 2)
+    g = (torch.arange(y.numel()) * 0.7).sin().double().view(tokens.shape)
+    found = torch.autograd.grad(tokens, [*given, *trained(layer)], g, retain_graph=True)
+    right = (2 * g).mT.contiguous().view_as(y)
+    right = torch.empty_like(y).copy_(right)  # the gradient of y, laid out as y is
+    wanted = torch.autograd.grad(y, [*given, *trained(layer)], right)
     layer.load_state_dict(before)
-    right = (g @ tokens.project.weight).mT.contiguous().view_as(y)  # of y, laid out as y is
-    wanted = gradients(layer, given, right)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 

@@ -24,7 +24,7 @@ from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
-from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.layers.shared.pointwise import formatted, with_plain_gradient
 from pixelwise.ops.running import choice
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -246,9 +246,9 @@ class AttentionLayer(Layer):
         """
         self.check(x)
         if is_empty(x):
-            y: Tensor = without_images(self, self.forward, [x])
-            return y
-        return formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
+            return _no_images(self, x)
+        y = formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
+        return with_plain_gradient(y)
 
     @abstractmethod
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
@@ -274,11 +274,10 @@ class FusionLayer(Layer):
         """
         self.check(x, guide)
         if is_empty(x):
-            y: Tensor = without_images(self, self.forward, [x, guide])
-            return y
+            return _no_images(self, x, guide)
         if _must_be_plain(self):
-            return formatted(self.plain(x, guide), x)
-        return self.lean(x, guide)
+            return with_plain_gradient(formatted(self.plain(x, guide), x))
+        return with_plain_gradient(self.lean(x, guide))
 
     @abstractmethod
     def plain(
@@ -306,6 +305,11 @@ class FusionLayer(Layer):
         """The guide with which the layer is measured on a map of `size`: half as fine."""
         images, channels, height, width = size
         return (images, options.get("guide_channels", channels), -(-height // 2), -(-width // 2))
+
+
+def _no_images(layer: Layer, *inputs: Tensor) -> Tensor:
+    result: Tensor = without_images(layer, layer.forward, inputs)
+    return result
 
 
 def _must_be_plain(layer: Layer) -> bool:

@@ -143,6 +143,21 @@ def formatted(y: Float[Tensor, "b o i j"], x: Float[Tensor, "b c h w"]) -> Tenso
     return y.to(x.dtype).contiguous(memory_format=wanted)
 
 
+def with_plain_gradient(y: Tensor) -> Tensor:
+    """`y`, whose gradient, of one image, is never laid out as that of tokens.
+
+    On CPUs torch's batch norm misreads such a gradient, and so does what only hands it on.
+    """
+    if torch.compiler.is_compiling() or not y.requires_grad or len(y) != 1 or transformed():
+        return y
+    y.register_hook(_settled)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _settled(grad: Tensor | None) -> Tensor | None:
+    return grad if grad is None or grad.stride(0) == grad[0].numel() else grad.contiguous()
+
+
 def with_batch_norms(state_dict: Mapping[str, Tensor], activation: str) -> Mapping[str, Tensor]:
     """A checkpoint whose InPlaceABN, if it has any, is batch norm: see `from_inplace_abn`.
 
