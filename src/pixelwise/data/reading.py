@@ -200,7 +200,7 @@ def _guarded(path: Path, read: Callable[[Path], T]) -> T:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except MemoryError:
+    except (MemoryError, Image.DecompressionBombError):
         raise InputError(f"{path}: too large to read at once; cut it into tiles") from None
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -10,7 +10,6 @@ from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import Placement, kind_of, parse, to_text
-from pixelwise.layers.registry import resolve
 from pixelwise.networks.reading import (
     check_counts,
     check_entries,
@@ -155,6 +154,8 @@ def _by_place(
     spec: str | Mapping[Any, Any] | None, name: str, kinds: Sequence[str], default: Sequence[str]
 ) -> Attention:
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    from pixelwise.layers.registry import resolve  # settings are read before torch is loaded
+
     for where, key, options in parse(spec, name, default=default):
         kind, number = kind_of(where)
         if kind not in kinds:
