@@ -659,33 +659,67 @@ def test_an_empty_batch_gives_an_empty_result(key, training):
     assert all(part.training == training for part in layer.modules())
 
 
-class Tokens(torch.nn.Module):
-    """What follows a layer in many networks: pixels as tokens, and a projection of each."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.project = torch.nn.Linear(channels, 3)
-
-    def forward(self, y):
-        return self.project(y.flatten(2).transpose(1, 2))
-
-
 @every_layer
-def test_gradients_are_right_where_one_image_goes_on_as_tokens(key):
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "training"])
+def test_gradients_are_right_where_one_image_goes_on_as_tokens(key, training):
     """torch 2.15 on CPUs: a batch norm's gradient is wrong at batch 1 before such a consumer."""
     torch.manual_seed(0)
-    layer = quiet(build(key).double().train())
-    given = [x.requires_grad_() for x in inputs(key, layer, 1, 6, 5, dtype=torch.float64)]
+    for options in (told(key, "OPTIONS", {}).get(key, {}), *told(key, "VARIANTS", {}).get(key, ())):
+        layer = quiet(build(key, **options).double().train(training))
+        for form in ("lean", "plain"):
+            for layout in (torch.contiguous_format, torch.channels_last):
+                given = inputs(key, layer, 1, 6, 5, dtype=torch.float64)
+                given = [x.contiguous(memory_format=layout).requires_grad_() for x in given]
+                with choice.forced(layer=form):
+                    as_tokens(layer, given)
+
+
+def as_tokens(layer, given):
     before = copy.deepcopy(layer.state_dict())
     y = layer(*given)
-    tokens = Tokens(y.shape[1]).double()
-    g = (torch.arange(3 * y[0, 0].numel() * len(y)) * 0.7).sin().double().view(len(y), -1, 3)
-    found = torch.autograd.grad(tokens(y), [*given, *trained(layer)], g)
+    tokens = 2 * y.flatten(2).transpose(1, 2)
+    g = (torch.arange(y.numel()) * 0.7).sin().double().view(tokens.shape)
+    found = torch.autograd.grad(tokens, [*given, *trained(layer)], g, retain_graph=True)
+    right = (2 * g).mT.contiguous().view_as(y)
+    right = torch.empty_like(y).copy_(right)  # the gradient of y, laid out as y is
+    wanted = torch.autograd.grad(y, [*given, *trained(layer)], right)
     layer.load_state_dict(before)
-    right = (g @ tokens.project.weight).mT.contiguous().view_as(y)  # of y, laid out as y is
-    wanted = gradients(layer, given, right)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        ("isa", {}),
+        ("isa", {"down_factors": ((8, 8), (4, 2))}),
+        ("psanet", {}),
+        ("psanet", {"mask_size": (15, 11)}),
+        ("acmix_window", {}),
+        ("acmix_window", {"window_size": (4, 7), "shift": 3}),
+        ("deform", {}),
+    ],
+    ids=str,
+)
+def test_exports_with_free_sizes_as_the_onnx_exporter_traces_it(key, options):
+    """Not strictly, with batch, rows and columns free, and decomposed; checked at four sizes."""
+    layer = build(key, **options).eval()
+    free = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    program = torch.export.export(layer, inputs(key, layer, 2, 16, 24), dynamic_shapes=free)
+    program = program.run_decompositions().module()
+    for batch, *size in ((2, 16, 24), (3, 9, 33), (2, 40, 17), (5, 64, 48)):
+        given = inputs(key, layer, batch, *size)
+        torch.testing.assert_close(program(*given), layer(*given), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit says that it is old, and warns at every size
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"modulation": False}], ids=str)
+def test_deform_is_traced_by_torch_jit(options):
+    layer = build("deform", **options).eval()
+    given = inputs("deform", layer, 2, 8, 12)
+    program = torch.jit.trace(layer, given)
+    torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
 
 
 @every_layer

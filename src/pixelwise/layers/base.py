@@ -24,7 +24,7 @@ from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
-from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.layers.shared.pointwise import formatted, with_plain_gradient
 from pixelwise.ops.running import choice
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -246,7 +246,8 @@ class AttentionLayer(Layer):
         self.check(x)
         if is_empty(x):
             return without_images(self, self.forward, [x])
-        return formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
+        y = formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
+        return with_plain_gradient(y)
 
     @abstractmethod
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
@@ -274,8 +275,8 @@ class FusionLayer(Layer):
         if is_empty(x):
             return without_images(self, self.forward, [x, guide])
         if _must_be_plain(self):
-            return formatted(self.plain(x, guide), x)
-        return self.lean(x, guide)
+            return with_plain_gradient(formatted(self.plain(x, guide), x))
+        return with_plain_gradient(self.lean(x, guide))
 
     @abstractmethod
     def plain(

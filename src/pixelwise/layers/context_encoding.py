@@ -162,7 +162,7 @@ class ContextEncoding(AttentionLayer):
         projected = self._projected(x)
         weights = self.dictionary.weights(projected)
         gates = 1 + self._gate(self._code(projected))
-        return Maps(spatial=weights.view(len(x), -1, *x.shape[2:]), channel=gates)
+        return Maps(spatial=weights.view(x.shape[0], -1, *x.shape[2:]), channel=gates)
 
     def _projected(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c n"]:
         return pointwise(self.project, x.flatten(2))

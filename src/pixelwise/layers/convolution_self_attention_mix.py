@@ -171,7 +171,7 @@ class ConvolutionSelfAttentionMix(AttentionLayer):
             query = self.query(x[:, :, row, column].to(own)).to(kind)
             query = torch.unflatten(query, 1, (self.heads, -1))
             score = torch.einsum("bmd,bmdk->bmk", query, keys) * query.shape[2] ** -0.5
-            weights = score.new_zeros(len(x), self.heads, height * width)
+            weights = score.new_zeros(x.shape[0], self.heads, height * width)
             weights = weights.index_add(2, places, score.softmax(dim=-1))
             return Maps(spatial=weights.view(*weights.shape[:2], height, width))
 

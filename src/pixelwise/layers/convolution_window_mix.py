@@ -156,7 +156,7 @@ class ConvolutionWindowMix(AttentionLayer):
                 seen = self.windows.join(torch.matmul(score.softmax(dim=-1), value), rolled)
             rate = self.attention_rate.to(kind)
             expand, start = self.expand.weight.to(kind) * rate, self.expand.bias.to(kind) * rate
-            seen = torch.baddbmm(start[:, None], expand.expand(len(x), -1, -1), seen)
+            seen = torch.baddbmm(start[:, None], expand.expand(x.shape[0], -1, -1), seen)
             y = self.convolution.lean(mixed, self.convolution_rate)
             y = self.windows.unrolled(y + seen.view(y.shape).to(y.dtype), x)
             return formatted(y, x)

@@ -149,5 +149,5 @@ class ConvolutionalBlockAttention(AttentionLayer):
         """Logits of the gates of the pixels from the pools of their channels."""
         assert self.score is not None
         assert self.norm is not None
-        pooled = pools.view(len(x), 2, *x.shape[2:]).to(self.score.weight.dtype)
+        pooled = pools.view(x.shape[0], 2, *x.shape[2:]).to(self.score.weight.dtype)
         return self.norm(self.score(pooled)).to(pools.dtype)

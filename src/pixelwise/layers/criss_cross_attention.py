@@ -145,7 +145,7 @@ class CrissCrossAttention(AttentionLayer):
             in_column = in_column.masked_fill(own, float("-inf"))
             in_row = torch.matmul(key[:, row].to(kind), query)[..., 0]
             weights = torch.cat([in_column, in_row], dim=1).softmax(dim=1)
-            spatial = weights.new_zeros(len(x), 1, *x.shape[2:])
+            spatial = weights.new_zeros(x.shape[0], 1, *x.shape[2:])
             spatial[:, 0, :, column] = weights[:, :height]
             spatial[:, 0, row] += weights[:, height:]
             return Maps(spatial=spatial)
@@ -161,6 +161,6 @@ class CrissCrossAttention(AttentionLayer):
         parts = (self.query, self.keys, self.value)
         weight = torch.cat([part.weight for part in parts])
         bias = torch.cat([part.bias for part in parts])
-        projected = torch.baddbmm(bias, x.flatten(2).mT, weight.T.expand(len(x), -1, -1))
-        projected = projected.view(len(x), *x.shape[2:], -1)
+        projected = torch.baddbmm(bias, x.flatten(2).mT, weight.T.expand(x.shape[0], -1, -1))
+        projected = projected.view(x.shape[0], *x.shape[2:], -1)
         return torch.split(projected, [part.out_features for part in parts], dim=3)

@@ -93,7 +93,7 @@ class ChannelGateFromSpatial(AttentionLayer):
     ) -> tuple[Float[Tensor, "b c n"], Float[Tensor, "b c"], Float[Tensor, "b 1 h w"]]:
         """The map to go on with, the gates, and the weights of the pixels."""
         flat, largest, mean = channel_pools(x.flatten(2), None)
-        pooled = torch.stack([mean, largest], dim=1).view(len(x), 2, *x.shape[2:])
+        pooled = torch.stack([mean, largest], dim=1).view(x.shape[0], 2, *x.shape[2:])
         weights = self.score(pooled.to(self.score.weight.dtype)).to(mean.dtype).sigmoid()
         flat, gate = weighted_sum(flat, weights.flatten(1), pixels=True)
         return flat, gate, weights
@@ -149,7 +149,7 @@ class SpatialGateFromChannel(AttentionLayer):
         """Gates of the pixels, the same for every `at`, and weights of the channels."""
         with full_precision(x):
             _, gate, weights = self._gates(x.flatten(2))
-            return Maps(spatial=gate.view(len(x), 1, *x.shape[2:]), channel=weights)
+            return Maps(spatial=gate.view(x.shape[0], 1, *x.shape[2:]), channel=weights)
 
     def _gates(
         self, x: Float[Tensor, "b c n"]

@@ -218,7 +218,7 @@ class DeformableConvolution(AttentionLayer):
             ]
             patch = read_at(x, places[0], places[1])
             offset, factor = self._split(self._offsets(patch, (0, 0), dense=True)[..., 0, 0])
-            shift = offset.view(len(x), self.offset_groups, *kernel, 2)
+            shift = offset.view(x.shape[0], self.offset_groups, *kernel, 2)
             rows, columns = tap_reads(shift, places[0], places[1], (x.shape[2], x.shape[3]))
             if factor is not None:
                 rows = rows * factor[..., None]

@@ -72,10 +72,16 @@ class EfficientChannelAttention(AttentionLayer):
         beta: float = 1.0,
     ) -> None:
         super().__init__(channels)
-        if gamma <= 0:
+        if not 0 < gamma < math.inf:
             raise InputError(f"gamma={gamma}: must be above 0; the paper has gamma=2.0")
         if kernel_size is None:
-            whole = int(abs((math.log2(channels) + beta) / gamma))
+            reach = abs(math.log2(channels) + beta) / gamma
+            if not reach < 2 * channels + 1:
+                raise InputError(
+                    f"gamma={gamma}, beta={beta}: must give a kernel of at most twice the channels,"
+                    f" {channels}; raise gamma, or give kernel_size"
+                )
+            whole = int(reach)
             kernel_size = whole + 1 - whole % 2
         at_least(1, kernel_size=kernel_size)
         if kernel_size % 2 == 0:

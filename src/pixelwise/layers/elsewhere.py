@@ -30,7 +30,7 @@ ELSEWHERE = (
     Elsewhere("multi-scale convolutional attention", ("MSCA", "SegNeXt", "MSCAN"), _BOTH),
     Elsewhere("multi-scale dilated attention", ("MSDA", "DilateFormer"), _WINDOWS),
     Elsewhere("context anchor attention (PKINet)", ("CAA", "context anchor attention"), _BOTH),
-    Elsewhere("strip pooling", ("SPM", "MPM", "SPNet", "strip attention", "strip_attn"), _BOTH),
+    Elsewhere("strip attention (timm)", ("strip_attn", "StripAttn"), ("strip_pooling", "coord")),
     Elsewhere("triplet attention", ("triplet",), _BOTH),
     Elsewhere("spatial group-wise enhance", ("SGE",), _CHANNEL),
     Elsewhere("selective kernel", ("SK", "SKNet", "SKConv", "selective kernel"), _CHANNEL),

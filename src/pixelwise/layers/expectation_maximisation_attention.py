@@ -129,7 +129,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Fit the bases to the image, add what they rebuild; in training, move where they start."""
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
-        bases = self.bases.clone().expand(len(x), -1, -1)  # (b, c, k)
+        bases = self.bases.clone().expand(x.shape[0], -1, -1)  # (b, c, k)
         with torch.set_grad_enabled(self.gradient and torch.is_grad_enabled()):
             value = self.project(pixels)
             for _ in range(self.steps):
@@ -164,7 +164,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
         with full_precision(x):
             weights, _, divisor = self.fit(x)
             part = weights[:, :, index] / divisor[:, 0]
-            return Maps(spatial=(part[:, :, None] * weights).view(len(x), -1, *x.shape[2:]))
+            return Maps(spatial=(part[:, :, None] * weights).view(x.shape[0], -1, *x.shape[2:]))
 
     def fit(self, x: Float[Tensor, "b c h w"]) -> Fit:
         """The last z, the bases mu after it, and the divisor of sum_n z_nk v_n in them.
@@ -176,7 +176,7 @@ class ExpectationMaximisationAttention(AttentionLayer):
             flat = x.flatten(2).to(kind)
             weight, bias = self.project.weight.to(kind), self.project.bias.to(kind)
             # A copy: the buffer may change before the backward pass.
-            bases = self.bases.to(kind, copy=True).expand(len(x), -1, -1)
+            bases = self.bases.to(kind, copy=True).expand(x.shape[0], -1, -1)
             for _ in range(self.steps):
                 query, offset = weight.T @ bases, bias @ bases
                 weights = torch.baddbmm(offset[:, :, None], query.mT, flat).softmax(dim=1)

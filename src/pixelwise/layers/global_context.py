@@ -150,7 +150,7 @@ class GlobalContext(AttentionLayer):
             if self.mul is not None:
                 kind = self.mul.reduce.weight.dtype
                 gates = self.mul(self._context(flat)[1].to(kind)).sigmoid()
-            return Maps(spatial=weights.view(len(x), 1, *x.shape[2:]), channel=gates)
+            return Maps(spatial=weights.view(x.shape[0], 1, *x.shape[2:]), channel=gates)
 
     def _context(self, flat: Float[Tensor, "b c n"]) -> Pooled:
         if self.score is None:

@@ -207,7 +207,7 @@ class InterlacedSparseSelfAttention(AttentionLayer):
         flat = x.flatten(2)
         beside = flat if self.widen is None else pointwise(self.widen, flat)
         fused = pointwise(self.fusion, beside, *(context.flatten(2) for context in contexts))
-        return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
+        return formatted(self.dropout(fused.view(x.shape[0], -1, *x.shape[2:])), x)
 
     def maps(self, x: Float[Tensor, "b c h w"], at: tuple[int, int] | None = None) -> Maps:
         """Weights with which the pixel `at` sees all pixels through both steps; a head is a pair.

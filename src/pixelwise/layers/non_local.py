@@ -182,7 +182,7 @@ class NonLocal(AttentionLayer):
                 seen = rectified_pairs(a, b, value)
             else:
                 seen = attention(query, key, value, self.max_memory)
-        weight, alike = weight.expand(len(x), -1, -1), self._alike(x, value)
+        weight, alike = weight.expand(x.shape[0], -1, -1), self._alike(x, value)
         mixed = torch.bmm(weight, seen) if alike is None else torch.baddbmm(alike, weight, seen)
         mixed = mixed.view(x.shape)
         return x + (mixed if self.norm is None else self.norm(mixed)).to(x.dtype)
@@ -205,7 +205,7 @@ class NonLocal(AttentionLayer):
                 by_product = self.mode == "dot_product"
                 weights = scores / key.shape[2] if by_product else scores.softmax(dim=-1)
             shape = [max(1, side // 2) if self.sub_sample else side for side in x.shape[2:]]
-            return Maps(spatial=weights.view(len(x), 1, *shape))
+            return Maps(spatial=weights.view(x.shape[0], 1, *shape))
 
     @classmethod
     def benchmark_divisor(cls, options: Mapping[str, Any]) -> int:
@@ -227,7 +227,7 @@ class NonLocal(AttentionLayer):
             products += [to_query, to_key]
         weight, bias = (torch.cat(several) for several in zip(*products, strict=True))
         # Channels last, as fused attention needs them.
-        projected = torch.baddbmm(bias, x.flatten(2).mT, weight.T.expand(len(x), -1, -1)).mT
+        projected = torch.baddbmm(bias, x.flatten(2).mT, weight.T.expand(x.shape[0], -1, -1)).mT
         value, *others = torch.split(projected, [len(part[1]) for part in products], dim=1)
         query, key = others or [x.flatten(2).to(value.dtype)] * 2
         key, value = self._pooled(key, x), self._pooled(value, x)
@@ -240,7 +240,7 @@ class NonLocal(AttentionLayer):
             return part
         height, width = x.shape[2:]
         window = (min(2, height), min(2, width))
-        picture = part.reshape(len(x), -1, height, width)
+        picture = part.reshape(x.shape[0], -1, height, width)
         return F.max_pool2d(picture, window).flatten(2)
 
     def _alike(self, x: Tensor, value: Tensor) -> Tensor | None:

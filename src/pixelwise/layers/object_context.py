@@ -92,7 +92,7 @@ class ObjectAttention(ReferenceWeights):
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b c h w"]:
         """What the regions of every pixel say; `regions` as from `gather_regions`."""
-        _several(self, len(x), regions.shape[2])
+        _several(self, x.shape[0], regions.shape[2])
         pooled, column = self.pooled(x), regions[..., None]
         query = self.query(pooled).flatten(2)  # (b, d, n)
         key, value = (part(column)[..., 0] for part in (self.keys, self.value))  # (b, d, k)
@@ -106,11 +106,11 @@ class ObjectAttention(ReferenceWeights):
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b c h w"]:
         """Convolutions as products, with fixed norms in them; `expand` is applied to regions."""
-        _several(self, len(x), regions.shape[2])
+        _several(self, x.shape[0], regions.shape[2])
         pooled = self.pooled(x)
         weights = self.weights(pooled, regions)
         z = mixed_regions(self.value, self.expand, regions, weights)
-        return self.resized(z.view(len(x), -1, *pooled.shape[2:]), x)
+        return self.resized(z.view(x.shape[0], -1, *pooled.shape[2:]), x)
 
     def weights(
         self, pooled: Float[Tensor, "b c i j"], regions: Float[Tensor, "b c k"]
@@ -234,7 +234,7 @@ class ObjectContext(FusionLayer):
         """The output, from regions that are gathered already."""
         z = self.attention.lean(x, regions)
         fused = pointwise(self.fusion, z.flatten(2), x.flatten(2))
-        return formatted(self.dropout(fused.view(len(x), -1, *x.shape[2:])), x)
+        return formatted(self.dropout(fused.view(x.shape[0], -1, *x.shape[2:])), x)
 
     def maps(
         self,

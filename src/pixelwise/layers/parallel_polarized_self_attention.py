@@ -139,7 +139,7 @@ class ParallelPolarizedSelfAttention(AttentionLayer):
             flat, channel, direction, offset = self._gates(x.flatten(2))
             logits = pixel_logits(flat, direction, offset)
             spatial = pixel_gate(logits, softmax=self.variant == "code")
-            return Maps(spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=channel)
+            return Maps(spatial=spatial.view(x.shape[0], 1, *x.shape[2:]), channel=channel)
 
     def _gates(self, flat: Float[Tensor, "b c n"]) -> Gates:
         """The map, m, and s as the logits `direction . x + offset`."""

@@ -182,7 +182,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         if self.border:
             seen = [F.pad(part, (self.border,) * 4) for part in seen]
         y = pointwise(self.project, *(part.flatten(2) for part in seen))
-        y = y.view(len(x), -1, *seen[0].shape[2:])
+        y = y.view(x.shape[0], -1, *seen[0].shape[2:])
         if self.shrink > 1 or self.border:
             y = resized(y, x.shape[2:], self._corners(x))
         y = formatted(y, x)

@@ -125,7 +125,7 @@ class PositionAttention(AttentionLayer):
         weight = torch.cat([part.weight for part in parts])
         bias = torch.cat([part.bias for part in parts])
         # One product for all three: a matrix product beats a 1x1 convolution on CPUs.
-        projected = torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x.flatten(2))
+        projected = torch.baddbmm(bias[:, None], weight.expand(x.shape[0], -1, -1), x.flatten(2))
         with full_precision(x):
             query, key, value = torch.split(projected, [part.out_features for part in parts], dim=1)
             seen = attention(query, key, value, self.max_memory).to(x.dtype).view(x.shape)
@@ -146,8 +146,8 @@ class PositionAttention(AttentionLayer):
                 query, key = self.query(pixels).to(kind), self.keys(pixels).to(kind)
                 rows = query.split(ROWS, dim=1)
                 column = torch.cat([(q @ key.mT).softmax(dim=-1)[:, :, index] for q in rows], 1)
-                return Maps(spatial=column.reshape(len(x), 1, *x.shape[2:]))
+                return Maps(spatial=column.reshape(x.shape[0], 1, *x.shape[2:]))
             query = self.query(flat[:, :, index].to(self.query.weight.dtype)).to(kind)
             direction = query @ self.keys.weight.to(kind)  # bk shifts all scores alike
             weights = pixel_logits(flat, direction, None).softmax(dim=-1)
-            return Maps(spatial=weights.view(len(x), 1, *x.shape[2:]))
+            return Maps(spatial=weights.view(x.shape[0], 1, *x.shape[2:]))

@@ -159,7 +159,7 @@ class SelfAttentionBlock(AttentionLayer):
         """Convolutions as products, with fixed norms in them; no matrix of all pairs."""
         pooled = self._pooled(x)
         seen = self.output(attention(*self.projections(pooled.flatten(2)), self.max_memory))
-        y = seen.view(len(x), -1, *pooled.shape[2:])
+        y = seen.view(x.shape[0], -1, *pooled.shape[2:])
         if self.pool > 1:
             y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
         return formatted(y, x)
@@ -184,7 +184,7 @@ class SelfAttentionBlock(AttentionLayer):
             own = query[:, :, [row * width + column for row, column, _ in found]].to(kind)
             scores = torch.einsum("bdq,bdn->bqn", own, key.to(kind)).softmax(dim=-1)
             weights = torch.einsum("bqn,q->bn", scores, scores.new_tensor([s for *_, s in found]))
-            return Maps(spatial=spread(weights.view(len(x), 1, height, width), self.pool, full))
+            return Maps(spatial=spread(weights.view(x.shape[0], 1, height, width), self.pool, full))
 
     def projections(self, x: Float[Tensor, "b c n"]) -> Projections:
         """Query, scaled by 1 / sqrt(d), key and value of flattened pixels."""

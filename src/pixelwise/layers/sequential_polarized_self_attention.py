@@ -139,7 +139,7 @@ class SequentialPolarizedSelfAttention(AttentionLayer):
         with full_precision(x):
             flat, channel, direction, offset = self._gates(x.flatten(2))
             spatial = pixel_gate(pixel_logits(flat, direction, offset), softmax=False)
-            return Maps(spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=channel)
+            return Maps(spatial=spatial.view(x.shape[0], 1, *x.shape[2:]), channel=channel)
 
     def _expand(self, context: Float[Tensor, "b half"]) -> Float[Tensor, "b c"]:
         if self.reduce is None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pixelwise.checks import at_least, one_of
 from pixelwise.layers.base import Layer, Limits
 from pixelwise.layers.empty_batch import is_empty, without_images
-from pixelwise.layers.shared.pointwise import formatted
+from pixelwise.layers.shared.pointwise import formatted, with_plain_gradient
 from pixelwise.ops.space_to_depth import space_to_depth
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
@@ -103,7 +103,7 @@ class SpaceToDepth(Layer):
         self.check(x)
         if is_empty(x):
             return without_images(self, self.forward, [x])
-        return formatted(self.plain(x), x)
+        return with_plain_gradient(formatted(self.plain(x), x))
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
         """Rearrange, convolve, normalise, activate."""

@@ -113,7 +113,7 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
             flat = x.flatten(2)
             spatial = pixel_gate(pixel_logits(flat, *self._direction(flat)), softmax=False)
             return Maps(
-                spatial=spatial.view(len(x), 1, *x.shape[2:]), channel=self._channel(flat)[1]
+                spatial=spatial.view(x.shape[0], 1, *x.shape[2:]), channel=self._channel(flat)[1]
             )
 
     def _channel(
@@ -127,6 +127,6 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
     def _direction(
         self, flat: Float[Tensor, "b c n"]
     ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b 1"]]:
-        kind, count = statistics_dtype(flat), len(flat)
+        kind, count = statistics_dtype(flat), flat.shape[0]
         weight, bias = self.score.weight.to(kind), self.score.bias.to(kind)
         return weight.expand(count, -1), bias[None].expand(count, -1)

@@ -75,6 +75,7 @@ class StripPooling(AttentionLayer):
     key: ClassVar[str] = "strip_pooling"
     title: ClassVar[str] = "Strip pooling module"
     year: ClassVar[int] = 2020
+    aliases: ClassVar[tuple[str, ...]] = ("SPM", "SPBlock", "SPNet")
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {"": "gate"}

@@ -29,6 +29,5 @@ ELSEWHERE = (
     Elsewhere("SegNet", (), _SKIPS),
     Elsewhere("TransUNet", ("SwinUNet", "Swin-Unet"), _SKIPS),
     Elsewhere("PointRend", ("PointHead",), _CONTEXT),
-    Elsewhere("HRNet", ("HRNetV2",), ("ocrnet", "fcn")),
     Elsewhere("SPNet", ("strip pooling network",), _CONTEXT),
 )

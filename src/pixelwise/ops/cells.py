@@ -68,7 +68,7 @@ def split(x: Float[Tensor, "b c h w"], cell: Cell, by: str) -> Float[Tensor, "g 
     across = w // columns
     cells = h // rows * across
     outer, inner = (cells, places) if by == "cell" else (places, cells)
-    group = torch.arange(len(x) * outer, device=x.device)[:, None]
+    group = torch.arange(x.shape[0] * outer, device=x.device)[:, None]
     image, group, member = group // outer, group % outer, torch.arange(inner, device=x.device)
     spot, place = (group, member) if by == "cell" else (member, group)
     row = spot // across * rows + place // columns

@@ -83,8 +83,8 @@ class _Encoding(torch.autograd.Function):
         kind = statistics_dtype(x)
         middle = codewords.to(kind).mean(dim=0)
         codes = codewords.to(kind) - middle
-        weights = codes.new_empty(len(x), len(codes), x.shape[2])
-        sums = codes.new_zeros(len(x), *codes.shape)
+        weights = codes.new_empty(x.shape[0], len(codes), x.shape[2])
+        sums = codes.new_zeros(x.shape[0], *codes.shape)
         for i, run in _runs(x):
             pixels = x[i, :, run].to(kind) - middle[:, None]
             part = _distances(pixels, codes).mul_(scale.to(kind)[:, None]).softmax(dim=1)

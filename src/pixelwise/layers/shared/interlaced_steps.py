@@ -45,13 +45,15 @@ def two_step_weights(
         to_near = torch.einsum("bd,bdyz->byz", other[0][:, :, i, y, j, z], other[1][:, :, i, :, j])
         to_far = to_far.flatten(3).softmax(dim=-1).view(to_far.shape)
         to_near = to_near.flatten(1).softmax(dim=-1).view(to_near.shape)
-        return torch.einsum("byz,byzij->biyjz", to_near, to_far).reshape(len(x), 1, *x.shape[2:])
+        return torch.einsum("byz,byzij->biyjz", to_near, to_far).reshape(
+            x.shape[0], 1, *x.shape[2:]
+        )
 
 
 def _parts(block: SelfAttentionBlock, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
     """Query, key and value as maps."""
     flat = block.projections(x.flatten(2))
-    return [part.view(len(x), part.shape[1], *x.shape[2:]) for part in flat]
+    return [part.view(x.shape[0], part.shape[1], *x.shape[2:]) for part in flat]
 
 
 def _mixed(
@@ -64,4 +66,4 @@ def _mixed(
     del query, key, value
     seen = join(seen, like, cell, by)
     mixed = block.output(seen.flatten(2))
-    return mixed.view(len(like), mixed.shape[1], *like.shape[2:])
+    return mixed.view(like.shape[0], mixed.shape[1], *like.shape[2:])

@@ -121,7 +121,7 @@ class MaskBranch(nn.Module):
                 max_memory=self.max_memory,
             )
         with full_precision(value):
-            guides, masks = guide.flatten(2), weight.T.to(guide.dtype).expand(len(x), -1, -1)
+            guides, masks = guide.flatten(2), weight.T.to(guide.dtype).expand(x.shape[0], -1, -1)
             query, key = (guides, masks) if self.collect else (masks, guides)
             if self.softmax:
                 seen = attention(query, key, value.flatten(2), self.max_memory)
@@ -149,7 +149,7 @@ class MaskBranch(nn.Module):
         exact = exact and (height - 1) % step == 0 and (width - 1) % step == 0
         if exact:
             x = x[:, :, ::step, ::step]
-        value = pointwise(self.reduce, x.flatten(2)).view(len(x), -1, *x.shape[2:])
+        value = pointwise(self.reduce, x.flatten(2)).view(x.shape[0], -1, *x.shape[2:])
         if step > 1 and not exact:
             value = resized(value, size, corners)
         self._fit(size)

@@ -26,7 +26,7 @@ def product(
     weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"] | None, x: Float[Tensor, "b c n"]
 ) -> Float[Tensor, "b o n"]:
     """`weight x + bias` for every pixel."""
-    expanded = weight.expand(len(x), -1, -1)
+    expanded = weight.expand(x.shape[0], -1, -1)
     if bias is None:
         return torch.bmm(expanded, x)
     return torch.baddbmm(bias[:, None], expanded, x)
@@ -60,7 +60,7 @@ def finish(part: nn.Sequential, x: Float[Tensor, "b o n"]) -> Float[Tensor, "b o
     if fixed:
         return y
     y = y.squeeze(2)
-    if y.requires_grad and len(y) == 1 and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and y.requires_grad and y.shape[0] == 1:
         # Of one image, torch misreads even a row.
         y.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
     return y
@@ -74,7 +74,7 @@ def pointwise(part: nn.Sequential, *maps: Float[Tensor, "b _ n"]) -> Float[Tenso
     y = product(weight[:, :start], bias, first)
     for x in others:
         stop = start + x.shape[1]
-        own = weight[:, start:stop].to(y.dtype).expand(len(x), -1, -1)
+        own = weight[:, start:stop].to(y.dtype).expand(x.shape[0], -1, -1)
         y = y.baddbmm_(own, x.to(y.dtype))  # what only products made, backward does not need
         start = stop
     return finish(part, y)
@@ -89,7 +89,7 @@ def weighted(
     """
     weight, bias = affine(part)
     if x.is_contiguous():
-        y = product(weight, None, x.flatten(2)).view(len(x), -1, *x.shape[2:])
+        y = product(weight, None, x.flatten(2)).view(x.shape[0], -1, *x.shape[2:])
     else:
         y = F.conv2d(x, weight[:, :, None, None])
     assert bias is not None
@@ -141,6 +141,21 @@ def formatted(y: Float[Tensor, "b o i j"], x: Float[Tensor, "b c h w"]) -> Tenso
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     wanted = torch.channels_last if last else torch.contiguous_format
     return y.to(x.dtype).contiguous(memory_format=wanted)
+
+
+def with_plain_gradient(y: Tensor) -> Tensor:
+    """`y`, whose gradient, of one image, is never laid out as that of tokens.
+
+    On CPUs torch's batch norm misreads such a gradient, and so does what only hands it on.
+    """
+    if torch.compiler.is_compiling() or not y.requires_grad or len(y) != 1 or transformed():
+        return y
+    y.register_hook(_settled)  # type: ignore[no-untyped-call]
+    return y
+
+
+def _settled(grad: Tensor | None) -> Tensor | None:
+    return grad if grad is None or grad.stride(0) == grad[0].numel() else grad.contiguous()
 
 
 def with_batch_norms(state_dict: Mapping[str, Tensor], activation: str) -> Mapping[str, Tensor]:

@@ -38,7 +38,7 @@ def project(
     The three are views of the map, so the convolution needs no shuffled copy of them.
     """
     grouped = torch.unflatten(weight, 1, (heads, -1)).permute(2, 0, 1, 3).flatten(0, 2)
-    product = grouped.expand(len(x), -1, -1)
+    product = grouped.expand(x.shape[0], -1, -1)
     if bias is None:
         flat = torch.bmm(product, x.flatten(2))
     else:

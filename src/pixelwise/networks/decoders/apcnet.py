@@ -67,7 +67,7 @@ class AdaptiveContext(ReferenceWeights):
         z = finish(self.mixed, z if bias is None else z + bias.to(z.dtype)[:, None])
         z = (z + y).relu()
         z = z if self.fuse is None else pointwise(self.fuse, z)
-        return formatted(z.view(len(x), -1, *x.shape[2:]), x)
+        return formatted(z.view(x.shape[0], -1, *x.shape[2:]), x)
 
 
 class APCNet(JoinedContexts):

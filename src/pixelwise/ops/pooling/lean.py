@@ -28,7 +28,7 @@ class Pool(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The weights, then each sum."""
         kind = statistics_dtype(x)
-        score = over_channels(x, weight.to(kind).expand(len(x), -1))
+        score = over_channels(x, weight.to(kind).expand(x.shape[0], -1))
         if bias is not None:
             score += bias
         weights = score.softmax(dim=-1)

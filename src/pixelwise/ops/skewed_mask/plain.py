@@ -34,7 +34,7 @@ def expand_mask(
     inside = (down >= 0) & (down < rows) & (right >= 0) & (right < columns)
     index = torch.where(inside, down * columns + right, 0)
     flat = mask.flatten(2)
-    logits = flat.gather(1, index.expand(len(mask), -1, -1)) * inside.to(mask.dtype)
+    logits = flat.gather(1, index.expand(mask.shape[0], -1, -1)) * inside.to(mask.dtype)
     return logits if collect else logits.mT
 
 
