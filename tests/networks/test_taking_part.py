@@ -36,7 +36,7 @@ def train(rank, file):
 @pytest.mark.slow
 def test_two_processes_train_with_plain_calls(tmp_path):
     torch.multiprocessing.start_processes(
-        train, (str(tmp_path / "meeting"),), nprocs=2, start_method="fork"
+        train, (str(tmp_path / "meeting"),), nprocs=2, start_method="spawn"
     )
 
 
