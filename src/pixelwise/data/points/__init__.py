@@ -1,0 +1,1 @@
+"""Pictures with named points: what they are, and the files that hold them."""
