@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -23,7 +23,7 @@ ENDLESS = 2**62
 # Which random stream a draw belongs to, so that orders and augmentations are independent.
 ORDER, AUGMENT = 0, 1
 
-Item = tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str]
+Item = tuple[Float32[Tensor, "c h w"], Shaped[Tensor, "*labels h w"], str]
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Draw:
 
 
 class TrainingStream(Dataset[Item]):
-    """Items (image (c, h, w) normalised, mask (h, w), name) for g = 0, 1, 2, ... without end.
+    """Items (image (c, h, w) normalised, mask (..., h, w), name) for g = 0, 1, 2, ... without end.
 
     Where the picture is smaller than the crop, the image is filled up with the mean (0 after
-    normalisation) and the mask with the ignore index.
+    normalisation) and the mask with what means "not known".
 
     Args:
         pictures: What to draw from.
@@ -111,7 +111,7 @@ class TrainingStream(Dataset[Item]):
 
     def __getitem__(self, position: int) -> Item:
         sample = self.pictures[self.index(position)]
-        draw = self._draw(position, sample.mask.shape[0], sample.mask.shape[1])
+        draw = self._draw(position, *sample.mask.shape[-2:])
         image = filled(sample.image, sample.missing, self.mean, self.scale)
         image, mask = self._cut(image, sample.mask, draw)
         return image, mask, sample.name
@@ -145,20 +145,20 @@ class TrainingStream(Dataset[Item]):
         )
 
     def _cut(
-        self, image: Tensor, mask: Int64[Tensor, "h w"], draw: Draw
-    ) -> tuple[Float32[Tensor, "c H W"], Int64[Tensor, "H W"]]:
+        self, image: Tensor, mask: Shaped[Tensor, "*labels h w"], draw: Draw
+    ) -> tuple[Float32[Tensor, "c H W"], Shaped[Tensor, "*labels H W"]]:
         out_h, out_w = self.crop if draw.turns % 2 == 0 else self.crop[::-1]
-        rows = _overlap(draw.top, draw.window[0], mask.shape[0], out_h)
-        columns = _overlap(draw.left, draw.window[1], mask.shape[1], out_w)
+        rows = _overlap(draw.top, draw.window[0], mask.shape[-2], out_h)
+        columns = _overlap(draw.left, draw.window[1], mask.shape[-1], out_w)
         image = image[:, rows.source, columns.source]
-        mask = mask[rows.nearest()][:, columns.nearest()]
+        mask = mask[..., rows.nearest(), :][..., columns.nearest()]
         image = _resize(image, (rows.length, columns.length))
         if image.dtype == torch.uint8 and len(image) == 3 and self.augmentation.colour:
             image = _recolour(image, draw.colour)
         full = torch.zeros(len(image), out_h, out_w)
         full[:, rows.target, columns.target] = self.normalise(image)
-        labels = torch.full((out_h, out_w), self.pictures.classes.ignore_index)
-        labels[rows.target, columns.target] = mask
+        labels = mask.new_full((*mask.shape[:-2], out_h, out_w), self.pictures.outside)
+        labels[..., rows.target, columns.target] = mask
         axes = [axis for axis, on in ((-1, draw.mirror), (-2, draw.upside_down)) if on]
         full, labels = full.flip(axes), labels.flip(axes)
         if draw.turns:

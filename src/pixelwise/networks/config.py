@@ -37,6 +37,8 @@ class ModelConfig:
     num_classes: int
     in_channels: int = 3
     task: str = "multiclass"
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the task has to know beside the classes."""
     output_stride: int | None = None
     attention: Attention = field(default_factory=dict)
     convolution: Attention = field(default_factory=dict)
@@ -71,7 +73,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.in_channels < 1:
             raise InputError(f"in_channels={self.in_channels}: must be at least 1; raise it")
-        for name in ("options", "backbone_options"):  # from YAML and JSON come lists
+        for name in (
+            "options",
+            "backbone_options",
+            "task_options",
+        ):  # from YAML and JSON come lists
             object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels

@@ -15,6 +15,8 @@ from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.data.survey import Survey, values_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.tasks.base import Task
+from pixelwise.tasks.registry import FOR_DATA, task_class
 from pixelwise.train.settings import TrainSettings
 
 LARGEST_CROP = 512
@@ -25,9 +27,10 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Data:
-    """A data set and the two splits that training reads."""
+    """A data set, what is learnt from it, and the two splits that training reads."""
 
     source: Source
+    task: type[Task]
     train: LabelledPictures
     val: LabelledPictures
 
@@ -37,12 +40,10 @@ def open_splits(settings: TrainSettings) -> Data:
     if not settings.data:
         raise InputError("data='': must be given; write --data with a data.yaml, or 'scenes'")
     source = open_data(settings.data)
-    count = len(source.classes)
-    if settings.task == "binary" and count != 2:
-        raise InputError(
-            f"task='binary': needs two classes, {source.name} has {count}; take 'multiclass'"
-        )
-    return Data(source, source.split("train"), source.split("val"))
+    name = FOR_DATA[source.kind] if settings.task == "auto" else settings.task
+    task = task_class(name)
+    task.check_source(source)
+    return Data(source, task, source.split("train"), source.split("val"))
 
 
 def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
@@ -98,7 +99,7 @@ def training_stream(
     settings: TrainSettings, data: Data, model: Segmenter, crop: tuple[int, int]
 ) -> TrainingStream:
     """The endless stream of augmented crops."""
-    return TrainingStream(
+    return model.task.stream(
         data.train,
         crop=crop,
         seed=settings.seed,
@@ -118,4 +119,6 @@ def training_stream(
 def evaluation_set(data: Data, model: Segmenter) -> EvaluationSet:
     """The pictures of val, as the network takes them."""
     config = model.config
-    return EvaluationSet(data.val, mean=config.mean, std=config.std, scale=data.source.scale)
+    return model.task.evaluation_set(
+        data.val, mean=config.mean, std=config.std, scale=data.source.scale
+    )

@@ -14,8 +14,9 @@ from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import Progress
 from pixelwise.data.stream import TrainingStream
 from pixelwise.devices import pick_device
-from pixelwise.losses import Loss, class_weights_from_counts, loss_for
+from pixelwise.losses import class_weights_from_counts
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.tasks.base import Loss, LossChoice
 from pixelwise.train.inputs import (
     Data,
     check_data,
@@ -81,7 +82,7 @@ def make_plan(
     """
     device = pick_device(settings.device)
     data = open_splits(settings)
-    network = build_network(settings, data.source, described)
+    network = build_network(settings, data, described)
     length, crop = _length(settings, data), crop_size(settings, data)
     for line in _report(settings, data, network, length, crop, device):
         say(line)
@@ -127,7 +128,7 @@ def _report(
     shown = steps if settings.time_limit is None else f"{settings.time_limit} of wall time"
     return [
         f"data    {source.name}: {len(data.train)} training and {len(data.val)} validation"
-        f" pictures, {len(source.classes)} classes, ignore {source.classes.ignore_index}",
+        f" pictures, {source.contents}",
         *(f"insert  {line}" for line in network.inserted.splitlines()),
         f"model   {model.config.arch}{attention} on {model.config.backbone}: {parameters:.2f} M"
         f" parameters, output stride {model.backbone.reductions[-1]}",
@@ -146,9 +147,4 @@ def _loss(
     weights = None
     if settings.class_weights == "auto" and counts is not None:
         weights = class_weights_from_counts(counts).to(device)
-    return loss_for(
-        settings.task,
-        loss=model.decoder.loss if settings.loss == "auto" else settings.loss,
-        class_weights=weights,
-        ignore_index=data.source.classes.ignore_index,
-    )
+    return model.task.loss(LossChoice(settings.loss, model.decoder.loss, weights))

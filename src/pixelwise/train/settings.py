@@ -10,6 +10,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.placement import is_saved, parse, to_text
 from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
+from pixelwise.tasks.registry import available
 
 RECIPES = ("adamw", "sgd")
 NETWORK = (
@@ -38,7 +39,10 @@ class TrainSettings:
     insert: str | Mapping[Any, Any] | None = setting(
         None, "layers to insert, LAYER@PLACE,...; at first they do not change the output"
     )
-    task: str = setting("multiclass", "multiclass, or binary: two classes, one logit")
+    task: str = setting(
+        "auto",
+        "multiclass, binary, multilabel, regression or keypoints; default: what the data is for",
+    )
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(
         None, "8, 16 or 32; default: the network's own", advanced=True
@@ -75,7 +79,12 @@ class TrainSettings:
     align_corners: bool | None = setting(
         None, "how logits are resized; default: as the network's authors do", advanced=True
     )
-    loss: str = setting("auto", "cross_entropy, ohem; auto: the network's own", advanced=True)
+    loss: str = setting(
+        "auto", "a loss of the task; auto: the network's own, or the usual one", advanced=True
+    )
+    task_options: Mapping[str, Any] | None = setting(
+        None, "options of the task, such as {decoder: dark} for keypoints", advanced=True
+    )
     source: str = setting("", "where these settings were published", advanced=True)
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
     insert_lr: float = setting(1.0, "factor on the learning rate of inserted layers", advanced=True)
@@ -117,9 +126,8 @@ class TrainSettings:
                 f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
             )
         one_of(RECIPES, recipe=self.recipe)
-        one_of(("multiclass", "binary"), task=self.task)
+        one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
-        one_of(("auto", "cross_entropy", "ohem"), loss=self.loss)
         one_of(("32", "bf16"), precision=self.precision)
         check_device(self.device)
         if self.device.startswith("xpu"):
