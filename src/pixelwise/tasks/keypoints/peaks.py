@@ -72,6 +72,14 @@ def dark(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Plac
     return torch.where(_within(maps, cells, 2)[..., None], cells + steps, cells.to(maps.dtype))
 
 
+def megvii(
+    maps: Float[Tensor, "b k h w"], cells: Cells, scores: Float[Tensor, "b k"]
+) -> tuple[Places, Float[Tensor, "b k"]]:
+    """The quarter step and half a cell, of maps that were blurred and reach 255."""
+    half = 0.5 * _within(maps, cells, 1)[..., None]
+    return quarter(maps, cells) + half, scores / 255 + 0.5
+
+
 def udp(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Places:
     """One Newton step on the logarithm of the blurred map, whose border is repeated once."""
     log = blurred(maps, kernel, mirrored=True).clamp(0.001, 50).log()
