@@ -42,7 +42,7 @@ def target(name: str) -> Adapter:
 
     def adapter(config: dict[str, Any]) -> Subject:
         width, height = config["heatmap_size"]
-        spread = config.get("sigma", 2)
+        spread = float(config.get("sigma", 2))
         if name == "udp_offset":
             spread = config.get("valid_radius_factor", OFFSET_RADIUS)
 
@@ -166,10 +166,9 @@ def flip(config: dict[str, Any]) -> Subject:
         partners = list(range(maps.shape[1] // (3 if combined else 1)))
         for left, right in config["pairs"]:
             partners[left], partners[right] = right, left
-        options = {"offsets": combined, "shift": shift}
         return {
-            "back": flip_back(flipped, partners, **options),
-            "average": flip_average(maps, flipped, partners, **options),
+            "back": flip_back(flipped, partners, offsets=combined),
+            "average": flip_average(maps, flipped, partners, offsets=combined, shift=shift),
         }
 
     return function(run)

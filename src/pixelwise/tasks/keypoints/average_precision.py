@@ -27,9 +27,9 @@ from pixelwise.tasks.keypoints.oks import EPS, needed_sigmas, oks
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 AREAS: Mapping[str, tuple[float, float]] = {
-    "all": (0, 1e10),
-    "medium": (32**2, 96**2),
-    "large": (96**2, 1e10),
+    "all": (0.0, 1e10),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, 1e10),
 }
 BEST = 20
 """Predictions per picture that count."""

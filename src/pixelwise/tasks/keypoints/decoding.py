@@ -2,7 +2,8 @@
 
     argmax       the largest cell, a quarter of a cell towards the larger neighbour
     dark, udp    one Newton step on the log of the blurred map (see `peaks`)
-    udp_offset   the largest cell of the disc, and the way that the other two maps tell
+    udp_offset   the largest cell of the disc, and the way that the other two maps tell, both
+                 blurred within the disc (the authors' 11 cells are wider, and a cell off)
     soft_argmax  sum_i i e^(z_i) / sum_i e^(z_i),  z = 2 log h within 3 sigma of the largest cell
 
 Near the border a blur, or the window of a sum, is cut off, and the published steps go wrong by half
@@ -65,18 +66,16 @@ def decode(
     maps = heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
     if 0 in maps.shape[2:]:
         raise InputError(f"heatmaps={tuple(maps.shape)}: must have at least one cell; resize them")
-    kernel = 2 * math.ceil(2.5 * sigma) + 1
     if method == "udp_offset":
         if maps.shape[1] % 3:
             raise InputError(
                 f"method='udp_offset': needs three maps per point, not {maps.shape[1]} maps; take"
                 " another method"
             )
-        places, scores = published.udp_offset(maps, kernel, radius)
-        cells = places
+        places, scores = _offset(maps, radius)
     else:
         cells, scores = published.peaks(maps)
-        places = _refined(maps, cells, method, kernel, math.ceil(3 * sigma))
+        places = _refined(maps, cells, method, sigma)
     found = (scores > 0) & scores.isfinite() & places.isfinite().all(dim=-1)
     return torch.where(found[..., None], places, math.nan), torch.where(found, scores, 0)
 
@@ -122,9 +121,19 @@ def soft_argmax(logits: Float[Tensor, "b k *size"]) -> Float[Tensor, "b k axes"]
     return torch.stack(means, dim=-1)
 
 
-def _refined(maps: Tensor, cells: Tensor, method: str, kernel: int, window: int) -> Tensor:
+def _offset(maps: Tensor, radius: float) -> Decoded:
+    """The published steps, or the way as it is where the blur is cut off."""
+    kernel = 2 * int(radius * maps.shape[2] / math.sqrt(3)) + 1
+    places, scores = published.udp_offset(maps, kernel, radius)
+    sharp, sharp_scores = published.udp_offset(maps, 1, radius)
+    cut = _cut(places, maps, 2 * kernel)
+    return torch.where(cut, sharp, places), torch.where(cut[..., 0], sharp_scores, scores)
+
+
+def _refined(maps: Tensor, cells: Tensor, method: str, sigma: float) -> Tensor:
     if method == "argmax":
         return published.quarter(maps, cells)
+    window, kernel = math.ceil(3 * sigma), 2 * math.ceil(2.5 * sigma) + 1
     positive = maps.clamp(min=torch.finfo(maps.dtype).tiny)
     near = _near(cells, maps, window)
     if method == "soft_argmax":
@@ -134,12 +143,17 @@ def _refined(maps: Tensor, cells: Tensor, method: str, kernel: int, window: int)
         places, reach = published.dark(maps, cells, kernel), kernel // 2 + 2
     else:
         places, reach = published.udp(maps, cells, kernel), kernel // 2 + 1
-    height, width = maps.shape[2:]
-    size = torch.tensor([width, height], device=maps.device)
-    cut = ((cells < reach) | (cells >= size - reach)).any(dim=-1, keepdim=True)
-    places = torch.where(cut, _fitted(torch.where(near, positive, 0), cells), places)
+    fitted = _fitted(torch.where(near, positive, 0), cells)
+    places = torch.where(_cut(cells, maps, reach), fitted, places)
     places = torch.where(places.isfinite(), places, cells.to(places.dtype))
     return torch.minimum(torch.maximum(places, cells - 1.0), cells + 1.0)
+
+
+def _cut(places: Tensor, maps: Tensor, reach: int) -> Tensor:
+    """Whether so many cells around each place go over the border."""
+    x, y = places.unbind(dim=-1)
+    over = (x < reach) | (x >= maps.shape[3] - reach) | (y < reach) | (y >= maps.shape[2] - reach)
+    return over[..., None]
 
 
 def _near(cells: Tensor, maps: Tensor, window: int) -> Tensor:

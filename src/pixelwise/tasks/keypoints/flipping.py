@@ -20,11 +20,7 @@ from pixelwise.errors import InputError
 
 
 def flip_back(
-    flipped: Float[Tensor, "b c h w"],
-    partners: Sequence[int],
-    *,
-    offsets: bool = False,
-    shift: bool = False,
+    flipped: Float[Tensor, "b c h w"], partners: Sequence[int], *, offsets: bool = False
 ) -> Float[Tensor, "b c h w"]:
     """The maps that a network gave for the mirrored picture, as if it had not been mirrored.
 
@@ -33,7 +29,6 @@ def flip_back(
         partners: Number of the point that stands at each place after a mirror:
             `Skeleton.mirrored()`.
         offsets: The maps are those of "udp_offset".
-        shift: Move one column to the right.
 
     Raises:
         InputError: The number of maps is not that of `partners`.
@@ -48,8 +43,6 @@ def flip_back(
     if offsets:
         signs = torch.tensor([1, -1, 1], dtype=maps.dtype, device=maps.device)
         maps = maps * signs.view(3, 1, 1)
-    if shift:
-        maps = torch.cat([maps[..., :1], maps[..., :-1]], dim=-1)
     return maps.flatten(1, 2)
 
 
@@ -61,5 +54,11 @@ def flip_average(
     offsets: bool = False,
     shift: bool = False,
 ) -> Float[Tensor, "b c h w"]:
-    """The mean of a network's maps and of those for the mirrored picture; see `flip_back`."""
-    return (heatmaps + flip_back(flipped, partners, offsets=offsets, shift=shift)) / 2
+    """The mean of a network's maps and of those for the mirrored picture; see `flip_back`.
+
+    `shift` moves the second one column to the right.
+    """
+    back = flip_back(flipped, partners, offsets=offsets)
+    if shift:
+        back = torch.cat([back[..., :1], back[..., :-1]], dim=-1)
+    return (heatmaps + back) / 2

@@ -19,7 +19,7 @@ from pixelwise.checks import one_of
 
 PLACEMENTS = ("halves", "integers", "corners")
 
-Stride = float | tuple[float, float]
+Stride = int | float | tuple[float, float]
 
 
 def cells_of(
@@ -43,7 +43,7 @@ def _steps(
 ) -> tuple[Tensor, float, float]:
     """Pixels from cell to cell along (x, y); the first centre in pixels, and in cells."""
     one_of(PLACEMENTS, placement=placement)
-    strides = stride if isinstance(stride, tuple) else (stride, stride)
+    strides = stride if isinstance(stride, tuple) else (float(stride), float(stride))
     if placement == "corners":
         height, width = size
         strides = (
