@@ -78,7 +78,9 @@ class Recorded:
             text = self.metadata.get(key, "n/a")
             if text.startswith("{"):
                 errors = json.loads(text)
-                return errors[self.told(name)] / (scale or 1.0) if self.told(name) in errors else None
+                return (
+                    errors[self.told(name)] / (scale or 1.0) if self.told(name) in errors else None
+                )
             if text != "n/a":
                 return float(text) / output if kind == "output" else None
         return 0.0 if kind == "output" else None

@@ -37,6 +37,7 @@ class Augmentation:
         rotate: Turn by a random multiple of 90 degrees: for views from above.
         colour: Brightness, contrast and saturation are multiplied by 1 - colour .. 1 + colour;
             only in 8-bit pictures with three bands. Hue stays.
+        turn: Largest angle in degrees, either way; for pictures with points.
 
     Raises:
         InputError: A scale that is not 0 < smallest <= largest, or a colour outside 0..1.
@@ -47,6 +48,7 @@ class Augmentation:
     flip_vertical: bool = False
     rotate: bool = False
     colour: float = 0.3
+    turn: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -67,6 +69,27 @@ class Draw:
     upside_down: bool
     turns: int
     colour: tuple[float, float, float]
+
+
+class Order:
+    """Which picture item g shows: every one of `count` once per epoch.
+
+    Args:
+        seed: Another seed, another order.
+        count: Pictures.
+    """
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.seed, self.count = seed, count
+        self._epoch = -1
+        self._order = np.empty(0, np.int64)
+
+    def __getitem__(self, position: int) -> int:
+        epoch, place = divmod(position, self.count)
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self.seed, ORDER, epoch])
+            self._order, self._epoch = rng.permutation(self.count), epoch
+        return int(self._order[place])
 
 
 class TrainingStream(Dataset[Item]):
@@ -103,26 +126,17 @@ class TrainingStream(Dataset[Item]):
         self.mean, self.scale = mean, scale
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation or Augmentation()
-        self._epoch = -1
-        self._order = np.empty(0, np.int64)
+        self.order = Order(seed, len(pictures))
 
     def __len__(self) -> int:
         return ENDLESS
 
     def __getitem__(self, position: int) -> Item:
-        sample = self.pictures[self.index(position)]
+        sample = self.pictures[self.order[position]]
         draw = self._draw(position, *sample.mask.shape[-2:])
         image = filled(sample.image, sample.missing, self.mean, self.scale)
         image, mask = self._cut(image, sample.mask, draw)
         return image, mask, sample.name
-
-    def index(self, position: int) -> int:
-        """Which picture item `position` shows: every picture once per epoch."""
-        epoch, place = divmod(position, len(self.pictures))
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, ORDER, epoch])
-            self._order, self._epoch = rng.permutation(len(self.pictures)), epoch
-        return int(self._order[place])
 
     def _draw(self, position: int, height: int, width: int) -> Draw:
         how = self.augmentation
@@ -154,7 +168,7 @@ class TrainingStream(Dataset[Item]):
         mask = mask[..., rows.nearest(), :][..., columns.nearest()]
         image = _resize(image, (rows.length, columns.length))
         if image.dtype == torch.uint8 and len(image) == 3 and self.augmentation.colour:
-            image = _recolour(image, draw.colour)
+            image = recoloured(image, draw.colour)
         full = torch.zeros(len(image), out_h, out_w)
         full[:, rows.target, columns.target] = self.normalise(image)
         labels = mask.new_full((*mask.shape[:-2], out_h, out_w), self.pictures.outside)
@@ -212,7 +226,8 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.resize(image, list(size), antialias=True)
 
 
-def _recolour(image: Tensor, factors: tuple[float, float, float]) -> Tensor:
+def recoloured(image: Tensor, factors: tuple[float, ...]) -> Tensor:
+    """An 8-bit picture of three bands with other brightness, contrast and saturation."""
     from torchvision.transforms.v2 import functional
 
     brightness, contrast, saturation = factors

@@ -108,11 +108,13 @@ def predict_answer(
     def logits(tiles: Tensor) -> Tensor:
         return model(network_input(model, tiles))
 
-    task = model.task
+    task, config = model.task, model.config
     size = None if window is None or not task.tiled else (window, window)
-    bands = predict_bands(logits, image[None], window=size, overlap=overlap)
+    seen = task.view(image, config.scale * torch.tensor(config.mean))
+    bands = predict_bands(logits, seen[None], window=size, overlap=overlap)
     answers = [task.answer(band)[0].cpu() for band in bands]
-    return answers[0] if len(answers) == 1 else torch.cat(answers, dim=-2)
+    answer = answers[0] if len(answers) == 1 else torch.cat(answers, dim=-2)
+    return task.placed(answer, (image.shape[-2], image.shape[-1]))
 
 
 def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -160,7 +162,8 @@ def predict_pictures(
     names = output_names(pictures, model.task.file_names)
     _check_untouched(names, folder, model.task)
     with Outputs(folder, "predict") as outputs:
-        outputs.check(file for name in names.values() for file in model.task.file_names(name))
+        each = [file for name in names.values() for file in model.task.file_names(name)]
+        outputs.check([*each, *model.task.common_files])
         yield from _predicted(
             model, names, outputs, window, overlap, stop_on_error, as_is, max_megapixels
         )
@@ -177,6 +180,7 @@ def _predicted(
     max_megapixels: float,
 ) -> Iterator[Predicted]:
     task, folder = model.task, outputs.folder
+    answers: dict[Path, Tensor] = {}
     for picture, name in names.items():
         files = task.file_names(name)
         done = Predicted(picture, tuple(folder / file for file in files))
@@ -192,8 +196,13 @@ def _predicted(
         answer = predict_answer(model, image, window=window, overlap=overlap)
         with outputs.writing(*files):
             task.write(folder, name, displayable(image), answer, missing)
+        if task.common_files:
+            answers[picture] = answer
         without = 0 if missing is None else int(missing.sum())
         yield replace(done, pixels=image[0].numel(), missing=without)
+    if answers:
+        with outputs.writing(*task.common_files):
+            task.write_common(folder, answers)
 
 
 def output_names(

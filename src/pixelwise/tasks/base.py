@@ -1,5 +1,6 @@
 """What every task is: the outputs, the target, the loss, the answer, its scores, and its files."""
 
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pixelwise.data.source import LabelledPictures, Source
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 
+LARGEST_CROP = 512
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits, target) of a batch -> a scalar."""
 
@@ -47,10 +49,12 @@ class Described(Protocol):
 class Result(ABC):
     """What an evaluation found.
 
-    `title` names the number that training keeps the best network by.
+    `title` names the number that training keeps the best network by, `column` is its name among
+    `numbers`.
     """
 
     title: ClassVar[str]
+    column: ClassVar[str]
 
     @property
     @abstractmethod
@@ -176,6 +180,30 @@ class Task(ABC):
     def answer(self, logits: Shaped[Tensor, "n k h w"]) -> Tensor:
         """What the logits say, picture by picture."""
 
+    @classmethod
+    def crop(cls, split: Any) -> tuple[int, int]:
+        """(height, width) of training items where none is given: the pictures' median, bounded."""
+        sizes = [split.size(i) for i in range(len(split))]
+        height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
+        return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
+
+    def trained_at(self, crop: tuple[int, int]) -> Mapping[str, Any]:
+        """`task_options` of a network that is trained on crops of this size."""
+        return self.described.task_options
+
+    def view(self, image: Tensor, fill: Tensor) -> Tensor:
+        """What the network sees of a whole picture of raw values.
+
+        Args:
+            image: (c, h, w).
+            fill: A value per band for what is around the picture.
+        """
+        return image
+
+    def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
+        """The answer on a `view`, for the whole picture of `size` (height, width)."""
+        return answer
+
     @abstractmethod
     def loss(self, choice: LossChoice) -> Loss:
         """The loss as a function of (logits, target), in float32 at least.
@@ -263,6 +291,12 @@ class Task(ABC):
             answer: As `answer` gives it, of one picture.
             missing: Pixels (h, w) without data; None: there is none.
         """
+
+    common_files: ClassVar[tuple[str, ...]] = ()
+    """Files that `write_common` writes for all pictures together."""
+
+    def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:  # noqa: B027
+        """Write what was predicted of all pictures; called where there are `common_files`."""
 
     @property
     def without_data(self) -> str:

@@ -25,6 +25,7 @@ class ClassResult(Result):
     """
 
     title = "mIoU"
+    column = "miou"
 
     def __init__(self, confusion: Confusion, names: tuple[str, ...]) -> None:
         self.confusion, self.names = confusion, names

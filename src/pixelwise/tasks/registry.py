@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 OWN = {
     "multiclass": "pixelwise.tasks.multiclass:Multiclass",
     "binary": "pixelwise.tasks.binary:Binary",
+    "keypoints": "pixelwise.tasks.keypoints.task:Keypoints",
 }
 """Task -> where it stands; names are known without loading torch."""
-FOR_DATA = {"classes": "multiclass"}
+FOR_DATA = {"classes": "multiclass", "points": "keypoints"}
 """The usual task of each kind of data set."""
 
 

@@ -1,7 +1,6 @@
 """The data of a run: its splits, the checks of them, and the streams that training reads."""
 
 import dataclasses
-import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from pixelwise.tasks.base import Task
 from pixelwise.tasks.registry import FOR_DATA, task_class
 from pixelwise.train.settings import TrainSettings
 
-LARGEST_CROP = 512
 MOST_WHITE = 4.0
 """So far above white may values lie where weights are pretrained on photographs."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -47,12 +45,10 @@ def open_splits(settings: TrainSettings) -> Data:
 
 
 def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
-    """(height, width) of the training crops; "auto" is the pictures' median, within bounds."""
+    """(height, width) of the training crops; "auto" is what suits the task and the pictures."""
     if settings.crop != "auto":
         return parse_size(crop=settings.crop)
-    sizes = [data.train.size(i) for i in range(len(data.train))]
-    height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
-    return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
+    return data.task.crop(data.train)
 
 
 def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Survey | None:
@@ -112,6 +108,7 @@ def training_stream(
             flip_vertical=settings.flip_vertical,
             rotate=settings.rotate,
             colour=settings.colour,
+            turn=settings.turn,
         ),
     )
 

@@ -4,6 +4,7 @@ The four steps data, network, length and report are quick: a misspelt name does 
 masks, all of which are read only then.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,21 +85,24 @@ def make_plan(
     data = open_splits(settings)
     network = build_network(settings, data, described)
     length, crop = _length(settings, data), crop_size(settings, data)
+    model = network.model
+    options = model.task.trained_at(crop)
+    model.config = dataclasses.replace(model.config, task_options=options)
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):
         say(line)
-    set_statistics(settings, data, network.model, found)
+    set_statistics(settings, data, model, found)
     return TrainingPlan(
         settings=settings,
         data=data,
         network=network,
         length=length,
         device=device,
-        stream=training_stream(settings, data, network.model, crop),
-        val_inputs=evaluation_set(data, network.model),
+        stream=training_stream(settings, data, model, crop),
+        val_inputs=evaluation_set(data, model),
         loss=_loss(settings, data, network.model, None if found is None else found.counts, device),
     )
 

@@ -103,6 +103,9 @@ class TrainSettings:
     flip: bool = setting(True, "flip half of the pictures left-right", advanced=True)
     flip_vertical: bool = setting(False, "flip half of them up-down", advanced=True)
     rotate: bool = setting(False, "rotate them by multiples of 90 degrees", advanced=True)
+    turn: float = setting(
+        30.0, "largest angle in degrees that pictures with points turn by", advanced=True
+    )
     colour: float = setting(
         0.3, "strength of changes of brightness, contrast and saturation", advanced=True
     )
@@ -158,6 +161,7 @@ class TrainSettings:
         in_range(0.05, 20, scale_max=self.scale_max)
         in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
+        in_range(0, 180, turn=self.turn)
         if self.clip is not None:
             in_range(1e-6, 1e6, clip=self.clip)
         if self.time_limit is not None:

@@ -61,9 +61,7 @@ def warp(
     return crop
 
 
-def _positions(
-    row: np.ndarray, size: tuple[int, int], subpixels: int | None
-) -> np.ndarray:
+def _positions(row: np.ndarray, size: tuple[int, int], subpixels: int | None) -> np.ndarray:
     """Where the pixels of the crop come from, along one axis, within a pixel of any picture."""
     a, b, c = row
     y, x = np.mgrid[: size[0], : size[1]]
