@@ -426,7 +426,7 @@ def test_a_network_that_says_one_class_is_told(tmp_path, capsys):
     assert "--class-weights auto" in told
 
 
-@pytest.mark.parametrize("task", ["regression", "keypoints"])
+@pytest.mark.parametrize("task", ["segmentation", "panoptic"])
 def test_a_task_that_there_is_not_is_refused_before_it_is_predicted_as_classes(
     run, tmp_path, capsys, task
 ):

@@ -2,15 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from pixelwise.data.fitting import Range, extremes
+from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
 
-if TYPE_CHECKING:
-    from pixelwise.data.points.source import LabelledFigures
+
+@runtime_checkable
+class Figures(Protocol):
+    """What `LabelledFigures` has that matters here."""
+
+    skeleton: Skeleton
+    name: str
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -46,9 +55,7 @@ class PointSurvey:
         return told
 
 
-def survey_points(
-    figures: "LabelledFigures", progress: Callable[[int, int], None] | None
-) -> PointSurvey:
+def survey_points(figures: Figures, progress: Callable[[int, int], None] | None) -> PointSurvey:
     """Read all figures; see `LabelledFigures.check`."""
     counts = torch.zeros(len(figures.skeleton), dtype=torch.int64)
     pairs, types = [], set()
