@@ -37,7 +37,8 @@ def function(run: Callable[..., Any]) -> Subject:
     return Subject(nn.Identity(), load, own, dict, run)
 
 
-def target(name: str) -> Adapter:
+def target(name: str, in_cells: bool = False) -> Adapter:
+    """Recorded points are in pixels, or in cells."""
     kind = TARGETS[name]
 
     def adapter(config: dict[str, Any]) -> Subject:
@@ -48,7 +49,7 @@ def target(name: str) -> Adapter:
 
         def run(points: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
             cells = points[None]
-            if "image_size" in config:  # others are in cells
+            if not in_cells:
                 stride = (config["image_size"][0] / width, config["image_size"][1] / height)
                 cells = cells_of(cells + 0.5, stride, (height, width), kind.placement)
             maps, weights = kind.draw(cells, visible.view(1, -1), (height, width), spread)
@@ -202,7 +203,7 @@ def integral(config: dict[str, Any]) -> Subject:
 
 ADAPTERS: dict[str, Adapter] = {
     "gaussian_target@simplebaseline": target("simple_baseline"),
-    "gaussian_target@darkpose": target("dark"),
+    "gaussian_target@darkpose": target("dark", in_cells=True),
     "msra_unbiased_target@udppose": target("msra_unbiased"),
     "udp_gaussian_target@udppose": target("udp"),
     "udp_offset_target@udppose": target("udp_offset"),

@@ -104,7 +104,7 @@ def udp_offset(
     maps: Float[Tensor, "b c h w"], kernel: int, factor: float, missing: int | None = None
 ) -> tuple[Places, Float[Tensor, "b k"]]:
     """The peak of the blurred disc, and the way that is written there; scores of blurred discs."""
-    disc, x, y = maps.unflatten(1, (-1, 3)).unbind(dim=2)
+    disc, x, y = (maps[:, i::3] for i in range(3))
     cells, scores = peaks(blurred(disc, 2 * kernel + 1, mirrored=True), missing)
     h, w = maps.shape[2:]
     place = (_starts(disc, h * w) + cells[..., 1] * w + cells[..., 0]).flatten()

@@ -50,7 +50,7 @@ def gaussian(
 ) -> Drawn:
     """A Gaussian over the whole map at the very place of each point that lies in the map."""
     edge = torch.tensor([size[1], size[0]], dtype=cells.dtype, device=cells.device) - 0.5
-    inside = ((cells >= -0.5) & (cells < edge)).all(dim=-1)  # NaN is not
+    inside = ((cells >= -0.5) & (cells <= edge)).all(dim=-1)  # as many mirrored; NaN is not
     weights = ((visible > 0) & inside).to(cells.dtype)
     places = torch.where(inside[..., None], cells, 0)
     along_y, along_x = (_bump(places[..., axis], size[1 - axis], sigma) for axis in (1, 0))
@@ -107,8 +107,9 @@ def udp_offset(
 ) -> Drawn:
     """A disc and the way to the point in it: maps 3 k, 3 k + 1 (x) and 3 k + 2 (y)."""
     radius = factor * size[0]
+    shape = (*cells.shape[:2], *size)
     x, y = ((cells[..., a, None] - _axis(cells, size[1 - a])) / radius for a in (0, 1))
-    way_x, way_y = torch.broadcast_tensors(x[..., None, :], y[..., :, None])
+    way_x, way_y = x[..., None, :].expand(*shape), y[..., :, None].expand(*shape)
     disc = (way_x**2 + way_y**2 <= 1) & (visible > 0.5)[..., None, None]
     maps = torch.stack([torch.ones_like(way_x), way_x, way_y], dim=2)
     return torch.where(disc[:, :, None], maps, 0).flatten(1, 2), visible
@@ -123,13 +124,14 @@ def _windowed(
     centre = low + (2 * reach + 1) // 2
     if not rounded:
         centre = centre + (cells - middle)
-    bumps = []
-    for axis in (1, 0):
+
+    def along(axis: int) -> Tensor:
         i = _axis(cells, size[1 - axis])
         window = (i >= low[..., axis, None]) & (i < high[..., axis, None])
-        bumps.append(_bump(centre[..., axis], size[1 - axis], sigma) * window)
+        return _bump(centre[..., axis], size[1 - axis], sigma) * window
+
     weights = _met(visible, low, high, size)
-    return _product(*bumps, weights > 0.5), weights
+    return _product(along(1), along(0), weights > 0.5), weights
 
 
 def _whole(
