@@ -21,7 +21,8 @@ from pixelwise.tasks.keypoints.published_geometry import (
     published_matrix,
     published_return,
 )
-from pixelwise.tasks.keypoints.targets import OFFSET_RADIUS, TARGETS
+from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
+from pixelwise.tasks.keypoints.targets import TARGETS
 from pixelwise.tasks.keypoints.warping import warp
 
 
@@ -114,7 +115,8 @@ def decode_udppose(config: dict[str, Any]) -> Subject:
             else:
                 places = published.quarter(maps, cells)
                 if steps == "megvii":
-                    places, scores = published.megvii(maps, cells, scores)
+                    places = places + 0.5 * published.within(maps, cells, 1)[..., None]
+                    scores = scores / 255 + 0.5
         geometry = "udp" if udp else "simple_baseline"
         points = to_picture(places, centre.detach(), scale.detach(), maps, geometry)
         return {"points": points, "scores": scores}

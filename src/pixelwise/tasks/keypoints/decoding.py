@@ -30,7 +30,8 @@ from pixelwise.checks import one_of
 from pixelwise.errors import InputError
 from pixelwise.tasks.keypoints import peaks as published
 from pixelwise.tasks.keypoints.placing import Stride, points_of
-from pixelwise.tasks.keypoints.targets import OFFSET_RADIUS, TARGETS
+from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
+from pixelwise.tasks.keypoints.targets import TARGETS
 
 DECODERS = ("argmax", "dark", "udp", "udp_offset", "soft_argmax")
 
