@@ -58,18 +58,18 @@ class Recorded:
         """What the file calls its inputs or outputs; none, if it does not."""
         return json.loads(self.metadata.get(kind, "[]"))
 
-    def told(self, name: str) -> str | None:
-        """What `float32_rerun_max_abs_diff` calls `output.0` or `grad.input.0`, if by name."""
+    def told(self, name: str) -> str:
+        """What the file calls `output.0` or `grad.input.0`, if it names them."""
         kind, _, number = name.removeprefix("grad.").partition(".")
-        names = self.names(f"{kind}s")
-        known = number.isdigit() and int(number) < len(names)
-        return ("grad." * name.startswith("grad.") + names[int(number)]) if known else None
+        names = dict(enumerate(self.names(f"{kind}s")))
+        own = names.get(int(number)) if number.isdigit() else None
+        return name if own is None else "grad." * name.startswith("grad.") + own
 
-    def float32_error(self, kind: str, name: str, scale: float, output: float) -> float | None:
-        """The authors' own relative error in float32, given the largest value of the tensor
-        `name`, and the largest `output`; None: not recorded.
+    def float32_error(self, kind: str, name: str, scale: float, output: float) -> float:
+        """The authors' own relative error in float32 of the tensor `name`.
 
-        Files tell it in four ways; two are absolute errors of the output alone, one of each tensor.
+        Files tell it in four ways: relative, absolute per tensor with the largest value `scale`,
+        and two that are absolute errors of the largest `output` alone.
         """
         exact = f"f32_relerr_{kind}"
         if exact in self.metadata:
@@ -77,13 +77,10 @@ class Recorded:
         for key in ("float32_rerun_max_abs_diff", "fp32_max_abs_err"):
             text = self.metadata.get(key, "n/a")
             if text.startswith("{"):
-                errors = json.loads(text)
-                return (
-                    errors[self.told(name)] / (scale or 1.0) if self.told(name) in errors else None
-                )
+                return json.loads(text).get(self.told(name), 0.0) / (scale or 1.0)
             if text != "n/a":
-                return float(text) / output if kind == "output" else None
-        return 0.0 if kind == "output" else None
+                return float(text) / output
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -191,9 +188,8 @@ def measure(recorded: Recorded, kind: torch.dtype, pair: Pair, pairs: list[Pair]
     limit = FLOAT64_LIMIT
     if kind == torch.float32:
         theirs = recorded.float32_error(figure, name, scale, largest(pairs, "output"))
-        known = theirs is not None or figure == "output"
-        limit = FLOAT32_FACTOR * (theirs or 0.0)
-        limit = max(limit, FLOAT32_FLOOR if known else FLOAT32_UNKNOWN)
+        known = figure == "output" or f"f32_relerr_{figure}" in recorded.metadata
+        limit = max(FLOAT32_FACTOR * theirs, FLOAT32_FLOOR if known else FLOAT32_UNKNOWN)
     return Deviation(name, figure, difference / scale if difference else 0.0, limit)
 
 

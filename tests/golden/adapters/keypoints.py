@@ -21,7 +21,8 @@ from pixelwise.tasks.keypoints.published_geometry import (
     published_matrix,
     published_return,
 )
-from pixelwise.tasks.keypoints.targets import OFFSET_RADIUS, TARGETS
+from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
+from pixelwise.tasks.keypoints.targets import TARGETS
 from pixelwise.tasks.keypoints.warping import warp
 
 
@@ -37,7 +38,8 @@ def function(run: Callable[..., Any]) -> Subject:
     return Subject(nn.Identity(), load, own, dict, run)
 
 
-def target(name: str) -> Adapter:
+def target(name: str, in_cells: bool = False) -> Adapter:
+    """Recorded points are in pixels, or in cells."""
     kind = TARGETS[name]
 
     def adapter(config: dict[str, Any]) -> Subject:
@@ -48,7 +50,7 @@ def target(name: str) -> Adapter:
 
         def run(points: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
             cells = points[None]
-            if "image_size" in config:  # others are in cells
+            if not in_cells:
                 stride = (config["image_size"][0] / width, config["image_size"][1] / height)
                 cells = cells_of(cells + 0.5, stride, (height, width), kind.placement)
             maps, weights = kind.draw(cells, visible.view(1, -1), (height, width), spread)
@@ -113,7 +115,8 @@ def decode_udppose(config: dict[str, Any]) -> Subject:
             else:
                 places = published.quarter(maps, cells)
                 if steps == "megvii":
-                    places, scores = published.megvii(maps, cells, scores)
+                    places = places + 0.5 * published.within(maps, cells, 1)[..., None]
+                    scores = scores / 255 + 0.5
         geometry = "udp" if udp else "simple_baseline"
         points = to_picture(places, centre.detach(), scale.detach(), maps, geometry)
         return {"points": points, "scores": scores}
@@ -202,7 +205,7 @@ def integral(config: dict[str, Any]) -> Subject:
 
 ADAPTERS: dict[str, Adapter] = {
     "gaussian_target@simplebaseline": target("simple_baseline"),
-    "gaussian_target@darkpose": target("dark"),
+    "gaussian_target@darkpose": target("dark", in_cells=True),
     "msra_unbiased_target@udppose": target("msra_unbiased"),
     "udp_gaussian_target@udppose": target("udp"),
     "udp_offset_target@udppose": target("udp_offset"),

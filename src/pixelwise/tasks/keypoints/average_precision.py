@@ -99,8 +99,14 @@ def average_precision(
         g = np.flatnonzero(labels.image == image)
         d = np.flatnonzero(predictions.image == image)
         d = d[np.argsort(-predictions.scores[d], kind="stable")][:BEST]
-        parts = (labels.points, labels.labelled, labels.boxes, labels.areas)
-        similar[np.ix_(d, g)] = oks(predictions.points[d], *(part[g] for part in parts), sigmas)
+        similar[np.ix_(d, g)] = oks(
+            predictions.points[d],
+            labels.points[g],
+            labels.labelled[g],
+            labels.boxes[g],
+            labels.areas[g],
+            sigmas,
+        )
         pictures.append((d, g))
     for number, between in enumerate(AREAS.values()):
         _accumulate(

@@ -30,7 +30,8 @@ from pixelwise.checks import one_of
 from pixelwise.errors import InputError
 from pixelwise.tasks.keypoints import peaks as published
 from pixelwise.tasks.keypoints.placing import Stride, points_of
-from pixelwise.tasks.keypoints.targets import OFFSET_RADIUS, TARGETS
+from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
+from pixelwise.tasks.keypoints.targets import TARGETS
 
 DECODERS = ("argmax", "dark", "udp", "udp_offset", "soft_argmax")
 
@@ -135,14 +136,15 @@ def _refined(maps: Tensor, cells: Tensor, method: str, sigma: float) -> Tensor:
         return published.quarter(maps, cells)
     window, kernel = math.ceil(3 * sigma), 2 * math.ceil(2.5 * sigma) + 1
     positive = maps.clamp(min=torch.finfo(maps.dtype).tiny)
-    near = _near(cells, maps, window)
     if method == "soft_argmax":
+        near = _near(cells, maps, window)
         places = soft_argmax(torch.where(near, 2 * positive.log(), -math.inf))
         reach = window
     elif method == "dark":
         places, reach = published.dark(maps, cells, kernel), kernel // 2 + 2
     else:
         places, reach = published.udp(maps, cells, kernel), kernel // 2 + 1
+    near = _near(cells, maps, max(window, 4))  # the values of a fit at a border
     fitted = _fitted(torch.where(near, positive, 0), cells)
     places = torch.where(_cut(cells, maps, reach), fitted, places)
     places = torch.where(places.isfinite(), places, cells.to(places.dtype))

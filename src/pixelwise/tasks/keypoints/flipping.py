@@ -39,7 +39,8 @@ def flip_back(
             f"flipped={tuple(flipped.shape)}: must have {each} map(s) for each of {len(partners)}"
             " points; give the skeleton of this network"
         )
-    maps = flipped.unflatten(1, (-1, each)).flip(-1)[:, list(partners)]
+    b, _, h, w = flipped.shape
+    maps = flipped.reshape(b, len(partners), each, h, w).flip(-1)[:, list(partners)]
     if offsets:
         signs = torch.tensor([1, -1, 1], dtype=maps.dtype, device=maps.device)
         maps = maps * signs.view(3, 1, 1)

@@ -59,7 +59,7 @@ def crop_matrix(
     return mirror_matrix(columns) @ np.vstack([matrix, [0, 0, 1]]) if mirror else matrix
 
 
-def mirror_matrix(width: float) -> Matrix:
+def mirror_matrix(width: int | float) -> Matrix:
     """The mirror of a picture of this width."""
     return np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]])
 
@@ -76,7 +76,7 @@ def transformed(points: Float[ndarray, "*n 2"], matrix: Matrix) -> Float64[ndarr
 
 
 def mirrored_points(
-    points: Float[ndarray, "*n k 2"], width: float, partners: Sequence[int]
+    points: Float[ndarray, "*n k 2"], width: int | float, partners: Sequence[int]
 ) -> Float64[ndarray, "*n k 2"]:
     """Points of the mirrored picture; `partners` is `Skeleton.mirrored()`."""
     return transformed(points, mirror_matrix(width))[..., list(partners), :]

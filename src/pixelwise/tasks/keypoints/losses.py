@@ -2,10 +2,10 @@
 
 With the outputs o, targets t, weights w per point, B pictures, K points and N cells,
 
-    mse               sum w (o - t)^2 / (N sum w)                               ours
-    joints_mse        1/2 mean_k mean_{B,N} (w (o - t))^2                       the weight is squared
+    mse               sum w (o - t)^2 / (N sum w)                 ours
+    joints_mse        1/2 mean_k mean_{B,N} (w (o - t))^2         the weight is squared
     joints_mse_whole  the same without 1/2
-    ohkm              1/2 mean_B of the mean of the `hardest` largest l_k,  l_k = mean_N (w (o - t))^2
+    ohkm              1/2 mean over B of the mean of the `hardest` largest mean_N (w (o - t))^2
     ohkm_whole        the same without 1/2
     combined          1/2 mean_k [mean (w (o_0 - t_0))^2 + sum_{x,y} mean (w t_0 (o - t))^2]
 
@@ -89,8 +89,8 @@ def _ohkm_whole(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int)
 
 
 def _combined(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
-    disc, *ways = outputs.unflatten(1, (-1, 3)).unbind(dim=2)
-    true_disc, *true_ways = targets.unflatten(1, (-1, 3)).unbind(dim=2)
+    disc, *ways = (outputs[:, i::3] for i in range(3))
+    true_disc, *true_ways = (targets[:, i::3] for i in range(3))
     weight = weights[..., None, None]
     total = (weight * (disc - true_disc)).square().mean()
     for way, true_way in zip(ways, true_ways, strict=True):

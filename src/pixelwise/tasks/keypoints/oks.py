@@ -67,7 +67,7 @@ def oks(
     low = boxes[:, :2].astype(np.float64) - boxes[:, 2:]
     high = boxes[:, :2].astype(np.float64) + 2 * boxes[:, 2:]
     outside = np.maximum(0, low[:, None] - points) + np.maximum(0, points - high[:, None])
-    any_labelled = labelled.any(axis=1)
+    any_labelled: ndarray = np.any(labelled, axis=1)
     known = np.where(labelled[..., None], truth, 0).astype(np.float64)
     away = np.where(any_labelled[:, None, None], points - known, outside)
     squares = (away**2).sum(axis=-1)

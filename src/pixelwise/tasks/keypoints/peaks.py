@@ -21,7 +21,7 @@ map without a peak, they read the end of the map before. `decode` never uses suc
 """
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from pixelwise.tasks.keypoints.blurring import blurred
@@ -47,11 +47,18 @@ def peaks(
     return cells, scores
 
 
+def within(maps: Float[Tensor, "b k h w"], cells: Cells, border: int) -> Bool[Tensor, "b k"]:
+    """1 < p < size - border on both axes: where the authors take a step."""
+    h, w = maps.shape[2:]
+    x, y = cells.unbind(dim=-1)
+    return (x > 1) & (x < w - border) & (y > 1) & (y < h - border)
+
+
 def quarter(maps: Float[Tensor, "b k h w"], cells: Cells) -> Places:
     """A quarter of a cell towards the larger neighbour, on each axis; within the border only."""
     right, left, below, above = _read(maps, cells, (1, 0), (-1, 0), (0, 1), (0, -1))
     step = torch.stack([right - left, below - above], dim=-1).sign() / 4
-    return torch.where(_within(maps, cells, 1)[..., None], cells + step, cells.to(maps.dtype))
+    return torch.where(within(maps, cells, 1)[..., None], cells + step, cells.to(maps.dtype))
 
 
 def rescaled_blur(maps: Float[Tensor, "b k h w"], kernel: int) -> Float[Tensor, "b k h w"]:
@@ -69,15 +76,7 @@ def dark(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Plac
     xx, yy = ((a - 2 * here + b) / 4 for a, b in (far[:2], far[2:]))
     xy = (corners[0] - corners[1] - corners[2] + corners[3]) / 4
     steps = _newton((right - left) / 2, (below - above) / 2, xx, yy, xy)
-    return torch.where(_within(maps, cells, 2)[..., None], cells + steps, cells.to(maps.dtype))
-
-
-def megvii(
-    maps: Float[Tensor, "b k h w"], cells: Cells, scores: Float[Tensor, "b k"]
-) -> tuple[Places, Float[Tensor, "b k"]]:
-    """The quarter step and half a cell, of maps that were blurred and reach 255."""
-    half = 0.5 * _within(maps, cells, 1)[..., None]
-    return quarter(maps, cells) + half, scores / 255 + 0.5
+    return torch.where(within(maps, cells, 2)[..., None], cells + steps, cells.to(maps.dtype))
 
 
 def udp(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Places:
@@ -104,7 +103,7 @@ def udp_offset(
     maps: Float[Tensor, "b c h w"], kernel: int, factor: float, missing: int | None = None
 ) -> tuple[Places, Float[Tensor, "b k"]]:
     """The peak of the blurred disc, and the way that is written there; scores of blurred discs."""
-    disc, x, y = maps.unflatten(1, (-1, 3)).unbind(dim=2)
+    disc, x, y = (maps[:, i::3] for i in range(3))
     cells, scores = peaks(blurred(disc, 2 * kernel + 1, mirrored=True), missing)
     h, w = maps.shape[2:]
     place = (_starts(disc, h * w) + cells[..., 1] * w + cells[..., 0]).flatten()
@@ -117,13 +116,6 @@ def _starts(maps: Tensor, length: int) -> Tensor:
     """Where each map begins in a row of maps of this length."""
     b, k = maps.shape[:2]
     return length * torch.arange(b * k, device=maps.device).view(b, k)
-
-
-def _within(maps: Tensor, cells: Tensor, border: int) -> Tensor:
-    """1 < p < size - border on both axes, as the authors have it."""
-    h, w = maps.shape[2:]
-    x, y = cells.unbind(dim=-1)
-    return (x > 1) & (x < w - border) & (y > 1) & (y < h - border)
 
 
 def _read(maps: Tensor, cells: Tensor, *steps: tuple[int, int]) -> list[Tensor]:

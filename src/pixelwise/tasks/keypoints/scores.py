@@ -4,7 +4,7 @@ With the distance d of a predicted point from its label, over the points that ar
 
     mean, median, RMSE = sqrt(mean d^2)
     within(t) = share of points with d <= t
-    PCK@alpha = share of points with d <= alpha L,  L a length of the same figure, named by two points
+    PCK@alpha = share of points with d <= alpha L,  L the distance of two named points of the figure
 
 A labelled point without a prediction (NaN) is "missed": no distance, so it is not in mean, median
 and RMSE, but it is not within any t either. What no label has is None, never 0.
@@ -77,7 +77,7 @@ def pixel_errors(distance: Float[ndarray, "*any"]) -> PixelErrors:
 
 
 def share_within(
-    distance: Float[ndarray, "*any"], thresholds: Sequence[float]
+    distance: Float[ndarray, "*any"], thresholds: Sequence[int | float]
 ) -> tuple[float | None, ...]:
     """The share of labels at most each threshold away: a curve."""
     compared = distance[~np.isnan(distance)]
