@@ -61,6 +61,8 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
+        import torch
+
         from pixelwise.explanation.explain import explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.networks.segmenter import load
@@ -92,7 +94,10 @@ def main(arguments: Sequence[str]) -> int:
             if missing is not None:
                 console.warn(_without_data(file, missing, at))
             with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
-                if at is None:
+                fill = model.config.scale * torch.tensor(model.config.mean)
+                query_at = None if at is None else model.task.seen_at(at, (height, width))
+                image = model.task.view(image, fill)
+                if query_at is None:
                     answer = predict_answer(model, image, window=None)
                     queries = model.task.places(answer)
                     if queries is None:
@@ -100,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
                         ignore = None if missing is None else -1
                         queries = automatic_queries(known, ignore=ignore)
                 else:
-                    queries = [at]
+                    queries = [query_at]
                 explanations = []
                 for done, query in enumerate(queries, start=1):
                     explanation = explain(

@@ -37,8 +37,6 @@ class ModelConfig:
     num_classes: int
     in_channels: int = 3
     task: str = "multiclass"
-    task_options: Mapping[str, Any] = field(default_factory=dict)
-    """What the task has to know beside the classes."""
     output_stride: int | None = None
     attention: Attention = field(default_factory=dict)
     convolution: Attention = field(default_factory=dict)
@@ -69,6 +67,8 @@ class ModelConfig:
     """Their lowest value, and the lowest and highest of their peaks, raw; empty likewise."""
     nodata: tuple[float, ...] = ()
     """Values that mean "no data", beside those that picture files name."""
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the task has to know beside the classes."""
 
     def __post_init__(self) -> None:
         if self.in_channels < 1:

@@ -40,7 +40,7 @@ def evaluate(
     training = model.training
     task: Any = model.task
     assert isinstance(task, Task)
-    scorer = task.scorer()
+    scorer, run = task.scorer(), task.predictor(model)
     tile = (window, window) if task.tiled else None
     loader = torch.utils.data.DataLoader(
         pictures,
@@ -56,7 +56,7 @@ def evaluate(
             for index, (image, target, name, missing) in enumerate(loader):
                 if missing:
                     on_missing(name, missing)
-                logits = predict_logits(model, image[None].to(device), window=tile)
+                logits = predict_logits(run, image[None].to(device), window=tile)
                 answer = task.answer(logits)[0].cpu()
                 scorer.update(answer, target)
                 on_picture(index, answer, target)

@@ -104,11 +104,12 @@ def predict_answer(
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
     """
+    task, config = model.task, model.config
+    run = task.predictor(model)
 
     def logits(tiles: Tensor) -> Tensor:
-        return model(network_input(model, tiles))
+        return run(network_input(model, tiles))
 
-    task, config = model.task, model.config
     size = None if window is None or not task.tiled else (window, window)
     seen = task.view(image, config.scale * torch.tensor(config.mean))
     bands = predict_bands(logits, seen[None], window=size, overlap=overlap)

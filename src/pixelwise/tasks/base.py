@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -19,6 +19,8 @@ from pixelwise.errors import InputError
 LARGEST_CROP = 512
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits, target) of a batch -> a scalar."""
+Predictor = Callable[[Tensor], Tensor]
+"""Pictures (n, c, h, w) as the network takes them -> logits."""
 
 
 @runtime_checkable
@@ -191,6 +193,10 @@ class Task(ABC):
         """`task_options` of a network that is trained on crops of this size."""
         return self.described.task_options
 
+    def predictor(self, model: Predictor) -> Predictor:
+        """What gives the logits: the network, or it and more."""
+        return model
+
     def view(self, image: Tensor, fill: Tensor) -> Tensor:
         """What the network sees of a whole picture of raw values.
 
@@ -199,6 +205,10 @@ class Task(ABC):
             fill: A value per band for what is around the picture.
         """
         return image
+
+    def seen_at(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Where a pixel (row, column) of a whole picture of `size` lies in its `view`."""
+        return at
 
     def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
         """The answer on a `view`, for the whole picture of `size` (height, width)."""
@@ -255,6 +265,10 @@ class Task(ABC):
     ) -> EvaluationSet:
         """The pictures as the network takes them, with their targets."""
         return EvaluationSet(pictures, mean=mean, std=std, scale=scale, expected=expected)
+
+    def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """How sure the logits at one pixel are of each class, 0 to 1."""
+        return logits.softmax(dim=1)
 
     def places(self, answer: Tensor) -> list[tuple[int, int]] | None:
         """Pixels (row, column) worth explaining; None: some of each class of the answer."""

@@ -37,7 +37,9 @@ def needed_sigmas(sigmas: Sequence[float] | None, count: int) -> Float64[ndarray
         )
     spread = np.asarray(sigmas, dtype=np.float64)
     if spread.shape != (count,) or not (np.isfinite(spread) & (spread > 0)).all():
-        raise InputError(f"sigmas={list(sigmas)}: must be {count} numbers above 0, one per point")
+        raise InputError(
+            f"sigmas={list(sigmas)}: must be {count} numbers above 0; give one per point"
+        )
     return spread
 
 
