@@ -26,6 +26,7 @@ RESNETS: Mapping[tuple[bool, tuple[int, ...]], str] = {
 """(Bottlenecks, blocks of each stage) -> timm's name."""
 RESNET_WIDTHS = (64, 128, 256, 512)
 HRNETS = (18, 30, 32, 40, 44, 48, 64)
+BASIC, DEEP = "BASIC", "BOTTLENECK"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def hrnet(state: Mapping[str, Tensor], names: Names) -> Body:
     for number, branches in ((1, 1), (2, 2), (3, 3), (4, 4)):
         stages[f"stage{number}"] = _hr_stage(inside, number, branches)
     widths = stages["stage4"]["num_channels"]
-    regular = stages["stage1"]["num_channels"] == (64,) and all(
+    kinds = [stage["block_type"] for stage in stages.values()]
+    regular = stages["stage1"]["num_channels"] == (64,) and kinds == [DEEP, *[BASIC] * 3]
+    regular = regular and all(
         stage["num_modules"] == modules and set(stage["num_blocks"]) == {4}
         for stage, modules in zip(stages.values(), (1, 1, 4, 3), strict=True)
     )
@@ -139,10 +142,11 @@ def _hr_stage(inside: Mapping[str, Tensor], number: int, branches: int) -> dict[
     if number == 1:
         blocks = (_count(inside, r"layer1\.(\d+)\."),)
         widths = (_outputs(inside, [f"layer1.{i}.conv1.weight" for i in range(blocks[0])]),)
-        modules = 1
+        modules, deep = 1, any(key.startswith("layer1.0.conv3.") for key in inside)
     else:
         modules = _count(inside, rf"stage{number}\.(\d+)\.")
         start = rf"stage{number}\.\d+\.branches\."
+        deep = any(key.startswith(f"stage{number}.0.branches.0.0.conv3.") for key in inside)
         blocks = tuple(_count(inside, rf"{start}{i}\.(\d+)\.") for i in range(branches))
         widths = tuple(
             _outputs(inside, [k for k in inside if re.match(rf"{start}{i}\.\d+\.conv1\.weight", k)])
@@ -151,7 +155,7 @@ def _hr_stage(inside: Mapping[str, Tensor], number: int, branches: int) -> dict[
     return {
         "num_modules": modules,
         "num_branches": branches,
-        "block_type": "BOTTLENECK" if number == 1 else "BASIC",
+        "block_type": DEEP if deep else BASIC,
         "num_blocks": blocks,
         "num_channels": widths,
         "fuse_method": "SUM",

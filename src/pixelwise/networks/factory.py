@@ -67,7 +67,8 @@ def create_model(
             stride).
         multi_grid: Dilations of the last stage's blocks (residual backbones), e.g. `(4, 8, 16)`.
         backbone_options: Keyword arguments of timm's network, e.g. `{"stem_type": "deep"}`, and the
-            rules `dilation`, `pooling` and `resize` of other codes, see `networks.backbones.rules`;
+            rules `dilation`, `pooling`, `resize` and the like of other codes, see
+            `networks.backbones.rules`;
             `padding="none"` runs it on pictures of any size as they are, see docs/networks.md.
         align_corners: How maps and logits are resized; None is as the decoder's authors do.
         names: Class names, kept in the saved config, as are `palette` (an RGB triple per class),

@@ -9,6 +9,7 @@ from pixelwise.interop.layouts.hrnet import HRNetOCRLayout, PSALayout
 from pixelwise.interop.layouts.mmsegmentation import MMSegmentationLayout
 from pixelwise.interop.layouts.openseg import OpenSegLayout
 from pixelwise.interop.layouts.pan import PANLayout
+from pixelwise.interop.layouts.pose import PoseLayout
 from pixelwise.interop.layouts.semseg import SemsegLayout
 from pixelwise.interop.layouts.smp import SMPLayout
 from pixelwise.interop.layouts.torchvision import TorchvisionLayout
@@ -23,6 +24,7 @@ LAYOUTS: tuple[CheckpointLayout, ...] = (
     CCNetLayout(),
     PSALayout(),
     OpenSegLayout(),
+    PoseLayout(),
     HRNetOCRLayout(),
     BiSeNetLayout(),
     GCNetLayout(),
