@@ -6,13 +6,13 @@ from pixelwise import yaml_files
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import DataConfig
 from pixelwise.data.folder import FolderSource
-from pixelwise.data.points import PointsConfig, PointSource
+from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
 from pixelwise.errors import InputError
 
 
-def open_data(spec: str | Path) -> Source | PointSource:
+def open_data(spec: str | Path) -> Source:
     """Open a data set: of points where its data.yaml has `labels:` or `points:`, else of masks.
 
     Args:
@@ -40,18 +40,6 @@ def open_data(spec: str | Path) -> Source | PointSource:
         return FolderSource(load_class_table(path))
     if path.suffix.lower() in {".yaml", ".yml"}:
         if {"points", "labels"} & yaml_files.read(path).keys():
-            return PointSource(PointsConfig.load(path))
+            return FolderPoints(PointsConfig.load(path))
         return FolderSource(DataConfig.load(path))
     raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")
-
-
-def open_masks(spec: str | Path) -> Source:
-    """Open a data set with masks; see `open_data`.
-
-    Raises:
-        InputError: It has points instead, or what `open_data` raises.
-    """
-    source = open_data(spec)
-    if isinstance(source, PointSource):
-        raise InputError(f"data={str(spec)!r}: has points, not masks; give a data set with masks")
-    return source

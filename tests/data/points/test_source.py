@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelwise.data.opening import open_data, open_masks
-from pixelwise.data.points import PointsConfig, PointSource
+from pixelwise.data.opening import open_data
+from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.errors import InputError
 
 HEAD = "file,name,x,y\n"
@@ -41,7 +41,7 @@ def test_a_data_set(write):
         "pairs: [[left, right]]\nskeleton: [[nose, left]]\nsigmas: {nose: 1, right: 3, left: 2}\n"
     )
     source = open_data(write(YAML + more))
-    assert isinstance(source, PointSource)
+    assert isinstance(source, FolderPoints)
     skeleton = source.skeleton
     assert skeleton.names == ("nose", "left", "right")
     assert (skeleton.pairs, skeleton.edges, skeleton.sigmas) == (((1, 2),), ((0, 1),), (1, 2, 3))
@@ -66,13 +66,11 @@ def test_check_tells_what_is_there(write):
     done = []
     found = train.check(lambda *at: done.append(at))
     assert done == [(1, 2), (2, 2)]
-    assert (found.figures, found.pictures, found.dropped) == (2, 2, 1)
-    assert (found.seen, found.hidden) == ((1, 2, 2), (0, 0, 0))
+    assert (found.figures, found.dropped, found.counts) == (2, 1, (1, 2, 2))
     assert found.dtype == "uint8"
     assert found.lines(train.skeleton.names) == [
-        "points  2 figures in 2 pictures",
+        "points  2 figures; labels: at most 2, nose 1",
         "points  1 figures without any labelled point left out",
-        "points  labelled: nose 1, left 2, right 2",
     ]
 
 
@@ -99,7 +97,7 @@ def test_lists_of_names_and_a_file_per_split(write):
 @pytest.mark.parametrize("by", ["picture", "folder"])
 def test_shares_by_chance(write, by):
     pictures = [f"v{i // 4}/p{i}.png" for i in range(20)]
-    labels = HEAD + "".join(f"{file},nose,1,1\n" for file in pictures)
+    labels = HEAD + "".join(f"{file},nose,1,1\n{file},tail,2,2\n" for file in pictures)
     yaml = f"labels: labels.csv\nsplit: {{val: 0.2, test: 0.4, by: {by}, seed: 3}}\n"
     file = write(yaml, labels, pictures)
     source = open_data(file)
@@ -133,7 +131,7 @@ def test_a_picture_that_exif_turns(write, tmp_path):
 
 def test_the_right_one_of_pictures_of_the_same_name(write):
     pictures = ("train/u/a.png", "train/v/a.png", "val/c.png")
-    labels = HEAD + "v\\a.png,nose,1,1\nc.png,nose,1,1\n"
+    labels = HEAD + "v\\a.png,nose,1,1\nv\\a.png,tail,1,1\nc.png,nose,1,1\n"
     figures = open_data(write(labels=labels, pictures=pictures)).split("train").figures
     assert figures[0].file.parent.name == "v"
     with pytest.raises(InputError, match=r"a\.png may be .* or .*; write more of its path"):
@@ -156,6 +154,11 @@ def test_the_right_one_of_pictures_of_the_same_name(write):
         (YAML, LABELS.replace("a.png", "z.png"), "picture z.png is not there; put it into"),
         (YAML, LABELS.replace("c.png", "b.png"), "no picture of 'val' has labelled points"),
         (YAML, "", "labels.csv: is empty"),
+        (
+            YAML.replace("val: val", f"val: {'v' * 300}"),
+            LABELS,
+            "cannot be read (File name too long)",
+        ),
         (YAML.replace("labels.csv", "no.csv"), LABELS, "no.csv: no such file"),
         (YAML + "split: {val: 0.3}\n", LABELS, "the splits are told already; remove `split:`"),
         ("labels: labels.csv\nsplit: {val: 2}\n", LABELS, "val=2: must be from 0 to 1"),
@@ -169,7 +172,7 @@ def test_the_right_one_of_pictures_of_the_same_name(write):
 )
 def test_wrong_data_sets_are_told_in_one_line(write, yaml, labels, message):
     with pytest.raises(InputError) as told:
-        PointSource(PointsConfig.load(write(yaml, labels)))
+        FolderPoints(PointsConfig.load(write(yaml, labels)))
     assert message in str(told.value)
     assert ".yaml" in str(told.value) or ".csv" in str(told.value)
     assert "\n" not in str(told.value)
@@ -190,8 +193,6 @@ def test_a_point_outside_and_other_types_of_values(write, tmp_path):
     Image.fromarray(np.zeros((30, 40), np.uint16)).save(tmp_path / "train" / "b.png")
     with pytest.raises(InputError, match="holds uint16, but other pictures of"):
         open_data(file).split("train").check()
-    with pytest.raises(InputError, match="has points, not masks"):
-        open_masks(file)
 
 
 def test_pixels_without_data(write):

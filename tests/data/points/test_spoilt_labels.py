@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pixelwise.data.points import PointsConfig, PointSource, read_points
+from pixelwise.data.points import FolderPoints, PointsConfig, read_points
 from pixelwise.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -120,6 +120,6 @@ def test_data_yaml(write_pictures, yaml):
     folder = write_pictures("train/a.png", "train/b.png")
     (folder / "labels.csv").write_bytes(FILES[0])
     (folder / "data.yaml").write_bytes(yaml)
-    source = told(folder, lambda: PointSource(PointsConfig.load(folder / "data.yaml")))
+    source = told(folder, lambda: FolderPoints(PointsConfig.load(folder / "data.yaml")))
     if source is not None:
         source.split(source.splits[0]).check()

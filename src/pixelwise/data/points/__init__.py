@@ -4,6 +4,7 @@ from pixelwise.data.points.coco import write_coco_results
 from pixelwise.data.points.config import PointsConfig
 from pixelwise.data.points.deeplabcut import write_deeplabcut
 from pixelwise.data.points.figure import HIDDEN, MISSING, SEEN, Figure
+from pixelwise.data.points.folder import FolderFigures, FolderPoints
 from pixelwise.data.points.labels import PointLabels
 from pixelwise.data.points.plain import write_plain
 from pixelwise.data.points.reading import read_points
@@ -15,6 +16,8 @@ __all__ = [
     "MISSING",
     "SEEN",
     "Figure",
+    "FolderFigures",
+    "FolderPoints",
     "LabelledFigures",
     "PointLabels",
     "PointSample",

@@ -9,7 +9,6 @@ skeleton: [[nose, left_ear]]             # lines to draw
 sigmas: {nose: 0.03, left_ear: 0.04, right_ear: 0.04}
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +89,10 @@ class PointsConfig:
                 if key not in KEYS:
                     raise unknown("key", str(key), KEYS)
             return _build(file, content)
+        except OSError as error:  # a name that no file can have
+            raise InputError(
+                f"{file}: a place in it cannot be read ({error.strerror}); check its paths"
+            ) from None
         except InputError as error:
             at = str(file)
             raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
@@ -107,7 +110,7 @@ def _build(file: Path, content: Mapping[str, Any]) -> PointsConfig:
     skeleton = Skeleton(names, pairs, edges, _sigmas(content.get("sigmas"), names))
     places = {s: root / text for s in SPLITS if (text := keys.text(content, s, None)) is not None}
     for split, place in places.items():
-        if not (os.path.isdir(place) or (place.suffix.lower() == ".txt" and os.path.isfile(place))):
+        if not (place.is_dir() or (place.suffix.lower() == ".txt" and place.is_file())):
             raise InputError(
                 f"{split}: its pictures should be in {place}, which is neither a folder nor a .txt"
                 " list; check the path"

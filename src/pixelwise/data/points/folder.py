@@ -1,58 +1,23 @@
-"""A data set with points: splits of figures in their pictures."""
+"""A data set with points on disk: splits of figures in their pictures."""
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float64, UInt8
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from pixelwise.data.decoded import WHITES
 from pixelwise.data.points.config import PointsConfig
-from pixelwise.data.points.figure import HIDDEN, SEEN, Figure
+from pixelwise.data.points.figure import Figure
 from pixelwise.data.points.placing import place_figures
-from pixelwise.data.points.skeleton import Skeleton
-from pixelwise.data.points.survey import PointSurvey
-from pixelwise.data.reading import Picture, RawImage, read_header, read_picture
-from pixelwise.data.source import Progress
-from pixelwise.data.survey import ValuesRead
+from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
+from pixelwise.data.reading import read_header, read_picture
 from pixelwise.errors import InputError, unknown
 
 PROBED = 16  # pictures whose headers tell how many bands the data set has
 MARGIN = 0.5  # pixels: labels on the very edge, counted from the pixel's corner or its centre
 
 
-@dataclass(frozen=True)
-class PointSample:
-    """A picture and a figure in it.
-
-    Args:
-        image: Raw values.
-        points: (x, y) per point, the centre of the first pixel at (0.5, 0.5); NaN where missing.
-        visible: 0 missing, 1 hidden, 2 seen.
-        box: left, top, width, height of the figure; the whole picture where none is told.
-        name: A file name for messages.
-        missing: Pixels without data; None: there is none.
-        dtype: The type of the values in the file; empty: that of `image`.
-    """
-
-    image: RawImage
-    points: Float64[Tensor, "k 2"]
-    visible: UInt8[Tensor, " k"]
-    box: Float64[Tensor, "4"]
-    name: str
-    missing: Bool[Tensor, "h w"] | None = None
-    dtype: str = ""
-
-    @property
-    def picture(self) -> Picture:
-        """The sample without its points."""
-        dtype = self.dtype or str(self.image.dtype).removeprefix("torch.")
-        return Picture(self.image, self.missing, dtype)
-
-
-class LabelledFigures(Dataset[PointSample]):
+class FolderFigures(LabelledFigures):
     """The figures of one split that have points; their pictures are read on demand.
 
     Args:
@@ -66,10 +31,10 @@ class LabelledFigures(Dataset[PointSample]):
     def __init__(
         self, config: PointsConfig, figures: list[Figure], bands: int, scale: float, name: str
     ) -> None:
-        self.skeleton: Skeleton = config.skeleton
-        self.bands, self.scale, self.name = bands, scale, name
         self.figures = [figure for figure in figures if figure.labelled.any()]
-        self._dropped = len(figures) - len(self.figures)
+        boxed = any(figure.box is not None for figure in self.figures)
+        super().__init__(config.skeleton, bands, scale, name, boxed=boxed)
+        self.dropped = len(figures) - len(self.figures)
         self._config = config
 
     def __len__(self) -> int:
@@ -102,6 +67,7 @@ class LabelledFigures(Dataset[PointSample]):
             torch.from_numpy(figure.visible.copy()),
             torch.tensor(figure.box or (0, 0, width, height), dtype=torch.float64),
             str(figure.file),
+            figure.area,
             read.missing,
             read.dtype,
         )
@@ -111,35 +77,14 @@ class LabelledFigures(Dataset[PointSample]):
         header = read_header(self.figures[index].file, self._config.max_megapixels)
         return header.height, header.width
 
-    def check(self, progress: Progress | None = None) -> PointSurvey:
-        """Read everything once and tell what is there.
-
-        Args:
-            progress: Called with (figures done, figures in all) after each.
-
-        Raises:
-            InputError: What reading a figure raises, or values that are rather "no data".
-        """
-        read = ValuesRead()
-        for i in range(len(self)):
-            sample = self[i]
-            read.add(sample.picture, sample.name)
-            if progress is not None:
-                progress(i + 1, len(self))
-        visible = np.stack([figure.visible for figure in self.figures])
-        return PointSurvey(
-            figures=len(self),
-            pictures=len({figure.file for figure in self.figures}),
-            dropped=self._dropped,
-            seen=tuple((visible == SEEN).sum(0).tolist()),
-            hidden=tuple((visible == HIDDEN).sum(0).tolist()),
-            missing=read.missing,
-            pictures_missing=read.pictures_missing,
-            empty=tuple(read.empty),
-            dtype=read.dtype,
-            values=read.values,
-            doubts=read.doubts(self.scale),
-        )
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> its size in bytes, and a check sum of its figures."""
+        sums: dict[str, int] = {}
+        for figure in self.figures:
+            content = figure.points.tobytes() + figure.visible.tobytes() + repr(figure.box).encode()
+            sums[str(figure.file)] = zlib.crc32(content, sums.get(str(figure.file), 0))
+        sizes = {str(f): f.stat().st_size for f in dict.fromkeys(f.file for f in self.figures)}
+        return {name: (sizes[name], number) for name, number in sums.items()}
 
     def _check_inside(self, figure: Figure, height: int, width: int) -> None:
         size = f"{figure.file} of {width} x {height} pixels (after its EXIF rotation, if any)"
@@ -158,17 +103,8 @@ class LabelledFigures(Dataset[PointSample]):
                 )
 
 
-class PointSource:
-    """A data set with points on disk; its labels, and its pictures' kind, are read at once.
-
-    Attributes:
-        name: For headings and run names.
-        skeleton: The points.
-        bands: Bands of every picture: the input channels of a network.
-        scale: The raw value that means 1.0.
-        band_numbers: Which bands of the picture files are read, counted from 0; None: all.
-        nodata: Values that mean "no data", beside those that the files name.
-    """
+class FolderPoints(PointSource):
+    """A data set with points on disk; its labels, and its pictures' kind, are read at once."""
 
     def __init__(self, config: PointsConfig) -> None:
         self.config = config
@@ -180,19 +116,21 @@ class PointSource:
             for picture in pictures[:: max(1, len(pictures) // PROBED)]
         ]
         most = max(headers, key=lambda header: header.bands)
-        self.name = config.file.absolute().parent.name
-        self.skeleton = config.skeleton
-        self.bands = most.bands if config.bands is None else len(config.bands)
-        self.scale = most.scale if config.scale is None else config.scale
-        self.band_numbers = config.bands
-        self.nodata = config.nodata
+        super().__init__(
+            config.file.absolute().parent.name,
+            config.skeleton,
+            most.bands if config.bands is None else len(config.bands),
+            most.scale if config.scale is None else config.scale,
+            config.bands,
+            config.nodata,
+        )
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that exist, of train, val and test."""
         return tuple(self._figures)
 
-    def split(self, name: str) -> LabelledFigures:
+    def split(self, name: str) -> FolderFigures:  # type: ignore[override]  # points, not masks
         """The figures of "train", "val" or "test".
 
         Raises:
@@ -201,4 +139,4 @@ class PointSource:
         if name not in self._figures:
             raise unknown("split", name, self.splits)
         told = f"{name!r} of {self.config.file}"
-        return LabelledFigures(self.config, self._figures[name], self.bands, self.scale, told)
+        return FolderFigures(self.config, self._figures[name], self.bands, self.scale, told)

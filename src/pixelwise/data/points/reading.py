@@ -1,7 +1,6 @@
 """One door to every file of labelled points: its content tells what it is, not its name."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ def read_points(where: str | Path) -> PointLabels:
         InputError: No such file, none of these, or something in it is wrong.
     """
     file = Path(where)
-    if os.path.isdir(file):  # False, not an error, for a name that no file can have
+    if file.is_dir():
         return _read_folder(file)
     text = read_text(file)
     if text.lstrip()[0] in "{[":
