@@ -23,6 +23,7 @@ class Figure:
         area: Of the thing, in square pixels, for OKS; None: not known.
         image_id: The picture's number in a COCO file; None: there is none.
         figure_id: The thing's number there.
+        category_id: The number of its kind there.
     """
 
     file: Path
@@ -32,6 +33,7 @@ class Figure:
     area: float | None = None
     image_id: int | None = None
     figure_id: int | None = None
+    category_id: int | None = None
 
     @property
     def labelled(self) -> np.ndarray:

@@ -64,6 +64,7 @@ class LabelledFigures(Dataset[PointSample], ABC):
     ) -> None:
         self.skeleton, self.bands, self.scale, self.name = skeleton, bands, scale, name
         self.boxed = boxed
+        self.dropped = 0
 
     @abstractmethod
     def __len__(self) -> int:
