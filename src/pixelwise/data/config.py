@@ -18,7 +18,7 @@ from typing import Any
 from pixelwise import yaml_files
 from pixelwise.data import keys
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
-from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour
+from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour, several
 from pixelwise.data.layouts import LAYOUTS
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.values import ValueMap
@@ -178,7 +178,7 @@ def _names(value: object) -> tuple[str, ...]:
             )
         if not str(name).strip():
             raise InputError(f"names: class {number} is empty; write a name for each class")
-    return tuple(str(name) for name in value)
+    return several(tuple(str(name) for name in value))
 
 
 def _numbered(value: dict[Any, Any], key: str, count: int) -> list[Any]:

@@ -4,7 +4,7 @@ labels: labels.csv                       # or {train: a.json, val: b.json}
 train: train/images                      # folders of pictures, or .txt lists of their names
 val: val/images                          # without any: split: {val: 0.2, by: folder, seed: 0}
 points: [nose, left_ear, right_ear]      # by default as the labels name them
-pairs: [[left_ear, right_ear]]           # swapped by a mirror
+pairs: [[left_ear, right_ear]]           # swapped by a mirror; by default as names tell
 skeleton: [[nose, left_ear]]             # lines to draw
 sigmas: {nose: 0.03, left_ear: 0.04, right_ear: 0.04}
 """
@@ -21,7 +21,7 @@ from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.config import SPLITS
 from pixelwise.data.points.labels import PointLabels
 from pixelwise.data.points.reading import read_points
-from pixelwise.data.points.skeleton import Skeleton
+from pixelwise.data.points.skeleton import Skeleton, paired_by_name
 from pixelwise.errors import InputError, suggestion, unknown
 
 KEYS = (
@@ -103,7 +103,8 @@ def _build(file: Path, content: Mapping[str, Any]) -> PointsConfig:
     told = _names(content["points"]) if "points" in content else None
     labels = _labels(content.get("labels"), root, told)
     names = next(iter(labels.values())).names
-    pairs = _joined(content.get("pairs"), "pairs", names)
+    pairs = _joined(content["pairs"], "pairs", names) if "pairs" in content else None
+    pairs = paired_by_name(names) if pairs is None else pairs
     edges = _joined(content.get("skeleton"), "skeleton", names)
     if "skeleton" not in content:
         edges = next(iter(labels.values())).edges

@@ -1,9 +1,31 @@
 """The points that a data set has: names, left and right, lines, and how well people place them."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from pixelwise.errors import InputError
+
+SIDES = (("left", "right"), ("l", "r"))
+
+
+def paired_by_name(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Points whose names differ in "left" and "right" alone, or in "l" and "r" as whole words."""
+    split = [tuple(_words(name)) for name in names]
+    pairs = []
+    for number, words in enumerate(split):
+        for left, right in SIDES:
+            other = tuple(right if word == left else word for word in words)
+            if left in words and other in split:
+                pairs.append((number, split.index(other)))
+    return tuple(dict.fromkeys(pairs))
+
+
+def _words(name: str) -> list[str]:
+    """Words of a name: of "LeftEar", "left_ear", "leftear" and "ear.l"."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    parted = re.sub(r"(?i)(left|right)", r" \1 ", parted)
+    return [word for word in re.split(r"[\W_]+", parted.lower()) if word]
 
 
 @dataclass(frozen=True)

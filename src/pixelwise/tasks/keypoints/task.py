@@ -12,6 +12,9 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.checks import in_range, one_of
+from pixelwise.data.points.deeplabcut import write_deeplabcut
+from pixelwise.data.points.figure import MISSING, SEEN, Figure
+from pixelwise.data.points.plain import write_plain
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.points.source import LabelledFigures, PointSource
 from pixelwise.data.source import Source
@@ -269,21 +272,22 @@ class Keypoints(Task):
         shown = pictures.with_points(image, answer[:, :2].numpy(), self.skeleton.edges)
         pictures.write_bytes(folder / self.file_names(name)[0], pictures.png(shown))
 
-    common_files = ("points.csv",)
+    common_files = ("points.csv", "points_deeplabcut.csv")
 
     def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:
-        """All points of all pictures as `file,name,x,y,score`; whole numbers are pixel centres."""
-        lines = ["file,name,x,y,score"]
-        for file, answer in answers.items():
-            for name, (x, y, score) in zip(self.skeleton.names, answer.tolist(), strict=True):
-                place = "," if np.isnan(x) else f"{x - 0.5:.3f},{y - 0.5:.3f}"
-                lines.append(f"{_quoted(str(file))},{_quoted(name)},{place},{score:.4f}")
-        pictures.write_bytes(folder / "points.csv", ("\n".join(lines) + "\n").encode())
+        """All points of all pictures, as a plain table and like DeepLabCut's."""
+        figures = [_figure(file, answer) for file, answer in answers.items()]
+        scores = [answer[:, 2].numpy() for answer in answers.values()]
+        names, (plain, like) = self.skeleton.names, self.common_files
+        write_plain(folder / plain, figures, names, scores)
+        write_deeplabcut(folder / like, figures, names, scores)
 
 
 SCALE = 100.0
 """Maps are 0 nearly everywhere, so that their mean error is small; this makes gradients usual."""
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+def _figure(file: Path, answer: Tensor) -> Figure:
+    points = answer[:, :2].double().numpy()
+    found = np.isfinite(points).all(axis=1)
+    return Figure(file, points, np.where(found, SEEN, MISSING).astype(np.uint8))
