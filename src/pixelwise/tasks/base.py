@@ -128,7 +128,8 @@ class Task(ABC):
     Class attributes: `key` is what people type; `summary` is a line on it; `data` says what kind
     of data set it takes (`Source.kind`); `losses` are the names of its losses with a line each,
     the first by default; `stride` is how many rows of a picture one row of the output stands for,
-    `tiled` whether larger pictures may be predicted in tiles.
+    `tiled` whether larger pictures may be predicted in tiles, `zoom` how far the size of training
+    pictures usually varies.
     """
 
     key: ClassVar[str]
@@ -137,6 +138,7 @@ class Task(ABC):
     losses: ClassVar[Mapping[str, str]]
     stride: ClassVar[int] = 1
     tiled: ClassVar[bool] = True
+    zoom: ClassVar[tuple[float, float]] = (0.5, 2.0)
 
     def __init__(self, described: Described) -> None:
         self.described = described

@@ -103,7 +103,7 @@ def training_stream(
         std=model.config.std,
         scale=data.source.scale,
         augmentation=Augmentation(
-            scale=(settings.scale_min, settings.scale_max),
+            scale=_zoom(settings, model),
             flip=settings.flip,
             flip_vertical=settings.flip_vertical,
             rotate=settings.rotate,
@@ -111,6 +111,13 @@ def training_stream(
             turn=settings.turn,
         ),
     )
+
+
+def _zoom(settings: TrainSettings, model: Segmenter) -> tuple[float, float]:
+    low, high = model.task.zoom
+    low = low if settings.scale_min is None else settings.scale_min
+    high = high if settings.scale_max is None else settings.scale_max
+    return min(low, high), max(low, high)
 
 
 def evaluation_set(data: Data, model: Segmenter) -> EvaluationSet:

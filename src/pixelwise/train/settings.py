@@ -98,8 +98,12 @@ class TrainSettings:
     power: float = setting(0.9, "power of the polynomial decay", advanced=True)
     warmup: float = setting(0.02, "share of the run with a rising learning rate", advanced=True)
     auxiliary: float = setting(1.0, "factor on the auxiliary losses' weights", advanced=True)
-    scale_min: float = setting(0.5, "smallest zoom of training pictures", advanced=True)
-    scale_max: float = setting(2.0, "largest zoom of training pictures", advanced=True)
+    scale_min: float | None = setting(
+        None, "smallest zoom of training pictures; default: 0.5, for points 0.75", advanced=True
+    )
+    scale_max: float | None = setting(
+        None, "largest zoom of training pictures; default: 2, for points 1.33", advanced=True
+    )
     flip: bool = setting(True, "flip half of the pictures left-right", advanced=True)
     flip_vertical: bool = setting(False, "flip half of them up-down", advanced=True)
     rotate: bool = setting(False, "rotate them by multiples of 90 degrees", advanced=True)
@@ -158,8 +162,11 @@ class TrainSettings:
         in_range(0, 10, weight_decay=self.weight_decay, power=self.power)
         in_range(0, 0.99999, momentum=self.momentum)
         in_range(0, 0.5, warmup=self.warmup)
-        in_range(0.05, 20, scale_max=self.scale_max)
-        in_range(0.05, self.scale_max, scale_min=self.scale_min)
+        for name in ("scale_min", "scale_max"):
+            if (value := getattr(self, name)) is not None:
+                in_range(0.05, 20, **{name: value})
+        if None not in (self.scale_min, self.scale_max):
+            in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
         in_range(0, 180, turn=self.turn)
         if self.clip is not None:

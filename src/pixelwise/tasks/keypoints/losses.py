@@ -7,6 +7,7 @@ With the outputs o, targets t, weights w per point, B pictures, K points and N c
     joints_mse_whole  the same without 1/2
     ohkm              1/2 mean over B of the mean of the `hardest` largest mean_N (w (o - t))^2
     ohkm_whole        the same without 1/2
+    location          -sum w t log softmax(o) / sum w,  over cells, t with the sum 1      ours
     combined          1/2 mean_k [mean (w (o_0 - t_0))^2 + sum_{x,y} mean (w t_0 (o - t))^2]
 
 "combined" is for the three maps per point of "udp_offset". The published losses divide by all
@@ -66,6 +67,15 @@ def _mse(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Ten
     return errors.sum() / each.sum().clamp(min=torch.finfo(errors.dtype).tiny)
 
 
+def _location(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
+    share = targets.flatten(2)
+    total = share.sum(dim=2, keepdim=True)
+    share = share / total.clamp(min=torch.finfo(share.dtype).tiny)
+    each = -(share * outputs.flatten(2).log_softmax(dim=2)).sum(dim=2)
+    each = torch.where(weights > 0, each * weights, 0)
+    return each.sum() / weights.sum().clamp(min=torch.finfo(each.dtype).tiny)
+
+
 def _of_points(outputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """mean_N (w (o - t))^2, per picture and point."""
     return (weights[..., None, None] * (outputs - targets)).square().mean(dim=(2, 3))
@@ -100,6 +110,7 @@ def _combined(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -
 
 HEATMAP_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
     "mse": _mse,
+    "location": _location,
     "joints_mse": _joints_mse,
     "joints_mse_whole": _joints_mse_whole,
     "ohkm": _ohkm,
