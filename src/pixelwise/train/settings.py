@@ -165,7 +165,7 @@ class TrainSettings:
         for name in ("scale_min", "scale_max"):
             if (value := getattr(self, name)) is not None:
                 in_range(0.05, 20, **{name: value})
-        if None not in (self.scale_min, self.scale_max):
+        if self.scale_min is not None and self.scale_max is not None:
             in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
         in_range(0, 180, turn=self.turn)
