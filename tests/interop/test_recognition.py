@@ -73,6 +73,8 @@ AUTHORS = {
     "DeLightCMU/PSA": (keys.psa(48, 19, 512), "ocrnet", "hrnet_w18"),
     "NVIDIA/semantic-segmentation": (keys.psa(48, 19, 512, None, True), "ocrnet", "hrnet_w18"),
     "CoinCheung/BiSeNet": (keys.bisenet(19), "bisenetv2", "bisenetv2"),
+    "AttU_Net": (keys.unet(64, 3), "attention_unet", "unet_encoder"),
+    "U_Net": (keys.unet(64, 3, gates=False), "unet", "unet_encoder"),
     "GCNet": (keys.gcnet(64, R50), "fcn", "resnet50"),
 }
 
