@@ -80,7 +80,7 @@ def resnet(state: Mapping[str, Tensor], names: Names) -> Body:
     inside = {inner: state[key] for key, inner in names.items()}
     counts = tuple(_count(inside, rf"layer{i}\.(\d+)\.") for i in (1, 2, 3, 4))
     if not all(counts):
-        raise InputError(f"the backbone's stages 1 to 4 have {counts} blocks; none may be empty")
+        raise InputError(f"blocks={counts}: no stage of a ResNet may be empty; get the whole file")
     bottleneck = any(".conv3." in inner for inner in inside if inner.startswith("layer"))
     kind = "resnet50" if bottleneck else "resnet18"
     options: dict[str, Any] = {}
@@ -102,8 +102,8 @@ def resnet(state: Mapping[str, Tensor], names: Names) -> Body:
         first = inside.get("conv1.0.weight")
     if any(v.ndim == 4 for k, v in inside.items() if k.endswith(".downsample.1.weight")):
         raise InputError(
-            "a ResNet that pools before its shortcuts (ResNet-D), which dilated networks here do"
-            " otherwise: it is not supported"
+            "backbone=ResNet-D: pools before its shortcuts, which dilated networks here do"
+            " otherwise; take a checkpoint on ResNetV1c"
         )
     channels = 3 if first is None else first.shape[1]
     return Body(name, title, options, names, channels)
@@ -181,7 +181,10 @@ def mobilenet_v2(state: Mapping[str, Tensor], names: Names) -> Body:
         for i in (6, 2)
     )
     if (last, third) not in MOBILENETS:
-        raise InputError(f"a MobileNetV2 of widths {third} to {last} is none that timm has")
+        raise InputError(
+            f"widths={third, last}: no MobileNetV2 of timm has them in its third and last stage;"
+            f" take one of factor {', '.join(f'{int(f) / 100:g}' for f in MOBILENETS.values())}"
+        )
     factor = MOBILENETS[last, third]
     return Body(f"mobilenetv2_{factor}", f"MobileNetV2 x{int(factor) / 100:g}", {}, found)
 
@@ -217,6 +220,6 @@ def _outputs(inside: Mapping[str, Tensor], keys: list[str]) -> int:
     if not widths:
         named = ", ".join(keys[:3]) or "the convolutions"
         raise InputError(
-            f"the backbone lacks {named}, from which its width is read; get the whole file"
+            f"{named}: missing, and the backbone's width is read from it; get the whole file"
         )
     return max(set(widths), key=widths.count)

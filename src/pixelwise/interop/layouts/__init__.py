@@ -13,6 +13,7 @@ from pixelwise.interop.layouts.pose import PoseLayout
 from pixelwise.interop.layouts.semseg import SemsegLayout
 from pixelwise.interop.layouts.smp import SMPLayout
 from pixelwise.interop.layouts.torchvision import TorchvisionLayout
+from pixelwise.interop.layouts.unet import UNetLayout
 from pixelwise.interop.layouts.unsupported import UnsupportedLayout
 from pixelwise.interop.network import CheckpointLayout
 
@@ -31,6 +32,7 @@ LAYOUTS: tuple[CheckpointLayout, ...] = (
     SMPLayout(),
     TorchvisionLayout(),
     PANLayout(),
+    UNetLayout(),
     UnsupportedLayout(),
 )
 """In the order in which they are tried: the most particular first."""
