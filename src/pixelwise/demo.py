@@ -84,6 +84,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         f",{split}={count}" for split, count in PICTURES.items()
     )
     test = open_data(data).split("test")
+    assert isinstance(test, LabelledPictures)
     layer = settings.attention.partition("@")[0]
     named = {f"with {layer}": settings.attention, PLAIN: "none"}
     base = TrainSettings(

@@ -181,7 +181,10 @@ def test_depths(depth):
         ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "missing|may be empty"),
         ({"backbone.layer1.0.conv1.weight": (1,), "decode_head.mlp.weight": (1,)}, "parts mlp"),
         ({"pretrained.conv1.weight": (1,), "head.conv5.8.weight": (1,)}, "a checkpoint of DANet"),
-        ({"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)}, "missing|may be empty"),
+        (
+            {"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)},
+            "missing|may be empty",
+        ),
     ],
 )
 def test_what_is_not_known_is_said(shapes, told):

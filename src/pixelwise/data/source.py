@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelwise.data.classes import Classes
+from pixelwise.data.fitting import Range
 from pixelwise.data.reading import Picture, RawImage
 from pixelwise.data.survey import Survey, survey
 
@@ -104,6 +105,54 @@ class LabelledPictures(Dataset[Sample], ABC):
         return survey(self, progress)
 
 
+@runtime_checkable
+class Found(Protocol):
+    """What reading a split tells."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Pixels or labels per class or point."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of the values where all pictures have the same, else empty."""
+
+    @property
+    def values(self) -> Range | None:
+        """Their range."""
+
+    def lines(self, names: tuple[str, ...]) -> list[str]:
+        """For people, a line each."""
+
+
+@runtime_checkable
+class Split(Protocol):
+    """What splits of pictures with masks have in common with splits of pictures with points."""
+
+    bands: int
+    scale: float
+    name: str
+
+    @property
+    def classes(self) -> Classes:
+        """Names and colours."""
+
+    @property
+    def meaning(self) -> str:
+        """How values in the files are read."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a picture."""
+
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> numbers that change when it or its labels do."""
+
+    def check(self, progress: Progress | None = None) -> Found:
+        """Read everything once and tell what is there."""
+
+
 class Source(ABC):
     """A data set: classes, the shape of its pictures, and up to three splits.
 
@@ -148,7 +197,7 @@ class Source(ABC):
         """The splits that exist, of train, val and test."""
 
     @abstractmethod
-    def split(self, name: str) -> LabelledPictures:
+    def split(self, name: str) -> Split:
         """The pictures of "train", "val" or "test".
 
         Raises:

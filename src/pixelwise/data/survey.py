@@ -29,9 +29,12 @@ LISTED = 6
 class Labelled(Protocol):
     """What `LabelledPictures` has that matters here."""
 
-    classes: Classes
     scale: float
     name: str
+
+    @property
+    def classes(self) -> Classes:
+        """Names of what the masks hold."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...

@@ -60,7 +60,7 @@ class Segmenter(ReferenceWeights):
         for entry in config.insert:
             attach(self, InsertionPlace.read(entry))
 
-    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
         """Logits at the input's size."""
         if is_empty(image):
             return without_images(self, self.forward, [image])

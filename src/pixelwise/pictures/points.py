@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from pixelwise.pictures.colours import LINES
 from pixelwise.pictures.figures import as_png, empty_figure
-from pixelwise.pictures.types import Picture
+from pixelwise.pictures.types import Picture, Sheet
 
 SMALL = 320
 """Pictures with a longer side below this are enlarged, so that marks do not hide them."""
@@ -17,7 +17,7 @@ _MANY = 12
 
 def with_points(
     image: Picture, points: Float[np.ndarray, "k 2"], edges: Sequence[tuple[int, int]] = ()
-) -> Picture:
+) -> Sheet:
     """The picture with lines and numbered points, enlarged where it is small.
 
     Args:

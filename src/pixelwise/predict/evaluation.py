@@ -6,16 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
 from pixelwise.predict.windows import predict_logits
-from pixelwise.tasks.base import Result, Task
+from pixelwise.tasks.base import Items, Result, Task
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    pictures: EvaluationSet,
+    pictures: Items,
     *,
     window: int,
     device: torch.device | str = "cpu",
@@ -42,8 +41,9 @@ def evaluate(
     assert isinstance(task, Task)
     scorer, run = task.scorer(), task.predictor(model)
     tile = (window, window) if task.tiled else None
-    loader = torch.utils.data.DataLoader(
-        pictures,
+    data: Any = pictures
+    loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
+        data,
         batch_size=None,
         num_workers=workers,
         worker_init_fn=quiet_worker,

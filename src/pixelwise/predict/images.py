@@ -87,6 +87,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
+@torch.no_grad()
 def predict_answer(
     model: Segmenter,
     image: Shaped[Tensor, "c h w"],

@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.source import LabelledPictures, Source
+from pixelwise.data.source import LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 
@@ -46,6 +46,21 @@ class Described(Protocol):
     @property
     def task_options(self) -> Mapping[str, Any]:
         """What else the task has to know."""
+
+
+@runtime_checkable
+class Items(Protocol):
+    """What a loader can read: (image, target, name, ...) by number."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+
+
+@runtime_checkable
+class Stream(Items, Protocol):
+    """Training items without end, all of the size `crop` (height, width)."""
+
+    crop: tuple[int, int]
 
 
 class Result(ABC):
@@ -185,7 +200,7 @@ class Task(ABC):
         """What the logits say, picture by picture."""
 
     @classmethod
-    def crop(cls, split: Any) -> tuple[int, int]:
+    def crop(cls, split: Split) -> tuple[int, int]:
         """(height, width) of training items where none is given: the pictures' median, bounded."""
         sizes = [split.size(i) for i in range(len(split))]
         height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
@@ -242,7 +257,7 @@ class Task(ABC):
 
     def stream(
         self,
-        pictures: LabelledPictures,
+        pictures: Split,
         *,
         crop: tuple[int, int],
         seed: int,
@@ -250,22 +265,24 @@ class Task(ABC):
         std: tuple[float, ...],
         scale: float,
         augmentation: Augmentation,
-    ) -> TrainingStream:
+    ) -> Stream:
         """The endless stream of training items."""
+        assert isinstance(pictures, LabelledPictures)
         return TrainingStream(
             pictures, crop, seed, mean=mean, std=std, scale=scale, augmentation=augmentation
         )
 
     def evaluation_set(
         self,
-        pictures: LabelledPictures,
+        pictures: Split,
         *,
         mean: tuple[float, ...],
         std: tuple[float, ...],
         scale: float,
         expected: Any = None,
-    ) -> EvaluationSet:
+    ) -> Items:
         """The pictures as the network takes them, with their targets."""
+        assert isinstance(pictures, LabelledPictures)
         return EvaluationSet(pictures, mean=mean, std=std, scale=scale, expected=expected)
 
     def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import parse_size
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.fitting import Expected
 from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.opening import open_data
-from pixelwise.data.source import LabelledPictures, Progress, Source
-from pixelwise.data.stream import Augmentation, TrainingStream
-from pixelwise.data.survey import Survey, values_of
+from pixelwise.data.source import Found, Progress, Source, Split
+from pixelwise.data.stream import Augmentation
+from pixelwise.data.survey import values_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
-from pixelwise.tasks.base import Task
+from pixelwise.tasks.base import Items, Stream, Task
 from pixelwise.tasks.registry import FOR_DATA, task_class
 from pixelwise.train.settings import TrainSettings
 
@@ -29,8 +28,8 @@ class Data:
 
     source: Source
     task: type[Task]
-    train: LabelledPictures
-    val: LabelledPictures
+    train: Split
+    val: Split
 
 
 def open_splits(settings: TrainSettings) -> Data:
@@ -51,7 +50,7 @@ def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
     return data.task.crop(data.train)
 
 
-def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Survey | None:
+def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Found | None:
     """Read every picture and mask; what those for training hold."""
     if not settings.check_data and settings.class_weights != "auto":
         return None
@@ -63,7 +62,7 @@ def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Surve
 
 
 def set_statistics(
-    settings: TrainSettings, data: Data, model: Segmenter, found: Survey | None
+    settings: TrainSettings, data: Data, model: Segmenter, found: Found | None
 ) -> None:
     """Mean, std and range of the input; a network to start from brings its own."""
     dtype, values = values_of(data.train) if found is None else (found.dtype, found.values)
@@ -93,7 +92,7 @@ def set_statistics(
 
 def training_stream(
     settings: TrainSettings, data: Data, model: Segmenter, crop: tuple[int, int]
-) -> TrainingStream:
+) -> Stream:
     """The endless stream of augmented crops."""
     return model.task.stream(
         data.train,
@@ -120,7 +119,7 @@ def _zoom(settings: TrainSettings, model: Segmenter) -> tuple[float, float]:
     return min(low, high), max(low, high)
 
 
-def evaluation_set(data: Data, model: Segmenter) -> EvaluationSet:
+def evaluation_set(data: Data, model: Segmenter) -> Items:
     """The pictures of val, as the network takes them."""
     config = model.config
     return model.task.evaluation_set(

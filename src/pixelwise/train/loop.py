@@ -174,8 +174,9 @@ class Loop:
         settings, steps = self.plan.settings, self.plan.length.steps
         per_step = settings.per_step
         end = len(self.plan.stream) if steps is None else steps * per_step
-        loader = DataLoader(
-            self.plan.stream,
+        stream: Any = self.plan.stream
+        loader: DataLoader[Any] = DataLoader(
+            stream,
             batch_size=settings.batch_size,
             sampler=range(self.state.step * per_step, end),
             num_workers=settings.workers,

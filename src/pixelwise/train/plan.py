@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelwise.checks import parse_duration
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import Progress
-from pixelwise.data.stream import TrainingStream
 from pixelwise.devices import pick_device
 from pixelwise.losses import class_weights_from_counts
 from pixelwise.networks.segmenter import Segmenter
-from pixelwise.tasks.base import Loss, LossChoice
+from pixelwise.tasks.base import Items, Loss, LossChoice, Stream
 from pixelwise.train.inputs import (
     Data,
     check_data,
@@ -51,8 +49,8 @@ class TrainingPlan:
     network: Network
     length: Length
     device: str
-    stream: TrainingStream
-    val_inputs: EvaluationSet
+    stream: Stream
+    val_inputs: Items
     loss: Loss
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pixelwise.data.source import LabelledPictures
+from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 from pixelwise.settings import as_plain
 from pixelwise.train.inputs import Data
@@ -127,5 +127,5 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
     )
 
 
-def _files(split: str, pictures: LabelledPictures) -> dict[str, tuple[int, ...]]:
+def _files(split: str, pictures: Split) -> dict[str, tuple[int, ...]]:
     return {f"{split}/{name}": numbers for name, numbers in pictures.files().items()}

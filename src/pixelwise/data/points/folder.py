@@ -130,7 +130,7 @@ class FolderPoints(PointSource):
         """The splits that exist, of train, val and test."""
         return tuple(self._figures)
 
-    def split(self, name: str) -> FolderFigures:  # type: ignore[override]  # points, not masks
+    def split(self, name: str) -> FolderFigures:  # points, not masks
         """The figures of "train", "val" or "test".
 
         Raises:

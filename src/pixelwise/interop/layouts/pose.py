@@ -70,6 +70,7 @@ class PoseLayout(CheckpointLayout):
                 num_classes=options.pop("outputs"),
                 in_channels=body.in_channels,
                 task=TASK,
+                task_options={"target": "simple_baseline", "decoder": "argmax"},
                 backbone_options=body.options,
                 options=options,
                 mean=IMAGENET_MEAN,

@@ -18,7 +18,7 @@ from pixelwise.data.points.figure import MISSING, SEEN, Figure
 from pixelwise.data.points.plain import write_plain
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.points.source import LabelledFigures, PointSource
-from pixelwise.data.source import Source
+from pixelwise.data.source import Source, Split
 from pixelwise.data.stream import Augmentation
 from pixelwise.errors import InputError, unknown
 from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
@@ -155,7 +155,7 @@ class Keypoints(Task):
         return int(height), int(width)
 
     @classmethod
-    def crop(cls, split: Any) -> tuple[int, int]:
+    def crop(cls, split: Split) -> tuple[int, int]:
         """256x192 for boxes; of whole pictures the shape of most, at most 384 long."""
         assert isinstance(split, LabelledFigures)
         count = min(64, len(split))
