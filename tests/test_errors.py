@@ -10,8 +10,6 @@ from pixelwise.checks import at_least, in_range, one_of, pair, parse_duration, p
 from pixelwise.errors import InputError, unknown
 
 ROOT = Path(pixelwise.__file__).parent
-NOT_MENDED = {"interop"}
-"""Rooms whose messages are not all in the dialect yet."""
 
 
 def messages(file):
@@ -27,9 +25,7 @@ def spoken(file):
     return [(line, text) for line, text in messages(file) if any(map(str.isalpha, text))]
 
 
-FILES = sorted(
-    file for file in ROOT.rglob("*.py") if file.relative_to(ROOT).parts[0] not in NOT_MENDED
-)
+FILES = sorted(ROOT.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -35,6 +35,7 @@ from pixelwise.report import (
     write_report,
 )
 from pixelwise.settings import numbered_folder
+from pixelwise.tasks.class_masks import ClassResult
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Watcher
 from pixelwise.train.run import SETTINGS, train
@@ -83,6 +84,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         f",{split}={count}" for split, count in PICTURES.items()
     )
     test = open_data(data).split("test")
+    assert isinstance(test, LabelledPictures)
     layer = settings.attention.partition("@")[0]
     named = {f"with {layer}": settings.attention, PLAIN: "none"}
     base = TrainSettings(
@@ -130,14 +132,15 @@ def _train(settings: TrainSettings, test: LabelledPictures, watcher: Watcher) ->
 
     device = pick_device(settings.device)
     config = model.config
-    confusion = evaluate(
+    result = evaluate(
         model.to(device),
         EvaluationSet(test, mean=config.mean, std=config.std, scale=config.scale),
         window=settings.window,
         device=device,
         on_picture=keep,
     )
-    return Trained(finished.run, model.cpu(), confusion, predictions, finished.seconds)
+    assert isinstance(result, ClassResult)
+    return Trained(finished.run, model.cpu(), result.confusion, predictions, finished.seconds)
 
 
 def _write(

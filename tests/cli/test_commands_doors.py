@@ -415,10 +415,10 @@ def test_numbers_as_yaml_users_write_them(run, capsys):
 def test_a_network_that_says_one_class_is_told(tmp_path, capsys):
     words = ["train", "--data", str(data_set(tmp_path / "d")), *SMALL, "--lr", "1e-8", "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
-        from pixelwise.networks.segmenter import Segmenter
+        from pixelwise.tasks.multiclass import Multiclass
 
         patch.setattr(
-            Segmenter, "classes", lambda self, logits: torch.zeros_like(logits[:, 0]).long()
+            Multiclass, "answer", lambda self, logits: torch.zeros_like(logits[:, 0]).long()
         )
         assert main([*words, "--runs", str(tmp_path)]) == 0
     told = capsys.readouterr().err
@@ -426,7 +426,7 @@ def test_a_network_that_says_one_class_is_told(tmp_path, capsys):
     assert "--class-weights auto" in told
 
 
-@pytest.mark.parametrize("task", ["regression", "keypoints"])
+@pytest.mark.parametrize("task", ["segmentation", "panoptic"])
 def test_a_task_that_there_is_not_is_refused_before_it_is_predicted_as_classes(
     run, tmp_path, capsys, task
 ):

@@ -120,7 +120,7 @@ NETWORKS = {
     "psanet": ["psanet"],
 }
 """Those without a layer of their own: apcnet, bisenetv2, deeplabv3plus, dmnet, fcn, fpn,
-hrnetv2, lr_aspp, pspnet, unet."""
+hrnetv2, lr_aspp, pspnet, simple_baseline, unet."""
 WITHOUT = {
     "apcnet",
     "bisenetv2",
@@ -130,6 +130,7 @@ WITHOUT = {
     "fpn",
     "hrnetv2",
     "lr_aspp",
+    "simple_baseline",
     "pspnet",
     "unet",
 }

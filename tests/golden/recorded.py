@@ -54,17 +54,32 @@ class Recorded:
             names = list(file.keys())
             return {SECOND.get(name, name): file.get_tensor(name) for name in names}
 
-    def float32_error(self, kind: str, output: float) -> float:
-        """The authors' own relative error in float32, given the largest `output`.
+    def names(self, kind: str) -> list[str]:
+        """What the file calls its inputs or outputs; none, if it does not."""
+        return json.loads(self.metadata.get(kind, "[]"))
 
-        Files name it in three ways, two of which are absolute errors of the output alone.
+    def told(self, name: str) -> str:
+        """What the file calls `output.0` or `grad.input.0`, if it names them."""
+        kind, _, number = name.removeprefix("grad.").partition(".")
+        names = dict(enumerate(self.names(f"{kind}s")))
+        own = names.get(int(number)) if number.isdigit() else None
+        return name if own is None else "grad." * name.startswith("grad.") + own
+
+    def float32_error(self, kind: str, name: str, scale: float, output: float) -> float:
+        """The authors' own relative error in float32 of the tensor `name`.
+
+        Files tell it in four ways: relative, absolute per tensor with the largest value `scale`,
+        and two that are absolute errors of the largest `output` alone.
         """
         exact = f"f32_relerr_{kind}"
         if exact in self.metadata:
             return float(self.metadata[exact])
-        for name in ("float32_rerun_max_abs_diff", "fp32_max_abs_err"):
-            if self.metadata.get(name, "n/a") != "n/a":
-                return float(self.metadata[name]) / output
+        for key in ("float32_rerun_max_abs_diff", "fp32_max_abs_err"):
+            text = self.metadata.get(key, "n/a")
+            if text.startswith("{"):
+                return json.loads(text).get(self.told(name), 0.0) / (scale or 1.0)
+            if text != "n/a":
+                return float(text) / output
         return 0.0
 
 
@@ -127,10 +142,15 @@ def compare(recorded: Recorded, adapter: Adapter, kind: torch.dtype) -> list[Dev
         value.to(kind).requires_grad_() if value.is_floating_point() else value
         for value in numbered(tensors, "input").values()
     ]
-    outputs = subject.outputs(inputs, json.loads(recorded.metadata.get("outputs", "[]")))
+    outputs = subject.outputs(inputs, recorded.names("outputs"))
     wanted = numbered(tensors, "output")
-    assert len(outputs) == len(wanted), f"{len(outputs)} outputs for {len(wanted)} recorded"
+    names = recorded.names("outputs")
     cotangents = numbered(tensors, "grad_output")
+    if "cotangent" in names:  # stands among the outputs, and belongs to the first
+        cotangents = {0: wanted.pop(names.index("cotangent"))}
+    assert len(outputs) == len(wanted), f"{len(outputs)} outputs for {len(wanted)} recorded"
+    if not cotangents and starting(tensors, "grad."):  # a loss
+        cotangents = {0: torch.ones(())}
     if cotangents:
         sum((outputs[i] * g.to(kind)).sum() for i, g in cotangents.items()).backward()
     pairs = [("output", f"output.{i}", outputs[i].detach(), value) for i, value in wanted.items()]
@@ -167,7 +187,7 @@ def measure(recorded: Recorded, kind: torch.dtype, pair: Pair, pairs: list[Pair]
     difference = (ours.double().reshape(reference.shape) - reference).abs().max().item()
     limit = FLOAT64_LIMIT
     if kind == torch.float32:
-        theirs = recorded.float32_error(figure, largest(pairs, "output"))
+        theirs = recorded.float32_error(figure, name, scale, largest(pairs, "output"))
         known = figure == "output" or f"f32_relerr_{figure}" in recorded.metadata
         limit = max(FLOAT32_FACTOR * theirs, FLOAT32_FLOOR if known else FLOAT32_UNKNOWN)
     return Deviation(name, figure, difference / scale if difference else 0.0, limit)

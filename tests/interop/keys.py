@@ -317,6 +317,33 @@ def conv_bn(name, outputs, inputs, kernel=3) -> Shapes:
     return conv(f"{name}.conv", outputs, inputs, kernel) | norm(f"{name}.bn", outputs)
 
 
+def unet(w=4, classes=4, gates=True) -> Shapes:
+    """U_Net or AttU_Net: five resolutions, the widths doubled at each."""
+
+    def step(name, places, outputs, inputs, kernel=3) -> Shapes:
+        i, j = places
+        found = conv(f"{name}.{i}", outputs, inputs, kernel, bias=True)
+        return found | norm(f"{name}.{j}", outputs)
+
+    def double(name, outputs, inputs) -> Shapes:
+        found = step(f"{name}.conv", (0, 1), outputs, inputs)
+        return found | step(f"{name}.conv", (3, 4), outputs, outputs)
+
+    widths = [w * 2**i for i in range(5)]
+    found: Shapes = {}
+    for i, (c, o) in enumerate(pairwise([3, *widths]), start=1):
+        found |= double(f"Conv{i}", o, c)
+    for i in (5, 4, 3, 2):
+        coarse, fine = widths[i - 1], widths[i - 2]
+        found |= step(f"Up{i}.up", (1, 2), fine, coarse)
+        for path in ("W_g", "W_x") if gates else ():
+            found |= step(f"Att{i}.{path}", (0, 1), fine // 2, fine, 1)
+        if gates:
+            found |= step(f"Att{i}.psi", (0, 1), 1, fine // 2, 1)
+        found |= double(f"Up_conv{i}", fine, coarse)
+    return found | conv("Conv_1x1", classes, w, bias=True)
+
+
 def bisenet(classes=4, auxiliary=True) -> Shapes:
     """CoinCheung's BiSeNetV2, whose widths are fixed."""
     found: Shapes = {}

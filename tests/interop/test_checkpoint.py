@@ -126,7 +126,7 @@ def test_truncated_files(tmp_path, name, share):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ({"epoch": 3, "optimizer": {}}, "no weights in it; its entries are: epoch, optimizer"),
+        ({"epoch": 3, "optimizer": {}}, "no weights in it, its entries are: epoch, optimizer"),
         ([1, 2], "holds a list"),
         (torch.ones(2), "holds one tensor"),
         ({}, "its entries are: none"),

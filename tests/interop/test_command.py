@@ -71,7 +71,7 @@ def test_a_detector_gives_its_backbone_only(tmp_path, capsys):
     [
         (["nowhere.pth", "--out", "a"], "nowhere.pth: no such file"),
         (["broken.pth", "--out", "a"], "broken.pth"),
-        (["unknown.safetensors", "--out", "a"], "names of no known code base: a, b"),
+        (["unknown.safetensors", "--out", "a"], "names of no known code base, a, b"),
         (["unknown.safetensors"], "out"),
         (
             ["unknown.safetensors", "--out", "a", "--backbone-only", "0"],

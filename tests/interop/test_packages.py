@@ -133,7 +133,7 @@ def test_pan_in_parts(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        (("Att5.W_g.0.weight", "Att5.psi.0.weight", "Conv1.conv.0.weight"), "an Attention U-Net"),
+        (("RRCNN1.RCNN.0.conv.0.weight", "Att5.psi.0.weight", "Up_RRCNN5.Conv_1x1.bias"), "R2U"),
         (("attentionblock2.gate_block_1.W.0.weight",), "network of three dimensions"),
         (("pam_conv1.0.weight", "cam_conv1.0.weight"), "variant='untransposed'"),
         (("ISAHead.conv_bn.0.weight", "cls_seg.weight"), "variant='article'"),

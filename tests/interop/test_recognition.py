@@ -73,6 +73,8 @@ AUTHORS = {
     "DeLightCMU/PSA": (keys.psa(48, 19, 512), "ocrnet", "hrnet_w18"),
     "NVIDIA/semantic-segmentation": (keys.psa(48, 19, 512, None, True), "ocrnet", "hrnet_w18"),
     "CoinCheung/BiSeNet": (keys.bisenet(19), "bisenetv2", "bisenetv2"),
+    "AttU_Net": (keys.unet(64, 3), "attention_unet", "unet_encoder"),
+    "U_Net": (keys.unet(64, 3, gates=False), "unet", "unet_encoder"),
     "GCNet": (keys.gcnet(64, R50), "fcn", "resnet50"),
 }
 
@@ -174,12 +176,15 @@ def test_depths(depth):
 @pytest.mark.parametrize(
     ("shapes", "told"),
     [
-        ({"a.weight": (1,), "b.weight": (2,)}, "no known code base: a.weight, b.weight. Known:"),
-        ({"stage4.0.a": (1,), "classifier.weight": (1,)}, "it is no segmentation network"),
-        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "lacks|none may be"),
+        ({"a.weight": (1,), "b.weight": (2,)}, "no known code base, a.weight, b.weight; known:"),
+        ({"stage4.0.a": (1,), "classifier.weight": (1,)}, "there is no segmentation head"),
+        ({"stage4.0.a": (1,), "last_layer.0.weight": (1,)}, "missing|may be empty"),
         ({"backbone.layer1.0.conv1.weight": (1,), "decode_head.mlp.weight": (1,)}, "parts mlp"),
-        ({"pretrained.conv1.weight": (1,), "head.conv5.8.weight": (1,)}, "other than DANet"),
-        ({"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)}, "lacks|none may be"),
+        ({"pretrained.conv1.weight": (1,), "head.conv5.8.weight": (1,)}, "a checkpoint of DANet"),
+        (
+            {"pretrained.layer1.0.conv1.weight": (1, 1), "head.sa.gamma": (1,)},
+            "missing|may be empty",
+        ),
     ],
 )
 def test_what_is_not_known_is_said(shapes, told):

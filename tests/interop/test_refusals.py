@@ -25,6 +25,7 @@ LAYOUTS = {
     "isanet inplace": keys.isanet(),
     "hrnet": keys.hrnet_seg(),
     "psa": keys.psa(),
+    "attention unet": keys.unet(),
 }
 MODELS = {}
 

@@ -12,6 +12,7 @@ VARIANTS = {
         {"activation": "none", "normalise": "range", "align_corners": True, "stride": (1, 3)},
         {"hidden": 16, "project": False, "project_guide": False, "transform": False},
         {"hidden": 16, "score": False},
+        {"stride": 1, "compare_norm": True, "transform": False},
     ]
 }
 
@@ -170,6 +171,33 @@ def test_checkpoints(strided, norm):
         state |= {f"W.1.{key}": value for key, value in nn.BatchNorm2d(8).state_dict().items()}
     layer.load_reference(state)
     assert torch.equal(layer.transform[0].weight, state[f"{last}.weight"])
+
+
+def test_norms_in_the_comparison():
+    torch.manual_seed(0)
+    layer = AttentionGate(8, guide_channels=5, hidden=4, stride=1, compare_norm=True)
+    state = {}
+    for name, inputs, outputs in (("W_x", 8, 4), ("W_g", 5, 4), ("psi", 4, 1)):
+        parts = {"0": nn.Conv2d(inputs, outputs, 1), "1": nn.BatchNorm2d(outputs)}
+        nn.init.normal_(parts["1"].running_mean)
+        for number, part in parts.items():
+            state |= {f"{name}.{number}.{key}": v for key, v in part.state_dict().items()}
+    whole = {f"W.{key}": value for key, value in layer.transform.state_dict().items()}
+    layer.eval().load_reference(state | whole)
+    x, g = torch.randn(2, 8, 6, 5), torch.randn(2, 5, 6, 5)
+
+    def projected(name, z):
+        z = F.conv2d(z, state[f"{name}.0.weight"], state[f"{name}.0.bias"])
+        return F.batch_norm(z, *(state[f"{name}.1.{p}"] for p in STATISTICS))
+
+    weights = projected("psi", (projected("W_x", x) + projected("W_g", g)).relu()).sigmoid()
+    torch.testing.assert_close(layer.maps(x, g).spatial, weights)
+    torch.testing.assert_close(layer(x, g), layer.transform(x * weights))
+    strided = AttentionGate(8, strided_guide=True, compare_norm=True)
+    assert strided.score[1].bias.item() == 3.0
+
+
+STATISTICS = ("running_mean", "running_var", "weight", "bias")
 
 
 def test_parameters_of_the_published_size():

@@ -311,7 +311,7 @@ def test_binary_head():
     model = create_model("fcn", SMALL, task="binary").eval()
     logits = model(torch.randn(1, 3, 32, 32))
     assert logits.shape == (1, 1, 32, 32)
-    assert torch.equal(model.classes(logits), (logits[:, 0] > 0).long())
+    assert torch.equal(model.answer(logits), (logits[:, 0] > 0).long())
 
 
 def test_pretrained_without_a_network_says_how_to_go_on(monkeypatch):

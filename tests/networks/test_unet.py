@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise.errors import InputError
+from pixelwise.networks.backbones.unet_encoder import WIDTHS, UNetEncoder
 from pixelwise.networks.decoders.attention_unet import AttentionUNet
 from pixelwise.networks.decoders.unet import UNet
+from pixelwise.networks.factory import create_model
 
 CHANNELS = (8, 12, 16)
 
@@ -34,6 +36,58 @@ def test_equals_the_equations(interpolation):
     y = decoder.blocks[1](torch.cat([up(y, (9, 7)), x1], dim=1))
     y = decoder.blocks[2](up(y, (18, 14)))
     torch.testing.assert_close(decoder(features), decoder.classify(y))
+
+
+def test_equals_the_equations_with_up_convolutions():
+    decoder = AttentionUNet(CHANNELS, 3, widths=(10, 6, 4), up_convolutions=True).eval()
+    x1, x2, x3 = features = maps((9, 7), (5, 4), (3, 2))
+    y = decoder.up[0](F.interpolate(x3, size=(5, 4)))
+    y = decoder.blocks[0](torch.cat([decoder.gates[0](x2, y), y], dim=1))
+    y = decoder.up[1](F.interpolate(y, size=(9, 7)))
+    y = decoder.blocks[1](torch.cat([decoder.gates[1](x1, y), y], dim=1))
+    y = decoder.blocks[2](decoder.up[2](F.interpolate(y, size=(18, 14))))
+    torch.testing.assert_close(decoder(features), decoder.classify(y))
+    assert decoder.classify.kernel_size == (1, 1)
+
+
+@pytest.mark.parametrize("arch", ["unet", "attention_unet"])
+def test_on_its_own_encoder_for_any_size(arch):
+    model = create_model(
+        arch,
+        "unet_encoder",
+        num_classes=3,
+        in_channels=2,
+        backbone_options={"widths": (4, 6, 8)},
+        attention="gc@4",
+        widths=(6, 4),
+        up_convolutions=True,
+    ).eval()
+    assert model.backbone.multiple == 1
+    assert (model.backbone.channels, model.backbone.reductions) == ([4, 6, 8], [1, 2, 4])
+    for size in ((1, 1), (5, 7), (8, 12)):
+        assert model(torch.randn(1, 2, *size)).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize(("network", "size"), [(UNet, 34_527_041), (AttentionUNet, 34_878_573)])
+def test_published_sizes_on_its_own_encoder(network, size):
+    with torch.device("meta"):
+        encoder = UNetEncoder()
+        decoder = network(WIDTHS, 1, widths=WIDTHS[-2::-1], up_convolutions=True)
+        assert sum(p.numel() for part in (encoder, decoder) for p in part.parameters()) == size
+        assert encoder(torch.empty(1, 3, 16, 32))[-1].shape == (1, 1024, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": ()}, "widths=.*must not be empty"),
+        ({"widths": (8, 0)}, "widths=0: must be at least 1"),
+        ({"depth": 3}, "backbone='unet_encoder': has no options such as depth; leave them out"),
+    ],
+)
+def test_what_the_encoder_refuses(options, message):
+    with pytest.raises(InputError, match=message):
+        create_model("unet", "unet_encoder", num_classes=2, backbone_options=options)
 
 
 def test_a_closed_gate_is_a_skip_of_its_offset():

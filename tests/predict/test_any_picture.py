@@ -10,7 +10,6 @@ from PIL import Image
 from torch import nn
 
 from pixelwise.networks.config import ModelConfig
-from pixelwise.networks.heads import task_named
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.images import predict_pictures
 
@@ -23,7 +22,6 @@ class Brightest(Segmenter):
     def __init__(self, **config):
         nn.Module.__init__(self)
         self.config = ModelConfig("none", "none", 3, **config)
-        self.task = task_named("multiclass")
         self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, image):
@@ -65,7 +63,7 @@ def test_any_range_type_and_hole(tmp_path, network, dtype, high, bands, hole, as
     if done.problem is not None:
         assert "\n" not in done.problem
         return
-    mask = np.array(Image.open(done.mask))
+    mask = np.array(Image.open(done.files[0]))
     known = hole is not None and dtype.startswith("f") and not np.isfinite(hole)
     known |= hole == -9999 and (model.config.nodata != ()) and values[0, 2, 3] == -9999
     assert (mask == 255).sum() == int(known)

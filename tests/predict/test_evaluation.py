@@ -42,14 +42,15 @@ def test_equals_counting_by_hand_and_changes_nothing(model, pictures):
         expected.update(predicted, mask)
         if index == len(pictures) - 1:
             break
-    assert torch.equal(found.matrix, expected.matrix)
+    assert torch.equal(found.confusion.matrix, expected.matrix)
 
 
 def test_workers_change_nothing(model, pictures):
     plain = evaluate(model, pictures, window=64)
-    assert torch.equal(plain.matrix, evaluate(model, pictures, window=64, workers=2).matrix)
+    again = evaluate(model, pictures, window=64, workers=2)
+    assert torch.equal(plain.confusion.matrix, again.confusion.matrix)
 
 
 def test_tiles_cover_every_pixel(model, pictures):
     tiled = evaluate(model, pictures, window=40)
-    assert int(tiled.matrix.sum()) == 3 * 64 * 64
+    assert int(tiled.confusion.matrix.sum()) == 3 * 64 * 64

@@ -7,9 +7,13 @@ from torch import nn
 
 from pixelwise.errors import InputError
 from pixelwise.networks.config import ModelConfig
-from pixelwise.networks.heads import task_named
 from pixelwise.networks.segmenter import Segmenter
-from pixelwise.predict.images import find_pictures, output_names, predict_mask, predict_pictures
+from pixelwise.predict.images import find_pictures, output_names, predict_answer, predict_pictures
+
+
+def overlaid(name):
+    return f"{name}.png", f"{name}_overlay.png"
+
 
 PALETTE = ((0, 0, 0), (230, 159, 0), (86, 180, 233))
 
@@ -21,7 +25,6 @@ class Brightest(Segmenter):
         nn.Module.__init__(self)
         defaults = {"num_classes": 3, "palette": PALETTE}
         self.config = ModelConfig("none", "none", **(defaults | config))
-        self.task = task_named(self.config.task)
         self.gain = nn.Parameter(torch.ones(()))
         self.sizes = []
 
@@ -85,10 +88,10 @@ def test_mask_and_overlay_are_written(tmp_path):
     values = picture(tmp_path / "a.png")
     (done,) = predict_pictures(Brightest().eval(), [tmp_path / "a.png"], tmp_path / "out")
     assert done.problem is None
-    assert done.mask == tmp_path / "out" / "a.png"
-    assert (read(done.mask) == values.argmax(2)).all()
-    assert (read(done.mask, "RGB") == np.array(PALETTE)[values.argmax(2)]).all()
-    assert read(done.overlay).shape == values.shape
+    assert done.files[0] == tmp_path / "out" / "a.png"
+    assert (read(done.files[0]) == values.argmax(2)).all()
+    assert (read(done.files[0], "RGB") == np.array(PALETTE)[values.argmax(2)]).all()
+    assert read(done.files[-1]).shape == values.shape
     written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert written == {"a.png", "a_overlay.png"}
 
@@ -98,7 +101,7 @@ def test_input_is_normalised_as_the_model_says():
     model = Brightest(mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0), scale=200.0)
     seen = []
     model.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    predict_mask(model, raw)
+    predict_answer(model, raw)
     mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 1.0, 2.0])
     expected = (raw / 200 - mean[:, None, None]) / std[:, None, None]
     torch.testing.assert_close(seen[0][0], expected)
@@ -108,7 +111,7 @@ def test_binary_is_positive_above_a_logit_of_zero(tmp_path):
     values = picture(tmp_path / "a.png")
     model = Brightest(task="binary", num_classes=1, palette=PALETTE[:2], mean=(0.5, 0.5, 0.5))
     (done,) = predict_pictures(model, [tmp_path / "a.png"], tmp_path / "out")
-    assert (read(done.mask) == (values[..., 0] > 127.5)).all()
+    assert (read(done.files[0]) == (values[..., 0] > 127.5)).all()
 
 
 def test_a_large_picture_goes_through_in_tiles(tmp_path):
@@ -116,7 +119,7 @@ def test_a_large_picture_goes_through_in_tiles(tmp_path):
     model = Brightest()
     (done,) = predict_pictures(model, [tmp_path / "a.png"], tmp_path / "out", window=20)
     assert set(model.sizes) == {(20, 20)}
-    assert (read(done.mask) == values.argmax(2)).all()
+    assert (read(done.files[0]) == values.argmax(2)).all()
     model.sizes.clear()
     list(predict_pictures(model, [tmp_path / "a.png"], tmp_path / "out"))
     assert model.sizes == [(50, 30)]
@@ -127,14 +130,14 @@ def test_16_bit_pictures_of_many_bands(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
     model = Brightest(scale=65535.0, bands=(4, 0, 2))
     (done,) = predict_pictures(model, [tmp_path / "a.tif"], tmp_path / "out")
-    assert (read(done.mask) == values[[4, 0, 2]].argmax(0)).all()
-    assert read(done.overlay).shape == (9, 11, 3)
+    assert (read(done.files[0]) == values[[4, 0, 2]].argmax(0)).all()
+    assert read(done.files[-1]).shape == (9, 11, 3)
 
 
 def test_colours_are_made_up_where_the_model_has_none(tmp_path):
     picture(tmp_path / "a.png")
     (done,) = predict_pictures(Brightest(palette=()), [tmp_path / "a.png"], tmp_path / "out")
-    assert len(set(map(tuple, read(done.mask, "RGB").reshape(-1, 3)))) == 3
+    assert len(set(map(tuple, read(done.files[0], "RGB").reshape(-1, 3)))) == 3
 
 
 def bad_files(folder):
@@ -174,16 +177,16 @@ def test_results_never_share_a_file(tmp_path):
         picture(tmp_path / name, seed=seed)
     inputs = [tmp_path / name for name in names]
     results = list(predict_pictures(Brightest(), inputs, tmp_path / "out"))
-    files = [path.name.casefold() for done in results for path in (done.mask, done.overlay)]
+    files = [path.name.casefold() for done in results for path in (done.files[0], done.files[-1])]
     assert len(set(files)) == 2 * len(names)
     assert sorted(p.name.casefold() for p in (tmp_path / "out").glob("[!.]*")) == sorted(files)
-    assert results[0].mask.name == "a.png"
-    assert results[1].mask.name == "a_jpg.png"
+    assert results[0].files[0].name == "a.png"
+    assert results[1].files[0].name == "a_jpg.png"
 
 
 def test_many_pictures_of_one_name_get_numbers(tmp_path):
     inputs = [tmp_path / str(i) / "same" / "a.png" for i in range(5)]
-    names = list(output_names(inputs).values())
+    names = list(output_names(inputs, overlaid).values())
     assert names == ["a", "a_png", "same_a", "a_2", "a_3"]
 
 
@@ -219,7 +222,7 @@ def test_pixels_without_data_are_ignored_and_counted(tmp_path, window):
     model = Brightest(scale=1.0, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
     model.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     (done,) = predict_pictures(model, [file], tmp_path / "out", window=window)
-    mask = read(done.mask)
+    mask = read(done.files[0])
     assert (done.pixels, done.missing) == (192, 2)
     assert sorted(zip(*(mask == 255).nonzero(), strict=True)) == holes
     assert all(torch.isfinite(tile).all() for tile in seen)
@@ -230,7 +233,7 @@ def test_a_picture_without_any_data_gives_a_mask_that_ignores_all(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.full((12, 16), np.nan, np.float32))
     (done,) = predict_pictures(Brightest(scale=1.0), [tmp_path / "a.tif"], tmp_path / "out")
     assert done.missing == done.pixels == 192
-    assert (read(done.mask) == 255).all()
+    assert (read(done.files[0]) == 255).all()
 
 
 def test_nodata_of_the_training_counts_where_the_file_does_not_say(tmp_path):
@@ -239,7 +242,7 @@ def test_nodata_of_the_training_counts_where_the_file_does_not_say(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
     model = Brightest(scale=1.0, nodata=(-9999.0,), dtype="float32", values=(0.0, 1.0, 1.0))
     (done,) = predict_pictures(model, [tmp_path / "a.tif"], tmp_path / "out")
-    assert (read(done.mask)[3] == 255).all()
+    assert (read(done.files[0])[3] == 255).all()
 
 
 def test_values_unlike_those_of_the_training_are_refused_unless_asked_for(tmp_path):
@@ -257,7 +260,7 @@ def test_16_bits_into_a_network_of_8_bits_give_the_same_mask(tmp_path):
     results = predict_pictures(
         Brightest(), [tmp_path / "a.png", tmp_path / "b.tif"], tmp_path / "o"
     )
-    masks = [read(done.mask) for done in results]
+    masks = [read(done.files[0]) for done in results]
     assert (masks[0] == masks[1]).all()
 
 
@@ -268,10 +271,10 @@ def test_more_than_255_classes_take_16_bits(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
     model = Brightest(num_classes=300, in_channels=300, palette=())
     (done,) = predict_pictures(model, [tmp_path / "a.tif"], tmp_path / "out")
-    mask = read(done.mask)
+    mask = read(done.files[0])
     assert mask.dtype == np.uint16
     assert ((mask[1] == 299) & (mask[2] == 255)).all()
-    assert read(done.overlay).shape == (4, 5, 3)
+    assert read(done.files[-1]).shape == (4, 5, 3)
 
 
 def test_hidden_folders_are_passed_over_in_patterns(tmp_path):

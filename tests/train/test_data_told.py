@@ -9,6 +9,7 @@ from PIL import Image
 from pixelwise.data.opening import open_data
 from pixelwise.errors import InputError
 from pixelwise.networks.config import ModelConfig
+from pixelwise.tasks.multiclass import Multiclass
 from pixelwise.train.inputs import Data, crop_size, set_statistics
 from pixelwise.train.plan import make_plan
 
@@ -114,7 +115,7 @@ def test_type_and_range_are_kept_with_the_network(write, settings, silent, tmp_p
 
 def test_pretrained_weights_want_to_know_white(write, settings, silent):
     source = open_data(write(255))
-    data = Data(source, source.split("train"), source.split("val"))
+    data = Data(source, Multiclass, source.split("train"), source.split("val"))
     made = plan(settings, write(255), silent.say)
     with pytest.raises(InputError, match=r"values up to 255 where white is 1, .* `scale:`"):
         set_statistics(settings(pretrained=True), data, made.model, data.train.check())
@@ -126,7 +127,7 @@ def test_the_automatic_crop_is_of_all_pictures(write, settings, tmp_path):
     tifffile.imwrite(tmp_path / "train/images/a.tif", image, photometric="minisblack")
     Image.fromarray(np.zeros((1, 1), np.uint8)).save(tmp_path / "train/masks/a.png")
     source = open_data(data)
-    opened = Data(source, source.split("train"), source.split("val"))
+    opened = Data(source, Multiclass, source.split("train"), source.split("val"))
     assert crop_size(settings(crop="auto"), opened) == SIZE
 
 

@@ -88,7 +88,7 @@ def test_accumulation_covers_the_same_pictures(settings, silent):
 )
 def test_recipes(settings, silent, changes):
     finished = train(settings(**({"steps": 2} | changes)), silent)
-    assert 0 <= finished.scores.miou <= 1
+    assert 0 <= finished.result.best <= 1
     expected = {"epochs": 4, "steps": 2}
     if "time_limit" not in changes:
         assert finished.steps == expected["epochs" if "epochs" in changes else "steps"]

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from pixelwise.metrics import Scores
+    from pixelwise.tasks.base import Result
 
 PLAIN_EVERY = 15.0
 """Seconds between plain lines of progress where there is no terminal."""
@@ -45,7 +45,7 @@ class Console:
         )
         self._tasks: dict[str, TaskID] = {}
         self._loss: float | None = None
-        self._miou = ""
+        self._best = ""
         self._step = 0
         self._spoke = time.monotonic()
 
@@ -75,11 +75,11 @@ class Console:
     def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
         """After every optimiser step."""
         if step <= self._step:  # another run begins
-            self._loss, self._miou = None, ""
+            self._loss, self._best = None, ""
         self._step = step
         smooth = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._loss = smooth
-        note = f"step {step}  loss {smooth:.3f}{self._miou}"
+        note = f"step {step}  loss {smooth:.3f}{self._best}"
         if self._live:
             self._bar("training", min(progress, 1.0), note)
         elif not self.quiet and time.monotonic() - self._spoke > PLAIN_EVERY:
@@ -95,26 +95,12 @@ class Console:
         elif what in self._tasks:
             self._bars.remove_task(self._tasks.pop(what))
 
-    def validated(self, step: int, scores: "Scores") -> None:
+    def validated(self, step: int, result: "Result") -> None:
         """After every evaluation of val."""
-        self._miou = f"  mIoU {scores.miou:.3f}"
-        self.say(
-            f"step {step:6d}  val mIoU {scores.miou:.4f}  pixel accuracy {scores.accuracy:.4f}"
-        )
+        self._best = f"  {result.title} {abs(result.best):.3f}"
+        self.say(f"step {step:6d}  val {result.line()}")
 
     def _bar(self, what: str, share: float, note: str) -> None:
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(what, total=1.0, note="")
         self._bars.update(self._tasks[what], completed=share, note=note)
-
-
-def score_table(names: tuple[str, ...], scores: "Scores") -> str:
-    """Per-class IoU in percent of the union of truth and prediction, as plain text."""
-    width = max(len(name) for name in names)
-    lines = [f"{'class':{width}}  {'IoU %':>7}  {'truth pixels':>13}"]
-    for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True):
-        shown = "absent" if iou is None else f"{100 * iou:.2f}"
-        lines.append(f"{name:{width}}  {shown:>7}  {pixels:>13,}")
-    accuracy = f"(pixel accuracy {100 * scores.accuracy:.2f} %)"
-    lines.append(f"{'mean':{width}}  {100 * scores.miou:7.2f}  {accuracy}")
-    return "\n".join(lines)

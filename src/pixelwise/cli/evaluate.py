@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.checks import one_of
-from pixelwise.cli.console import Console, score_table
+from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model, check_numbers, check_out
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
@@ -14,8 +14,8 @@ from pixelwise.errors import InputError
 from pixelwise.outputs import Outputs, check_before
 from pixelwise.train.saved import find_data, read_settings
 
-FILES = ("metrics.json", "classes.csv", "confusion.png")
-TEXT = "Score a trained network: IoU per class, their mean over classes present, pixel accuracy."
+METRICS = "metrics.json"
+TEXT = "Score a trained network on labelled pictures."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,7 +52,6 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(found.out) if found.out else run / "evaluate" / found.split
     with Console(quiet=found.quiet) as console:
         from pixelwise.cli.memory import enough_memory
-        from pixelwise.data.evaluation import EvaluationSet
         from pixelwise.data.opening import open_data
         from pixelwise.data.workers import worker_died
         from pixelwise.networks.segmenter import load
@@ -60,23 +59,23 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.predict.images import expected
 
         device = pick_device(found.device)
-        check_before(out, "evaluate", FILES)
+        check_before(out, "evaluate", (METRICS,))
         model = load(found.run)
         source = open_data(data)
         pictures = source.split(found.split)
-        _check_fit(model.config, source, found.run)
+        _check_fit(model, source, found.run)
         console.say(
             f"model   {model.config.arch} on {model.config.backbone}, {found.run}\n"
             f"data    {source.name}: {len(pictures)} pictures of {found.split},"
-            f" {len(source.classes)} classes, on {device}"
+            f" {source.contents}, on {device}"
         )
         config = model.config
         holed: list[tuple[str, int]] = []
         try:
             with enough_memory(model, found.window):
-                confusion = evaluate(
+                result = evaluate(
                     model.to(device),
-                    EvaluationSet(
+                    model.task.evaluation_set(
                         pictures,
                         mean=config.mean,
                         std=config.std,
@@ -102,9 +101,9 @@ def main(arguments: Sequence[str]) -> int:
                 f"{sum(pixels for _, pixels in holed)} pixels in {len(holed)} pictures, as"
                 f" {holed[0][0]}, have no data and do not count"
             )
-    _write(out, source.classes.names, confusion, {"data": data, "split": found.split})
-    print(score_table(source.classes.names, confusion.scores()))
-    print(f"numbers and confusion matrix: {out}")
+    _write(out, result, {"data": data, "split": found.split})
+    print(result.table())
+    print(f"numbers and pictures: {out}")
     return 0
 
 
@@ -115,12 +114,16 @@ def _data_of(run: Path) -> str:
     return find_data(run, read_settings(run).data)
 
 
-def _check_fit(config: Any, source: Any, run: str) -> None:
-    classes = max(config.num_classes, 2)
-    if len(source.classes) != classes:
+def _check_fit(model: Any, source: Any, run: str) -> None:
+    from pixelwise.tasks.base import NOUNS
+
+    model.task.check_source(source)
+    config, noun = model.config, NOUNS[source.kind]
+    if config.num_classes != model.task.num_classes(source):
         raise InputError(
-            f"{run}: predicts {classes} classes, but {source.name} has {len(source.classes)}"
-            f" ({', '.join(source.classes.names)}); evaluate on data with the same classes"
+            f"{run}: predicts {len(config.names) or config.num_classes} {noun}, but {source.name}"
+            f" has {len(source.classes)} ({', '.join(source.classes.names)}); evaluate on data with"
+            f" the same {noun}"
         )
     if config.names and tuple(config.names) != tuple(source.classes.names):
         raise InputError(
@@ -134,25 +137,11 @@ def _check_fit(config: Any, source: Any, run: str) -> None:
         )
 
 
-def _write(out: Path, names: tuple[str, ...], confusion: Any, about: dict[str, str]) -> None:
+def _write(out: Path, result: Any, about: dict[str, str]) -> None:
     from pixelwise import pictures
 
-    scores = confusion.scores()
-    summary = about | {
-        "miou": scores.miou,
-        "accuracy": scores.accuracy,
-        "iou": dict(zip(names, scores.iou, strict=True)),
-        "truth_pixels": dict(zip(names, scores.pixels, strict=True)),
-    }
-    rows = [
-        f"{name},{'' if iou is None else iou},{pixels}"
-        for name, iou, pixels in zip(names, scores.iou, scores.pixels, strict=True)
-    ]
-    contents = (
-        (json.dumps(summary, indent=2) + "\n").encode(),
-        ("\n".join(["class,iou,truth_pixels", *rows]) + "\n").encode(),
-        pictures.confusion_matrix(confusion.matrix.numpy(), names),
-    )
-    with Outputs(out, "evaluate") as outputs, outputs.writing(*FILES):
-        for name, content in zip(FILES, contents, strict=True):
+    summary = about | dict(result.summary())
+    files = {METRICS: (json.dumps(summary, indent=2) + "\n").encode(), **result.files()}
+    with Outputs(out, "evaluate") as outputs, outputs.writing(*files):
+        for name, content in files.items():
             pictures.write_bytes(out / name, content)

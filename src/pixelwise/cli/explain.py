@@ -61,16 +61,17 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
+        import torch
+
         from pixelwise.explanation.explain import explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.networks.segmenter import load
         from pixelwise.pictures import displayable
         from pixelwise.predict.images import (
             find_pictures,
-            ignored_value,
             network_input,
             output_names,
-            predict_mask,
+            predict_answer,
             read_picture,
         )
 
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         config = model.config
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
-        for file, name in output_names(files).items():
+        for file, name in output_names(files, model.task.file_names).items():
             check_before(out / name, "explain", ("look.html", "explain.json"))
             image, missing = read_picture(file, model, as_is=found.as_is)
             height, width = image.shape[-2:]
@@ -93,12 +94,18 @@ def main(arguments: Sequence[str]) -> int:
             if missing is not None:
                 console.warn(_without_data(file, missing, at))
             with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
-                if at is None:
-                    mask = predict_mask(model, image, window=None, missing=missing)
-                    ignore = None if missing is None else ignored_value(model)
-                    queries = automatic_queries(mask, ignore=ignore)
+                fill = model.config.scale * torch.tensor(model.config.mean)
+                query_at = None if at is None else model.task.seen_at(at, (height, width))
+                image = model.task.view(image, fill)
+                if query_at is None:
+                    answer = predict_answer(model, image, window=None)
+                    queries = model.task.places(answer)
+                    if queries is None:
+                        known = answer if missing is None else answer.masked_fill(missing, -1)
+                        ignore = None if missing is None else -1
+                        queries = automatic_queries(known, ignore=ignore)
                 else:
-                    queries = [at]
+                    queries = [query_at]
                 explanations = []
                 for done, query in enumerate(queries, start=1):
                     explanation = explain(

@@ -9,7 +9,7 @@ from pixelwise.cli.given import check_model, check_numbers, check_out, check_pic
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
 
-TEXT = "Write an index mask (PNG with palette) and an overlay for every picture."
+TEXT = "Write masks, values or points, by the task, and an overlay for every picture."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
-        from pixelwise.predict.images import find_pictures, ignored_value, predict_pictures
+        from pixelwise.predict.images import find_pictures, predict_pictures
 
         device = pick_device(found.device)
         files = find_pictures(found.pictures)
@@ -81,12 +81,12 @@ def main(arguments: Sequence[str]) -> int:
                 if result.missing:
                     holed.append(result)
                 if 0 < result.pixels == result.missing:
-                    console.warn(f"{result.picture}: no pixel has data; its mask is all ignored")
+                    console.warn(f"{result.picture}: no pixel has data, so nothing is known of it")
         if holed:
             console.warn(
                 f"{sum(r.missing for r in holed)} of {sum(r.pixels for r in holed)} pixels in "
                 f"{len(holed)} pictures, as {holed[0].picture}, have no data: "
-                f"{ignored_value(model)} in their masks"
+                f"{model.task.without_data}"
             )
     print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
     return 1 if problems else 0

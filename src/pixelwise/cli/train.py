@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse import SUPPRESS, Namespace
 
-from pixelwise.cli.console import Console, score_table
+from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
@@ -83,7 +83,7 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
     if finished is None:
         print(f"{resume} is finished already; see {resume}/metrics.json")
         return 0
-    print(score_table(finished.names, finished.scores), flush=True)
+    print(finished.result.table(), flush=True)
     print(
         f"best of val at step {finished.best_step} of {finished.steps}, after"
         f" {finished.seconds:.0f} s of training and evaluation\n"

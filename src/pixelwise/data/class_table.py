@@ -7,7 +7,7 @@ hold the ids, or the colours of the table. Rows named void (or unlabelled, ignor
 import csv
 from pathlib import Path
 
-from pixelwise.data.classes import Classes, Colour, parse_colour
+from pixelwise.data.classes import Classes, Colour, parse_colour, several
 from pixelwise.data.config import SPLITS, DataConfig
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError
@@ -67,7 +67,7 @@ def load_class_table(path: str | Path) -> DataConfig:
         names.append(name)
         palette.append(colour)
     try:
-        classes = Classes(tuple(names), tuple(palette))
+        classes = Classes(several(tuple(names)), tuple(palette))
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     return _config(file, classes, values, colours, ignored)

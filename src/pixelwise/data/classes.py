@@ -21,17 +21,28 @@ OKABE_ITO: tuple[Colour, ...] = (
 )
 
 
+def several(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of classes, of which every pixel has one.
+
+    Raises:
+        InputError: Fewer than two, so that there is nothing to tell apart.
+    """
+    if len(names) < 2:
+        raise InputError(f"names={list(names)}: must be at least two; add the other class")
+    return names
+
+
 @dataclass(frozen=True)
 class Classes:
     """Names and colours by class id, and the mask value that neither loss nor metric counts.
 
     Args:
-        names: One name per class id 0..k-1; at least two.
+        names: One name per class id 0..k-1, or per point, label or band.
         palette: One (red, green, blue) per class, each 0..255.
         ignore_index: Mask value of pixels that do not count; not a class id.
 
     Raises:
-        InputError: Fewer than two names, a repeated name, another number of colours than
+        InputError: No name, a repeated name, another number of colours than
             names, or an ignore_index that is a class id.
     """
 
@@ -40,8 +51,8 @@ class Classes:
     ignore_index: int = 255
 
     def __post_init__(self) -> None:
-        if len(self.names) < 2:
-            raise InputError(f"names={list(self.names)}: must be at least two; add the other class")
+        if not self.names:
+            raise InputError("names=[]: must be at least one; list them")
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
             raise InputError(f"names: {sorted(twice)[0]!r} occurs twice; rename one")

@@ -10,15 +10,15 @@ masks: "*_mask.png"            # names of the masks, where they are not those of
 nodata: -9999                  # of the pictures, beside what their files say
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pixelwise import yaml_files
+from pixelwise.data import keys
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
-from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour
+from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour, several
 from pixelwise.data.layouts import LAYOUTS
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.values import ValueMap
@@ -121,40 +121,31 @@ def _parse(file: Path) -> dict[str, Any]:
         wrong = unknown("layout", str(layout), LAYOUTS)
         raise InputError(f"{file}: {wrong}")
     known = LAYOUTS[layout]
-    places = {s: known[s] for s in SPLITS if (_root(file, content) / str(known[s])).is_dir()}
+    places = {s: known[s] for s in SPLITS if (keys.root(file, content) / str(known[s])).is_dir()}
     described = {key: value for key, value in known.items() if key not in SPLITS}
     return {**described, **({} if set(SPLITS) & set(content) else places), **content}
-
-
-def _root(file: Path, content: Mapping[str, Any]) -> Path:
-    if "path" not in content:
-        return file.parent
-    path = content["path"]
-    if not isinstance(path, str) or not path:
-        raise InputError(f"path={path!r}: must be text; write a folder, or leave it out")
-    return file.parent / path
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
     names = _names(content.get("names"))
     palette = _palette(content.get("palette"), len(names))
     # Beyond 255 classes the usual 255 is a class itself; masks then have 16 bits.
-    ignore_index = _number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
+    ignore_index = keys.whole_number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
     classes = Classes(names, palette or default_palette(len(names)), ignore_index)
     config = DataConfig(
         file=file,
-        path=_root(file, content),
-        train=_text(content, "train", None),
-        val=_text(content, "val", None),
-        test=_text(content, "test", None),
+        path=keys.root(file, content),
+        train=keys.text(content, "train", None),
+        val=keys.text(content, "val", None),
+        test=keys.text(content, "test", None),
         classes=classes,
         values=_values(content.get("map"), classes, palette, str(file)),
         masks_dir=_masks_dir(content.get("masks_dir")),
         mask_names=MaskNames.parse(content.get("masks")),
-        bands=_bands(content.get("bands")),
-        scale=_scale(content.get("scale")),
-        nodata=_nodata(content.get("nodata")),
-        max_megapixels=_max_megapixels(content.get("max_megapixels")),
+        bands=keys.bands(content.get("bands")),
+        scale=keys.scale(content.get("scale")),
+        nodata=keys.nodata(content.get("nodata")),
+        max_megapixels=keys.max_megapixels(content.get("max_megapixels")),
     )
     if not config.splits:
         raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
@@ -187,7 +178,7 @@ def _names(value: object) -> tuple[str, ...]:
             )
         if not str(name).strip():
             raise InputError(f"names: class {number} is empty; write a name for each class")
-    return tuple(str(name) for name in value)
+    return several(tuple(str(name) for name in value))
 
 
 def _numbered(value: dict[Any, Any], key: str, count: int) -> list[Any]:
@@ -237,52 +228,6 @@ def _values(
     return ValueMap(values, colours, written_in)
 
 
-def _bands(value: object) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, list) and value and all(type(v) is int and v >= 0 for v in value):
-        return tuple(value)
-    raise InputError(f"bands={value!r}: must list numbers of bands from 0; e.g. [0, 1, 2]")
-
-
-def _scale(value: object) -> float | None:
-    if value is None:
-        return None
-    number = _as_float(value)
-    if number is not None and 0 < number < math.inf:
-        return number
-    raise InputError(f"scale={value!r}: must be a number above 0; give the raw value of white")
-
-
-def _nodata(value: object) -> tuple[float, ...]:
-    if value is None:
-        return ()
-    numbers = tuple(map(_as_float, value if isinstance(value, list) else [value]))
-    known = tuple(number for number in numbers if number is not None)
-    if len(known) < len(numbers):
-        raise InputError(f"nodata={value!r}: must be a number, or a list of some; e.g. -9999")
-    return tuple(number for number in known if math.isfinite(number))  # the others never are data
-
-
-def _as_float(value: object) -> float | None:
-    """A number as YAML has it; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
-
-
-def _max_megapixels(value: object) -> float:
-    if value is None:
-        return MAX_MEGAPIXELS
-    number = _as_float(value)
-    if number is None or not number > 0:
-        raise InputError(f"max_megapixels={value!r}: must be a number above 0; e.g. 500")
-    return number
-
-
 def _masks_dir(value: object) -> str | dict[str, str]:
     if value is None:
         return "masks"
@@ -296,17 +241,3 @@ def _masks_dir(value: object) -> str | dict[str, str]:
         f"masks_dir={value!r}: must be text, or {{part of the pictures' path: its stand-in}}; "
         "write one folder"
     )
-
-
-def _number(content: Mapping[str, Any], key: str, default: int) -> int:
-    value = content.get(key, default)
-    if type(value) is not int:
-        raise InputError(f"{key}={value!r}: must be a whole number; e.g. {default}")
-    return value
-
-
-def _text(content: Mapping[str, Any], key: str, default: str | None) -> Any:
-    value = content.get(key, default)
-    if value is not None and not isinstance(value, str):
-        raise InputError(f"{key}={value!r}: must be text; write one folder")
-    return value

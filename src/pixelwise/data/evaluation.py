@@ -1,6 +1,6 @@
 """Whole pictures for evaluation: no crop, no change of size."""
 
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -9,11 +9,11 @@ from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.source import LabelledPictures
 
-Item = tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str, int]
+Item = tuple[Float32[Tensor, "c h w"], Shaped[Tensor, "*labels h w"], str, int]
 
 
 class EvaluationSet(Dataset[Item]):
-    """Item i: (image (c, h, w) normalised, mask (h, w), name, pixels without data), in full size.
+    """Item i: (image (c, h, w) normalised, mask (..., h, w), name, pixels without data), whole.
 
     Args:
         pictures: What to evaluate on.

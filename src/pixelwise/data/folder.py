@@ -1,5 +1,7 @@
 """Pictures in one folder, masks of the same names in another."""
 
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pixelwise.data.config import DataConfig
@@ -29,7 +31,7 @@ class FolderPictures(LabelledPictures):
 
     def __init__(self, config: DataConfig, split: str, bands: int, scale: float) -> None:
         super().__init__(config.classes, bands, scale, f"{split!r} of {config.file}")
-        self.config = config
+        self.config, self.split = config, split
         self.pairs = find_pairs(config, split)
 
     def __len__(self) -> int:
@@ -61,6 +63,19 @@ class FolderPictures(LabelledPictures):
         if missing is not None:
             ids[missing] = ignored
         return Sample(image, ids, str(picture), missing, read.dtype)
+
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> its size in bytes, and a check sum of its mask."""
+        base = self.config.folders(self.split)[0]
+        return {
+            str(picture.relative_to(base)): (picture.stat().st_size, zlib.crc32(mask.read_bytes()))
+            for picture, mask in self.pairs
+        }
+
+    @property
+    def meaning(self) -> str:
+        """The `map:` and the palette."""
+        return f"{self.config.values.values} {self.config.values.by_colour}"
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, from its header."""

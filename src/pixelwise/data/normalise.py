@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float32, Num
 from torch import Tensor
 
-from pixelwise.data.source import LabelledPictures
+from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 
 CONSTANT = 1e-6
@@ -53,7 +53,7 @@ class Normalise:
 
 
 def measure_statistics(
-    pictures: LabelledPictures, count: int = 64
+    pictures: Split, count: int = 64
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per band over pixels with data, in units of raw value / scale.
 

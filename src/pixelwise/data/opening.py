@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from pixelwise import yaml_files
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import DataConfig
 from pixelwise.data.folder import FolderSource
+from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
 from pixelwise.errors import InputError
 
 
 def open_data(spec: str | Path) -> Source:
-    """Open a data set.
+    """Open a data set: of points where its data.yaml has `labels:` or `points:`, else of masks.
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
@@ -37,5 +39,7 @@ def open_data(spec: str | Path) -> Source:
     if path.suffix.lower() == ".csv":
         return FolderSource(load_class_table(path))
     if path.suffix.lower() in {".yaml", ".yml"}:
+        if {"points", "labels"} & yaml_files.read(path).keys():
+            return FolderPoints(PointsConfig.load(path))
         return FolderSource(DataConfig.load(path))
     raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")

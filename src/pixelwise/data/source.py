@@ -1,14 +1,16 @@
 """What every data set is: classes, and splits of pictures with masks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelwise.data.classes import Classes
+from pixelwise.data.fitting import Range
 from pixelwise.data.reading import Picture, RawImage
 from pixelwise.data.survey import Survey, survey
 
@@ -21,14 +23,15 @@ class Sample:
 
     Args:
         image: Raw values.
-        mask: Class ids; the ignore index where there is no data.
+        mask: What its pixels are: class ids (h, w), the ignore index where nothing is known; labels
+            (k, h, w), 0 or 1, likewise; or values (k, h, w), NaN where nothing is known.
         name: A file name for messages.
         missing: Pixels without data; None: there is none.
         dtype: The type of the values in the file; empty: that of `image`.
     """
 
     image: RawImage
-    mask: Int64[Tensor, "h w"]
+    mask: Shaped[Tensor, "*labels h w"]
     name: str
     missing: Bool[Tensor, "h w"] | None = None
     dtype: str = ""
@@ -56,6 +59,20 @@ class LabelledPictures(Dataset[Sample], ABC):
         self.scale = scale
         self.name = name
 
+    @property
+    def outside(self) -> int | float:
+        """What stands in a mask where nothing is known."""
+        return self.classes.ignore_index
+
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> its size in bytes, and a check sum of its mask; none without files."""
+        return {}
+
+    @property
+    def meaning(self) -> str:
+        """How values in the files are read, to tell whether that has changed."""
+        return ""
+
     @abstractmethod
     def __len__(self) -> int:
         """How many pictures."""
@@ -71,7 +88,7 @@ class LabelledPictures(Dataset[Sample], ABC):
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, without decoding it where that can be."""
-        height, width = self[index].mask.shape
+        height, width = self[index].mask.shape[-2:]
         return height, width
 
     def check(self, progress: Progress | None = None) -> Survey:
@@ -88,6 +105,54 @@ class LabelledPictures(Dataset[Sample], ABC):
         return survey(self, progress)
 
 
+@runtime_checkable
+class Found(Protocol):
+    """What reading a split tells."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Pixels or labels per class or point."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of the values where all pictures have the same, else empty."""
+
+    @property
+    def values(self) -> Range | None:
+        """Their range."""
+
+    def lines(self, names: tuple[str, ...]) -> list[str]:
+        """For people, a line each."""
+
+
+@runtime_checkable
+class Split(Protocol):
+    """What splits of pictures with masks have in common with splits of pictures with points."""
+
+    bands: int
+    scale: float
+    name: str
+
+    @property
+    def classes(self) -> Classes:
+        """Names and colours."""
+
+    @property
+    def meaning(self) -> str:
+        """How values in the files are read."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a picture."""
+
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> numbers that change when it or its labels do."""
+
+    def check(self, progress: Progress | None = None) -> Found:
+        """Read everything once and tell what is there."""
+
+
 class Source(ABC):
     """A data set: classes, the shape of its pictures, and up to three splits.
 
@@ -98,7 +163,12 @@ class Source(ABC):
         scale: The raw value that means 1.0.
         band_numbers: Which bands of the picture files are read, counted from 0; None: all.
         nodata: Values that mean "no data", beside those that the files name.
+
+    `kind` says what the masks hold: "classes", "labels" (several per pixel), "values" (numbers),
+    or "points" where pictures have points instead.
     """
+
+    kind: ClassVar[str] = "classes"
 
     def __init__(
         self,
@@ -117,12 +187,17 @@ class Source(ABC):
         self.nodata = nodata
 
     @property
+    def contents(self) -> str:
+        """What the masks hold, in words."""
+        return f"{len(self.classes)} classes, ignore {self.classes.ignore_index}"
+
+    @property
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
         """The splits that exist, of train, val and test."""
 
     @abstractmethod
-    def split(self, name: str) -> LabelledPictures:
+    def split(self, name: str) -> Split:
         """The pictures of "train", "val" or "test".
 
         Raises:

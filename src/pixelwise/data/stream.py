@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -23,7 +23,7 @@ ENDLESS = 2**62
 # Which random stream a draw belongs to, so that orders and augmentations are independent.
 ORDER, AUGMENT = 0, 1
 
-Item = tuple[Float32[Tensor, "c h w"], Int64[Tensor, "h w"], str]
+Item = tuple[Float32[Tensor, "c h w"], Shaped[Tensor, "*labels h w"], str]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Augmentation:
         rotate: Turn by a random multiple of 90 degrees: for views from above.
         colour: Brightness, contrast and saturation are multiplied by 1 - colour .. 1 + colour;
             only in 8-bit pictures with three bands. Hue stays.
+        turn: Largest angle in degrees, either way; for pictures with points.
 
     Raises:
         InputError: A scale that is not 0 < smallest <= largest, or a colour outside 0..1.
@@ -47,6 +48,7 @@ class Augmentation:
     flip_vertical: bool = False
     rotate: bool = False
     colour: float = 0.3
+    turn: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -69,11 +71,32 @@ class Draw:
     colour: tuple[float, float, float]
 
 
+class Order:
+    """Which picture item g shows: every one of `count` once per epoch.
+
+    Args:
+        seed: Another seed, another order.
+        count: Pictures.
+    """
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.seed, self.count = seed, count
+        self._epoch = -1
+        self._order = np.empty(0, np.int64)
+
+    def __getitem__(self, position: int) -> int:
+        epoch, place = divmod(position, self.count)
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self.seed, ORDER, epoch])
+            self._order, self._epoch = rng.permutation(self.count), epoch
+        return int(self._order[place])
+
+
 class TrainingStream(Dataset[Item]):
-    """Items (image (c, h, w) normalised, mask (h, w), name) for g = 0, 1, 2, ... without end.
+    """Items (image (c, h, w) normalised, mask (..., h, w), name) for g = 0, 1, 2, ... without end.
 
     Where the picture is smaller than the crop, the image is filled up with the mean (0 after
-    normalisation) and the mask with the ignore index.
+    normalisation) and the mask with what means "not known".
 
     Args:
         pictures: What to draw from.
@@ -103,26 +126,17 @@ class TrainingStream(Dataset[Item]):
         self.mean, self.scale = mean, scale
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation or Augmentation()
-        self._epoch = -1
-        self._order = np.empty(0, np.int64)
+        self.order = Order(seed, len(pictures))
 
     def __len__(self) -> int:
         return ENDLESS
 
     def __getitem__(self, position: int) -> Item:
-        sample = self.pictures[self.index(position)]
-        draw = self._draw(position, sample.mask.shape[0], sample.mask.shape[1])
+        sample = self.pictures[self.order[position]]
+        draw = self._draw(position, *sample.mask.shape[-2:])
         image = filled(sample.image, sample.missing, self.mean, self.scale)
         image, mask = self._cut(image, sample.mask, draw)
         return image, mask, sample.name
-
-    def index(self, position: int) -> int:
-        """Which picture item `position` shows: every picture once per epoch."""
-        epoch, place = divmod(position, len(self.pictures))
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, ORDER, epoch])
-            self._order, self._epoch = rng.permutation(len(self.pictures)), epoch
-        return int(self._order[place])
 
     def _draw(self, position: int, height: int, width: int) -> Draw:
         how = self.augmentation
@@ -145,20 +159,20 @@ class TrainingStream(Dataset[Item]):
         )
 
     def _cut(
-        self, image: Tensor, mask: Int64[Tensor, "h w"], draw: Draw
-    ) -> tuple[Float32[Tensor, "c H W"], Int64[Tensor, "H W"]]:
+        self, image: Tensor, mask: Shaped[Tensor, "*labels h w"], draw: Draw
+    ) -> tuple[Float32[Tensor, "c H W"], Shaped[Tensor, "*labels H W"]]:
         out_h, out_w = self.crop if draw.turns % 2 == 0 else self.crop[::-1]
-        rows = _overlap(draw.top, draw.window[0], mask.shape[0], out_h)
-        columns = _overlap(draw.left, draw.window[1], mask.shape[1], out_w)
+        rows = _overlap(draw.top, draw.window[0], mask.shape[-2], out_h)
+        columns = _overlap(draw.left, draw.window[1], mask.shape[-1], out_w)
         image = image[:, rows.source, columns.source]
-        mask = mask[rows.nearest()][:, columns.nearest()]
+        mask = mask[..., rows.nearest(), :][..., columns.nearest()]
         image = _resize(image, (rows.length, columns.length))
         if image.dtype == torch.uint8 and len(image) == 3 and self.augmentation.colour:
-            image = _recolour(image, draw.colour)
+            image = recoloured(image, draw.colour)
         full = torch.zeros(len(image), out_h, out_w)
         full[:, rows.target, columns.target] = self.normalise(image)
-        labels = torch.full((out_h, out_w), self.pictures.classes.ignore_index)
-        labels[rows.target, columns.target] = mask
+        labels = mask.new_full((*mask.shape[:-2], out_h, out_w), self.pictures.outside)
+        labels[..., rows.target, columns.target] = mask
         axes = [axis for axis, on in ((-1, draw.mirror), (-2, draw.upside_down)) if on]
         full, labels = full.flip(axes), labels.flip(axes)
         if draw.turns:
@@ -212,7 +226,8 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.resize(image, list(size), antialias=True)
 
 
-def _recolour(image: Tensor, factors: tuple[float, float, float]) -> Tensor:
+def recoloured(image: Tensor, factors: tuple[float, ...]) -> Tensor:
+    """An 8-bit picture of three bands with other brightness, contrast and saturation."""
     from torchvision.transforms.v2 import functional
 
     brightness, contrast, saturation = factors

@@ -29,9 +29,12 @@ LISTED = 6
 class Labelled(Protocol):
     """What `LabelledPictures` has that matters here."""
 
-    classes: Classes
     scale: float
     name: str
+
+    @property
+    def classes(self) -> Classes:
+        """Names of what the masks hold."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
@@ -94,40 +97,74 @@ class Survey:
         return [*told, *(f"values  {doubt}" for doubt in self.doubts)]
 
 
+class ValuesRead:
+    """Collects what the values of many pictures are, one picture after another."""
+
+    def __init__(self) -> None:
+        self.pixels = self.missing = self.pictures_missing = 0
+        self.empty: list[str] = []
+        self._pairs: list[tuple[float, float]] = []
+        self._types: set[str] = set()
+        self._doubts: list[str] = []
+
+    def add(self, picture: Picture, name: str) -> None:
+        """Take a picture into account.
+
+        Raises:
+            InputError: It has a value that rasters are filled with where there is no data.
+        """
+        if (doubt := _doubt(picture, name)) and not self._doubts:
+            self._doubts.append(doubt)
+        self.pixels += picture.values[0].numel()
+        if picture.missing is not None:
+            self.missing += int(picture.missing.sum())
+            self.pictures_missing += 1
+        self._types.add(picture.dtype)
+        if (pair := extremes(picture)) is None:
+            self.empty.append(name)
+        else:
+            self._pairs.append(pair)
+
+    @property
+    def dtype(self) -> str:
+        """The type that all pictures have, else empty."""
+        return next(iter(self._types)) if len(self._types) == 1 else ""
+
+    @property
+    def values(self) -> Range | None:
+        """The range of all values."""
+        return Range.of(self._pairs)
+
+    def doubts(self, scale: float) -> tuple[str, ...]:
+        """Lines about values that may not be meant, where `scale` is white."""
+        found = self.values
+        if self.dtype != "uint16" or not found or found.most >= PADDED or scale != WHITES["uint16"]:
+            return tuple(self._doubts)
+        white = 2 ** max(8, int(found.most).bit_length()) - 1
+        return (
+            *self._doubts,
+            f"up to {found.most:g} in 16 bits: if white is {white}, write scale: {white} into"
+            " data.yaml",
+        )
+
+
 def survey(pictures: Labelled, progress: Callable[[int, int], None] | None) -> Survey:
     """Read all pictures; see `LabelledPictures.check`."""
     counts = torch.zeros(len(pictures.classes), dtype=torch.int64)
-    ignored = missing = having = 0
-    empty, pairs, types = [], [], set()
-    doubts: list[str] = []
+    ignored = 0
+    read = ValuesRead()
     for i in range(len(pictures)):
         sample = pictures[i]
-        if (doubt := _doubt(sample.picture, sample.name)) and not doubts:
-            doubts.append(doubt)
+        read.add(sample.picture, sample.name)
         counted = sample.mask[sample.mask != pictures.classes.ignore_index]
         counts += torch.bincount(counted, minlength=len(counts))
         ignored += sample.mask.numel() - counted.numel()
-        if sample.missing is not None:
-            missing += int(sample.missing.sum())
-            having += 1
-        types.add(sample.picture.dtype)
-        if (pair := extremes(sample.picture)) is None:
-            empty.append(sample.name)
-        else:
-            pairs.append(pair)
         if progress is not None:
             progress(i + 1, len(pictures))
     _check_labels(pictures, counts, ignored)
-    found = Range.of(pairs)
-    if types == {"uint16"} and found and found.most < PADDED and pictures.scale == WHITES["uint16"]:
-        white = 2 ** max(8, int(found.most).bit_length()) - 1
-        doubts.append(
-            f"up to {found.most:g} in 16 bits: if white is {white}, write scale: {white} into"
-            " data.yaml"
-        )
     return Survey(
-        tuple(counts.tolist()), ignored, missing, having, tuple(empty),
-        types.pop() if len(types) == 1 else "", found, tuple(doubts),
+        tuple(counts.tolist()), ignored, read.missing, read.pictures_missing, tuple(read.empty),
+        read.dtype, read.values, read.doubts(pictures.scale),
     )  # fmt: skip
 
 

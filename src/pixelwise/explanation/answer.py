@@ -26,6 +26,7 @@ class Answer:
 
     def __init__(self, model: nn.Module, at: tuple[int, int], size: tuple[int, int]) -> None:
         self.model, self.at, self.size = model, at, size
+        self.task = model.task if isinstance(model, Segmenter) else None
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """The classes' logits at the pixel, in float32; between logits' pixels bilinear."""
@@ -45,11 +46,16 @@ class Answer:
         """All logits in float32; (n, k, 1, 1) of a network that has none per pixel."""
         logits = logits_of(self.model(images)).float()
         logits = logits[:, :, None, None] if logits.ndim == 2 else logits
-        return logits if logits.shape[1] > 1 else torch.cat([-logits / 2, logits / 2], dim=1)
+        several = logits.shape[1] > 1 or (self.task is not None and self.task.data != "classes")
+        return logits if several else torch.cat([-logits / 2, logits / 2], dim=1)
 
     def probabilities(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """The classes' probabilities at the pixel."""
-        return self.logits(images).softmax(dim=1)
+        """The classes' probabilities at the pixel; of points, the heights of the heat maps."""
+        return self.confidence(self.logits(images))
+
+    def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """Logits at a pixel as probabilities, by the network's task."""
+        return logits.softmax(dim=1) if self.task is None else self.task.confidence(logits)
 
 
 def logits_of(output: Any) -> Tensor:

@@ -121,7 +121,7 @@ def explain(
         at=at,
         class_index=predicted,
         class_name=class_name(model, predicted),
-        probability=logits.softmax(dim=1)[0, predicted].item(),
+        probability=answer.confidence(logits)[0, predicted].item(),
         maps=tuple(found),
         rollout=rolled,
         deletions=deleted,

@@ -45,7 +45,7 @@ class Frame:
         scales = model.decoder.running_scales
         scale = scales[self._runs % len(scales)]
         self._runs += 1
-        if model.backbone.multiple > 1:
+        if model.multiple > 1:
             rows, columns = (
                 whole * inner / max(1, int(given * scale))
                 for whole, inner, given in zip(

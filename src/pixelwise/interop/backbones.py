@@ -26,6 +26,7 @@ RESNETS: Mapping[tuple[bool, tuple[int, ...]], str] = {
 """(Bottlenecks, blocks of each stage) -> timm's name."""
 RESNET_WIDTHS = (64, 128, 256, 512)
 HRNETS = (18, 30, 32, 40, 44, 48, 64)
+BASIC, DEEP = "BASIC", "BOTTLENECK"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def resnet(state: Mapping[str, Tensor], names: Names) -> Body:
     inside = {inner: state[key] for key, inner in names.items()}
     counts = tuple(_count(inside, rf"layer{i}\.(\d+)\.") for i in (1, 2, 3, 4))
     if not all(counts):
-        raise InputError(f"the backbone's stages 1 to 4 have {counts} blocks; none may be empty")
+        raise InputError(f"blocks={counts}: no stage of a ResNet may be empty; get the whole file")
     bottleneck = any(".conv3." in inner for inner in inside if inner.startswith("layer"))
     kind = "resnet50" if bottleneck else "resnet18"
     options: dict[str, Any] = {}
@@ -101,8 +102,8 @@ def resnet(state: Mapping[str, Tensor], names: Names) -> Body:
         first = inside.get("conv1.0.weight")
     if any(v.ndim == 4 for k, v in inside.items() if k.endswith(".downsample.1.weight")):
         raise InputError(
-            "a ResNet that pools before its shortcuts (ResNet-D), which dilated networks here do"
-            " otherwise: it is not supported"
+            "backbone=ResNet-D: pools before its shortcuts, which dilated networks here do"
+            " otherwise; take a checkpoint on ResNetV1c"
         )
     channels = 3 if first is None else first.shape[1]
     return Body(name, title, options, names, channels)
@@ -116,7 +117,9 @@ def hrnet(state: Mapping[str, Tensor], names: Names) -> Body:
     for number, branches in ((1, 1), (2, 2), (3, 3), (4, 4)):
         stages[f"stage{number}"] = _hr_stage(inside, number, branches)
     widths = stages["stage4"]["num_channels"]
-    regular = stages["stage1"]["num_channels"] == (64,) and all(
+    kinds = [stage["block_type"] for stage in stages.values()]
+    regular = stages["stage1"]["num_channels"] == (64,) and kinds == [DEEP, *[BASIC] * 3]
+    regular = regular and all(
         stage["num_modules"] == modules and set(stage["num_blocks"]) == {4}
         for stage, modules in zip(stages.values(), (1, 1, 4, 3), strict=True)
     )
@@ -139,10 +142,11 @@ def _hr_stage(inside: Mapping[str, Tensor], number: int, branches: int) -> dict[
     if number == 1:
         blocks = (_count(inside, r"layer1\.(\d+)\."),)
         widths = (_outputs(inside, [f"layer1.{i}.conv1.weight" for i in range(blocks[0])]),)
-        modules = 1
+        modules, deep = 1, any(key.startswith("layer1.0.conv3.") for key in inside)
     else:
         modules = _count(inside, rf"stage{number}\.(\d+)\.")
         start = rf"stage{number}\.\d+\.branches\."
+        deep = any(key.startswith(f"stage{number}.0.branches.0.0.conv3.") for key in inside)
         blocks = tuple(_count(inside, rf"{start}{i}\.(\d+)\.") for i in range(branches))
         widths = tuple(
             _outputs(inside, [k for k in inside if re.match(rf"{start}{i}\.\d+\.conv1\.weight", k)])
@@ -151,7 +155,7 @@ def _hr_stage(inside: Mapping[str, Tensor], number: int, branches: int) -> dict[
     return {
         "num_modules": modules,
         "num_branches": branches,
-        "block_type": "BOTTLENECK" if number == 1 else "BASIC",
+        "block_type": DEEP if deep else BASIC,
         "num_blocks": blocks,
         "num_channels": widths,
         "fuse_method": "SUM",
@@ -177,7 +181,10 @@ def mobilenet_v2(state: Mapping[str, Tensor], names: Names) -> Body:
         for i in (6, 2)
     )
     if (last, third) not in MOBILENETS:
-        raise InputError(f"a MobileNetV2 of widths {third} to {last} is none that timm has")
+        raise InputError(
+            f"widths={third, last}: no MobileNetV2 of timm has them in its third and last stage;"
+            f" take one of factor {', '.join(f'{int(f) / 100:g}' for f in MOBILENETS.values())}"
+        )
     factor = MOBILENETS[last, third]
     return Body(f"mobilenetv2_{factor}", f"MobileNetV2 x{int(factor) / 100:g}", {}, found)
 
@@ -213,6 +220,6 @@ def _outputs(inside: Mapping[str, Tensor], keys: list[str]) -> int:
     if not widths:
         named = ", ".join(keys[:3]) or "the convolutions"
         raise InputError(
-            f"the backbone lacks {named}, from which its width is read; get the whole file"
+            f"{named}: missing, and the backbone's width is read from it; get the whole file"
         )
     return max(set(widths), key=widths.count)

@@ -120,7 +120,9 @@ def _weights(whole: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     if joined:
         return joined, _beside(whole, *parts)
     found = ", ".join(str(key)[:40] for key in list(whole)[:8])
-    raise InputError(f"{path}: no weights in it; its entries are: {found or 'none'}")
+    raise InputError(
+        f"{path}: no weights in it, its entries are: {found or 'none'}; save a state_dict"
+    )
 
 
 def _holds_tensors(value: Any, depth: int = DEPTH) -> bool:

@@ -47,8 +47,8 @@ def recognise(checkpoint: Checkpoint) -> Foreign:
             return layout.read(checkpoint)
     known = ", ".join(layout.name for layout in LAYOUTS)
     raise InputError(
-        f"{checkpoint.path}: its {len(checkpoint.state)} tensors have names of no known code base:"
-        f" {shortened(checkpoint.state)}. Known: {known}"
+        f"{checkpoint.path}: its {len(checkpoint.state)} tensors have names of no known code base,"
+        f" {shortened(checkpoint.state)}; known: {known}"
     )
 
 
@@ -73,8 +73,8 @@ def import_checkpoint(
             foreign = backbone_only(foreign, classes)
         elif foreign.fresh:
             raise InputError(
-                f"{foreign.code}, {foreign.network}: there is no segmentation head in it. Its"
-                " backbone can be taken, with a new head to be trained: --backbone-only CLASSES"
+                f"{foreign.code}, {foreign.network}: there is no segmentation head in it; take its"
+                " backbone, with a new head to be trained: --backbone-only CLASSES"
             )
         model = Segmenter(foreign.config)
         tensors = fit(model, foreign)
@@ -97,7 +97,7 @@ def _broken(checkpoint: Checkpoint, allowed: bool) -> tuple[str, ...]:
     told = f"{len(bad)} of {len(checkpoint.state)} tensors hold NaN or infinity: {shortened(bad)}"
     if not allowed:
         raise InputError(
-            f"{told}; the training broke down: take an earlier checkpoint, or, to import it all"
+            f"{told}, so the training broke down; take an earlier checkpoint, or, to import it all"
             " the same: pixelwise import --allow-nan"
         )
     return (told,)
@@ -236,11 +236,11 @@ def _refuse(
         "of another shape": misshapen,
         "of another type": mistyped,
     }
-    told = "; ".join(f"{len(n)} {what}: {shortened(n)}" for what, n in faults.items() if n)
+    told = ", ".join(f"{len(n)} {what}: {shortened(n)}" for what, n in faults.items() if n)
     if told:
         raise InputError(
-            f"recognised as {foreign.code}, {foreign.network}, but the tensors do not fit: {told}."
-            " The file is incomplete, or of a network that differs from the published ones"
+            f"recognised as {foreign.code}, {foreign.network}, but the tensors do not fit: {told};"
+            " get the whole file, or one of a network as it was published"
         )
 
 

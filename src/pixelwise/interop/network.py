@@ -85,6 +85,5 @@ def width(state: Mapping[str, Tensor], *keys: str, axis: int = 0) -> int:
         if key in state and state[key].ndim > axis:
             return state[key].shape[axis]
     raise InputError(
-        f"the checkpoint lacks {keys[0]}, without which the network cannot be told: it is"
-        " incomplete; get the whole file"
+        f"{keys[0]}: missing, and without it the network cannot be told; get the whole file"
     )

@@ -221,7 +221,7 @@ def read(path: Path, kind: str) -> Any:
         if named is not None:
             raise InputError(
                 f"{path}: holds an object of {named[1]!r}, which could run code when it is"
-                " opened, and was not opened. If you trust the file, open it where it was"
+                " opened, and was not opened; if you trust the file, open it where it was"
                 f" written and save its weights alone: {SAVE}"
             ) from error
         if "Unsupported operand" in text and kind == ARCHIVE:

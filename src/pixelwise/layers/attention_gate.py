@@ -17,7 +17,9 @@ Reference: github.com/ozan-oktay/Attention-Gated-Networks, models/layers/grid_at
 GridAttentionBlock2D_TORR has strided_guide=True, and mode "concatenation_<normalise>". Weights
 trained with torch before 0.4 want align_corners=True. Differences: a comes from `maps`; in
 evaluation it is applied behind W, into which the norm is folded; a map below the stride is padded
-by zeros.
+by zeros. With compare_norm=True, batch norms follow X, G and w, which all have biases: with
+stride=1 and transform=False that is the gate of the networks known as AttU_Net, whose keys are W_x,
+W_g and psi (written from the names and the paper; no code was read).
 """
 
 from collections.abc import Callable, Mapping
@@ -64,6 +66,7 @@ class AttentionGate(FusionLayer):
         score: False: every hidden channel is a score (hidden = 1, or c with "sigmoid").
         transform: False: the gated features are returned as they are.
         norm: Whether a batch norm follows the transform.
+        compare_norm: Whether a batch norm follows both projections and the score.
 
     Shape:
         (b, c, h, w), (b, g, i, j) -> (b, c, h, w), for any sizes.
@@ -83,6 +86,7 @@ class AttentionGate(FusionLayer):
         "GridAttentionBlock2D",
         "GridAttentionBlock2D_TORR",
         "AttentionBlock",
+        "Attention_block",
         "attention gates",
         "additive attention gate",
         "Attention U-Net",
@@ -98,6 +102,8 @@ class AttentionGate(FusionLayer):
         "W.0": "transform.0",
         "W.1": "transform.1",
         "W": "transform.0",
+        "W_x": "reduce",
+        "W_g": "reduce_guide",
     }
 
     def __init__(
@@ -116,6 +122,7 @@ class AttentionGate(FusionLayer):
         score: bool = True,
         transform: bool = True,
         norm: bool = True,
+        compare_norm: bool = False,
     ) -> None:
         super().__init__(channels)
         at_least(1, channels=channels)
@@ -141,12 +148,13 @@ class AttentionGate(FusionLayer):
         self.stride = step = (rows, columns)
         self.reduce = self.reduce_guide = self.score = self.transform = None
         if project:
-            self.reduce = nn.Conv2d(channels, width, step, step, bias=False)
+            self.reduce = _projection(channels, width, step, bias=False, norm=compare_norm)
         if project_guide:
             step = step if strided_guide else (1, 1)
-            self.reduce_guide = nn.Conv2d(guides, width, step, step, bias=not strided_guide)
+            biased = not strided_guide
+            self.reduce_guide = _projection(guides, width, step, bias=biased, norm=compare_norm)
         if score:
-            self.score = nn.Conv2d(width, 1, 1)
+            self.score = _projection(width, 1, (1, 1), bias=True, norm=compare_norm)
         if transform:
             self.transform = conv_norm(channels, channels, bias=True, activation=None)
             if not norm:
@@ -162,8 +170,8 @@ class AttentionGate(FusionLayer):
             elif isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1.0, 0.02)
         if self.strided_guide and self.score is not None and self.normalise in START:
-            assert self.score.bias is not None
-            nn.init.constant_(self.score.bias, START[self.normalise])
+            last = self.score[-1] if isinstance(self.score, nn.Sequential) else self.score
+            nn.init.constant_(last.get_parameter("bias"), START[self.normalise])
 
     def plain(
         self, x: Float[Tensor, "b c h w"], guide: Float[Tensor, "b g i j"]
@@ -221,3 +229,11 @@ class AttentionGate(FusionLayer):
         if height >= rows and width >= columns:
             return z
         return F.pad(z, (0, max(0, columns - width), 0, max(0, rows - height)))
+
+
+def _projection(
+    channels: int, outputs: int, stride: tuple[int, int], *, bias: bool, norm: bool
+) -> nn.Module:
+    """A convolution of cells of that stride; with a norm, parts 0 and 1, and always a bias."""
+    convolution = nn.Conv2d(channels, outputs, stride, stride, bias=bias or norm)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs)) if norm else convolution

@@ -67,11 +67,17 @@ class ModelConfig:
     """Their lowest value, and the lowest and highest of their peaks, raw; empty likewise."""
     nodata: tuple[float, ...] = ()
     """Values that mean "no data", beside those that picture files name."""
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the task has to know beside the classes."""
 
     def __post_init__(self) -> None:
         if self.in_channels < 1:
             raise InputError(f"in_channels={self.in_channels}: must be at least 1; raise it")
-        for name in ("options", "backbone_options"):  # from YAML and JSON come lists
+        for name in (
+            "options",
+            "backbone_options",
+            "task_options",
+        ):  # from YAML and JSON come lists
             object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels

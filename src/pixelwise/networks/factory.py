@@ -26,6 +26,7 @@ def create_model(
     in_channels: int | None = None,
     pretrained: bool | None = None,
     task: str = "multiclass",
+    task_options: Mapping[str, Any] | None = None,
     output_stride: int | None = None,
     attention: str | Mapping[Any, Any] | None = None,
     convolution: str | Mapping[Any, Any] | None = None,
@@ -53,7 +54,9 @@ def create_model(
         num_classes: Real outputs, background included; 1 for the task `binary`.
         in_channels: Input bands, 3 by default; pretrained weights are adapted.
         pretrained: Start the backbone from timm's weights.
-        task: `multiclass` or `binary`.
+        task: What the outputs mean: `multiclass`, `binary`, `multilabel`, `regression` or
+            `keypoints`.
+        task_options: What the task has to know beside the names, see `pixelwise.tasks`.
         output_stride: 8, 16 or 32 input pixels per pixel of the last feature map; None takes the
             decoder's own choice where the backbone can.
         attention: Layers after the backbone's stages or inside residual blocks, in the grammar of
@@ -64,7 +67,8 @@ def create_model(
             stride).
         multi_grid: Dilations of the last stage's blocks (residual backbones), e.g. `(4, 8, 16)`.
         backbone_options: Keyword arguments of timm's network, e.g. `{"stem_type": "deep"}`, and the
-            rules `dilation`, `pooling` and `resize` of other codes, see `networks.backbones.rules`;
+            rules `dilation`, `pooling`, `resize` and the like of other codes, see
+            `networks.backbones.rules`;
             `padding="none"` runs it on pictures of any size as they are, see docs/networks.md.
         align_corners: How maps and logits are resized; None is as the decoder's authors do.
         names: Class names, kept in the saved config, as are `palette` (an RGB triple per class),
@@ -118,6 +122,7 @@ def create_model(
         num_classes=classes,
         in_channels=values["in_channels"] or 3,
         task=task,
+        task_options=dict(task_options or {}),
         output_stride=output_stride,
         attention=attention_plan(attention),
         convolution=convolution_plan(convolution),

@@ -32,6 +32,23 @@ def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def double_convolution(channels: int, outputs: int, *, bias: bool = False) -> nn.Sequential:
+    """Two 3x3 convolutions, each with batch norm and ReLU: a U-Net's step at one resolution."""
+    return nn.Sequential(
+        conv_norm(channels, outputs, 3, bias=bias), conv_norm(outputs, outputs, 3, bias=bias)
+    )
+
+
+def double_convolutions(names: Mapping[str, str]) -> dict[str, str]:
+    """Names of those in one sequence of six parts -> parts 0 and 1 of both `conv_norm`."""
+    parts = {"0": "0.0", "1": "0.1", "3": "1.0", "4": "1.1"}
+    return {
+        f"{theirs}.conv.{part}": f"{ours}.{place}"
+        for theirs, ours in names.items()
+        for part, place in parts.items()
+    }
+
+
 def share(channels: int, parts: int, given: int | None) -> int:
     """A width: `given`, or the channels in so many `parts`, at least 1."""
     return max(channels // parts, 1) if given is None else given

@@ -1,12 +1,13 @@
 """A network: backbone -> decoder -> one tensor of logits at the input's size."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
@@ -16,20 +17,22 @@ from pixelwise.networks import files
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
-from pixelwise.networks.heads import task_named
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
 from pixelwise.networks.registry import check_option_types, check_options, decoder_named
 from pixelwise.networks.taking_part import with_all
+from pixelwise.tasks.base import Task
+from pixelwise.tasks.registry import task_of
 
 
 class Segmenter(ReferenceWeights):
-    """A segmentation network described by a `ModelConfig`.
+    """A network for pixel-wise prediction, described by a `ModelConfig`.
 
     Args:
         config: Architecture, classes, preprocessing.
         pretrained: Start the backbone from timm's weights.
 
-    Shape: (n, in_channels, h, w) -> (n, num_classes, h, w), for any h and w, in train and eval.
+    Shape: (n, in_channels, h, w) -> (n, num_classes, h, w), for any h and w, in train and eval;
+    heat maps of points have a quarter of the rows and columns.
     """
 
     def __init__(self, config: ModelConfig, *, pretrained: bool = False) -> None:
@@ -37,8 +40,8 @@ class Segmenter(ReferenceWeights):
         decoder: Any = decoder_named(config.arch)
         check_options(config.arch, config.options)
         self.config = config
-        self.task = task_named(config.task)
-        outputs = self.task.outputs(config.num_classes)
+        task = self.task
+        self.stride = task.stride
         self.backbone = Backbone(
             config.backbone,
             in_channels=config.in_channels,
@@ -50,14 +53,14 @@ class Segmenter(ReferenceWeights):
             multi_grid=config.multi_grid,
             options=config.backbone_options,
         )
-        self.decoder: Decoder = decoder(self.backbone.channels, outputs, **config.options)
+        self.decoder: Decoder = decoder(self.backbone.channels, task.outputs, **config.options)
         if config.align_corners is not None:
             self.decoder.align_corners = config.align_corners
         self.auxiliary_weights = dict(self.decoder.auxiliary_weights)
         for entry in config.insert:
             attach(self, InsertionPlace.read(entry))
 
-    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
         """Logits at the input's size."""
         if is_empty(image):
             return without_images(self, self.forward, [image])
@@ -97,13 +100,23 @@ class Segmenter(ReferenceWeights):
             outputs.presence,
         )
 
-    def classes(self, logits: Float[Tensor, "n k h w"]) -> Int[Tensor, "n h w"]:
-        """The class of every pixel (binary: 1 where the logit is positive)."""
-        return self.task.classes(logits)
+    @property
+    def multiple(self) -> int:
+        """What the sides of a padded picture are multiples of."""
+        return math.lcm(self.backbone.multiple, self.stride)
+
+    @property
+    def task(self) -> Task:
+        """What the outputs mean."""
+        return task_of(self.config.task, self.config)
+
+    def answer(self, logits: Float[Tensor, "n k h w"]) -> Tensor:
+        """What the logits say, by the task: of multiclass the class of every pixel (n, h, w)."""
+        return self.task.answer(logits)
 
     def _padded(self, image: Tensor) -> Tensor:
-        """Repeat the last row and column until the backbone can divide the picture."""
-        multiple = self.backbone.multiple
+        """Repeat the last row and column until the backbone and the task can divide the picture."""
+        multiple = self.multiple
         if multiple == 1:
             return image
         # By index rather than by pad and slice, whose guards torch.export cannot keep free.
@@ -115,15 +128,17 @@ class Segmenter(ReferenceWeights):
 
     def _at_input_size(self, logits: Tensor, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        multiple = self.backbone.multiple
-        size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+        multiple = self.multiple
+        stride = self.stride
+        size = tuple(-(-side // multiple) * multiple // stride for side in (height, width))
         logits = F.interpolate(
             logits, size=size, mode="bilinear", align_corners=self.decoder.align_corners
         )
         if multiple == 1:
             return logits
         for axis, side in ((2, height), (3, width)):
-            logits = logits.index_select(axis, torch.arange(side, device=image.device))
+            kept = torch.arange(-(-side // stride), device=image.device)
+            logits = logits.index_select(axis, kept)
         return logits
 
     def reference_name(self, key: str) -> str | None:

@@ -61,4 +61,15 @@ ZOO: Mapping[str, Published] = {
         options={"features": "all"},
         aliases=("HRNetV2-OCR+PSA", "HRNet-OCR-PSA", "HRNet-PSA"),
     ),
+    "hrnet_pose": Published(
+        title="HRNet for keypoints",
+        year=2019,
+        summary="one 1x1 convolution on the finest branch of an HRNet; for keypoints",
+        source="Sun et al. 2019, https://arxiv.org/abs/1902.09212",
+        arch="simple_baseline",
+        backbone="hrnet_w32",
+        backbone_options={"branches": "finest"},
+        options={"widths": ()},
+        aliases=("Pose-HRNet", "PoseHighResolutionNet", "HRNet-W32 pose"),
+    ),
 }

@@ -15,6 +15,7 @@ from pixelwise.pictures.masks import (
     wrong_pixels,
 )
 from pixelwise.pictures.overlays import map_overlay
+from pixelwise.pictures.points import error_curves, with_points
 
 __all__ = [
     "coloured",
@@ -22,12 +23,14 @@ __all__ = [
     "confusion_matrix",
     "curves",
     "displayable",
+    "error_curves",
     "legend",
     "map_overlay",
     "overlay",
     "png",
     "side_by_side",
     "triptych",
+    "with_points",
     "write_bytes",
     "write_index_png",
     "wrong_pixels",

@@ -6,41 +6,44 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
-from pixelwise.metrics import Confusion
 from pixelwise.predict.windows import predict_logits
+from pixelwise.tasks.base import Items, Result, Task
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    pictures: EvaluationSet,
+    pictures: Items,
     *,
     window: int,
     device: torch.device | str = "cpu",
     workers: int = 0,
-    on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, predicted, mask: None,
+    on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, answer, target: None,
     on_missing: Callable[[str, int], None] = lambda name, pixels: None,
-) -> Confusion:
-    """One confusion matrix over all pictures, whatever their sizes.
+) -> Result:
+    """One result over all pictures, whatever their sizes.
 
     Args:
         model: A `Segmenter`; its training mode is left as it was.
-        pictures: Items are (image (c, h, w), mask (h, w), name, pixels without data).
-        window: Pictures larger than this in either direction go through in blended tiles.
+        pictures: Items are (image (c, h, w), target, name, pixels without data).
+        window: Pictures larger than this in either direction go through in blended tiles, where
+            the task can.
         device: Where the network is.
         workers: Processes that load pictures.
-        on_picture: Called after each picture with its index, prediction and mask, both (h, w);
-            what it raises ends the evaluation.
+        on_picture: Called after each picture with its index, answer and target; what it raises
+            ends the evaluation.
         on_missing: Called before that with the name of a picture and how many of its pixels have
             no data, where some have none; they do not count.
     """
     training = model.training
-    config: Any = model.config
-    confusion = Confusion(max(config.num_classes, 2), config.ignore_index)
-    loader = torch.utils.data.DataLoader(
-        pictures,
+    task: Any = model.task
+    assert isinstance(task, Task)
+    scorer, run = task.scorer(), task.predictor(model)
+    tile = (window, window) if task.tiled else None
+    data: Any = pictures
+    loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
+        data,
         batch_size=None,
         num_workers=workers,
         worker_init_fn=quiet_worker,
@@ -50,13 +53,13 @@ def evaluate(
     try:
         model.eval()
         with ending_workers():
-            for index, (image, mask, name, missing) in enumerate(loader):
+            for index, (image, target, name, missing) in enumerate(loader):
                 if missing:
                     on_missing(name, missing)
-                logits = predict_logits(model, image[None].to(device), window=(window, window))
-                predicted = model.classes(logits)[0].cpu()  # type: ignore[operator]
-                confusion.update(predicted, mask)
-                on_picture(index, predicted, mask)
+                logits = predict_logits(run, image[None].to(device), window=tile)
+                answer = task.answer(logits)[0].cpu()
+                scorer.update(answer, target)
+                on_picture(index, answer, target)
     finally:
         model.train(training)
-    return confusion
+    return scorer.result()

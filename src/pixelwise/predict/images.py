@@ -1,18 +1,16 @@
-"""Picture files in, index masks and overlays out."""
+"""Picture files in; out, by the task, masks, values or points, and pictures for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from pixelwise.data import reading
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
-from pixelwise.data.classes import default_palette
 from pixelwise.data.fitting import Expected
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.missing import filled
@@ -20,8 +18,9 @@ from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.outputs import Outputs
-from pixelwise.pictures import displayable, overlay, png, write_bytes, write_index_png
+from pixelwise.pictures import displayable
 from pixelwise.predict.windows import predict_bands
+from pixelwise.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,12 @@ class Predicted:
     """What became of one picture: the files written, or the problem that prevented them."""
 
     picture: Path
-    mask: Path
-    overlay: Path
+    files: tuple[Path, ...]
+    """As the task names them; the last is for people."""
     problem: str | None = None
     pixels: int = 0
     missing: int = 0
-    """Pixels without data, which the mask ignores."""
+    """Pixels without data."""
 
 
 def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
@@ -88,39 +87,36 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
-def predict_mask(
+@torch.no_grad()
+def predict_answer(
     model: Segmenter,
     image: Shaped[Tensor, "c h w"],
     *,
     window: int | None = 1024,
     overlap: float = 0.25,
-    missing: Bool[Tensor, "h w"] | None = None,
-) -> Int[Tensor, "h w"]:
-    """The class of every pixel of a picture of raw values, on the CPU.
+) -> Tensor:
+    """What a network says of a picture of raw values, as `Task.answer` has it, on the CPU.
+
+    With one class per pixel that is the mask (h, w).
 
     Args:
         model: In eval mode, on any device; tiles are moved there one at a time.
         image: Raw values as read from a file; scale, mean and std are the model's own.
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
-        missing: Pixels without data, which get `ignored_value`.
     """
+    task, config = model.task, model.config
+    run = task.predictor(model)
 
     def logits(tiles: Tensor) -> Tensor:
-        return model(network_input(model, tiles))
+        return run(network_input(model, tiles))
 
-    size = None if window is None else (window, window)
-    bands = predict_bands(logits, image[None], window=size, overlap=overlap)
-    mask = torch.cat([model.classes(band)[0].cpu() for band in bands])
-    return mask if missing is None else mask.masked_fill(missing, ignored_value(model))
-
-
-def ignored_value(model: Segmenter) -> int:
-    """What stands for "no class" in masks: the model's ignore index, unless a class has it."""
-    count = max(2, model.config.num_classes)
-    if model.config.ignore_index >= count:
-        return model.config.ignore_index
-    return 255 if count <= 255 else 65535
+    size = None if window is None or not task.tiled else (window, window)
+    seen = task.view(image, config.scale * torch.tensor(config.mean))
+    bands = predict_bands(logits, seen[None], window=size, overlap=overlap)
+    answers = [task.answer(band)[0].cpu() for band in bands]
+    answer = answers[0] if len(answers) == 1 else torch.cat(answers, dim=-2)
+    return task.placed(answer, (image.shape[-2], image.shape[-1]))
 
 
 def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -143,11 +139,11 @@ def predict_pictures(
     as_is: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Iterator[Predicted]:
-    """Predict files one by one and write `<stem>.png` and `<stem>_overlay.png` into a folder.
+    """Predict files one by one and write the task's files for each into a folder.
 
-    The mask's pixels are class numbers, shown in the model's palette up to 255 classes and of 16
-    bits beyond; those without data have `ignored_value`. Pictures of one stem get
-    names of their own (`output_names`).
+    With one class per pixel these are `<stem>.png`, class numbers in the model's palette (of 16
+    bits beyond 255 classes; the ignore index where there is no data), and `<stem>_overlay.png`.
+    Pictures of one stem get names of their own (`output_names`).
 
     Args:
         model: In eval mode.
@@ -165,10 +161,11 @@ def predict_pictures(
             write; another `predict` at work in the folder; with
             `stop_on_error`, a file that cannot be read or has another number of bands.
     """
-    names = output_names(pictures)
-    _check_untouched(names, folder)
+    names = output_names(pictures, model.task.file_names)
+    _check_untouched(names, folder, model.task)
     with Outputs(folder, "predict") as outputs:
-        outputs.check(file for name in names.values() for file in _files(name))
+        each = [file for name in names.values() for file in model.task.file_names(name)]
+        outputs.check([*each, *model.task.common_files])
         yield from _predicted(
             model, names, outputs, window, overlap, stop_on_error, as_is, max_megapixels
         )
@@ -184,13 +181,11 @@ def _predicted(
     as_is: bool,
     max_megapixels: float,
 ) -> Iterator[Predicted]:
-    config, folder = model.config, outputs.folder
-    count = max(2, config.num_classes)  # binary: one logit, two classes
-    palette = config.palette if len(config.palette) >= count else default_palette(count)
-    ignored = ignored_value(model)
+    task, folder = model.task, outputs.folder
+    answers: dict[Path, Tensor] = {}
     for picture, name in names.items():
-        mask_file, overlay_file = (folder / file for file in _files(name))
-        done = Predicted(picture, mask_file, overlay_file)
+        files = task.file_names(name)
+        done = Predicted(picture, tuple(folder / file for file in files))
         try:
             image, missing = read_picture(
                 picture, model, as_is=as_is, max_megapixels=max_megapixels
@@ -198,27 +193,27 @@ def _predicted(
         except InputError as error:
             if stop_on_error:
                 raise
-            yield Predicted(picture, done.mask, done.overlay, str(error))
+            yield replace(done, problem=str(error))
             continue
-        found = predict_mask(model, image, window=window, overlap=overlap, missing=missing)
-        mask = found.numpy().astype(np.uint16 if max(ignored, count) > 255 else np.uint8)
-        tinted = overlay(displayable(image), mask, palette, ignore_index=ignored)
-        with outputs.writing(done.mask.name, done.overlay.name):
-            write_index_png(done.mask, mask, palette, ignore_index=ignored)
-            write_bytes(done.overlay, png(tinted))
-        yield replace(done, pixels=mask.size, missing=0 if missing is None else int(missing.sum()))
+        answer = predict_answer(model, image, window=window, overlap=overlap)
+        with outputs.writing(*files):
+            task.write(folder, name, displayable(image), answer, missing)
+        if task.common_files:
+            answers[picture] = answer
+        without = 0 if missing is None else int(missing.sum())
+        yield replace(done, pixels=image[0].numel(), missing=without)
+    if answers:
+        with outputs.writing(*task.common_files):
+            task.write_common(folder, answers)
 
 
-def _files(name: str) -> tuple[str, str]:
-    """The mask and the overlay of a picture's name."""
-    return f"{name}.png", f"{name}_overlay.png"
-
-
-def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
+def output_names(
+    pictures: Sequence[Path], file_names: Callable[[str], Sequence[str]]
+) -> dict[Path, str]:
     """A name for each picture's results so that none replaces another's.
 
     The stem (`a`); where that is taken, with the suffix (`a_jpg`), with the folder (`street_a`),
-    or with a number. `a_overlay` counts as taken by `a`.
+    or with a number. Files that `file_names` gives for two names are never the same.
     """
     names: dict[Path, str] = {}
     taken: set[str] = set()
@@ -227,7 +222,7 @@ def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
         choices = [stem, f"{stem}_{suffix}", f"{parent}_{stem}"]
         choices += [f"{stem}_{i}" for i in range(2, len(pictures) + 2)]
         for choice in choices:
-            files = {choice.casefold(), f"{choice}_overlay".casefold()}
+            files = {file.casefold() for file in file_names(choice)}
             if not files & taken:
                 break
         taken |= files
@@ -235,14 +230,14 @@ def output_names(pictures: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _check_untouched(names: dict[Path, str], folder: Path) -> None:
+def _check_untouched(names: dict[Path, str], folder: Path, task: Task) -> None:
     """Refuse to write over the pictures that are read."""
     sources = {picture.resolve() for picture in names}
     for name in names.values():
-        for file in (folder / file for file in _files(name)):
+        for file in (folder / file for file in task.file_names(name)):
             if file.resolve() in sources:
                 raise InputError(
-                    f"{file}: the mask would replace the picture; choose another folder"
+                    f"{file}: the result would replace the picture; choose another folder"
                 )
 
 

@@ -51,7 +51,7 @@ def predict_bands(
     *,
     window: tuple[int, int] | None,
     overlap: float = 0.25,
-) -> Iterator[Float[Tensor, "n k rows w"]]:
+) -> Iterator[Float[Tensor, "n k rows columns"]]:
     """Predict from top to bottom and hand over the logits in bands of finished rows.
 
     Beside the picture, at most two rows of tiles are in memory: `2 * n * k * window[0] * w`
@@ -99,7 +99,7 @@ def predict_logits(
     *,
     window: tuple[int, int] | None,
     overlap: float = 0.25,
-) -> Float[Tensor, "n k h w"]:
+) -> Float[Tensor, "n k i j"]:
     """Logits of a picture of any size, predicted in overlapping tiles and blended.
 
     A picture that fits in the window takes one plain call. Arguments and errors are those of

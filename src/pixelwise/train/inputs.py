@@ -1,23 +1,22 @@
 """The data of a run: its splits, the checks of them, and the streams that training reads."""
 
 import dataclasses
-import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import parse_size
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.fitting import Expected
 from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.opening import open_data
-from pixelwise.data.source import LabelledPictures, Progress, Source
-from pixelwise.data.stream import Augmentation, TrainingStream
-from pixelwise.data.survey import Survey, values_of
+from pixelwise.data.source import Found, Progress, Source, Split
+from pixelwise.data.stream import Augmentation
+from pixelwise.data.survey import values_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.tasks.base import Items, Stream, Task
+from pixelwise.tasks.registry import FOR_DATA, task_class
 from pixelwise.train.settings import TrainSettings
 
-LARGEST_CROP = 512
 MOST_WHITE = 4.0
 """So far above white may values lie where weights are pretrained on photographs."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -25,11 +24,12 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Data:
-    """A data set and the two splits that training reads."""
+    """A data set, what is learnt from it, and the two splits that training reads."""
 
     source: Source
-    train: LabelledPictures
-    val: LabelledPictures
+    task: type[Task]
+    train: Split
+    val: Split
 
 
 def open_splits(settings: TrainSettings) -> Data:
@@ -37,24 +37,20 @@ def open_splits(settings: TrainSettings) -> Data:
     if not settings.data:
         raise InputError("data='': must be given; write --data with a data.yaml, or 'scenes'")
     source = open_data(settings.data)
-    count = len(source.classes)
-    if settings.task == "binary" and count != 2:
-        raise InputError(
-            f"task='binary': needs two classes, {source.name} has {count}; take 'multiclass'"
-        )
-    return Data(source, source.split("train"), source.split("val"))
+    name = FOR_DATA[source.kind] if settings.task == "auto" else settings.task
+    task = task_class(name)
+    task.check_source(source)
+    return Data(source, task, source.split("train"), source.split("val"))
 
 
 def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
-    """(height, width) of the training crops; "auto" is the pictures' median, within bounds."""
+    """(height, width) of the training crops; "auto" is what suits the task and the pictures."""
     if settings.crop != "auto":
         return parse_size(crop=settings.crop)
-    sizes = [data.train.size(i) for i in range(len(data.train))]
-    height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
-    return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
+    return data.task.crop(data.train)
 
 
-def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Survey | None:
+def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Found | None:
     """Read every picture and mask; what those for training hold."""
     if not settings.check_data and settings.class_weights != "auto":
         return None
@@ -66,7 +62,7 @@ def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Surve
 
 
 def set_statistics(
-    settings: TrainSettings, data: Data, model: Segmenter, found: Survey | None
+    settings: TrainSettings, data: Data, model: Segmenter, found: Found | None
 ) -> None:
     """Mean, std and range of the input; a network to start from brings its own."""
     dtype, values = values_of(data.train) if found is None else (found.dtype, found.values)
@@ -96,9 +92,9 @@ def set_statistics(
 
 def training_stream(
     settings: TrainSettings, data: Data, model: Segmenter, crop: tuple[int, int]
-) -> TrainingStream:
+) -> Stream:
     """The endless stream of augmented crops."""
-    return TrainingStream(
+    return model.task.stream(
         data.train,
         crop=crop,
         seed=settings.seed,
@@ -106,16 +102,26 @@ def training_stream(
         std=model.config.std,
         scale=data.source.scale,
         augmentation=Augmentation(
-            scale=(settings.scale_min, settings.scale_max),
+            scale=_zoom(settings, model),
             flip=settings.flip,
             flip_vertical=settings.flip_vertical,
             rotate=settings.rotate,
             colour=settings.colour,
+            turn=settings.turn,
         ),
     )
 
 
-def evaluation_set(data: Data, model: Segmenter) -> EvaluationSet:
+def _zoom(settings: TrainSettings, model: Segmenter) -> tuple[float, float]:
+    low, high = model.task.zoom
+    low = low if settings.scale_min is None else settings.scale_min
+    high = high if settings.scale_max is None else settings.scale_max
+    return min(low, high), max(low, high)
+
+
+def evaluation_set(data: Data, model: Segmenter) -> Items:
     """The pictures of val, as the network takes them."""
     config = model.config
-    return EvaluationSet(data.val, mean=config.mean, std=config.std, scale=data.source.scale)
+    return model.task.evaluation_set(
+        data.val, mean=config.mean, std=config.std, scale=data.source.scale
+    )

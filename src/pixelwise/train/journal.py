@@ -36,8 +36,9 @@ class Journal:
         """One evaluation."""
         self.flush()
         _append(self._run / VALIDATION, [row])
-        for name in ("miou", "accuracy"):
-            self._board.add_scalar(f"val/{name}", row[name], row["step"])
+        for name, value in row.items():
+            if value is not None and name not in ("step", "epoch"):
+                self._board.add_scalar(f"val/{name}", value, row["step"])
 
     def flush(self) -> None:
         """Write what waits."""

@@ -24,10 +24,10 @@ from pixelwise.cost import predict
 from pixelwise.data.workers import ending_workers, quiet_worker, worker_died
 from pixelwise.errors import InputError
 from pixelwise.losses import presence_loss
-from pixelwise.metrics import Scores
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.shortage import memory_here, told_as_input
+from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
@@ -57,7 +57,7 @@ class Watcher(Protocol):
     def busy(self, what: str, done: int, total: int) -> None:
         """During anything else that takes time: pictures done, of how many."""
 
-    def validated(self, step: int, scores: Scores) -> None:
+    def validated(self, step: int, result: Result) -> None:
         """After every evaluation of val."""
 
 
@@ -75,7 +75,7 @@ class State:
     """The last step at which val was evaluated."""
     validated_part: int = 0
     """Which of the run's evaluations that was."""
-    best_miou: float = -1.0
+    best: float = -math.inf
     best_step: int = 0
 
 
@@ -174,8 +174,9 @@ class Loop:
         settings, steps = self.plan.settings, self.plan.length.steps
         per_step = settings.per_step
         end = len(self.plan.stream) if steps is None else steps * per_step
-        loader = DataLoader(
-            self.plan.stream,
+        stream: Any = self.plan.stream
+        loader: DataLoader[Any] = DataLoader(
+            stream,
             batch_size=settings.batch_size,
             sampler=range(self.state.step * per_step, end),
             num_workers=settings.workers,
@@ -302,14 +303,14 @@ class Loop:
             self.watcher.busy("evaluating", index + 1, len(plan.data.val))
 
         try:
-            scores = evaluate(
+            result = evaluate(
                 self.result,
                 plan.val_inputs,
                 window=plan.settings.window,
                 device=self.fabric.device,
                 workers=plan.settings.workers,
                 on_picture=watch,
-            ).scores()
+            )
         except RuntimeError as error:
             if not worker_died(error):
                 raise
@@ -318,16 +319,13 @@ class Loop:
         row: dict[str, Any] = {
             "step": state.step,
             "epoch": round(state.step / plan.steps_per_epoch, 3),
-            "miou": scores.miou,
-            "accuracy": scores.accuracy,
+            **result.numbers(),
         }
-        names = plan.data.source.classes.names
-        row |= {f"iou_{name}": iou for name, iou in zip(names, scores.iou, strict=True)}
         journal.validation(row)
-        if scores.miou > state.best_miou:
-            state.best_miou, state.best_step = scores.miou, state.step
+        if result.best > state.best:
+            state.best, state.best_step = result.best, state.step
             self.result.save_pretrained(self.run)
-        self.watcher.validated(state.step, scores)
+        self.watcher.validated(state.step, result)
 
     def _save(self, journal: Journal) -> None:
         if not all(torch.isfinite(p).all() for p in self.plan.model.parameters()):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from pixelwise.data.source import Source
 from pixelwise.errors import InputError
 from pixelwise.insertion.insert import insert
 from pixelwise.interop.load import load
@@ -14,6 +13,7 @@ from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import decoder_named, resolve
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
+from pixelwise.train.inputs import Data
 from pixelwise.train.settings import TrainSettings
 
 
@@ -28,12 +28,12 @@ class Network:
     """Whether it has no weights yet but those of a checkpoint to come."""
 
 
-def build_network(settings: TrainSettings, source: Source, described: Path | None) -> Network:
+def build_network(settings: TrainSettings, data: Data, described: Path | None) -> Network:
     """A run's network.
 
     Args:
         settings: The run.
-        source: The data that the network is for.
+        data: What the network is for.
         described: Description of the network of a run that goes on from a checkpoint; taken
             where the network that the run started from is gone.
     """
@@ -41,24 +41,23 @@ def build_network(settings: TrainSettings, source: Source, described: Path | Non
     gone = settings.start is not None and not Path(settings.start).exists()
     if gone and described is not None and described.is_file():
         return Network(Segmenter(ModelConfig.load(described)), bare=True)
-    if settings.start is None:
-        model = _new(settings, source)
-    else:
-        model = _started(settings.start, settings.task, source)
+    model = _new(settings, data) if settings.start is None else _started(settings.start, data)
     if settings.insert is None:
         return Network(model)
     return Network(model, inserted=str(insert(model, settings.insert)))
 
 
-def _new(settings: TrainSettings, source: Source) -> Segmenter:
+def _new(settings: TrainSettings, data: Data) -> Segmenter:
+    source, task = data.source, data.task
     names = source.classes.names
     return create_model(
         settings.model,
         _backbone(settings),
-        num_classes=1 if settings.task == "binary" else len(names),
+        num_classes=task.num_classes(source),
         in_channels=source.bands,
         pretrained=settings.pretrained,
-        task=settings.task,
+        task=task.key,
+        task_options=task.options(source, settings.task_options or {}),
         output_stride=settings.output_stride,
         attention=None if settings.attention == "auto" else settings.attention,
         convolution=None if settings.convolution == "auto" else settings.convolution,
@@ -74,14 +73,14 @@ def _new(settings: TrainSettings, source: Source) -> Segmenter:
     )
 
 
-def _started(start: str, task: str, source: Source) -> Segmenter:
+def _started(start: str, data: Data) -> Segmenter:
     """The network to start from, if it fits the data."""
     model = load(start).train()
-    config, classes = model.config, source.classes
-    count = 1 if task == "binary" else len(classes)
+    config, source = model.config, data.source
+    classes = source.classes
     for what, theirs, ours in (
-        ("task", config.task, task),
-        ("number of classes", config.num_classes, count),
+        ("task", config.task, data.task.key),
+        ("number of classes", config.num_classes, data.task.num_classes(source)),
         ("class names", config.names or classes.names, classes.names),
         ("number of bands", config.in_channels, source.bands),
         ("value of white", config.scale, source.scale),

@@ -4,18 +4,18 @@ The four steps data, network, length and report are quick: a misspelt name does 
 masks, all of which are read only then.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelwise.checks import parse_duration
-from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.source import Progress
-from pixelwise.data.stream import TrainingStream
 from pixelwise.devices import pick_device
-from pixelwise.losses import Loss, class_weights_from_counts, loss_for
+from pixelwise.losses import class_weights_from_counts
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.tasks.base import Items, Loss, LossChoice, Stream
 from pixelwise.train.inputs import (
     Data,
     check_data,
@@ -49,8 +49,8 @@ class TrainingPlan:
     network: Network
     length: Length
     device: str
-    stream: TrainingStream
-    val_inputs: EvaluationSet
+    stream: Stream
+    val_inputs: Items
     loss: Loss
 
     @property
@@ -81,23 +81,26 @@ def make_plan(
     """
     device = pick_device(settings.device)
     data = open_splits(settings)
-    network = build_network(settings, data.source, described)
+    network = build_network(settings, data, described)
     length, crop = _length(settings, data), crop_size(settings, data)
+    model = network.model
+    options = model.task.trained_at(crop)
+    model.config = dataclasses.replace(model.config, task_options=options)
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):
         say(line)
-    set_statistics(settings, data, network.model, found)
+    set_statistics(settings, data, model, found)
     return TrainingPlan(
         settings=settings,
         data=data,
         network=network,
         length=length,
         device=device,
-        stream=training_stream(settings, data, network.model, crop),
-        val_inputs=evaluation_set(data, network.model),
+        stream=training_stream(settings, data, model, crop),
+        val_inputs=evaluation_set(data, model),
         loss=_loss(settings, data, network.model, None if found is None else found.counts, device),
     )
 
@@ -127,7 +130,7 @@ def _report(
     shown = steps if settings.time_limit is None else f"{settings.time_limit} of wall time"
     return [
         f"data    {source.name}: {len(data.train)} training and {len(data.val)} validation"
-        f" pictures, {len(source.classes)} classes, ignore {source.classes.ignore_index}",
+        f" pictures, {source.contents}",
         *(f"insert  {line}" for line in network.inserted.splitlines()),
         f"model   {model.config.arch}{attention} on {model.config.backbone}: {parameters:.2f} M"
         f" parameters, output stride {model.backbone.reductions[-1]}",
@@ -146,9 +149,4 @@ def _loss(
     weights = None
     if settings.class_weights == "auto" and counts is not None:
         weights = class_weights_from_counts(counts).to(device)
-    return loss_for(
-        settings.task,
-        loss=model.decoder.loss if settings.loss == "auto" else settings.loss,
-        class_weights=weights,
-        ignore_index=data.source.classes.ignore_index,
-    )
+    return model.task.loss(LossChoice(settings.loss, model.decoder.loss, weights))

@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pixelwise.data.folder import FolderPictures
-from pixelwise.data.source import LabelledPictures
+from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 from pixelwise.settings import as_plain
 from pixelwise.train.inputs import Data
@@ -37,12 +35,7 @@ class Record:
     def of(cls, settings: TrainSettings, data: Data) -> "Record":
         """The record of a run as it is now."""
         source = data.source
-        first = data.train
-        values = ""
-        if isinstance(first, FolderPictures):
-            config = first.config
-            values = f"{config.values.values} {config.values.by_colour}"
-        values += f" ignore {source.classes.ignore_index}, bands {source.bands}"
+        values = f"{data.train.meaning} ignore {source.classes.ignore_index}, bands {source.bands}"
         values += f" {source.band_numbers}, white {source.scale:g}"
         files = {**_files("train", data.train), **_files("val", data.val)}
         plain = json.loads(json.dumps(as_plain(settings)))
@@ -134,14 +127,5 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
     )
 
 
-def _files(split: str, pictures: LabelledPictures) -> dict[str, tuple[int, ...]]:
-    if not isinstance(pictures, FolderPictures):
-        return {}
-    base = pictures.config.folders(split)[0]
-    return {
-        f"{split}/{picture.relative_to(base)}": (
-            picture.stat().st_size,
-            zlib.crc32(mask.read_bytes()),
-        )
-        for picture, mask in pictures.pairs
-    }
+def _files(split: str, pictures: Split) -> dict[str, tuple[int, ...]]:
+    return {f"{split}/{name}": numbers for name, numbers in pictures.files().items()}

@@ -11,11 +11,11 @@ import torch
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
-from pixelwise.metrics import Confusion, Scores
 from pixelwise.networks.segmenter import load
 from pixelwise.outputs import alone, refuse_used
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.settings import as_plain, numbered_folder
+from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop, Watcher
@@ -37,8 +37,7 @@ class Finished:
     """What came out of a run."""
 
     run: Path
-    names: tuple[str, ...]
-    scores: Scores
+    result: Result
     """Of the best network on val."""
     best_step: int
     steps: int
@@ -115,24 +114,10 @@ def _trained(
         loop.result.save_pretrained(run / "last")
     finally:
         torch.use_deterministic_algorithms(before)
-    confusion = _finish(plan, run, loop, watcher)
-    names, scores = plan.data.source.classes.names, confusion.scores()
-    if (told := _one_class_only(names, confusion)) is not None:
+    result = _finish(plan, run, loop, watcher)
+    if (told := result.warning()) is not None:
         warn(told)
-    return Finished(run, names, scores, state.best_step, state.step, state.elapsed)
-
-
-def _one_class_only(names: tuple[str, ...], confusion: Confusion) -> str | None:
-    """A line where the network says one class everywhere, and the truth does not."""
-    predicted = confusion.matrix.sum(dim=0).nonzero().flatten().tolist()
-    truth = confusion.matrix.sum(dim=1).nonzero().flatten().tolist()
-    if len(predicted) != 1 or set(truth) == set(predicted):
-        return None
-    return (
-        f"the best network says {names[predicted[0]]!r} for every pixel of val, so it has learnt"
-        " nothing of the other classes; try --class-weights auto, more steps, a lower --lr, or"
-        " --pretrained, and look whether the masks show them"
-    )
+    return Finished(run, result, state.best_step, state.step, state.elapsed)
 
 
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
@@ -155,28 +140,21 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     return run
 
 
-def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Confusion:
+def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Result:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
     chosen = set(range(0, len(plan.data.val), max(1, len(plan.data.val) // SAMPLES)))
-    classes, settings = plan.data.source.classes, plan.settings
+    settings = plan.settings
 
-    def draw(index: int, predicted: torch.Tensor, mask: torch.Tensor) -> None:
+    def draw(index: int, answer: torch.Tensor, target: torch.Tensor) -> None:
         watcher.busy("evaluating", index + 1, len(plan.data.val))
         if index in chosen:
             sample = plan.data.val[index]
-            picture = pictures.triptych(
-                pictures.displayable(sample.image),
-                mask.numpy(),
-                predicted.numpy(),
-                classes.names,
-                classes.palette,
-                ignore_index=classes.ignore_index,
-            )
+            picture = best.task.picture(pictures.displayable(sample.image), target, answer)
             path = run / "samples" / f"{index:04d}_{Path(sample.name).stem}.png"
             pictures.write_bytes(path, pictures.png(picture))
 
-    confusion = evaluate(
+    result = evaluate(
         best,
         plan.val_inputs,
         window=settings.window,
@@ -184,15 +162,12 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Conf
         workers=settings.workers,
         on_picture=draw,
     )
-    scores = confusion.scores()
     rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
     pictures.write_bytes(run / "curves.png", pictures.curves({settings.model: rows}))
-    matrix = pictures.confusion_matrix(confusion.matrix.numpy(), classes.names)
-    pictures.write_bytes(run / "confusion.png", matrix)
+    for name, content in result.files().items():
+        pictures.write_bytes(run / name, content)
     summary = {
-        "miou": scores.miou,
-        "accuracy": scores.accuracy,
-        "iou": dict(zip(classes.names, scores.iou, strict=True)),
+        **result.summary(),
         "best_step": loop.state.best_step,
         "steps": loop.state.step,
         "seconds": round(loop.state.elapsed, 1),
@@ -201,4 +176,4 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Conf
     unfinished = run / f"{DONE}.partial"
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(run / DONE)
-    return confusion
+    return result

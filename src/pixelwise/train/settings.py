@@ -10,6 +10,7 @@ from pixelwise.errors import InputError
 from pixelwise.layers.placement import is_saved, parse, to_text
 from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
+from pixelwise.tasks.registry import available
 
 RECIPES = ("adamw", "sgd")
 NETWORK = (
@@ -38,7 +39,10 @@ class TrainSettings:
     insert: str | Mapping[Any, Any] | None = setting(
         None, "layers to insert, LAYER@PLACE,...; at first they do not change the output"
     )
-    task: str = setting("multiclass", "multiclass, or binary: two classes, one logit")
+    task: str = setting(
+        "auto",
+        "multiclass, binary, multilabel, regression or keypoints; default: what the data is for",
+    )
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(
         None, "8, 16 or 32; default: the network's own", advanced=True
@@ -75,7 +79,12 @@ class TrainSettings:
     align_corners: bool | None = setting(
         None, "how logits are resized; default: as the network's authors do", advanced=True
     )
-    loss: str = setting("auto", "cross_entropy, ohem; auto: the network's own", advanced=True)
+    loss: str = setting(
+        "auto", "a loss of the task; auto: the network's own, or the usual one", advanced=True
+    )
+    task_options: Mapping[str, Any] | None = setting(
+        None, "options of the task, such as {decoder: dark} for keypoints", advanced=True
+    )
     source: str = setting("", "where these settings were published", advanced=True)
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
     insert_lr: float = setting(1.0, "factor on the learning rate of inserted layers", advanced=True)
@@ -89,11 +98,18 @@ class TrainSettings:
     power: float = setting(0.9, "power of the polynomial decay", advanced=True)
     warmup: float = setting(0.02, "share of the run with a rising learning rate", advanced=True)
     auxiliary: float = setting(1.0, "factor on the auxiliary losses' weights", advanced=True)
-    scale_min: float = setting(0.5, "smallest zoom of training pictures", advanced=True)
-    scale_max: float = setting(2.0, "largest zoom of training pictures", advanced=True)
+    scale_min: float | None = setting(
+        None, "smallest zoom of training pictures; default: 0.5, for points 0.75", advanced=True
+    )
+    scale_max: float | None = setting(
+        None, "largest zoom of training pictures; default: 2, for points 1.33", advanced=True
+    )
     flip: bool = setting(True, "flip half of the pictures left-right", advanced=True)
     flip_vertical: bool = setting(False, "flip half of them up-down", advanced=True)
     rotate: bool = setting(False, "rotate them by multiples of 90 degrees", advanced=True)
+    turn: float = setting(
+        30.0, "largest angle in degrees that pictures with points turn by", advanced=True
+    )
     colour: float = setting(
         0.3, "strength of changes of brightness, contrast and saturation", advanced=True
     )
@@ -117,9 +133,8 @@ class TrainSettings:
                 f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
             )
         one_of(RECIPES, recipe=self.recipe)
-        one_of(("multiclass", "binary"), task=self.task)
+        one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
-        one_of(("auto", "cross_entropy", "ohem"), loss=self.loss)
         one_of(("32", "bf16"), precision=self.precision)
         check_device(self.device)
         if self.device.startswith("xpu"):
@@ -147,9 +162,13 @@ class TrainSettings:
         in_range(0, 10, weight_decay=self.weight_decay, power=self.power)
         in_range(0, 0.99999, momentum=self.momentum)
         in_range(0, 0.5, warmup=self.warmup)
-        in_range(0.05, 20, scale_max=self.scale_max)
-        in_range(0.05, self.scale_max, scale_min=self.scale_min)
+        for name in ("scale_min", "scale_max"):
+            if (value := getattr(self, name)) is not None:
+                in_range(0.05, 20, **{name: value})
+        if self.scale_min is not None and self.scale_max is not None:
+            in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
+        in_range(0, 180, turn=self.turn)
         if self.clip is not None:
             in_range(1e-6, 1e6, clip=self.clip)
         if self.time_limit is not None:

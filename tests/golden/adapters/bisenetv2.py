@@ -103,7 +103,7 @@ def network(config: dict[str, Any]) -> Subject:
     def run(image: Tensor) -> tuple[Tensor, ...]:
         outputs = model.with_auxiliary(image)
         if mode == "pred":
-            return (model.classes(outputs.logits),)
+            return (model.answer(outputs.logits),)
         return outputs.logits, *outputs.auxiliary.values()
 
     def shapes() -> Shapes:

@@ -9,9 +9,11 @@ from pixelwise.interop.layouts.hrnet import HRNetOCRLayout, PSALayout
 from pixelwise.interop.layouts.mmsegmentation import MMSegmentationLayout
 from pixelwise.interop.layouts.openseg import OpenSegLayout
 from pixelwise.interop.layouts.pan import PANLayout
+from pixelwise.interop.layouts.pose import PoseLayout
 from pixelwise.interop.layouts.semseg import SemsegLayout
 from pixelwise.interop.layouts.smp import SMPLayout
 from pixelwise.interop.layouts.torchvision import TorchvisionLayout
+from pixelwise.interop.layouts.unet import UNetLayout
 from pixelwise.interop.layouts.unsupported import UnsupportedLayout
 from pixelwise.interop.network import CheckpointLayout
 
@@ -23,12 +25,14 @@ LAYOUTS: tuple[CheckpointLayout, ...] = (
     CCNetLayout(),
     PSALayout(),
     OpenSegLayout(),
+    PoseLayout(),
     HRNetOCRLayout(),
     BiSeNetLayout(),
     GCNetLayout(),
     SMPLayout(),
     TorchvisionLayout(),
     PANLayout(),
+    UNetLayout(),
     UnsupportedLayout(),
 )
 """In the order in which they are tried: the most particular first."""

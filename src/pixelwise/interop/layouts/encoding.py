@@ -67,7 +67,7 @@ class EncodingLayout(CheckpointLayout):
             options["width"] = width(state, "head.conv5.0.weight", "head.conv5.1.weight")
         else:
             raise InputError(
-                "a network of PyTorch-Encoding other than DANet, EncNet and FCN, which are known"
+                "PyTorch-Encoding: its head is not known; take a checkpoint of DANet, EncNet or FCN"
             )
         body = backbones.resnet(state, backbone)
         options["auxiliary"] = begins(state, "auxlayer.")

@@ -48,9 +48,9 @@ class HRNetOCRLayout(CheckpointLayout):
             if begins(checkpoint.state, "last_layer."):
                 return _plain(checkpoint)
             raise InputError(
-                "an HRNet without last_layer.* and without ocr_distri_head.* (ImageNet weights, or"
-                " an incomplete file): it is no segmentation network; take timm's weights with"
-                " pretrained=True, or get the whole file"
+                "HRNet: there is no segmentation head in it, neither last_layer.* nor"
+                " ocr_distri_head.*; for ImageNet weights take timm's with pretrained=True, else"
+                " get the whole file"
             )
         return _foreign(checkpoint, "", "", aligned=True)
 

@@ -110,12 +110,16 @@ def _network(state: State, model: Config) -> Found:
     read = next((r for names, r in SIGNATURES if begins(inside, *names)), None)
     if read is None:
         heads = ", ".join(sorted({key.split(".")[0] for key in inside})[:8])
-        raise InputError(f"mmsegmentation's head with the parts {heads} is none that is known here")
+        raise InputError(
+            f"mmsegmentation: its head is not known, with the parts {heads}; take a"
+            " checkpoint that docs/checkpoints.md lists"
+        )
     head = read(inside, part(model, "decode_head"))
     if begins(state, "backbone.stage4.", "backbone.stage3."):
         if head.arch != "fcn":
             raise InputError(
-                f"mmsegmentation's HRNet with the head of {head.arch} is not supported"
+                f"mmsegmentation, {head.arch}: on an HRNet it is not known; take a checkpoint of"
+                " fcn or ocrnet on an HRNet"
             )
         head.options["features"] = "all"
     necks = split(state, "neck.")
@@ -159,7 +163,9 @@ def _cascade(state: State, model: Config) -> Found:
     """FCNHead for the regions, then OCRHead."""
     keys = split(state, "decode_head.")
     if not begins(keys.values(), "1.object_context_block."):
-        raise InputError("a cascade of mmsegmentation's heads other than FCNHead and OCRHead")
+        raise InputError(
+            "mmsegmentation: its cascade of heads is not known; take one of FCNHead and OCRHead"
+        )
     query = "decode_head.1.object_context_block.query_project.0"
     widths = ("decode_head.0.convs.0.conv.weight", "decode_head.1.bottleneck.conv.weight")
     all_maps = begins(state, "backbone.stage4.", "backbone.stage3.")
@@ -205,8 +211,8 @@ def _body(state: State, config: Config) -> Body:
         return replace(body, options={"dilation": "first_block"})
     if config.get("style", "pytorch") != "pytorch":
         raise InputError(
-            f"a ResNet of style {config['style']!r}, which strides in another convolution, is not"
-            " supported"
+            f"style={config['style']!r}: such a ResNet strides in another convolution; take a"
+            " checkpoint of style 'pytorch'"
         )
     body = backbones.resnet(state, backbones.numbered_names(keys, "stem"))
     if body.name in ("resnet18", "resnet34"):

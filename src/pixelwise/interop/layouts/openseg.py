@@ -122,7 +122,8 @@ def _isanet(state: State, settings: Mapping[str, Any]) -> tuple[State, dict[str,
     factors = settings.get("factors") or [[8, 8]]
     if len(factors) != len(stages):
         raise InputError(
-            f"an ISANet of {len(stages)} pairs of steps, whose cells the file does not tell"
+            f"openseg, ISANet: its {len(stages)} pairs of steps have cells that the file does not"
+            " tell; take a checkpoint with one pair"
         )
     start = "isa_head.2.stages.0.long_range_sa.f_query"
     options: dict[str, Any] = {

@@ -47,7 +47,7 @@ class PANLayout(CheckpointLayout):
         )
         if body is None:
             raise InputError(
-                "PAN's decoder alone, without a backbone and a classifier; give the whole file"
+                "PAN: its decoder alone, without a backbone and a classifier; give the whole file"
             )
         backbone = {
             key: inner
@@ -58,8 +58,7 @@ class PANLayout(CheckpointLayout):
         weights = [k for k in heads if state[k].ndim == 4 and state[k].shape[2:] == (1, 1)]
         if len(weights) != 1:
             raise InputError(
-                f"PAN with {len(weights)} convolutions that could be its classifier; there must be"
-                " one"
+                f"PAN: {len(weights)} convolutions could be its classifier; give a file with one"
             )
         head = weights[0].removesuffix("weight")
         decoder |= {k: f"segmentation_head.0.{v}" for k, v in split(rest, head).items()}

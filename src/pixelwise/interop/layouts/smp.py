@@ -57,14 +57,14 @@ class SMPLayout(CheckpointLayout):
         for start, other in OTHERS.items():
             if begins(state, start):
                 raise InputError(
-                    f"segmentation_models_pytorch, {other}: there is no counterpart here; its Unet,"
-                    " PAN, FPN and DeepLabV3Plus can be imported"
+                    f"segmentation_models_pytorch, {other}: there is no counterpart here; take a"
+                    " checkpoint of its Unet, PAN, FPN or DeepLabV3Plus"
                 )
         encoder = split(state, "encoder.")
         if not begins(encoder.values(), "layer1."):
             raise InputError(
-                "segmentation_models_pytorch with an encoder that is no ResNet: only resnet18 to"
-                " resnet152 can be imported"
+                "segmentation_models_pytorch: its encoder is no ResNet; take a checkpoint on"
+                " resnet18 to resnet152"
             )
         body = backbones.resnet(state, encoder)
         arch, options, stride, told = _decoder(state)
@@ -119,7 +119,10 @@ def _decoder(state: State) -> tuple[str, dict[str, Any], int, str]:
         told = "output stride 16 and dilations 12, 24, 36, its defaults, are assumed"
         return "deeplabv3plus", options, 16, told
     if not begins(state, "decoder.blocks."):
-        raise InputError("segmentation_models_pytorch, but with a decoder that is not known")
+        raise InputError(
+            "segmentation_models_pytorch: its decoder is not known; take a checkpoint of Unet, PAN,"
+            " FPN or DeepLabV3Plus"
+        )
     blocks = 1 + max(int(key.split(".")[0]) for key in split(state, "decoder.blocks.").values())
     widths = tuple(width(state, f"decoder.blocks.{i}.conv1.0.weight") for i in range(blocks))
     told = "nearest interpolation, its default, is assumed"

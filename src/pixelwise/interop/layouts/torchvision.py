@@ -44,7 +44,7 @@ class TorchvisionLayout(CheckpointLayout):
         if begins(state, "classifier.0.convs."):
             raise InputError(
                 "torchvision, deeplabv3: there is no counterpart here, whose deeplabv3plus needs a"
-                " fine feature map; fcn_resnet50 and lraspp_mobilenet_v3_large can be imported"
+                " fine feature map; take a checkpoint of fcn_resnet50 or lraspp_mobilenet_v3_large"
             )
         backbone = split(state, "backbone.")
         if begins(state, "classifier.4."):
@@ -104,7 +104,10 @@ def _mobilenet_v3(state: State, keys: Mapping[str, str]) -> Body:
         else:
             names[key] = inner
     if f"blocks.{LAST}.0.conv.weight" not in names.values():
-        raise InputError("torchvision's LR-ASPP on another backbone than MobileNetV3 large")
+        raise InputError(
+            "torchvision, LR-ASPP: its backbone is not MobileNetV3 large; take a checkpoint of"
+            " lraspp_mobilenet_v3_large"
+        )
     told = "its norms have eps 0.001, its fine map is that of a stage's first block: kept"
     return Body(
         "mobilenetv3_large_100",

@@ -11,9 +11,9 @@ from pixelwise.interop.network import CheckpointLayout, Foreign
 GATE = "the gate alone can be loaded: create_layer('gate', ...).load_reference(weights)"
 NETWORKS: tuple[tuple[str, str, str], ...] = (
     (
-        r"Att\d\.(W_g|W_x|psi)\.",
-        "an Attention U-Net with an encoder of its own and norms on every path of its gates",
-        "train attention_unet instead",
+        r"(Up_)?RRCNN\d\.",
+        "a U-Net whose convolutions recur (R2U_Net)",
+        "train unet or attention_unet instead",
     ),
     (
         r"attentionblock\d\.",
@@ -42,7 +42,7 @@ NETWORKS: tuple[tuple[str, str, str], ...] = (
 class UnsupportedLayout(CheckpointLayout):
     """Known keys of networks that cannot be built here."""
 
-    name: ClassVar[str] = "Attention U-Net (refused with the reason)"
+    name: ClassVar[str] = "other U-Nets, heads of articles (refused with the reason)"
 
     def recognises(self, keys: Iterable[str]) -> bool:
         """Whether most keys are of one of them."""

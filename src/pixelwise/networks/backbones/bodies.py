@@ -1,5 +1,6 @@
 """The network inside a backbone: timm's of that name, or one that is made here."""
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +10,10 @@ import timm
 from pixelwise.errors import InputError, unknown
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
 from pixelwise.networks.backbones.hrnet import meet
+from pixelwise.networks.backbones.unet_encoder import UNetEncoder
 
-OWN = {"bisenetv2": BiSeNetV2Body}
-"""Backbones that are made here, by name."""
+OWN: Mapping[str, type] = {"bisenetv2": BiSeNetV2Body, "unet_encoder": UNetEncoder}
+"""Backbones that are made here, by name. Keyword-only arguments are options."""
 
 
 def create_body(
@@ -71,11 +73,14 @@ def _own(
             f"backbone {name!r} has no pretrained weights here; train from scratch with"
             f" pretrained=False"
         )
-    if build:
+    parameters = inspect.signature(OWN[name]).parameters.values()
+    known = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    foreign = [option for option in build if option not in known]
+    if foreign:
         raise InputError(
-            f"backbone={name!r}: has no options such as {', '.join(build)}; leave them out"
+            f"backbone={name!r}: has no options such as {', '.join(foreign)}; leave them out"
         )
-    body = OWN[name](in_channels)
+    body = OWN[name](in_channels, **build)
     own = body.feature_info.reduction()[-1]
     if output_stride not in (None, own):
         raise InputError(

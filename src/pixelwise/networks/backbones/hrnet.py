@@ -9,12 +9,16 @@ by other rules, see `rules.set_resize`.
 
 Also, a stage whose widths differ from those of the stage before is led there branch by branch, as
 the authors do; timm leads its coarsest branch to all of them.
+
+For keypoints the authors' last module gives its finest branch alone (`keep_finest`).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
+from timm.models import FeatureInfo
 from timm.models.hrnet import HighResolutionModule, HighResolutionNetFeatures
 from torch import Tensor, nn
 
@@ -65,6 +69,13 @@ class HighResolution(HighResolutionNetFeatures):  # type: ignore[misc]
             last = len(branches) - 1
             branches = stage([t(branches[min(i, last)]) for i, t in enumerate(transition)])
         return branches
+
+
+def keep_finest(body: Any) -> None:
+    """Let the last module give its finest branch alone, in place; what made the others goes."""
+    last = body.stage4[-1]
+    last.fuse_layers = last.fuse_layers[:1]
+    body.feature_info = FeatureInfo(body.feature_info.info[:2], (0, 1))
 
 
 def meet(body: nn.Module) -> None:

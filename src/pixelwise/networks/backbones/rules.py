@@ -9,16 +9,18 @@ blocks only (mmsegmentation's ResNet-18 and -34), "first_block" the first block 
 
 from typing import Any
 
-from timm.models.resnet import BasicBlock
+from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
-from pixelwise.networks.backbones.hrnet import HighResolution, MeetingBranches
+from pixelwise.networks.backbones.hrnet import HighResolution, MeetingBranches, keep_finest
 
 DILATIONS = ("contract", "full", "first_conv", "first_block")
 POOLINGS = ("floor", "ceil")
 FINES = ("stage", "first_block")
 RESIZES = ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice")
+BRANCHES = ("all", "finest")
+STYLES = ("pytorch", "caffe")
 
 
 def set_multi_grid(body: Any, name: str, dilations: tuple[int, ...]) -> None:
@@ -115,3 +117,27 @@ def set_fine(body: Any, name: str, how: str) -> None:
     cut = [nn.Sequential(first), nn.Sequential(*rest)]
     body.blocks = nn.Sequential(*body.blocks[:2], *cut, *body.blocks[3:])
     body._stage_out_idx = {stage + (stage > 3): index for stage, index in places.items()}
+
+
+def set_branches(body: nn.Module, name: str, how: str) -> None:
+    """Which branches the last module of an HRNet gives: all, or for keypoints the finest alone."""
+    if how not in BRANCHES:
+        raise unknown("branches", how, BRANCHES)
+    if how == "all":
+        return
+    if not isinstance(body, HighResolution):
+        raise InputError(f"branches={how!r} is for HRNets; backbone {name!r} has no branches")
+    keep_finest(body)
+
+
+def set_style(body: nn.Module, name: str, how: str) -> None:
+    """Where a bottleneck strides: timm in its 3x3 convolution, Caffe in the 1x1 before that."""
+    if how not in STYLES:
+        raise unknown("style", how, STYLES)
+    if how == "pytorch":
+        return
+    blocks = [part for part in body.modules() if isinstance(part, Bottleneck)]
+    if not blocks:
+        raise InputError(f"style={how!r} is for bottlenecks; backbone {name!r} has none")
+    for block in blocks:
+        block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride

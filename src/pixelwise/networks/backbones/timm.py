@@ -51,10 +51,11 @@ class Backbone(nn.Module):
         convolution: Stage -> (kind, options): what stands in for the 3x3 convolutions of a
             residual network's blocks, see `residual`.
         multi_grid: Dilations of the last stage's blocks, e.g. (4, 8, 16); residual networks only.
-        options: Keyword arguments of timm's network, and four rules of other codes: `dilation`
+        options: Keyword arguments of timm's network, and rules of other codes: `dilation`
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
-            "ceil"), for MobileNetV3 `fine` ("stage", "first_block"), and for HRNets `resize`
-            ("nearest", "bilinear", "bilinear_aligned", "bilinear_twice"); see `backbones.rules`.
+            "ceil") and `style` ("pytorch", "caffe"), for MobileNetV3 `fine` ("stage",
+            "first_block"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned",
+            "bilinear_twice") and `branches` ("all", "finest"); see `backbones.rules`.
             `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
             sides that it cannot take are refused, and where it drops what its strides leave over,
             maps have no pixel for that.
@@ -86,10 +87,12 @@ class Backbone(nn.Module):
         build = dict(options or {})
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
         pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
+        branches, style = build.pop("branches", "all"), build.pop("style", "pytorch")
         padding = build.pop("padding", "border")
         one_of(PADDINGS, padding=padding)
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
+        rules.set_branches(self.body, name, branches)
         info = self.body.feature_info
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())
@@ -100,6 +103,7 @@ class Backbone(nn.Module):
         if pooling != "floor":
             rules.set_pooling(self.body, name, pooling)
         rules.set_fine(self.body, name, fine)
+        rules.set_style(self.body, name, style)
         if resize is not None:
             rules.set_resize(self.body, name, resize)
         for place, (kind, chosen) in sorted((convolution or {}).items()):

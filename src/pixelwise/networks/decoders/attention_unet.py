@@ -10,10 +10,14 @@ https://arxiv.org/abs/1804.03999.
 Reference: github.com/ozan-oktay/Attention-Gated-Networks (MIT) has the gate, in networks of three
 dimensions. Differences: two dimensions, on any backbone, with this package's `unet`; every skip
 connection has a gate (there the finest has none), guided as in the paper's figure by the map below
-(there by the last map for all).
+(there by the last map for all). With up_convolutions=True on the backbone unet_encoder it is the
+network of two dimensions known as AttU_Net: the guide is the enlarged map, and the gates compare at
+full resolution, with norms, and transform nothing (written from the names and the paper; no code
+was read).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -30,6 +34,10 @@ class AttentionUNet(UNet):
     aliases = ("AttUNet", "AttnUNet", "AttU_Net", "UNet with attention gates")
     summary = "unet with an attention gate (gate) at every skip connection"
     source = "Oktay et al. 2018, https://arxiv.org/abs/1804.03999"
+    reference_keys: ClassVar[Mapping[str, str]] = {
+        **UNet.reference_keys,
+        **{f"Att{5 - i}": f"gates.{i}" for i in range(4)},
+    }
 
     def __init__(
         self,
@@ -38,11 +46,19 @@ class AttentionUNet(UNet):
         *,
         widths: Sequence[int] = WIDTHS,
         interpolation: str = "nearest",
+        up_convolutions: bool = False,
     ) -> None:
-        super().__init__(channels, outputs, widths=widths, interpolation=interpolation)
+        super().__init__(
+            channels,
+            outputs,
+            widths=widths,
+            interpolation=interpolation,
+            up_convolutions=up_convolutions,
+        )
+        full: dict[str, Any] = {"stride": 1, "compare_norm": True, "transform": False}
         self.gates = nn.ModuleList(
-            AttentionGate(skip, guide_channels=guide)
-            for skip, guide in zip(self.skips, self.into, strict=False)
+            AttentionGate(skip, guide_channels=guide, **(full if up_convolutions else {}))
+            for skip, guide in zip(self.skips, self.guides, strict=False)
         )
 
     def attended(self, level: int, skip: Tensor, guide: Tensor) -> Tensor:

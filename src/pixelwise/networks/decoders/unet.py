@@ -10,7 +10,13 @@ https://arxiv.org/abs/1505.04597.
 Reference: github.com/qubvel-org/segmentation_models.pytorch, decoders/unet (MIT), commit 5006616:
 the decoder in common use on any backbone, of widths 256, 128, 64, 32, 16. The paper has its own
 encoder, unpadded convolutions, no norm, and transposed convolutions for up(.). Difference: where
-no map is left to join, up(.) doubles.
+no map is left to join, up(.) doubles. With up_convolutions=True it is nearer to the paper:
+
+    y = relu(norm(W relu(norm(W [x_i, U y]))))    U: up(.), then a 3x3 convolution, norm and ReLU
+    logits = W y                                  1x1
+
+the networks of two dimensions known as U_Net (on the backbone unet_encoder), whose keys are Up5,
+Up_conv5 and Conv_1x1 (written from the names and the paper; no code was read).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +31,7 @@ from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
+from pixelwise.networks.parts import double_convolution, double_convolutions
 
 WIDTHS = (256, 128, 64, 32, 16)
 
@@ -37,6 +44,8 @@ class UNet(Decoder):
         outputs: Logits per pixel.
         widths: Channels at each resolution on the way up.
         interpolation: How maps are enlarged: "nearest" or "bilinear".
+        up_convolutions: Whether enlarged maps pass a convolution to the block's width and are
+            joined last, convolutions have biases, and the last one is 1x1.
 
     Shape: last feature map (b, c, h, w) -> (b, outputs, H, W), the input's size for a backbone
     that halves five times.
@@ -54,6 +63,12 @@ class UNet(Decoder):
         **{f"decoder.blocks.{i}.conv1": f"blocks.{i}.0" for i in range(8)},
         **{f"decoder.blocks.{i}.conv2": f"blocks.{i}.1" for i in range(8)},
         "segmentation_head.0": "classify",
+        # U_Net's names, which count the levels of five maps from the finest.
+        **{f"Up{5 - i}.up.1": f"up.{i}.0" for i in range(4)},
+        **{f"Up{5 - i}.up.2": f"up.{i}.1" for i in range(4)},
+        **double_convolutions({f"Up_conv{5 - i}": f"blocks.{i}" for i in range(4)}),
+        "Conv_1x1": "classify",
+        "Conv": "classify",
     }
 
     def __init__(
@@ -63,6 +78,7 @@ class UNet(Decoder):
         *,
         widths: Sequence[int] = WIDTHS,
         interpolation: str = "nearest",
+        up_convolutions: bool = False,
     ) -> None:
         super().__init__()
         one_of(("nearest", "bilinear"), interpolation=interpolation)
@@ -73,22 +89,31 @@ class UNet(Decoder):
         self.skips = list(reversed(channels[:-1]))[: len(widths)]
         self.into = [channels[-1], *widths[:-1]]
         joined = self.skips + [0] * (len(widths) - len(self.skips))
-        self.blocks = nn.ModuleList(
-            nn.Sequential(conv_norm(i + s, w, 3), conv_norm(w, w, 3))
-            for i, s, w in zip(self.into, joined, widths, strict=True)
+        steps = list(zip(self.into, widths, strict=True))
+        self.up = nn.ModuleList(
+            conv_norm(i, w, 3, bias=True) for i, w in (steps if up_convolutions else ())
         )
-        self.classify = nn.Conv2d(widths[-1], outputs, kernel_size=3, padding=1)
+        self.guides = list(widths) if up_convolutions else self.into
+        self.blocks = nn.ModuleList(
+            double_convolution(g + s, w, bias=up_convolutions)
+            for g, s, w in zip(self.guides, joined, widths, strict=True)
+        )
+        side = 1 if up_convolutions else 3
+        self.classify = nn.Conv2d(widths[-1], outputs, side, padding=side // 2)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits at the resolution of the last block."""
         y = features[-1]
         for level, block in enumerate(self.blocks):
-            if level < len(self.skips):
-                skip = features[-2 - level]
-                enlarged = self._enlarged(y, skip)
-                y = block(torch.cat([enlarged, self.attended(level, skip, y)], dim=1))
-            else:
-                y = block(self._enlarged(y, None))
+            skip = features[-2 - level] if level < len(self.skips) else None
+            enlarged = self._enlarged(y, skip)
+            if self.up:
+                y = enlarged = self.up[level](enlarged)
+            if skip is None:
+                y = block(enlarged)
+                continue
+            parts = [enlarged, self.attended(level, skip, y)]
+            y = block(torch.cat(parts[::-1] if self.up else parts, dim=1))
         return self.classify(y)
 
     def attended(self, level: int, skip: Tensor, guide: Tensor) -> Tensor:

@@ -1,0 +1,142 @@
+"""A data set with points on disk: splits of figures in their pictures."""
+
+import zlib
+from collections.abc import Mapping
+
+import torch
+
+from pixelwise.data.decoded import WHITES
+from pixelwise.data.points.config import PointsConfig
+from pixelwise.data.points.figure import Figure
+from pixelwise.data.points.placing import place_figures
+from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
+from pixelwise.data.reading import read_header, read_picture
+from pixelwise.errors import InputError, unknown
+
+PROBED = 16  # pictures whose headers tell how many bands the data set has
+MARGIN = 0.5  # pixels: labels on the very edge, counted from the pixel's corner or its centre
+
+
+class FolderFigures(LabelledFigures):
+    """The figures of one split that have points; their pictures are read on demand.
+
+    Args:
+        config: What to read of the pictures.
+        figures: Those without any labelled point are left out, and counted by `check`.
+        bands: Bands of every picture.
+        scale: The raw value that means 1.0.
+        name: For messages, for example "train of my/data.yaml".
+    """
+
+    def __init__(
+        self, config: PointsConfig, figures: list[Figure], bands: int, scale: float, name: str
+    ) -> None:
+        self.figures = [figure for figure in figures if figure.labelled.any()]
+        boxed = any(figure.box is not None for figure in self.figures)
+        super().__init__(config.skeleton, bands, scale, name, boxed=boxed)
+        self.dropped = len(figures) - len(self.figures)
+        self._config = config
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def __getitem__(self, index: int) -> PointSample:
+        """The picture and the points of a figure.
+
+        Raises:
+            InputError: A missing or damaged picture, or points or a box outside it.
+        """
+        figure, config = self.figures[index], self._config
+        read = read_picture(
+            figure.file,
+            config.bands,
+            self.bands,
+            nodata=config.nodata,
+            max_megapixels=config.max_megapixels,
+        )
+        if config.scale is None and WHITES.get(read.dtype, 1.0) != self.scale:
+            raise InputError(
+                f"{figure.file}: holds {read.dtype}, but other pictures of {config.file} do not;"
+                " convert it, or state `scale:` (white)"
+            )
+        height, width = read.values.shape[1:]
+        self._check_inside(figure, height, width)
+        return PointSample(
+            read.values,
+            torch.from_numpy(figure.points.copy()),
+            torch.from_numpy(figure.visible.copy()),
+            torch.tensor(figure.box or (0, 0, width, height), dtype=torch.float64),
+            str(figure.file),
+            figure.area,
+            read.missing,
+            read.dtype,
+        )
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a picture, from its header."""
+        header = read_header(self.figures[index].file, self._config.max_megapixels)
+        return header.height, header.width
+
+    def files(self) -> Mapping[str, tuple[int, ...]]:
+        """Picture -> its size in bytes, and a check sum of its figures."""
+        sums: dict[str, int] = {}
+        for figure in self.figures:
+            content = figure.points.tobytes() + figure.visible.tobytes() + repr(figure.box).encode()
+            sums[str(figure.file)] = zlib.crc32(content, sums.get(str(figure.file), 0))
+        sizes = {str(f): f.stat().st_size for f in dict.fromkeys(f.file for f in self.figures)}
+        return {name: (sizes[name], number) for name, number in sums.items()}
+
+    def _check_inside(self, figure: Figure, height: int, width: int) -> None:
+        size = f"{figure.file} of {width} x {height} pixels (after its EXIF rotation, if any)"
+        for name, (x, y) in zip(self.skeleton.names, figure.points.tolist(), strict=True):
+            if x < -MARGIN or y < -MARGIN or x > width + MARGIN or y > height + MARGIN:
+                raise InputError(
+                    f"{self.name}: point {name!r} lies at ({x:g}, {y:g}), outside {size}; correct"
+                    " it, or label the picture as it is shown"
+                )
+        if figure.box is not None:
+            left, top, wide, high = figure.box
+            if left >= width or top >= height or left + wide <= 0 or top + high <= 0:
+                raise InputError(
+                    f"{self.name}: box ({left:g}, {top:g}, {wide:g}, {high:g}) lies outside {size};"
+                    " correct it"
+                )
+
+
+class FolderPoints(PointSource):
+    """A data set with points on disk; its labels, and its pictures' kind, are read at once."""
+
+    def __init__(self, config: PointsConfig) -> None:
+        self.config = config
+        self._figures = place_figures(config)
+        first = next(iter(self._figures.values()))
+        pictures = list(dict.fromkeys(figure.file for figure in first))
+        headers = [
+            read_header(picture, config.max_megapixels)
+            for picture in pictures[:: max(1, len(pictures) // PROBED)]
+        ]
+        most = max(headers, key=lambda header: header.bands)
+        super().__init__(
+            config.file.absolute().parent.name,
+            config.skeleton,
+            most.bands if config.bands is None else len(config.bands),
+            most.scale if config.scale is None else config.scale,
+            config.bands,
+            config.nodata,
+        )
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that exist, of train, val and test."""
+        return tuple(self._figures)
+
+    def split(self, name: str) -> FolderFigures:  # points, not masks
+        """The figures of "train", "val" or "test".
+
+        Raises:
+            InputError: The data set has no such split.
+        """
+        if name not in self._figures:
+            raise unknown("split", name, self.splits)
+        told = f"{name!r} of {self.config.file}"
+        return FolderFigures(self.config, self._figures[name], self.bands, self.scale, told)

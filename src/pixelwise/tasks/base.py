@@ -1,0 +1,348 @@
+"""What every task is: the outputs, the target, the loss, the answer, its scores, and its files."""
+
+import statistics
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Float, Shaped
+from numpy import ndarray
+from torch import Tensor
+
+from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.data.source import LabelledPictures, Source, Split
+from pixelwise.data.stream import Augmentation, TrainingStream
+from pixelwise.errors import InputError
+
+LARGEST_CROP = 512
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits, target) of a batch -> a scalar."""
+Predictor = Callable[[Tensor], Tensor]
+"""Pictures (n, c, h, w) as the network takes them -> logits."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a task asks of a network's description."""
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs per place."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the outputs; may be empty."""
+
+    @property
+    def palette(self) -> tuple[tuple[int, int, int], ...]:
+        """Their colours; may be empty."""
+
+    @property
+    def ignore_index(self) -> int:
+        """Mask value of pixels that do not count."""
+
+    @property
+    def task_options(self) -> Mapping[str, Any]:
+        """What else the task has to know."""
+
+
+@runtime_checkable
+class Items(Protocol):
+    """What a loader can read: (image, target, name, ...) by number."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+
+
+@runtime_checkable
+class Stream(Items, Protocol):
+    """Training items without end, all of the size `crop` (height, width)."""
+
+    crop: tuple[int, int]
+
+
+class Result(ABC):
+    """What an evaluation found.
+
+    `title` names the number that training keeps the best network by, `column` is its name among
+    `numbers`.
+    """
+
+    title: ClassVar[str]
+    column: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def best(self) -> float:
+        """The number that is larger for a better network."""
+
+    @abstractmethod
+    def line(self) -> str:
+        """The main numbers, each with its name, in one line."""
+
+    @abstractmethod
+    def numbers(self) -> Mapping[str, float | int | None]:
+        """Name -> number, None where there is none; the same names after every evaluation."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """What `metrics.json` holds."""
+        return self.numbers()
+
+    @abstractmethod
+    def table(self) -> str:
+        """All numbers as text for a terminal."""
+
+    @abstractmethod
+    def files(self) -> Mapping[str, bytes]:
+        """File name -> contents: tables (CSV) and pictures (PNG)."""
+
+    def warning(self) -> str | None:
+        """A line where the network has learnt nothing useful."""
+        return None
+
+
+class Scorer(ABC):
+    """Gathers what a network answers beside the truth."""
+
+    @abstractmethod
+    def update(self, answer: Tensor, target: Tensor) -> None:
+        """One picture's answer, as `Task.answer` gives it, and its target."""
+
+    @abstractmethod
+    def result(self) -> Result:
+        """The numbers over all pictures.
+
+        Raises:
+            InputError: Nothing was counted.
+        """
+
+
+@dataclass(frozen=True)
+class LossChoice:
+    """What a user says of the loss.
+
+    Args:
+        name: A name of `Task.losses`, or "auto".
+        preferred: The network's own, taken for "auto" where the task has it.
+        weights: One per class, where rare classes weigh more.
+    """
+
+    name: str = "auto"
+    preferred: str = "auto"
+    weights: Tensor | None = None
+
+
+class Task(ABC):
+    """One task for one network or data set.
+
+    Args:
+        described: Names, colours, options; a network's config, or what will become one.
+
+    Class attributes: `key` is what people type; `summary` is a line on it; `data` says what kind
+    of data set it takes (`Source.kind`); `losses` are the names of its losses with a line each,
+    the first by default; `stride` is how many rows of a picture one row of the output stands for,
+    `tiled` whether larger pictures may be predicted in tiles, `zoom` how far the size of training
+    pictures usually varies.
+    """
+
+    key: ClassVar[str]
+    summary: ClassVar[str]
+    data: ClassVar[str]
+    losses: ClassVar[Mapping[str, str]]
+    stride: ClassVar[int] = 1
+    tiled: ClassVar[bool] = True
+    zoom: ClassVar[tuple[float, float]] = (0.5, 2.0)
+
+    def __init__(self, described: Described) -> None:
+        self.described = described
+        self.check()
+
+    def check(self) -> None:  # noqa: B027 - not every task has something to check
+        """Raise where the description does not fit the task."""
+
+    @classmethod
+    def check_source(cls, source: Source) -> None:
+        """Raise where a data set is not for this task."""
+        if source.kind != cls.data:
+            raise InputError(
+                f"task={cls.key!r}: needs {KINDS[cls.data]}, but {source.name} has"
+                f" {KINDS[source.kind]}; take another task or data set"
+            )
+
+    @classmethod
+    def num_classes(cls, source: Source) -> int:
+        """`num_classes` of a network for a data set."""
+        return len(source.classes)
+
+    @classmethod
+    def options(cls, source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """`task_options` of a network for a data set.
+
+        Args:
+            source: The data.
+            settings: What the user states.
+        """
+        if settings:
+            raise InputError(
+                f"task_options={dict(settings)}: task {cls.key!r} has none; leave them out"
+            )
+        return {}
+
+    @property
+    def outputs(self) -> int:
+        """Logits per place."""
+        return self.described.num_classes
+
+    @abstractmethod
+    def answer(self, logits: Shaped[Tensor, "n k h w"]) -> Tensor:
+        """What the logits say, picture by picture."""
+
+    @classmethod
+    def crop(cls, split: Split) -> tuple[int, int]:
+        """(height, width) of training items where none is given: the pictures' median, bounded."""
+        sizes = [split.size(i) for i in range(len(split))]
+        height, width = (statistics.median_low(sides) for sides in zip(*sizes, strict=True))
+        return min(height, LARGEST_CROP), min(width, LARGEST_CROP)
+
+    def trained_at(self, crop: tuple[int, int]) -> Mapping[str, Any]:
+        """`task_options` of a network that is trained on crops of this size."""
+        return self.described.task_options
+
+    def predictor(self, model: Predictor) -> Predictor:
+        """What gives the logits: the network, or it and more."""
+        return model
+
+    def view(self, image: Tensor, fill: Tensor) -> Tensor:
+        """What the network sees of a whole picture of raw values.
+
+        Args:
+            image: (c, h, w).
+            fill: A value per band for what is around the picture.
+        """
+        return image
+
+    def seen_at(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Where a pixel (row, column) of a whole picture of `size` lies in its `view`."""
+        return at
+
+    def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
+        """The answer on a `view`, for the whole picture of `size` (height, width)."""
+        return answer
+
+    @abstractmethod
+    def loss(self, choice: LossChoice) -> Loss:
+        """The loss as a function of (logits, target), in float32 at least.
+
+        Raises:
+            InputError: No such loss, or weights that do not fit.
+        """
+
+    def chosen(self, choice: LossChoice) -> str:
+        """The name of the loss that a choice means.
+
+        Raises:
+            InputError: The task has no such loss.
+        """
+        if choice.name == "auto":
+            known = choice.preferred in self.losses
+            return choice.preferred if known else next(iter(self.losses))
+        if choice.name not in self.losses:
+            raise InputError(
+                f"loss={choice.name!r}: must be one of {', '.join(self.losses)} for task"
+                f" {self.key!r}; take one, or auto"
+            )
+        return choice.name
+
+    def stream(
+        self,
+        pictures: Split,
+        *,
+        crop: tuple[int, int],
+        seed: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: float,
+        augmentation: Augmentation,
+    ) -> Stream:
+        """The endless stream of training items."""
+        assert isinstance(pictures, LabelledPictures)
+        return TrainingStream(
+            pictures, crop, seed, mean=mean, std=std, scale=scale, augmentation=augmentation
+        )
+
+    def evaluation_set(
+        self,
+        pictures: Split,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: float,
+        expected: Any = None,
+    ) -> Items:
+        """The pictures as the network takes them, with their targets."""
+        assert isinstance(pictures, LabelledPictures)
+        return EvaluationSet(pictures, mean=mean, std=std, scale=scale, expected=expected)
+
+    def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """How sure the logits at one pixel are of each class, 0 to 1."""
+        return logits.softmax(dim=1)
+
+    def places(self, answer: Tensor) -> list[tuple[int, int]] | None:
+        """Pixels (row, column) worth explaining; None: some of each class of the answer."""
+        return None
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """Counts what `answer` says beside the truth."""
+
+    @abstractmethod
+    def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
+        """The picture, the truth and the answer side by side: uint8 (h, w, 3).
+
+        Args:
+            image: For display, uint8 (h, w, 3).
+            target: As the scorer takes it.
+            answer: Likewise.
+        """
+
+    @abstractmethod
+    def file_names(self, name: str) -> tuple[str, ...]:
+        """The files that `write` writes for a picture of that name; the last is for people."""
+
+    @abstractmethod
+    def write(
+        self, folder: Path, name: str, image: ndarray, answer: Tensor, missing: Tensor | None
+    ) -> None:
+        """Write what was predicted of one picture.
+
+        Args:
+            folder: Where to.
+            name: Beginning of the files' names.
+            image: For display, uint8 (h, w, 3).
+            answer: As `answer` gives it, of one picture.
+            missing: Pixels (h, w) without data; None: there is none.
+        """
+
+    common_files: ClassVar[tuple[str, ...]] = ()
+    """Files that `write_common` writes for all pictures together."""
+
+    def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:  # noqa: B027
+        """Write what was predicted of all pictures; called where there are `common_files`."""
+
+    @property
+    def without_data(self) -> str:
+        """What the files hold where a picture has no data, in words."""
+        return "nothing is known there"
+
+
+KINDS = {
+    "classes": "one class per pixel (`names:`)",
+    "labels": "several labels per pixel (`labels:`)",
+    "values": "numbers per pixel (`values:`)",
+    "points": "named points (`points:`)",
+}
+"""What the kinds of data sets hold."""
+NOUNS = {"classes": "classes", "labels": "labels", "values": "bands", "points": "points"}
+"""What their names are names of."""

@@ -1,0 +1,1 @@
+"""Points by heat maps: targets, decoding, geometry, losses and scores."""

@@ -1,0 +1,321 @@
+"""Named points: a heat map per point at a quarter of the size, decoded to sub-pixel places."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from pixelwise import pictures
+from pixelwise.checks import in_range, one_of
+from pixelwise.data.points.deeplabcut import write_deeplabcut
+from pixelwise.data.points.figure import MISSING, SEEN, Figure
+from pixelwise.data.points.plain import write_plain
+from pixelwise.data.points.skeleton import Skeleton
+from pixelwise.data.points.source import LabelledFigures, PointSource
+from pixelwise.data.source import Source, Split
+from pixelwise.data.stream import Augmentation
+from pixelwise.errors import InputError, unknown
+from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
+from pixelwise.tasks.keypoints.crops import PointTarget, view, whole
+from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
+from pixelwise.tasks.keypoints.flipping import flip_average
+from pixelwise.tasks.keypoints.geometry import inverse, transformed
+from pixelwise.tasks.keypoints.losses import heatmap_loss
+from pixelwise.tasks.keypoints.results import PointScorer
+from pixelwise.tasks.keypoints.stream import PointEvaluationSet, PointStream
+from pixelwise.tasks.keypoints.targets import TARGETS, draw_targets
+
+STRIDE = 4
+MAPS = ("heat", "softmax")
+LARGEST = 384
+"""Longest side of whole pictures as networks see them, where no crop is given."""
+BOXES = (256, 192)
+"""Height and width of crops of boxes, the usual ones of published networks."""
+DEFAULTS: Mapping[str, Any] = {
+    "target": "gaussian",
+    "decoder": "dark",
+    "sigma": 2.0,
+    "margin": 1.25,
+    "pck": None,
+    "flip": False,
+    "maps": "heat",
+}
+
+
+class Keypoints(Task):
+    """One figure per picture, or per box.
+
+    Options, in `task_options`:
+        target: A key of `targets.TARGETS`; how heat maps are drawn.
+        decoder: A name of `decoding.DECODERS`.
+        sigma: Spread of the bumps in cells of the map.
+        margin: How much larger than a box the crop is.
+        maps: "heat": a map is 1 where its point is, and 0 far from it, as published. "softmax":
+            the softmax of a map is where its point may be; learnt in far fewer steps, and what new
+            networks have.
+        flip: Average with the maps of the mirrored picture: exacter, at twice the cost.
+        pck: [first, second, alpha]: distances are told in units of that between two points too.
+        size, pairs, skeleton, sigmas: Set from the data.
+
+    """
+
+    key = "keypoints"
+    summary = "named points, by heat maps"
+    data = "points"
+    stride = STRIDE
+    tiled = False
+    zoom = (0.75, 1.33)
+    losses: ClassVar[Mapping[str, str]] = {
+        "location": "cross-entropy over the places of a map, for maps 'softmax'",
+        "mse": "squared error of labelled points",
+        "ohkm": "of the eight worst points of each picture",
+        "joints_mse": "as published with SimpleBaseline and HRNet",
+        "combined": "for target udp_offset",
+    }
+
+    def check(self) -> None:
+        """Raise for options that contradict each other."""
+        one_of(tuple(TARGETS), target=self.option("target"))
+        one_of(DECODERS, decoder=self.option("decoder"))
+        in_range(0.3, 20, sigma=self.option("sigma"))
+        in_range(0.5, 5, margin=self.option("margin"))
+        one_of(MAPS, maps=self.option("maps"))
+        offsets = self.option("target") == "udp_offset"
+        if offsets and self.option("maps") != "heat":
+            raise InputError("maps='softmax': does not fit target 'udp_offset'; take maps 'heat'")
+        if offsets != (self.option("decoder") == "udp_offset"):
+            raise InputError(
+                f"decoder={self.option('decoder')!r}: does not fit target"
+                f" {self.option('target')!r}; udp_offset goes with itself alone"
+            )
+        known = {*DEFAULTS, "size", "pairs", "skeleton", "sigmas"}
+        for name in self.described.task_options:
+            if name not in known:
+                raise unknown("option", name, sorted(known), "of keypoints")
+
+    def option(self, name: str) -> Any:
+        """An option, or its default."""
+        return self.described.task_options.get(name, DEFAULTS.get(name))
+
+    @classmethod
+    def options(cls, source: Source, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What the user states, and the skeleton."""
+        assert isinstance(source, PointSource)
+        skeleton = source.skeleton
+        for name in settings:
+            if name not in DEFAULTS:
+                raise unknown("option", name, sorted(DEFAULTS), "of keypoints")
+        if (pck := settings.get("pck")) is not None:
+            if not isinstance(pck, list | tuple) or len(pck) != 3:
+                raise InputError(f"pck={pck!r}: must be [first, second, alpha]; name two points")
+            for name in pck[:2]:
+                if name not in skeleton.names:
+                    raise unknown("point", str(name), skeleton.names)
+        offsets = settings.get("target") == "udp_offset"
+        return {
+            "maps": "heat" if offsets else "softmax",
+            **settings,
+            "pairs": skeleton.pairs,
+            "skeleton": skeleton.edges,
+            "sigmas": skeleton.sigmas,
+        }
+
+    @property
+    def outputs(self) -> int:
+        """Maps: one per point, three for udp_offset."""
+        return self.described.num_classes * TARGETS[self.option("target")].maps
+
+    @property
+    def softmax(self) -> bool:
+        """Whether the softmax of a map is what counts."""
+        return bool(self.option("maps") == "softmax")
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names, pairs and lines."""
+        count, options = self.described.num_classes, self.described.task_options
+        names = self.described.names
+        return Skeleton(
+            names if len(names) == count else tuple(f"point {i}" for i in range(count)),
+            tuple(tuple(pair) for pair in options.get("pairs") or ()),
+            tuple(tuple(edge) for edge in options.get("skeleton") or ()),
+            options.get("sigmas") and tuple(options["sigmas"]),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the crops that the network was trained on."""
+        height, width = self.option("size") or BOXES
+        return int(height), int(width)
+
+    @classmethod
+    def crop(cls, split: Split) -> tuple[int, int]:
+        """256x192 for boxes; of whole pictures the shape of most, at most 384 long."""
+        assert isinstance(split, LabelledFigures)
+        count = min(64, len(split))
+        chosen = [i * len(split) // count for i in range(count)]
+        if split.boxed:
+            return BOXES
+        sizes = np.array([split.size(i) for i in chosen])
+        height, width = np.median(sizes, axis=0)
+        zoom = min(1.0, LARGEST / max(height, width))
+        rows, columns = (max(32, 32 * round(side * zoom / 32)) for side in (height, width))
+        return rows, columns
+
+    def trained_at(self, crop: tuple[int, int]) -> dict[str, Any]:
+        """The options, with the size of the crops."""
+        return {**self.described.task_options, "size": crop}
+
+    def answer(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k 3"]:
+        """(x, y, score) per point, in pixels of the crop; NaN where there is no peak."""
+        sigma = float(self.option("sigma"))
+        maps = logits
+        if self.softmax:
+            peak = 2 * math.pi * sigma**2  # of a Gaussian whose cells sum up to 1 becomes 1
+            maps = peak * logits.float().flatten(2).softmax(dim=2).view_as(logits)
+        points, scores = decode_points(
+            maps,
+            STRIDE,
+            self.option("decoder"),
+            target=self.option("target"),
+            sigma=sigma,
+        )
+        return torch.cat([points, scores[..., None]], dim=-1)
+
+    def loss(self, choice: LossChoice) -> Loss:
+        """Squared error to maps drawn at the points, at the logits' resolution."""
+        if choice.weights is not None:
+            raise InputError("class_weights='auto': is for classes; leave it out for keypoints")
+        offsets = self.option("target") == "udp_offset"
+        usual = "combined" if offsets else "location" if self.softmax else "mse"
+        name = usual if choice.name == "auto" else self.chosen(choice)
+        if (name == "location") != self.softmax:
+            raise InputError(
+                f"loss={name!r}: does not fit maps {self.option('maps')!r}; location is for"
+                " softmax, the others are for heat (task_options)"
+            )
+        error = heatmap_loss(name)
+        target = self.option("target")
+        spread = None if offsets else float(self.option("sigma"))
+
+        def of(logits: Tensor, points: Tensor) -> Tensor:
+            size = (logits.shape[2], logits.shape[3])
+            with torch.no_grad():
+                maps, weights = draw_targets(
+                    points[..., :2].to(logits.device),
+                    points[..., 2],
+                    size,
+                    STRIDE,
+                    target=target,
+                    spread=spread,
+                )
+            scale = 1.0 if self.softmax else SCALE
+            return scale * error(logits, maps, weights)
+
+        return of
+
+    def stream(self, pictures: Any, **options: Any) -> Any:
+        """Crops of figures with their points."""
+        augmentation: Augmentation = options.pop("augmentation")
+        return PointStream(
+            pictures, augmentation=augmentation, margin=float(self.option("margin")), **options
+        )
+
+    def evaluation_set(self, pictures: Any, **options: Any) -> Any:
+        """Crops of figures with where they lie."""
+        return PointEvaluationSet(
+            pictures, self.size, margin=float(self.option("margin")), **options
+        )
+
+    def predictor(self, model: Predictor) -> Predictor:
+        """The network, or its mean with what it says of the mirrored picture."""
+        if not self.option("flip"):
+            return model
+        partners = self.skeleton.mirrored()
+        offsets = self.option("target") == "udp_offset"
+
+        def both(crop: Tensor) -> Tensor:
+            flipped = model(crop.flip(-1))
+            return flip_average(model(crop), flipped, partners, offsets=offsets)
+
+        return both
+
+    def view(self, image: Tensor, fill: Tensor) -> Tensor:
+        """The whole picture as a crop; around it `fill` per band."""
+        around = fill[:, None, None]
+        crop, _ = view(image.float() - around, whole(image), self.size, 1.0)
+        return crop + around
+
+    def seen_at(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """The pixel of the crop."""
+        _, matrix = view(torch.zeros(1, *size), whole(torch.empty(1, *size)), self.size, 1.0)
+        ((x, y),) = transformed(np.array([[at[1] + 0.5, at[0] + 0.5]]), matrix)
+        return int(y), int(x)
+
+    def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
+        """An answer on `view` in pixels of the picture, whose rows and columns are `size`."""
+        _, matrix = view(torch.zeros(1, *size), whole(torch.empty(1, *size)), self.size, 1.0)
+        points = transformed(answer[:, :2].double().numpy(), inverse(matrix))
+        return torch.cat([torch.from_numpy(points), answer[:, 2:].double()], dim=1)
+
+    def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The heights of the maps."""
+        return logits.sigmoid() if self.softmax else logits.clamp(0, 1)
+
+    def places(self, answer: Tensor) -> list[tuple[int, int]]:
+        """The pixels of the points that were found."""
+        found = answer[answer.isfinite().all(dim=1), :2]
+        return [(int(max(0, y)), int(max(0, x))) for x, y in found.tolist()]
+
+    def scorer(self) -> PointScorer:
+        """Distances in pixels of the pictures."""
+        return PointScorer(self.skeleton, self.option("pck"))
+
+    def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
+        """The truth beside the prediction, both on the picture."""
+        truth = PointTarget.read(target)
+        points = transformed(answer[:, :2].double().numpy(), inverse(truth.matrix))
+        skeleton = self.skeleton
+        return pictures.side_by_side(
+            {
+                "truth": pictures.with_points(image, truth.points.numpy(), skeleton.edges),
+                "prediction": pictures.with_points(image, points, skeleton.edges),
+            }
+        )
+
+    def file_names(self, name: str) -> tuple[str, ...]:
+        """The picture with its points."""
+        return (f"{name}_points.png",)
+
+    def write(
+        self, folder: Path, name: str, image: ndarray, answer: Tensor, missing: Tensor | None
+    ) -> None:
+        """The picture with its points and lines."""
+        shown = pictures.with_points(image, answer[:, :2].numpy(), self.skeleton.edges)
+        pictures.write_bytes(folder / self.file_names(name)[0], pictures.png(shown))
+
+    common_files = ("points.csv", "points_deeplabcut.csv")
+
+    def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:
+        """All points of all pictures, as a plain table and like DeepLabCut's."""
+        figures = [_figure(file, answer) for file, answer in answers.items()]
+        scores = [answer[:, 2].numpy() for answer in answers.values()]
+        names, (plain, like) = self.skeleton.names, self.common_files
+        write_plain(folder / plain, figures, names, scores)
+        write_deeplabcut(folder / like, figures, names, scores)
+
+
+SCALE = 100.0
+"""Maps are 0 nearly everywhere, so that their mean error is small; this makes gradients usual."""
+
+
+def _figure(file: Path, answer: Tensor) -> Figure:
+    points = answer[:, :2].double().numpy()
+    found = np.isfinite(points).all(axis=1)
+    return Figure(file, points, np.where(found, SEEN, MISSING).astype(np.uint8))

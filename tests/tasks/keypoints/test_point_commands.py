@@ -1,0 +1,163 @@
+"""Points from a DeepLabCut file through the commands, and back to files."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from pixelwise.cli.main import main
+from pixelwise.data.opening import open_data
+from pixelwise.networks.factory import create_model
+from pixelwise.networks.registry import available
+from pixelwise.networks.segmenter import load
+from pixelwise.tasks.base import LossChoice
+
+NAMES = ("snout", "leftear", "rightear", "tail")
+SMALL = ["--model", "fcn", "--attention", "gc", "--backbone", "test_resnet"]
+SMALL += ["--batch-size", "2", "--workers", "0"]
+
+
+def mice(folder, count=10):
+    """Pictures with four bright spots, and their labels as DeepLabCut writes them."""
+    video = folder / "labeled-data" / "m1"
+    video.mkdir(parents=True)
+    rows = [["scorer", *["me"] * 8], ["bodyparts", *(n for n in NAMES for _ in "xy")]]
+    rows.append(["coords", *["x", "y"] * 4])
+    for i in range(count):
+        rng = np.random.default_rng(i)
+        points = rng.uniform((8, 8), (56, 40), (4, 2))
+        values = rng.integers(0, 60, (48, 64, 3), dtype=np.uint8)
+        for k, (x, y) in enumerate(points):
+            values[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2] = 60 * k + 70
+        Image.fromarray(values).save(video / f"img{i}.png")
+        cells = [f"{value:.3f}" for point in points for value in point]
+        if i == 0:
+            cells[2:4] = ["", ""]
+        rows.append([f"labeled-data/m1/img{i}.png", *cells])
+    with (video / "CollectedData_me.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    text = "labels: labeled-data/m1/CollectedData_me.csv\nskeleton: [[snout, tail]]\n"
+    (folder / "data.yaml").write_text(text)
+    return folder / "data.yaml"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return mice(tmp_path_factory.mktemp("mice"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    words = ["train", "--data", str(data), *SMALL, "--steps", "4", "--name", "one", "--quiet"]
+    assert main([*words, "--runs", str(runs)]) == 0
+    return runs / "train" / "one"
+
+
+def test_a_run_knows_its_points(run, data):
+    config = load(run).config
+    assert (config.task, config.names) == ("keypoints", NAMES)
+    assert config.task_options["pairs"] == ((1, 2),)  # by their names
+    assert config.task_options["size"] == (64, 64)
+    numbers = json.loads((run / "metrics.json").read_text())
+    assert numbers["mean_error"] > 0
+    assert {"median", "rmse", "missed", "within_5", "mean_snout"} <= set(numbers)
+    assert (run / "errors.png").stat().st_size > 1000
+    assert open_data(data).split("train")[0].points.shape == (4, 2)
+
+
+def test_evaluating_tells_pixels(run, capsys):
+    assert main(["evaluate", str(run), "--quiet"]) == 0
+    told = capsys.readouterr().out
+    assert "mean px" in told
+    assert "nearer to the other side's prediction" in told
+    lines = (run / "evaluate" / "val" / "points.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["point", *NAMES, "all"]
+
+
+def test_predictions_are_tables_that_are_read_again(run, data, tmp_path):
+    pictures = data.parent / "labeled-data" / "m1"
+    assert main(["predict", str(run), f"{pictures}/*.png", "--out", str(tmp_path), "--quiet"]) == 0
+    with (tmp_path / "points.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10 * len(NAMES)
+    assert {row["name"] for row in rows} == set(NAMES)
+    like = (tmp_path / "points_deeplabcut.csv").read_text().splitlines()
+    assert like[1].split(",")[1:5] == ["snout", "snout", "snout", "leftear"]
+    assert len(list(tmp_path.glob("*_points.png"))) == 10
+
+
+def test_explaining_asks_about_the_points(run, data, tmp_path):
+    picture = data.parent / "labeled-data" / "m1" / "img1.png"
+    words = ["explain", str(run), str(picture), "--out", str(tmp_path), "--no-deletion", "--quiet"]
+    assert main([*words, "--at", "20,30"]) == 0
+    assert (tmp_path / "img1" / "look.html").is_file()
+
+
+def test_a_run_that_was_cut_ends_in_the_same_weights(run, data, tmp_path):
+    words = ["train", "--data", str(data), *SMALL, "--name", "one", "--quiet"]
+    words += ["--runs", str(tmp_path), "--steps", "4"]
+    assert main(words) == 0
+    cut = tmp_path / "train" / "one"
+    (cut / "metrics.json").unlink()
+    kept = sorted((cut / "checkpoints").iterdir())
+    assert kept
+    assert main(["train", "--resume", str(cut), "--quiet"]) == 0
+    theirs, ours = (load_file(r / "last" / "model.safetensors") for r in (run, cut))
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("arch", available())
+def test_every_network_learns_points(arch):
+    torch.manual_seed(0)
+    model = create_model(
+        arch, "test_resnet", num_classes=3, task="keypoints", task_options={"maps": "softmax"}
+    )
+    points = torch.tensor([[[10.0, 12.0, 2.0], [30.0, 40.0, 1.0], [0.0, 0.0, 0.0]]] * 2)
+    outputs = model.with_auxiliary(torch.randn(2, 3, 64, 96))
+    assert outputs.logits.shape == (2, 3, 16, 24)
+    loss = model.task.loss(LossChoice())(outputs.logits, points.double())
+    loss.backward()
+    assert loss.isfinite()
+    assert model.task.answer(outputs.logits).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "told"),
+    [
+        ("pairs: [[leftear, nose]]", "nose"),
+        ("sigmas: [0.1]", "sigmas"),
+        ("points: [snout, leftear, rightear, tale]", "tale"),
+    ],
+)
+def test_wrong_descriptions_give_one_line(data, tmp_path, capsys, yaml, told):
+    file = data.parent / f"{len(yaml)}.yaml"
+    file.write_text(data.read_text() + yaml + "\n")
+    assert main(["train", "--data", str(file), *SMALL, "--steps", "1", "--quiet"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"decoder": "drak"}, "dark"),
+        ({"sigm": 2.0}, "sigma"),
+        ({"target": "udp_offset"}, "udp_offset"),
+        ({"pck": ["snout", "tail"]}, "pck"),
+        ({"maps": "heat", "decoder": "udp_offset"}, "decoder"),
+    ],
+)
+def test_wrong_options_give_one_line(data, tmp_path, capsys, options, told):
+    file = tmp_path / "settings.yaml"
+    file.write_text(json.dumps({"data": str(data), "task_options": options, "steps": 1}))
+    words = ["train", "--config", str(file), *SMALL, "--runs", str(tmp_path), "--quiet"]
+    assert main(words) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
