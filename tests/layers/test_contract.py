@@ -713,6 +713,24 @@ def test_exports_with_free_sizes_as_the_onnx_exporter_traces_it(key, options):
         torch.testing.assert_close(program(*given), layer(*given), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+@pytest.mark.parametrize("key", ["isa", "psanet"])
+def test_onnx_files_are_right_at_other_sizes(key, tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX files are run by onnxruntime")
+    pytest.importorskip("onnxscript", reason="the exporter of torch needs onnxscript")
+    layer, file = build(key).eval(), tmp_path / "layer.onnx"
+    free = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    given = inputs(key, layer, 2, 16, 24)
+    torch.onnx.export(layer, given, file, dynamo=True, dynamic_shapes=free, verbose=False)
+    session = runtime.InferenceSession(file)
+    name = session.get_inputs()[0].name
+    for batch, *size in ((2, 16, 24), (3, 9, 33), (2, 40, 17), (5, 64, 48)):
+        (x,) = inputs(key, layer, batch, *size)
+        y = torch.from_numpy(session.run(None, {name: x.numpy()})[0])
+        torch.testing.assert_close(y, layer(x), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")  # torch.jit says that it is old, and warns at every size
 @pytest.mark.parametrize("options", [{}, {"stride": 2}, {"modulation": False}], ids=str)
 def test_deform_is_traced_by_torch_jit(options):

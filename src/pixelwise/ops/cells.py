@@ -7,6 +7,8 @@ The groups become a batch of their own. Sides that are no multiple of the cell's
 them, the smaller half first.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -60,6 +62,12 @@ def six_axes(x: Float[Tensor, "b c h w"], cell: Cell) -> Float[Tensor, "b c i y 
     return x.view(b, c, h // rows, rows, w // columns, columns)
 
 
+def parted(index: Tensor, count: Any) -> tuple[Tensor, Tensor]:
+    """Quotient and remainder; torch's own remainder by a free number has no ONNX form."""
+    quotient = index // count
+    return quotient, index - quotient * count
+
+
 def split(x: Float[Tensor, "b c h w"], cell: Cell, by: str) -> Float[Tensor, "g c p"]:
     """The groups of a map of whole cells, `by` "cell" or "place", of p pixels each."""
     if not torch.compiler.is_compiling():
@@ -69,10 +77,10 @@ def split(x: Float[Tensor, "b c h w"], cell: Cell, by: str) -> Float[Tensor, "g 
     cells = h // rows * across
     outer, inner = (cells, places) if by == "cell" else (places, cells)
     group = torch.arange(x.shape[0] * outer, device=x.device)[:, None]
-    image, group, member = group // outer, group % outer, torch.arange(inner, device=x.device)
+    (image, group), member = parted(group, outer), torch.arange(inner, device=x.device)
     spot, place = (group, member) if by == "cell" else (member, group)
-    row = spot // across * rows + place // columns
-    column = spot % across * columns + place % columns
+    (down, right), (below, beside) = parted(spot, across), parted(place, columns)
+    row, column = down * rows + below, right * columns + beside
     # Indices and no views: those of a free number of cells, maybe one, cannot be exported.
     return x.flatten(2).mT[image, row * w + column].mT
 
@@ -88,7 +96,7 @@ def join(
         six = groups.reshape(b, *outer, c, *inner)
         return six.permute(FROM_GROUPS[by]).reshape(b, c, h, w)
     pixel, across = torch.arange(h * w, device=like.device), w // columns
-    row, column = pixel // w, pixel % w
+    row, column = parted(pixel, w)
     spot = row // rows * across + column // columns
     place = row % rows * columns + column % columns
     group, member = (spot, place) if by == "cell" else (place, spot)

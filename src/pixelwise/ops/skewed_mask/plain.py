@@ -28,7 +28,8 @@ def expand_mask(
     """L of all pairs: rows are sources, columns outputs. `size` is (p, q), m is p * q."""
     (rows, columns), (height, width) = size, mask.shape[2:]
     place = torch.arange(height * width, device=mask.device)
-    row, column = place // width, place % width
+    row = place // width
+    column = place - row * width  # the remainder by a free number has no ONNX form
     down = row[:, None] - row + (rows - 1) // 2
     right = column[:, None] - column + (columns - 1) // 2
     inside = (down >= 0) & (down < rows) & (right >= 0) & (right < columns)
