@@ -209,6 +209,10 @@ def test_a_folder_of_labelme_files(tmp_path):
         (coco(area="big"), "area='big': must be square pixels"),
         ({**coco(), "categories": [{"id": 1}]}, "no category has keypoints"),
         ({**coco(), "images": None}, "has no list 'images'"),
+        (
+            {**coco(), "images": [{"id": 7, "file_name": name} for name in ("a.png", "b.png")]},
+            "images[1]: id=7: is that of a.png too",
+        ),
         (labelme(), "has no shape of type point; label some"),
         (labelme(shape("a", 1)), "point 'a': must be two numbers in pixels"),
         (labelme(shape("a", 1, float("nan"))), "point 'a': must be two numbers in pixels"),

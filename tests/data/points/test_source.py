@@ -136,6 +136,9 @@ def test_the_right_one_of_pictures_of_the_same_name(write):
     assert figures[0].file.parent.name == "v"
     with pytest.raises(InputError, match=r"a\.png may be .* or .*; write more of its path"):
         open_data(write(labels=labels.replace("v\\a", "a"), pictures=pictures))
+    yaml = "labels: labels.csv\ntrain: train.txt\nval: val\n"
+    with pytest.raises(InputError, match=r"train\.txt, line 1: a\.png may be .* or .*; write more"):
+        open_data(write(yaml, labels, pictures, train_txt="a.png\n"))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +166,11 @@ def test_the_right_one_of_pictures_of_the_same_name(write):
         (YAML + "split: {val: 0.3}\n", LABELS, "the splits are told already; remove `split:`"),
         ("labels: labels.csv\nsplit: {val: 2}\n", LABELS, "val=2: must be from 0 to 1"),
         ("labels: labels.csv\nsplit: {val: 0.5, test: 0.5}\n", LABELS, "leave nothing to train"),
+        (
+            "labels: labels.csv\nsplit: {val: 0.3, test: 0.3, by: folder}\n",
+            LABELS,
+            "split: leaves no folder for 'train' of 2 in the labels; label more, write `by",
+        ),
         ("labels: labels.csv\nsplit: {by: day}\n", LABELS, "by='day': must be one of"),
         ("labels: labels.csv\nsplit: {vla: 1}\n", LABELS, "unknown key of split; did you mean"),
         ("points: [nose]\ntrain: train\n", LABELS, "labels=None: must be a file"),

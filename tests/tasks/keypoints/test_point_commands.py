@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import available
 from pixelwise.networks.segmenter import load
 from pixelwise.tasks.base import LossChoice
+from pixelwise.tasks.keypoints.stream import PointStream
 
 NAMES = ("snout", "leftear", "rightear", "tail")
 SMALL = ["--model", "fcn", "--attention", "gc", "--backbone", "test_resnet"]
@@ -98,16 +100,24 @@ def test_explaining_asks_about_the_points(run, data, tmp_path):
     assert (tmp_path / "img1" / "look.html").is_file()
 
 
-def test_a_run_that_was_cut_ends_in_the_same_weights(run, data, tmp_path):
+def test_a_run_that_was_cut_ends_in_the_same_weights(run, data, tmp_path, monkeypatch):
+    drawn, draw = [], PointStream.__getitem__
+
+    def strike(stream, position):
+        drawn.append(position)
+        if len(drawn) == 5:  # in the third of four steps
+            signal.raise_signal(signal.SIGINT)
+        return draw(stream, position)
+
+    monkeypatch.setattr(PointStream, "__getitem__", strike)
     words = ["train", "--data", str(data), *SMALL, "--name", "one", "--quiet"]
-    words += ["--runs", str(tmp_path), "--steps", "4"]
-    assert main(words) == 0
-    cut = tmp_path / "train" / "one"
-    (cut / "metrics.json").unlink()
-    kept = sorted((cut / "checkpoints").iterdir())
-    assert kept
+    assert main([*words, "--runs", str(tmp_path), "--steps", "4"]) == 128 + signal.SIGINT
+    cut, before = tmp_path / "train" / "one", len(drawn)
+    assert before < 8
     assert main(["train", "--resume", str(cut), "--quiet"]) == 0
+    assert len(drawn) > before
     theirs, ours = (load_file(r / "last" / "model.safetensors") for r in (run, cut))
+    assert theirs.keys() == ours.keys()
     assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
 
 

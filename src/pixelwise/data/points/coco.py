@@ -26,10 +26,14 @@ def read_coco(file: Path, content: dict[str, Any]) -> PointLabels:
         InputError: Something lacks, has the wrong kind, or names what does not exist.
     """
     names, places, edges = _categories(file, _items(file, content, "categories"))
-    pictures = {}
+    pictures: dict[int, Path] = {}
     for i, entry in enumerate(_items(file, content, "images")):
         where = f"{file}: images[{i}]"
-        pictures[_id(entry, "id", where)] = picture_path(entry.get("file_name"), where)
+        number, picture = _id(entry, "id", where), picture_path(entry.get("file_name"), where)
+        if pictures.setdefault(number, picture) != picture:
+            raise InputError(
+                f"{where}: id={number}: is that of {pictures[number]} too; give each its own"
+            )
     figures = []
     for i, entry in enumerate(_items(file, content, "annotations")):
         where = f"{file}: annotations[{i}]"

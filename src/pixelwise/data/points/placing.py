@@ -33,7 +33,7 @@ def place_figures(config: PointsConfig) -> dict[str, list[Figure]]:
         }
     else:
         placed = _placed(config, config.labels["all"], _Pictures(_files(config.path)), ())
-        found = _shared(placed, config.shares)
+        found = _shared(config, placed, config.shares)
     for split, figures in found.items():
         if not any(figure.labelled.any() for figure in figures):
             raise InputError(
@@ -131,13 +131,17 @@ def _of_place(config: PointsConfig, place: Path) -> list[Path]:
         if not direct:
             everything = everything or _Pictures(_files(config.path))
             direct = everything.find(name, alone=True)
+            if len(direct) > 1:
+                raise InputError(
+                    f"{where}: {name} may be {direct[0]} or {direct[1]}; write more of its path"
+                )
         if not direct:
             raise InputError(f"{where}: picture {name} is not there; correct its name")
         files.append(direct[0])
     return files
 
 
-def _shared(figures: list[Figure], shares: Shares) -> dict[str, list[Figure]]:
+def _shared(config: PointsConfig, figures: list[Figure], shares: Shares) -> dict[str, list[Figure]]:
     """Groups of pictures in an order by chance: first test, then val, the rest is train."""
 
     def group(file: Path) -> str:
@@ -157,6 +161,14 @@ def _shared(figures: list[Figure], shares: Shares) -> dict[str, list[Figure]]:
         for split, share in (("train", 1.0), ("val", shares.val), ("test", shares.test))
         if share
     }
+    shared = {of.get(name, "train") for name in order}
+    for split in found:
+        if split not in shared:
+            raise InputError(
+                f"{config.file}: split: leaves no {shares.by} for {split!r} of {len(order)} in the"
+                f" labels; label more,{' write `by: picture`,' * (shares.by == 'folder')} or lower"
+                " the shares"
+            )
     for figure in figures:
         found[of.get(group(figure.file), "train")].append(figure)
     return found
