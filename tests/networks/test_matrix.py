@@ -24,6 +24,7 @@ BACKBONES = {
 FITTING = {
     "acmix_resnet": ("resnet",),
     "hrnet": tuple(BACKBONES),
+    "hrnet_pose": tuple(BACKBONES),
     "hrnet_ocr": ("resnet", "hrnet"),
 }
 """Families for combinations that need residual blocks, and not too coarse ones for acmix."""
