@@ -715,7 +715,7 @@ def test_exports_with_free_sizes_as_the_onnx_exporter_traces_it(key, options):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
-@pytest.mark.parametrize("key", ["isa", "psanet"])
+@pytest.mark.parametrize("key", ["isa", "psanet", "acmix_window"])
 def test_onnx_files_are_right_at_other_sizes(key, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="ONNX files are run by onnxruntime")
     pytest.importorskip("onnxscript", reason="the exporter of torch needs onnxscript")

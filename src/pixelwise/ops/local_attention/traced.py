@@ -35,7 +35,7 @@ def by_place(
     scaled = query.to(kind) * scale
     score = torch.stack([(scaled * z).sum(dim=2) for z in seen(key)], dim=2)
     weights = (score if bias is None else score + bias).softmax(dim=2)
-    out = torch.zeros_like(value.to(kind)[:, :, :, :1, :1])
+    out = torch.zeros_like(value.to(kind)[:, :, :, 0, 0])[..., None, None]
     for weight, z in zip(weights.unbind(2), seen(value), strict=True):
         out = out + weight[:, :, None] * z
     return out.to(value.dtype)
