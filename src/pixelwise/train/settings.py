@@ -41,7 +41,7 @@ class TrainSettings:
     )
     task: str = setting(
         "auto",
-        "multiclass, binary, multilabel, regression or keypoints; default: what the data is for",
+        "multiclass, binary or keypoints; default: what the data is for",
     )
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(
