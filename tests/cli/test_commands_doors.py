@@ -117,6 +117,19 @@ def test_evaluate_does_not_replace_the_numbers_of_the_run(run, capsys):
         assert main(["evaluate", str(run), "--quiet", "--device", "cpu"]) == 0
 
 
+@pytest.mark.parametrize("name", ["classes.csv", "confusion.png"])
+def test_evaluate_looks_for_files_of_someone_else_before_it_works(
+    run, tmp_path, capsys, monkeypatch, name
+):
+    def work(*_, **__):
+        raise AssertionError("evaluated")
+
+    monkeypatch.setattr("pixelwise.predict.evaluation.evaluate", work)
+    (tmp_path / name).write_text("mine")
+    assert name in refused(capsys, "evaluate", run, "--out", tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_explain_does_not_replace_a_page_of_someone_else(run, tmp_path, capsys):
     one = picture(tmp_path / "in" / "x.jpg")
     page = tmp_path / "out" / "x" / "look.html"

@@ -151,6 +151,17 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_used(settings, silen
     assert weights(whole.run) == weights(resumed.run)
 
 
+def test_a_checkpoint_with_another_state_is_refused(settings, silent):
+    cut = train(settings(name="cut"), silent)
+    (cut.run / "metrics.json").unlink()
+    newest = checkpoint.newest(cut.run)
+    saved = torch.load(newest, weights_only=True)
+    saved["state"]["best_miou"] = saved["state"].pop("best")  # as versions before had it
+    torch.save(saved, newest)
+    with pytest.raises(InputError, match=r"step_00000008\.pt: does not fit"):
+        train(settings(name="cut"), silent, resume=cut.run)
+
+
 def test_data_that_changed_under_a_run(settings, silent):
     cut = train(settings(name="cut"), silent)
     (cut.run / "metrics.json").unlink()

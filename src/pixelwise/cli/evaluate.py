@@ -59,8 +59,8 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.predict.images import expected
 
         device = pick_device(found.device)
-        check_before(out, "evaluate", (METRICS,))
         model = load(found.run)
+        check_before(out, "evaluate", (METRICS, *model.task.result_files))
         source = open_data(data)
         pictures = source.split(found.split)
         _check_fit(model, source, found.run)

@@ -61,8 +61,6 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
-        import torch
-
         from pixelwise.explanation.explain import explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.networks.segmenter import load
@@ -73,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
             output_names,
             predict_answer,
             read_picture,
+            seen_of,
         )
 
         device = pick_device(found.device)
@@ -94,9 +93,8 @@ def main(arguments: Sequence[str]) -> int:
             if missing is not None:
                 console.warn(_without_data(file, missing, at))
             with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
-                fill = model.config.scale * torch.tensor(model.config.mean)
                 query_at = None if at is None else model.task.seen_at(at, (height, width))
-                image = model.task.view(image, fill)
+                image = seen_of(model, image)
                 if query_at is None:
                     answer = predict_answer(model, image, window=None)
                     queries = model.task.places(answer)

@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.config import DataConfig
-from pixelwise.data.decoded import WHITES, Header
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.reading import (
     MASK_SUFFIXES,
@@ -13,12 +13,9 @@ from pixelwise.data.reading import (
     read_header,
     read_mask,
     read_mask_nodata,
-    read_picture,
 )
 from pixelwise.data.source import LabelledPictures, Sample, Source
 from pixelwise.errors import InputError
-
-PROBED = 16  # pictures whose headers tell how many bands the data set has
 
 
 class FolderPictures(LabelledPictures):
@@ -39,17 +36,10 @@ class FolderPictures(LabelledPictures):
 
     def __getitem__(self, index: int) -> Sample:
         picture, mask = self.pairs[index]
-        config, limit = self.config, self.config.max_megapixels
-        read = read_picture(
-            picture, config.bands, self.bands, nodata=config.nodata, max_megapixels=limit
-        )
+        config = self.config
+        read = read_alike(picture, config, self.bands, self.scale)
         image, missing = read.values, read.missing
-        if config.scale is None and WHITES.get(read.dtype, 1.0) != self.scale:
-            raise InputError(
-                f"{picture}: holds {read.dtype}, but other pictures of"
-                f" {config.file} do not; convert it, or state `scale:` (white)"
-            )
-        raw = read_mask(mask, colours=config.values.by_colour, max_megapixels=limit)
+        raw = read_mask(mask, colours=config.values.by_colour, max_megapixels=config.max_megapixels)
         if raw.shape[:2] != image.shape[1:]:
             raise InputError(
                 f"{mask}: {raw.shape[0]} x {raw.shape[1]} pixels (height x width), but its picture "
@@ -79,7 +69,7 @@ class FolderPictures(LabelledPictures):
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, from its header."""
-        header = _header(self.config, self.pairs[index][0])
+        header = read_header(self.pairs[index][0], self.config.max_megapixels)
         return header.height, header.width
 
 
@@ -89,10 +79,7 @@ class FolderSource(Source):
     def __init__(self, config: DataConfig) -> None:
         pairs = {split: find_pairs(config, split) for split in config.splits}
         pictures = [picture for picture, _ in pairs[config.splits[0]]]
-        headers = [_header(config, p) for p in pictures[:: max(1, len(pictures) // PROBED)]]
-        most = max(headers, key=lambda header: header.bands)
-        bands = most.bands if config.bands is None else len(config.bands)
-        scale = most.scale if config.scale is None else config.scale
+        bands, scale = kind_of(pictures, config)
         name = config.file.absolute().parent.name
         super().__init__(name, config.classes, bands, scale, config.bands, config.nodata)
         self.config = config
@@ -155,7 +142,3 @@ def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
         for file in folder.rglob("*")
         if file.suffix.lower() in suffixes and not is_hidden(file.relative_to(folder))
     )
-
-
-def _header(config: DataConfig, picture: Path) -> Header:
-    return read_header(picture, config.max_megapixels)

@@ -49,6 +49,11 @@ class Picture:
     missing: Bool[Tensor, "h w"] | None
     dtype: str
 
+    @classmethod
+    def of(cls, values: RawImage, missing: Bool[Tensor, "h w"] | None, dtype: str) -> "Picture":
+        """A picture whose type, where it is empty, is that of its values."""
+        return cls(values, missing, dtype or str(values.dtype).removeprefix("torch."))
+
 
 def read_header(path: Path, max_megapixels: float = bitmaps.MAX_MEGAPIXELS) -> Header:
     """Size, bands and type of a picture, as `read_picture` will return it, without decoding it.

@@ -17,6 +17,27 @@ from pixelwise.data.survey import Survey, survey
 Progress = Callable[[int, int], None]
 
 
+@runtime_checkable
+class Pictured(Protocol):
+    """What samples with masks and samples with points have in common."""
+
+    @property
+    def image(self) -> RawImage:
+        """Raw values."""
+
+    @property
+    def name(self) -> str:
+        """A file name for messages."""
+
+    @property
+    def missing(self) -> Bool[Tensor, "h w"] | None:
+        """Pixels without data; None: there is none."""
+
+    @property
+    def picture(self) -> Picture:
+        """The picture alone."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """A picture and what its pixels are.
@@ -39,8 +60,7 @@ class Sample:
     @property
     def picture(self) -> Picture:
         """The sample without its mask."""
-        dtype = self.dtype or str(self.image.dtype).removeprefix("torch.")
-        return Picture(self.image, self.missing, dtype)
+        return Picture.of(self.image, self.missing, self.dtype)
 
 
 class LabelledPictures(Dataset[Sample], ABC):

@@ -105,18 +105,23 @@ def predict_answer(
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
     """
-    task, config = model.task, model.config
+    task = model.task
     run = task.predictor(model)
 
     def logits(tiles: Tensor) -> Tensor:
         return run(network_input(model, tiles))
 
     size = None if window is None or not task.tiled else (window, window)
-    seen = task.view(image, config.scale * torch.tensor(config.mean))
+    seen = seen_of(model, image)
     bands = predict_bands(logits, seen[None], window=size, overlap=overlap)
     answers = [task.answer(band)[0].cpu() for band in bands]
     answer = answers[0] if len(answers) == 1 else torch.cat(answers, dim=-2)
     return task.placed(answer, (image.shape[-2], image.shape[-1]))
+
+
+def seen_of(model: Segmenter, image: Shaped[Tensor, "c h w"]) -> Shaped[Tensor, "c i j"]:
+    """What a network sees of a whole picture of raw values; the mean is around it."""
+    return model.task.view(image, model.config.scale * torch.tensor(model.config.mean))
 
 
 def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

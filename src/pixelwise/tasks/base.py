@@ -66,12 +66,10 @@ class Stream(Items, Protocol):
 class Result(ABC):
     """What an evaluation found.
 
-    `title` names the number that training keeps the best network by, `column` is its name among
-    `numbers`.
+    `title` names the number that training keeps the best network by.
     """
 
     title: ClassVar[str]
-    column: ClassVar[str]
 
     @property
     @abstractmethod
@@ -96,7 +94,7 @@ class Result(ABC):
 
     @abstractmethod
     def files(self) -> Mapping[str, bytes]:
-        """File name -> contents: tables (CSV) and pictures (PNG)."""
+        """File name -> contents, of the task's `result_files`: tables (CSV) and pictures (PNG)."""
 
     def warning(self) -> str | None:
         """A line where the network has learnt nothing useful."""
@@ -292,6 +290,9 @@ class Task(ABC):
     def places(self, answer: Tensor) -> list[tuple[int, int]] | None:
         """Pixels (row, column) worth explaining; None: some of each class of the answer."""
         return None
+
+    result_files: ClassVar[tuple[str, ...]] = ()
+    """Names of the files of `Result.files`, known before anything is evaluated."""
 
     @abstractmethod
     def scorer(self) -> Scorer:

@@ -25,7 +25,6 @@ class ClassResult(Result):
     """
 
     title = "mIoU"
-    column = "miou"
 
     def __init__(self, confusion: Confusion, names: tuple[str, ...]) -> None:
         self.confusion, self.names = confusion, names
@@ -115,6 +114,7 @@ class ClassMasks(Task):
 
     data = "classes"
     losses = PIXEL_LOSSES
+    result_files = ("classes.csv", "confusion.png")
 
     @property
     def count(self) -> int:

@@ -40,6 +40,10 @@ def open_splits(settings: TrainSettings) -> Data:
     name = FOR_DATA[source.kind] if settings.task == "auto" else settings.task
     task = task_class(name)
     task.check_source(source)
+    if settings.class_weights == "auto" and task.data != "classes":
+        raise InputError(
+            f"class_weights='auto': is for classes; leave it out for task {task.key!r}"
+        )
     return Data(source, task, source.split("train"), source.split("val"))
 
 
@@ -91,7 +95,11 @@ def set_statistics(
 
 
 def training_stream(
-    settings: TrainSettings, data: Data, model: Segmenter, crop: tuple[int, int]
+    settings: TrainSettings,
+    data: Data,
+    model: Segmenter,
+    crop: tuple[int, int],
+    varied: Augmentation,
 ) -> Stream:
     """The endless stream of augmented crops."""
     return model.task.stream(
@@ -101,22 +109,24 @@ def training_stream(
         mean=model.config.mean,
         std=model.config.std,
         scale=data.source.scale,
-        augmentation=Augmentation(
-            scale=_zoom(settings, model),
-            flip=settings.flip,
-            flip_vertical=settings.flip_vertical,
-            rotate=settings.rotate,
-            colour=settings.colour,
-            turn=settings.turn,
-        ),
+        augmentation=varied,
     )
 
 
-def _zoom(settings: TrainSettings, model: Segmenter) -> tuple[float, float]:
-    low, high = model.task.zoom
-    low = low if settings.scale_min is None else settings.scale_min
-    high = high if settings.scale_max is None else settings.scale_max
-    return min(low, high), max(low, high)
+def augmentation(settings: TrainSettings, task: type[Task]) -> Augmentation:
+    """How training items are varied; zooms that are not stated are those of the task."""
+    low, high = task.zoom
+    return Augmentation(
+        scale=(
+            low if settings.scale_min is None else settings.scale_min,
+            high if settings.scale_max is None else settings.scale_max,
+        ),
+        flip=settings.flip,
+        flip_vertical=settings.flip_vertical,
+        rotate=settings.rotate,
+        colour=settings.colour,
+        turn=settings.turn,
+    )
 
 
 def evaluation_set(data: Data, model: Segmenter) -> Items:

@@ -278,7 +278,7 @@ class Loop:
         for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
-        if outputs.presence is not None:
+        if outputs.presence is not None and plan.data.task.data == "classes":
             weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
             ignored = plan.data.source.classes.ignore_index
             loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
@@ -350,13 +350,13 @@ class Loop:
         if found is None:
             return
         path, saved = found
-        self.state = State(**saved["state"])
         try:
+            self.state = State(**saved["state"])
             self.plan.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             if self.averaged is not None:
                 self.averaged.load_state_dict(saved["averaged"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             told = " ".join(str(error).split())[:200]
             raise InputError(
                 f"{path}: does not fit the run's network ({told}); undo what changed in"

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from pixelwise.checks import parse_duration
-from pixelwise.data.source import Progress
+from pixelwise.data.source import Found, Progress
 from pixelwise.devices import pick_device
 from pixelwise.losses import class_weights_from_counts
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.tasks.base import Items, Loss, LossChoice, Stream
 from pixelwise.train.inputs import (
     Data,
+    augmentation,
     check_data,
     crop_size,
     evaluation_set,
@@ -86,6 +89,8 @@ def make_plan(
     model = network.model
     options = model.task.trained_at(crop)
     model.config = dataclasses.replace(model.config, task_options=options)
+    varied = augmentation(settings, data.task)
+    _loss(settings, model)  # raises here what would otherwise be told after all masks are read
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
@@ -99,9 +104,9 @@ def make_plan(
         network=network,
         length=length,
         device=device,
-        stream=training_stream(settings, data, model, crop),
+        stream=training_stream(settings, data, model, crop, varied),
         val_inputs=evaluation_set(data, model),
-        loss=_loss(settings, data, network.model, None if found is None else found.counts, device),
+        loss=_loss(settings, model, _weights(settings, found, device)),
     )
 
 
@@ -139,14 +144,11 @@ def _report(
     ]
 
 
-def _loss(
-    settings: TrainSettings,
-    data: Data,
-    model: Segmenter,
-    counts: tuple[int, ...] | None,
-    device: str,
-) -> Loss:
-    weights = None
-    if settings.class_weights == "auto" and counts is not None:
-        weights = class_weights_from_counts(counts).to(device)
+def _weights(settings: TrainSettings, found: Found | None, device: str) -> Tensor | None:
+    if settings.class_weights == "none" or found is None:
+        return None
+    return class_weights_from_counts(found.counts).to(device)
+
+
+def _loss(settings: TrainSettings, model: Segmenter, weights: Tensor | None = None) -> Loss:
     return model.task.loss(LossChoice(settings.loss, model.decoder.loss, weights))

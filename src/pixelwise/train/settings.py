@@ -133,7 +133,8 @@ class TrainSettings:
                 f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
             )
         one_of(RECIPES, recipe=self.recipe)
-        one_of(("auto", *available()), task=self.task)
+        if self.task != "auto":
+            one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
         one_of(("32", "bf16"), precision=self.precision)
         check_device(self.device)

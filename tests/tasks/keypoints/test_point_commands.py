@@ -171,3 +171,30 @@ def test_wrong_options_give_one_line(data, tmp_path, capsys, options, told):
     error = capsys.readouterr().err.strip()
     assert told in error
     assert "\n" not in error
+
+
+def test_networks_with_a_loss_of_classes_learn_points_without_it(data, tmp_path):
+    words = ["train", "--data", str(data), "--model", "encnet", "--backbone", "test_resnet"]
+    words += ["--steps", "1", "--batch-size", "2", "--workers", "0", "--runs", str(tmp_path)]
+    assert main([*words, "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"loss": "ohem"}, "loss='ohem': must be one of location"),
+        ({"class_weights": "auto"}, "class_weights='auto': is for classes"),
+        ({"scale_min": 3.0}, "scale=(3.0, 1.33)"),
+    ],
+)
+def test_wrong_settings_are_told_before_any_picture_is_read(
+    data, tmp_path, capsys, monkeypatch, settings, told
+):
+    def read(*_):
+        raise AssertionError("read a picture")
+
+    monkeypatch.setattr("pixelwise.train.plan.check_data", read)
+    file = tmp_path / "settings.yaml"
+    file.write_text(json.dumps({"data": str(data), "steps": 1, **settings}))
+    assert main(["train", "--config", str(file), *SMALL, "--runs", str(tmp_path), "--quiet"]) == 2
+    assert told in capsys.readouterr().err

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 
 import torch
 
-from pixelwise.data.decoded import WHITES
+from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.points.config import PointsConfig
 from pixelwise.data.points.figure import Figure
 from pixelwise.data.points.placing import place_figures
 from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
-from pixelwise.data.reading import read_header, read_picture
+from pixelwise.data.reading import read_header
 from pixelwise.errors import InputError, unknown
 
-PROBED = 16  # pictures whose headers tell how many bands the data set has
 MARGIN = 0.5  # pixels: labels on the very edge, counted from the pixel's corner or its centre
 
 
@@ -47,18 +46,7 @@ class FolderFigures(LabelledFigures):
             InputError: A missing or damaged picture, or points or a box outside it.
         """
         figure, config = self.figures[index], self._config
-        read = read_picture(
-            figure.file,
-            config.bands,
-            self.bands,
-            nodata=config.nodata,
-            max_megapixels=config.max_megapixels,
-        )
-        if config.scale is None and WHITES.get(read.dtype, 1.0) != self.scale:
-            raise InputError(
-                f"{figure.file}: holds {read.dtype}, but other pictures of {config.file} do not;"
-                " convert it, or state `scale:` (white)"
-            )
+        read = read_alike(figure.file, config, self.bands, self.scale)
         height, width = read.values.shape[1:]
         self._check_inside(figure, height, width)
         return PointSample(
@@ -111,16 +99,12 @@ class FolderPoints(PointSource):
         self._figures = place_figures(config)
         first = next(iter(self._figures.values()))
         pictures = list(dict.fromkeys(figure.file for figure in first))
-        headers = [
-            read_header(picture, config.max_megapixels)
-            for picture in pictures[:: max(1, len(pictures) // PROBED)]
-        ]
-        most = max(headers, key=lambda header: header.bands)
+        bands, scale = kind_of(pictures, config)
         super().__init__(
             config.file.absolute().parent.name,
             config.skeleton,
-            most.bands if config.bands is None else len(config.bands),
-            most.scale if config.scale is None else config.scale,
+            bands,
+            scale,
             config.bands,
             config.nodata,
         )

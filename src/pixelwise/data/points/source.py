@@ -44,8 +44,7 @@ class PointSample:
     @property
     def picture(self) -> Picture:
         """The sample without its points."""
-        dtype = self.dtype or str(self.image.dtype).removeprefix("torch.")
-        return Picture(self.image, self.missing, dtype)
+        return Picture.of(self.image, self.missing, self.dtype)
 
 
 class LabelledFigures(Dataset[PointSample], ABC):

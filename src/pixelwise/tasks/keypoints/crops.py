@@ -4,6 +4,7 @@ A figure's box, or the whole picture, goes through one matrix into a crop of fix
 the crop holds the mean of the training pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, transformed
+from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
 from pixelwise.tasks.keypoints.warping import warp
 
 
@@ -46,6 +47,10 @@ class PointTarget:
         area, width, height = packed[-1].tolist()
         return cls(packed[:-3, :2], packed[:-3, 2], packed[-3:-1].numpy(), area, (width, height))
 
+    def in_picture(self, answer: Float[Tensor, "k 3"]) -> Float64[np.ndarray, "k 2"]:
+        """Places in the crop, in pixels of the picture."""
+        return transformed(answer[:, :2].double().numpy(), inverse(self.matrix))
+
     @property
     def labelled(self) -> np.ndarray:
         """Which points have a place."""
@@ -53,14 +58,14 @@ class PointTarget:
         return found
 
 
-def whole(image: Tensor) -> tuple[float, float, float, float]:
-    """The box of a whole picture."""
-    return 0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])
+def whole(size: Sequence[int]) -> tuple[float, float, float, float]:
+    """The box of a whole picture of so many rows and columns."""
+    return 0.0, 0.0, float(size[1]), float(size[0])
 
 
 def margin_of(box: tuple[float, ...], image: Tensor, margin: float) -> float:
     """`margin` around a figure's box; none around a whole picture."""
-    return 1.0 if tuple(box) == whole(image) else margin
+    return 1.0 if tuple(box) == whole(image.shape[-2:]) else margin
 
 
 def cut(image: Float[Tensor, "c h w"], matrix: Matrix, size: tuple[int, int]) -> Tensor:

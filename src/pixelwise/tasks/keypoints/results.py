@@ -14,7 +14,6 @@ from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
 from pixelwise.tasks.base import Result, Scorer
 from pixelwise.tasks.keypoints.crops import PointTarget
-from pixelwise.tasks.keypoints.geometry import inverse, transformed
 from pixelwise.tasks.keypoints.oks import oks
 from pixelwise.tasks.keypoints.scores import (
     PixelErrors,
@@ -45,7 +44,6 @@ class PointResult(Result):
     """
 
     title = "mean error, px"
-    column = "mean_error"
 
     def __init__(
         self,
@@ -154,8 +152,7 @@ class PointScorer(Scorer):
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One figure: points (k, 3) in pixels of the crop, and its packed target."""
         truth = PointTarget.read(target)
-        points = transformed(answer[:, :2].double().numpy(), inverse(truth.matrix))
-        self._found.append((points, truth))
+        self._found.append((truth.in_picture(answer), truth))
 
     def result(self) -> PointResult:
         """All distances."""

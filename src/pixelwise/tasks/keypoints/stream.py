@@ -11,9 +11,10 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelwise.data.evaluation import Preparation
 from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
-from pixelwise.data.points.source import LabelledFigures, PointSample
+from pixelwise.data.points.source import LabelledFigures
 from pixelwise.data.stream import AUGMENT, ENDLESS, Augmentation, Order, recoloured
 from pixelwise.tasks.keypoints.crops import PointTarget, in_crop, view, whole
 
@@ -72,7 +73,7 @@ class PointStream(Dataset[Item]):
         if image.dtype == torch.uint8 and len(image) == 3 and how.colour:
             image = recoloured(image, colour)
         left, top, width, height = sample.box.tolist()
-        margin = self.margin if (left, top, width, height) != whole(image) else 1.0
+        margin = self.margin if (left, top, width, height) != whole(image.shape[-2:]) else 1.0
         # A box that is smaller is shown larger; its centre moves by up to a tenth of it.
         wide, high = width * margin / zoom, height * margin / zoom
         x = left + width / 2 + 0.2 * (shift[0] - 0.5) * width
@@ -95,40 +96,29 @@ class PointEvaluationSet(Dataset[Any]):
     Args:
         figures: What to evaluate on.
         size: (height, width) of the crops.
-        mean: Per band, in units of raw value / scale.
-        std: Likewise.
-        scale: The raw value that means 1.0.
+        prepare: From a sample to what the network takes.
         margin: Around boxes.
-        expected: What the values must be like; None: anything.
     """
 
     def __init__(
         self,
         figures: LabelledFigures,
         size: tuple[int, int],
+        prepare: Preparation,
         *,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        scale: float,
         margin: float,
-        expected: Any = None,
     ) -> None:
         self.figures, self.size, self.margin = figures, size, margin
-        self.mean, self.scale, self.expected = mean, scale, expected
-        self.normalise = Normalise(mean, std, scale)
+        self.prepare = prepare
 
     def __len__(self) -> int:
         return len(self.figures)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str, int]:
-        sample: PointSample = self.figures[index]
-        image = sample.image
-        if self.expected is not None:
-            image = self.expected.fit(sample.picture, sample.name)
-        image = self.normalise(filled(image, sample.missing, self.mean, self.scale))
+        sample = self.figures[index]
+        image, missing = self.prepare(sample)
         left, top, width, height = sample.box.tolist()
         crop, matrix = view(image, (left, top, width, height), self.size, self.margin)
         area = float("nan") if sample.area is None else sample.area
         target = PointTarget(sample.points, sample.visible.double(), matrix, area, (width, height))
-        missing = 0 if sample.missing is None else int(sample.missing.sum())
         return crop, target.packed(), sample.name, missing

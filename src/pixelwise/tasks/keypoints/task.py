@@ -13,6 +13,8 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.checks import in_range, one_of
+from pixelwise.data.evaluation import Preparation
+from pixelwise.data.fitting import Expected
 from pixelwise.data.points.deeplabcut import write_deeplabcut
 from pixelwise.data.points.figure import MISSING, SEEN, Figure
 from pixelwise.data.points.plain import write_plain
@@ -22,10 +24,10 @@ from pixelwise.data.source import Source, Split
 from pixelwise.data.stream import Augmentation
 from pixelwise.errors import InputError, unknown
 from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
-from pixelwise.tasks.keypoints.crops import PointTarget, view, whole
+from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
 from pixelwise.tasks.keypoints.flipping import flip_average
-from pixelwise.tasks.keypoints.geometry import inverse, transformed
+from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
 from pixelwise.tasks.keypoints.losses import heatmap_loss
 from pixelwise.tasks.keypoints.results import PointScorer
 from pixelwise.tasks.keypoints.stream import PointEvaluationSet, PointStream
@@ -59,10 +61,9 @@ class Keypoints(Task):
         maps: "heat": a map is 1 where its point is, and 0 far from it, as published. "softmax":
             the softmax of a map is where its point may be; learnt in far fewer steps, and what new
             networks have.
-        flip: Average with the maps of the mirrored picture: exacter, at twice the cost.
+        flip: Average with the maps of the mirrored picture: more exact, at twice the cost.
         pck: [first, second, alpha]: distances are told in units of that between two points too.
         size, pairs, skeleton, sigmas: Set from the data.
-
     """
 
     key = "keypoints"
@@ -71,6 +72,7 @@ class Keypoints(Task):
     stride = STRIDE
     tiled = False
     zoom = (0.75, 1.33)
+    result_files = ("points.csv", "errors.png")
     losses: ClassVar[Mapping[str, str]] = {
         "location": "cross-entropy over the places of a map, for maps 'softmax'",
         "mse": "squared error of labelled points",
@@ -158,11 +160,10 @@ class Keypoints(Task):
     def crop(cls, split: Split) -> tuple[int, int]:
         """256x192 for boxes; of whole pictures the shape of most, at most 384 long."""
         assert isinstance(split, LabelledFigures)
-        count = min(64, len(split))
-        chosen = [i * len(split) // count for i in range(count)]
         if split.boxed:
             return BOXES
-        sizes = np.array([split.size(i) for i in chosen])
+        count = min(64, len(split))
+        sizes = np.array([split.size(i * len(split) // count) for i in range(count)])
         height, width = np.median(sizes, axis=0)
         zoom = min(1.0, LARGEST / max(height, width))
         rows, columns = (max(32, 32 * round(side * zoom / 32)) for side in (height, width))
@@ -190,8 +191,6 @@ class Keypoints(Task):
 
     def loss(self, choice: LossChoice) -> Loss:
         """Squared error to maps drawn at the points, at the logits' resolution."""
-        if choice.weights is not None:
-            raise InputError("class_weights='auto': is for classes; leave it out for keypoints")
         offsets = self.option("target") == "udp_offset"
         usual = "combined" if offsets else "location" if self.softmax else "mse"
         name = usual if choice.name == "auto" else self.chosen(choice)
@@ -220,18 +219,43 @@ class Keypoints(Task):
 
         return of
 
-    def stream(self, pictures: Any, **options: Any) -> Any:
+    def stream(
+        self,
+        pictures: Split,
+        *,
+        crop: tuple[int, int],
+        seed: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: float,
+        augmentation: Augmentation,
+    ) -> PointStream:
         """Crops of figures with their points."""
-        augmentation: Augmentation = options.pop("augmentation")
+        assert isinstance(pictures, LabelledFigures)
         return PointStream(
-            pictures, augmentation=augmentation, margin=float(self.option("margin")), **options
+            pictures,
+            crop,
+            seed,
+            mean=mean,
+            std=std,
+            scale=scale,
+            augmentation=augmentation,
+            margin=float(self.option("margin")),
         )
 
-    def evaluation_set(self, pictures: Any, **options: Any) -> Any:
+    def evaluation_set(
+        self,
+        pictures: Split,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: float,
+        expected: Expected | None = None,
+    ) -> PointEvaluationSet:
         """Crops of figures with where they lie."""
-        return PointEvaluationSet(
-            pictures, self.size, margin=float(self.option("margin")), **options
-        )
+        assert isinstance(pictures, LabelledFigures)
+        seen = Preparation(mean, std, scale, expected)
+        return PointEvaluationSet(pictures, self.size, seen, margin=float(self.option("margin")))
 
     def predictor(self, model: Predictor) -> Predictor:
         """The network, or its mean with what it says of the mirrored picture."""
@@ -249,20 +273,23 @@ class Keypoints(Task):
     def view(self, image: Tensor, fill: Tensor) -> Tensor:
         """The whole picture as a crop; around it `fill` per band."""
         around = fill[:, None, None]
-        crop, _ = view(image.float() - around, whole(image), self.size, 1.0)
-        return crop + around
+        matrix = self._to_crop((image.shape[-2], image.shape[-1]))
+        return cut(image.float() - around, matrix, self.size) + around
 
     def seen_at(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
         """The pixel of the crop."""
-        _, matrix = view(torch.zeros(1, *size), whole(torch.empty(1, *size)), self.size, 1.0)
-        ((x, y),) = transformed(np.array([[at[1] + 0.5, at[0] + 0.5]]), matrix)
+        ((x, y),) = transformed(np.array([[at[1] + 0.5, at[0] + 0.5]]), self._to_crop(size))
         return int(y), int(x)
 
     def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
         """An answer on `view` in pixels of the picture, whose rows and columns are `size`."""
-        _, matrix = view(torch.zeros(1, *size), whole(torch.empty(1, *size)), self.size, 1.0)
-        points = transformed(answer[:, :2].double().numpy(), inverse(matrix))
+        back = inverse(self._to_crop(size))
+        points = transformed(answer[:, :2].double().numpy(), back)
         return torch.cat([torch.from_numpy(points), answer[:, 2:].double()], dim=1)
+
+    def _to_crop(self, size: tuple[int, int]) -> Matrix:
+        """From a whole picture of `size` to its `view`."""
+        return crop_matrix(whole(size), self.size, margin=1.0)
 
     def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The heights of the maps."""
@@ -280,8 +307,7 @@ class Keypoints(Task):
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """The truth beside the prediction, both on the picture."""
         truth = PointTarget.read(target)
-        points = transformed(answer[:, :2].double().numpy(), inverse(truth.matrix))
-        skeleton = self.skeleton
+        points, skeleton = truth.in_picture(answer), self.skeleton
         return pictures.side_by_side(
             {
                 "truth": pictures.with_points(image, truth.points.numpy(), skeleton.edges),
