@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 from jaxtyping import Integer
 
-from pixelwise.pictures.colours import LINES
+from pixelwise.pictures.colours import line
 from pixelwise.pictures.figures import as_png, empty_figure
 
 Rows = Sequence[Mapping[str, object]]
@@ -20,7 +20,6 @@ PANELS = (
     ("mean_error", "mean error, pixels", 1.0),
 )
 """Column, title and factor of each panel of `curves`."""
-_STYLES = ("-", "--", ":", "-.")
 _DENSE = 200  # points of a curve; more of them are averaged in groups of equal size
 _MANY = 12  # from here on a confusion matrix has no room for numbers in its cells
 
@@ -49,10 +48,11 @@ def curves(runs: Mapping[str, Rows], *, x: str = "step") -> bytes:
         for i, (name, points) in enumerate(found.items()):
             if not points:
                 continue
+            colour, style = line(i)
             axes.plot(
                 *zip(*points, strict=True),
-                _STYLES[i % len(_STYLES)],
-                color=[channel / 255 for channel in LINES[i % len(LINES)]],
+                style,
+                color=colour,
                 marker="os^D"[i % 4] if len(points) <= 30 else None,
                 markersize=4,
                 linewidth=1.8,

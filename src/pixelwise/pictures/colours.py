@@ -14,3 +14,10 @@ LINES: tuple[Colour, ...] = (
     (86, 180, 233),
 )
 """Lines of charts, told apart with any of the usual colour blindnesses (Okabe and Ito)."""
+STYLES = ("-", "--", ":", "-.")
+
+
+def line(number: int) -> tuple[tuple[float, ...], str]:
+    """Colour and style of a chart's line of that number, as matplotlib has them."""
+    colour = LINES[number % len(LINES)]
+    return tuple(channel / 255 for channel in colour), STYLES[number % len(STYLES)]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pixelwise.pictures.colours import LINES
+from pixelwise.pictures.colours import line
 from pixelwise.pictures.figures import as_png, empty_figure
 
 _BARS = 64  # from here on gates are sorted, and drawn as one outline
@@ -21,7 +21,7 @@ def channel_gates(gates: Float[np.ndarray, " c"], *, unit: str = "gate, 0 to 1")
     """
     figure = empty_figure(5.2, 2.6)
     axes = figure.subplots()
-    colour = _colour(0)
+    colour = line(0)[0]
     if len(gates) <= _BARS:
         axes.bar(np.arange(len(gates)), gates, color=colour, width=0.8)
         axes.set_xlabel("channel")
@@ -64,7 +64,7 @@ def deletion_curves(
         }
         axes.fill_between(places, orders.min(0), orders.max(0), **band)
         axes.plot(places, orders.mean(0), "--", color="0.3", linewidth=1.8, label="their mean")
-    style: dict[str, Any] = {"color": _colour(0), "linewidth": 2.0, "marker": "o", "markersize": 4}
+    style: dict[str, Any] = {"color": line(0)[0], "linewidth": 2.0, "marker": "o", "markersize": 4}
     axes.plot(places, attended, "-", label="most attended first", **style)
     if marked is not None:
         axes.axvline(shares.index(marked), color="0.5", linestyle=":", linewidth=1)
@@ -77,7 +77,3 @@ def deletion_curves(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     return as_png(figure)
-
-
-def _colour(number: int) -> tuple[float, ...]:
-    return tuple(channel / 255 for channel in LINES[number])

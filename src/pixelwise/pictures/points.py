@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from pixelwise.pictures.colours import LINES
+from pixelwise.pictures.colours import LINES, line
 from pixelwise.pictures.figures import as_png, empty_figure
 from pixelwise.pictures.types import Picture, Sheet
 
@@ -57,19 +57,20 @@ def error_curves(distance: Float[np.ndarray, "n k"], names: Sequence[str]) -> by
     known = distance[np.isfinite(distance)]
     most = max(1.0, float(np.quantile(known, 0.98))) if known.size else 1.0
     radii = np.linspace(0, most, 101)
-    for number, name in enumerate([*names, "all"] if len(names) <= _MANY else ["all"]):
-        found = distance if name == "all" else distance[:, number]
+    curves = dict(enumerate(names)) if len(names) <= _MANY else {}
+    for number, name in [*curves.items(), (len(names), "all")]:
+        last, (colour, style) = number == len(names), line(number)
+        found = distance if last else distance[:, number]
         found = found[~np.isnan(found)]
         if not found.size:
             continue
         shares = [100 * float((found <= radius).mean()) for radius in radii]
-        last = name == "all"
         axes.plot(
             radii,
             shares,
-            color="black" if last else [c / 255 for c in LINES[number % len(LINES)]],
+            color="black" if last else colour,
             linewidth=2.2 if last else 1.2,
-            linestyle="-" if last else ("-", "--", ":", "-.")[number // len(LINES) % 4],
+            linestyle="-" if last else style,
             label=name,
         )
     axes.set_xlabel("distance from the label, pixels")
