@@ -25,6 +25,7 @@ FITTING = {
     "acmix_resnet": ("resnet",),
     "hrnet": tuple(BACKBONES),
     "hrnet_ocr": ("resnet", "hrnet"),
+    "hrnet_pose": tuple(BACKBONES),
 }
 """Families for combinations that need residual blocks, and not too coarse ones for acmix."""
 ODD = (97, 65)
