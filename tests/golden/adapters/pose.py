@@ -95,7 +95,7 @@ def pose_resnet(config: dict[str, Any]) -> Subject:
     base, block = config.get("base", 64), config["block"].casefold()
     deep = block.startswith("bottleneck")
     body = {"layers": config["layers"], "channels": [base, 2 * base, 4 * base, 8 * base]}
-    if "caffe" in block + str(config.get("style", "")).casefold():
+    if deep and "caffe" in block + str(config.get("style", "")).casefold():
         body["style"] = "caffe"
     return whole(
         lambda _: built(
