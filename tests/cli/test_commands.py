@@ -114,6 +114,7 @@ def test_every_preset_builds_its_network(name):
             settings.model,
             settings.backbone if "backbone" in given else "resnet50",
             num_classes=19,
+            task="multiclass" if settings.task == "auto" else settings.task,
             multi_grid=settings.multi_grid,
             backbone_options=settings.backbone_options,
             **(settings.model_options or {}),

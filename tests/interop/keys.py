@@ -313,6 +313,29 @@ def psa(width=8, classes=4, inner=16, inside=psa_block, scales=False) -> Shapes:
     return found
 
 
+def pose_head(inputs, points=4, width=8, steps=3) -> Shapes:
+    found: Shapes = {}
+    for i in range(steps):
+        found[f"deconv_layers.{3 * i}.weight"] = (width if i else inputs, width, 4, 4)
+        found |= norm(f"deconv_layers.{3 * i + 1}", width)
+    return found | conv("final_layer", points, width if steps else inputs, bias=True)
+
+
+def pose_resnet(w=8, layers=(1, 1, 1, 1), points=4, width=8) -> Shapes:
+    return plain_stem() | stages(w, layers, 64) | pose_head(32 * w, points, width)
+
+
+def pose_hrnet(width=8, points=4) -> Shapes:
+    """The last module leads to the finest branch alone."""
+    others = tuple(f"stage4.0.fuse_layers.{i}." for i in (1, 2, 3))
+    body = {k: v for k, v in hrnet(width).items() if not k.startswith(others)}
+    return body | pose_head(width, points, steps=0)
+
+
+def mmpose(body, head) -> Shapes:
+    return under("backbone.", body) | under("keypoint_head.", head)
+
+
 def conv_bn(name, outputs, inputs, kernel=3) -> Shapes:
     return conv(f"{name}.conv", outputs, inputs, kernel) | norm(f"{name}.bn", outputs)
 

@@ -76,6 +76,13 @@ AUTHORS = {
     "AttU_Net": (keys.unet(64, 3), "attention_unet", "unet_encoder"),
     "U_Net": (keys.unet(64, 3, gates=False), "unet", "unet_encoder"),
     "GCNet": (keys.gcnet(64, R50), "fcn", "resnet50"),
+    "SimpleBaseline": (keys.pose_resnet(64, R101, 17, 256), "simple_baseline", "resnet101"),
+    "HRNet for keypoints": (keys.pose_hrnet(32, 17), "simple_baseline", "hrnet_w18"),
+    "mmpose": (
+        keys.mmpose(keys.plain_stem() | keys.stages(64, R50, 64), keys.pose_head(2048, 17, 256)),
+        "simple_baseline",
+        "resnet50",
+    ),
 }
 
 

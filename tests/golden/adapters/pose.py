@@ -1,25 +1,27 @@
 """Adapters of networks for keypoints: SimpleBaseline, its head in mmpose, and HRNet."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from adapters.subject import Adapter, Shapes, Subject, subject, theirs
+from adapters.subject import Adapter, Later, Shapes, Subject, subject, theirs
 from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.convert import fit, recognise
 from pixelwise.networks.decoders.simple_baseline import SimpleBaseline
 from pixelwise.networks.factory import create_model
+from pixelwise.networks.segmenter import Segmenter
 
 HEAD = {"enlarge": "deconv_layers", "classify": "final_layer"}
 BODY = "backbone.body."
 
 
 def head_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    count = config.get("num_deconv_layers", 3)
+    filters = config.get("num_deconv_filters")
+    count = config.get("num_deconv_layers", 3 if filters is None else len(filters))
     return {
-        "widths": config.get("num_deconv_filters", (256,) * count)[:count],
+        "widths": (filters or (256,) * count)[:count],
         "kernels": config.get("num_deconv_kernels", (4,) * count)[:count],
         "bias": config.get("deconv_with_bias", False),
         "kernel_size": config.get("final_conv_kernel", 1),
@@ -48,81 +50,96 @@ def with_channels(old: Any, inputs: int, outputs: int) -> nn.Conv2d:
     )
 
 
-def whole(
-    arch: str, backbone: str, outputs: int, stem: int, body: Mapping[str, Any], **head: Any
-) -> Subject:
-    """A network whose code has the body's names without a prefix beside the head's."""
-    model = create_model(
-        arch, backbone, num_classes=outputs, task="keypoints", backbone_options=body, **head
-    )
-    narrow(model.backbone.body, stem)
+def whole(build: Callable[[Shapes], Segmenter]) -> Subject:
+    """A network whose code has the body's names without a prefix beside the head's.
+
+    It is built when the recorded weights are known, or from no shapes where there are none.
+    """
+    holder = Later()
 
     def load(state: Mapping[str, Tensor]) -> None:
+        holder.module = build({key: tuple(value.shape) for key, value in state.items()})
         foreign = recognise(Checkpoint(Path("recorded.pth"), dict(state)))
         assert foreign.config.task == "keypoints"
-        fit(model, foreign)
+        fit(holder.module, foreign)
 
     def own(key: str) -> Tensor:
-        inside = model.decoder.reference_name(key)
+        inside = holder.module.decoder.reference_name(key)
         name = BODY + key if inside is None else f"decoder.{inside}"
-        return model.state_dict(keep_vars=True)[name]
+        return holder.module.state_dict(keep_vars=True)[name]
 
     def shapes() -> Shapes:
+        model = build({})
         found = {k: tuple(v.shape) for k, v in model.backbone.body.state_dict().items()}
         return found | theirs(model.decoder, HEAD)
 
-    return Subject(model, load, own, shapes, lambda image: model.decoder(model.backbone(image)))
+    def run(image: Tensor) -> Tensor:
+        return holder.module.decoder(holder.module.backbone(image))
+
+    return Subject(holder, load, own, shapes, run)
+
+
+def built(
+    arch: str, backbone: str, outputs: int, stem: int, body: Mapping[str, Any], **head: Any
+) -> Segmenter:
+    model = create_model(
+        arch, backbone, num_classes=outputs, task="keypoints", backbone_options=body, **head
+    )
+    if stem != 64:
+        narrow(model.backbone.body, stem)
+        model.backbone.channels[0] = stem
+    return model
 
 
 def pose_resnet(config: dict[str, Any]) -> Subject:
-    base = config.get("base", 64)
-    deep = config["block"] == "Bottleneck"
-    body = {
-        "layers": config["layers"],
-        "channels": [base, 2 * base, 4 * base, 8 * base],
-        "style": "caffe" if "caffe" in str(config.get("style", "")).lower() else "pytorch",
-    }
-    if not deep:
-        del body["style"]
+    base, block = config.get("base", 64), config["block"].casefold()
+    deep = block.startswith("bottleneck")
+    body = {"layers": config["layers"], "channels": [base, 2 * base, 4 * base, 8 * base]}
+    if deep and "caffe" in block + str(config.get("style", "")).casefold():
+        body["style"] = "caffe"
     return whole(
-        "simple_baseline",
-        "resnet50" if deep else "resnet18",
-        config["num_joints"],
-        base,
-        body,
-        **head_options(config),
+        lambda _: built(
+            "simple_baseline",
+            "resnet50" if deep else "resnet18",
+            config["num_joints"],
+            base,
+            body,
+            **head_options(config),
+        )
     )
+
+
+def stage(widths: list[int], modules: int, blocks: int | list[int], block: str) -> dict[str, Any]:
+    counts = [blocks] * len(widths) if isinstance(blocks, int) else blocks[: len(widths)]
+    found = {"num_modules": modules, "num_branches": len(widths), "block_type": block}
+    return found | {"num_blocks": counts, "num_channels": widths, "fuse_method": "SUM"}
 
 
 def pose_hrnet(config: dict[str, Any]) -> Subject:
-    widths, blocks, stem = config["widths"], config["blocks"], config["stem"]
-    stage1 = {"num_modules": 1, "num_branches": 1, "block_type": "BOTTLENECK"}
-    stage1 |= {"num_blocks": [blocks], "num_channels": [stem], "fuse_method": "SUM"}
-    body: dict[str, Any] = {"stage1": stage1}
-    for number, modules in zip((2, 3, 4), config["modules"], strict=True):
-        body[f"stage{number}"] = {
-            "num_modules": modules,
-            "num_branches": number,
-            "block_type": config.get("block", "BASIC"),
-            "num_blocks": [blocks] * number,
-            "num_channels": widths[:number],
-            "fuse_method": "SUM",
-        }
-    return whole(
-        "hrnet_pose",
-        "hrnet_w18",
-        config["num_joints"],
-        stem,
-        body,
-        kernel_size=config["final_conv_kernel"],
-    )
+    stem, block = config.get("stem", 64), config.get("block", "BASIC").upper()
+
+    def build(known: Shapes) -> Segmenter:
+        entry = [k for k in known if k.startswith("layer1.") and k.endswith(".conv1.weight")]
+        first = config.get("stem_blocks") or len(entry) or 1
+        body = {"stage1": stage([stem], 1, first, "BOTTLENECK")}
+        for number, modules in enumerate(config["modules"], start=2):
+            widths = config["widths"][:number]
+            body[f"stage{number}"] = stage(widths, modules, config["blocks"], block)
+        side = config.get("final_conv_kernel", 1)
+        return built("hrnet_pose", "hrnet_w18", config["num_joints"], stem, body, kernel_size=side)
+
+    return whole(build)
 
 
 def simple_head(config: dict[str, Any]) -> Subject:
     extra = config.get("extra") or {}
     options = head_options({"final_conv_kernel": 1, **config, **extra})
-    head = SimpleBaseline([config["in_channels"]], config["out_channels"], **options)
-    return subject(head, lambda: theirs(head, HEAD), lambda x: head([x]))
+    channels = config["in_channels"]
+    first = channels if isinstance(channels, int) else channels[0]
+    last = [first, *options["widths"]][-1]
+    outputs = config["out_channels"] if options["kernel_size"] else last
+    head = SimpleBaseline([first], outputs, **options)
+    return subject(head, lambda: theirs(head, HEAD), lambda *maps: head(maps[:1]))
 
 
 ADAPTERS: dict[str, Adapter] = {

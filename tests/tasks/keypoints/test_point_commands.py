@@ -3,10 +3,12 @@
 import csv
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -17,6 +19,8 @@ from pixelwise.networks.registry import available
 from pixelwise.networks.segmenter import load
 from pixelwise.tasks.base import LossChoice
 from pixelwise.tasks.keypoints.stream import PointStream
+from pixelwise.train.presets import preset_file
+from pixelwise.train.settings import TrainSettings
 
 NAMES = ("snout", "leftear", "rightear", "tail")
 SMALL = ["--model", "fcn", "--attention", "gc", "--backbone", "test_resnet"]
@@ -198,3 +202,33 @@ def test_wrong_settings_are_told_before_any_picture_is_read(
     file.write_text(json.dumps({"data": str(data), "steps": 1, **settings}))
     assert main(["train", "--config", str(file), *SMALL, "--runs", str(tmp_path), "--quiet"]) == 2
     assert told in capsys.readouterr().err
+
+
+PUBLISHED = {
+    **{f"simple_baseline_resnet{depth}": f"resnet{depth}" for depth in (50, 101, 152)},
+    **{f"hrnet_pose_w{width}": f"hrnet_w{width}" for width in (32, 48)},
+}
+
+
+@pytest.mark.parametrize("size", ["256x192", "384x288"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_recipes(name, size):
+    text = Path(preset_file(f"{name}_{size}")).read_text()
+    settings = TrainSettings(**yaml.safe_load(text))
+    assert (settings.task, settings.crop, settings.backbone) == ("keypoints", size, PUBLISHED[name])
+    assert settings.task_options["sigma"] == (2.0 if size == "256x192" else 3.0)
+    assert f"{size}_" in settings.source
+    assert "add attention psa_p@inner" in settings.source
+
+
+def test_a_published_recipe_trains_with_and_without_attention(data, tmp_path):
+    words = ["train", "--preset", "hrnet_pose_w32_256x192", "--data", str(data), "--quiet"]
+    words += ["--backbone", "hrnet_w18_small", "--no-pretrained", "--crop", "64x64", "--steps", "2"]
+    words += ["--batch-size", "2", "--workers", "0", "--runs", str(tmp_path)]
+    for attention in ("none", "psa_p@inner"):
+        assert main([*words, "--attention", attention, "--name", attention[:4]]) == 0
+        model = load(tmp_path / "train" / attention[:4])
+        assert model.config.task_options["target"] == "simple_baseline"
+        assert model.backbone.channels == [64, 16]
+        layers = [part for part in model.modules() if getattr(part, "key", "") == "psa_p"]
+        assert bool(layers) == (attention != "none")

@@ -78,9 +78,10 @@ def keep_finest(body: Any) -> None:
     body.feature_info = FeatureInfo(body.feature_info.info[:2], (0, 1))
 
 
-def meet(body: nn.Module) -> None:
+def meet(body: Any) -> None:
     """Let the branches of timm's HRNet meet, in place: weights and their names stay."""
     body.__class__ = HighResolution
+    body.feature_info.info[0]["num_chs"] = body.conv1.out_channels  # timm says 64, whatever it is
     for module in body.modules():
         if isinstance(module, HighResolutionModule):
             module.__class__ = MeetingBranches

@@ -126,7 +126,7 @@ def set_branches(body: nn.Module, name: str, how: str) -> None:
     if how == "all":
         return
     if not isinstance(body, HighResolution):
-        raise InputError(f"branches={how!r} is for HRNets; backbone {name!r} has no branches")
+        raise InputError(f"branches={how!r}: is for HRNets, not for {name!r}; leave it out")
     keep_finest(body)
 
 
@@ -138,6 +138,8 @@ def set_style(body: nn.Module, name: str, how: str) -> None:
         return
     blocks = [part for part in body.modules() if isinstance(part, Bottleneck)]
     if not blocks:
-        raise InputError(f"style={how!r} is for bottlenecks; backbone {name!r} has none")
+        raise InputError(
+            f"style={how!r}: is for bottlenecks, backbone {name!r} has none; leave it out"
+        )
     for block in blocks:
         block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
