@@ -278,7 +278,7 @@ class Loop:
         for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
-        if outputs.presence is not None:
+        if outputs.presence is not None and plan.data.task.data == "classes":
             weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
             ignored = plan.data.source.classes.ignore_index
             loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
