@@ -19,14 +19,7 @@ Tag = tuple[int, int, int, Any, bool]
 
 def geo_tags(path: Path) -> tuple[Tag, ...]:
     """The tags of a picture that say where it lies; none where it is no GeoTIFF."""
-    page = tiff.page_as_stored(path)
-    if page is None:
-        return ()
-    return tuple(
-        (tag.code, int(tag.dtype), tag.count, tag.value, True)
-        for tag in page.tags
-        if tag.code in PLACE
-    )
+    return tuple((*tag, True) for tag in tiff.tags(path, PLACE))
 
 
 def values_tiff(values: Float32[ndarray, "k h w"], tags: Sequence[Tag] = ()) -> bytes:

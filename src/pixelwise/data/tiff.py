@@ -1,6 +1,7 @@
 """TIFF files: which page is the picture, which axis is what, and what its values mean."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,14 +123,20 @@ def mask_nodata(path: Path) -> float | None:
         return nodata(path, _layout(path, file).page)
 
 
-def page_as_stored(path: Path) -> Any:
-    """The page that is the picture; None where it is no TIFF, or is shown turned."""
+def tags(path: Path, codes: Sequence[int]) -> list[tuple[int, int, int, Any]]:
+    """(code, type, count, value) of those tags of a picture that it has.
+
+    None where the file is no TIFF, or is shown turned, so that they do not fit what is read.
+    """
     with path.open("rb") as start:
         if start.read(4) not in MAGIC:
-            return None
+            return []
     with _opened(path) as file:
         layout = _layout(path, file)
-        return layout.page if layout.orientation == 1 else None
+        if layout.orientation != 1:
+            return []
+        found = [tag for tag in layout.page.tags if tag.code in codes]
+        return [(tag.code, int(tag.dtype), tag.count, tag.value) for tag in found]
 
 
 def nodata(path: Path, page: Any) -> float | None:

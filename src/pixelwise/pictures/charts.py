@@ -17,6 +17,7 @@ PANELS = (
     ("loss", "loss", 1.0),
     ("lr", "learning rate", 1.0),
     ("miou", "mean IoU, % of union", 100.0),
+    ("mae", "mean absolute error", 1.0),
 )
 """Column, title and factor of each panel of `curves`."""
 _STYLES = ("-", "--", ":", "-.")
@@ -25,10 +26,10 @@ _MANY = 12  # from here on a confusion matrix has no room for numbers in its cel
 
 
 def curves(runs: Mapping[str, Rows], *, x: str = "step") -> bytes:
-    """Loss, learning rate and mean IoU (a fraction, drawn in percent) of one or more runs.
+    """Loss, learning rate and the score (mean IoU in percent) of one or more runs.
 
     Args:
-        runs: Rows with the columns `x`, `loss`, `lr`, `miou`, by the run's name. A
+        runs: Rows with the columns `x`, `loss`, `lr`, `miou` or `mae`, by the run's name. A
             column that no run has gets no panel; cells without a number are passed over. More than
             200 points are averaged in groups.
         x: The column along the horizontal axis.
