@@ -1,9 +1,12 @@
-"""Options of the test run."""
+"""Options of the test run, and where real data lies."""
 
 import os
 from pathlib import Path
 
+import pytest
 import torch
+
+ROOT = Path(__file__).parents[1]
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
     torch.set_num_threads(1)
@@ -39,3 +42,16 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="write what every network is on every backbone, from a run of the network matrix",
     )
+
+
+@pytest.fixture
+def real_data():
+    """The path of a file or folder of the real data; skips the test where it is absent."""
+
+    def find(name):
+        base = Path(os.environ.get("PIXELWISE_DATA", ROOT.parent / "shared" / "data"))
+        if not (base / name).exists():
+            pytest.skip(f"no real data: {base / name} is absent (set PIXELWISE_DATA)")
+        return base / name
+
+    return find

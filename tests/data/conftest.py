@@ -1,13 +1,9 @@
-"""Small data sets on disk, and where the real ones lie."""
-
-import os
-from pathlib import Path
+"""Small data sets on disk."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
 YAML = "train: train/images\nval: val/images\nnames: {0: ground, 1: roof, 2: tree}\n"
 
 
@@ -29,16 +25,3 @@ def write_data(tmp_path):
         return tmp_path
 
     return write
-
-
-@pytest.fixture
-def real_data():
-    """The path of a file or folder of the real data; skips the test where it is absent."""
-
-    def find(name):
-        base = Path(os.environ.get("PIXELWISE_DATA", ROOT.parent / "shared" / "data"))
-        if not (base / name).exists():
-            pytest.skip(f"no real data: {base / name} is absent (set PIXELWISE_DATA)")
-        return base / name
-
-    return find

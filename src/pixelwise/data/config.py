@@ -8,6 +8,8 @@ masks_dir: masks
 map: {0: 0, 255: 1}            # raw value or "#rrggbb" -> class id, or ignore
 masks: "*_mask.png"            # names of the masks, where they are not those of the pictures
 nodata: -9999                  # of the pictures, beside what their files say
+
+With `values:` in place of `names:` masks hold numbers, see `quantities`.
 """
 
 from collections.abc import Mapping
@@ -21,12 +23,13 @@ from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour, several
 from pixelwise.data.layouts import LAYOUTS
 from pixelwise.data.mask_names import MaskNames
+from pixelwise.data.quantities import Quantity, parse_quantities
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError, unknown
 
 KEYS = (
     "path", "train", "val", "test", "names", "masks_dir", "masks", "map", "palette", "bands",
-    "scale", "nodata", "ignore_index", "max_megapixels", "layout",
+    "scale", "nodata", "ignore_index", "max_megapixels", "layout", "values", "values_nodata",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
 
@@ -50,6 +53,9 @@ class DataConfig:
             floats.
         nodata: Values of the pictures that mean "no data", beside what their files say.
         max_megapixels: Larger pictures are refused, unless they are TIFFs.
+        quantities: What the bands of the masks measure; none: masks hold classes.
+        values_nodata: Raw values of such masks that mean "unknown", beside NaN, infinity and what
+            their files say.
     """
 
     file: Path
@@ -65,6 +71,8 @@ class DataConfig:
     scale: float | None = None
     nodata: tuple[float, ...] = ()
     max_megapixels: float = MAX_MEGAPIXELS
+    quantities: tuple[Quantity, ...] = ()
+    values_nodata: tuple[float, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
@@ -127,7 +135,8 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
-    names = _names(content.get("names"))
+    quantities = _quantities(content)
+    names = tuple(q.name for q in quantities) or _names(content.get("names"))
     palette = _palette(content.get("palette"), len(names))
     # Beyond 255 classes the usual 255 is a class itself; masks then have 16 bits.
     ignore_index = keys.whole_number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
@@ -146,6 +155,8 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
         scale=keys.scale(content.get("scale")),
         nodata=keys.nodata(content.get("nodata")),
         max_megapixels=keys.max_megapixels(content.get("max_megapixels")),
+        quantities=quantities,
+        values_nodata=keys.nodata(content.get("values_nodata"), "values_nodata"),
     )
     if not config.splits:
         raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
@@ -157,6 +168,18 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
                     f"{split}: its {what} should be in {folder}, which is no folder; check the path"
                 )
     return config
+
+
+def _quantities(content: Mapping[str, Any]) -> tuple[Quantity, ...]:
+    """The bands of masks that hold numbers; none where they hold classes."""
+    if "values" not in content:
+        if "values_nodata" in content:
+            raise InputError("values_nodata: is for masks of numbers; add `values:`, or remove it")
+        return ()
+    for key in ("names", "map", "palette", "ignore_index"):
+        if key in content:
+            raise InputError(f"{key}: is for classes, but `values:` says numbers; remove one")
+    return parse_quantities(content["values"])
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -4,11 +4,14 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor
+
 from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.config import DataConfig
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.reading import (
     MASK_SUFFIXES,
+    NUMBER_SUFFIXES,
     PICTURE_SUFFIXES,
     read_header,
     read_mask,
@@ -39,20 +42,25 @@ class FolderPictures(LabelledPictures):
         config = self.config
         read = read_alike(picture, config, self.bands, self.scale)
         image, missing = read.values, read.missing
-        raw = read_mask(mask, colours=config.values.by_colour, max_megapixels=config.max_megapixels)
-        if raw.shape[:2] != image.shape[1:]:
+        target = self._target(mask)
+        if target.shape[-2:] != image.shape[1:]:
             raise InputError(
-                f"{mask}: {raw.shape[0]} x {raw.shape[1]} pixels (height x width), but its picture "
-                f"{picture} has {image.shape[1]} x {image.shape[2]} (after its EXIF rotation, if "
-                f"any); make them equal"
+                f"{mask}: {target.shape[-2]} x {target.shape[-1]} pixels (height x width), but its "
+                f"picture {picture} has {image.shape[1]} x {image.shape[2]} (after its EXIF "
+                "rotation, if any); make them equal"
             )
-        ignored = config.classes.ignore_index
-        nodata = read_mask_nodata(mask)
-        known = None if nodata is None or nodata != int(nodata) else (int(nodata), ignored)
-        ids = config.values.apply(raw, mask, nodata=known)
         if missing is not None:
-            ids[missing] = ignored
-        return Sample(image, ids, str(picture), missing, read.dtype)
+            target[..., missing] = self.outside
+        return Sample(image, target, str(picture), missing, read.dtype)
+
+    def _target(self, mask: Path) -> Tensor:
+        """What a mask says, the pixels in the last two dimensions."""
+        values = self.config.values
+        raw = read_mask(mask, colours=values.by_colour, max_megapixels=self.config.max_megapixels)
+        nodata = read_mask_nodata(mask)
+        ignored = self.config.classes.ignore_index
+        known = None if nodata is None or nodata != int(nodata) else (int(nodata), ignored)
+        return values.apply(raw, mask, nodata=known)
 
     def files(self) -> Mapping[str, tuple[int, ...]]:
         """Picture -> its size in bytes, and a check sum of its mask."""
@@ -89,7 +97,7 @@ class FolderSource(Source):
         """The splits that the configuration names."""
         return self.config.splits
 
-    def split(self, name: str) -> FolderPictures:
+    def split(self, name: str) -> LabelledPictures:
         """The pictures of "train", "val" or "test"."""
         return FolderPictures(self.config, name, self.bands, self.scale)
 
@@ -111,7 +119,7 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
             f"{config.file}: {split!r} has no picture in {pictures_dir}{more}; check the folder"
         )
     masks: dict[Path, list[Path]] = {}
-    for mask in _files(masks_dir, MASK_SUFFIXES):
+    for mask in _files(masks_dir, NUMBER_SUFFIXES if config.quantities else MASK_SUFFIXES):
         if (star := names.of_mask(mask)) is not None:
             masks.setdefault(mask.relative_to(masks_dir).parent / star, []).append(mask)
     pairs: dict[Path, tuple[Path, Path]] = {}
@@ -119,10 +127,15 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
         key = picture.relative_to(pictures_dir).parent / name
         of_it = masks.get(key, [])
         if not of_it:
+            other = (
+                ".tif, .npy: JPEG blurs values"
+                if config.quantities
+                else ".tif, .bmp: JPEG blurs ids"
+            )
             raise InputError(
                 f"{config.file}: {picture} has no mask; it should be "
-                f"{masks_dir / key.parent / names.mask_of(name)} (or .tif, .bmp: JPEG blurs ids; "
-                "other names: `masks:`)"
+                f"{masks_dir / key.parent / names.mask_of(name)} (or {other}; other "
+                "names: `masks:`)"
             )
         if len(of_it) > 1:
             listed = " and ".join(file.name for file in of_it)

@@ -38,14 +38,14 @@ def scale(value: object) -> float | None:
     raise InputError(f"scale={value!r}: must be a number above 0; give the raw value of white")
 
 
-def nodata(value: object) -> tuple[float, ...]:
+def nodata(value: object, key: str = "nodata") -> tuple[float, ...]:
     """The finite values that mean "no data"."""
     if value is None:
         return ()
     numbers = tuple(map(as_float, value if isinstance(value, list) else [value]))
     known = tuple(number for number in numbers if number is not None)
     if len(known) < len(numbers):
-        raise InputError(f"nodata={value!r}: must be a number, or a list of some; e.g. -9999")
+        raise InputError(f"{key}={value!r}: must be a number, or a list of some; e.g. -9999")
     return tuple(number for number in known if math.isfinite(number))  # the others never are data
 
 

@@ -9,11 +9,14 @@ from pixelwise.data.folder import FolderSource
 from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
+from pixelwise.data.values_folder import FolderValuesSource
 from pixelwise.errors import InputError
 
 
 def open_data(spec: str | Path) -> Source:
-    """Open a data set: of points where its data.yaml has `labels:` or `points:`, else of masks.
+    """Open a data set, of the kind that its data.yaml says.
+
+    With `labels:` or `points:` it has points, with `values:` numbers, else classes.
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
@@ -41,5 +44,6 @@ def open_data(spec: str | Path) -> Source:
     if path.suffix.lower() in {".yaml", ".yml"}:
         if {"points", "labels"} & yaml_files.read(path).keys():
             return FolderPoints(PointsConfig.load(path))
-        return FolderSource(DataConfig.load(path))
+        config = DataConfig.load(path)
+        return FolderValuesSource(config) if config.quantities else FolderSource(config)
     raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")

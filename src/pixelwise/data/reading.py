@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8, UInt16
+from jaxtyping import Bool, Float32, Shaped, UInt8, UInt16
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -25,6 +25,9 @@ from pixelwise.errors import InputError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MASK_SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff"})
+NUMBER_SUFFIXES = MASK_SUFFIXES | {".npy"}
+"""Of masks that hold numbers in place of classes."""
+NPY = b"\x93NUMPY"
 DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, RuntimeError,
     AttributeError, AssertionError, ArithmeticError, struct.error, zlib.error,
@@ -135,6 +138,35 @@ def read_mask(
         if len(raw) not in {1, 3}:
             raise InputError(f"{file}: has {len(raw)} bands; a mask has one, or three of colour")
         return raw[0] if len(raw) == 1 else np.moveaxis(raw, 0, 2)
+
+    return _guarded(path, read)
+
+
+def read_numbers(
+    path: Path, max_megapixels: float = bitmaps.MAX_MEGAPIXELS
+) -> Shaped[np.ndarray, "k h w"]:
+    """The numbers of a mask that holds some, band by band, as they are in the file.
+
+    Args:
+        path: TIFF, PNG, BMP, or NPY of shape (h, w) or (h, w, k).
+        max_megapixels: Larger bitmaps are refused.
+
+    Raises:
+        InputError: The file is missing, damaged, lossy, or holds no numbers.
+    """
+
+    def read(file: Path) -> NDArray[Any]:
+        if _is_tiff(file):
+            return tiff.read_mask(file, colours=False, floats=True)
+        with file.open("rb") as start:
+            is_npy = start.read(len(NPY)) == NPY
+        raw = np.load(file) if is_npy else bitmaps.read_mask(file, max_megapixels, colours=False)
+        if raw.ndim not in (2, 3) or not raw.size or raw.dtype.kind not in "biuf":
+            raise InputError(
+                f"{file}: holds {raw.dtype} of shape {raw.shape}; save numbers of shape (rows,"
+                " columns) or (rows, columns, bands)"
+            )
+        return raw[None] if raw.ndim == 2 else np.moveaxis(raw, 2, 0)
 
     return _guarded(path, read)
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from pixelwise.data.classes import Classes
 from pixelwise.data.fitting import Range
 from pixelwise.data.reading import Picture, RawImage
-from pixelwise.data.survey import Survey, survey
+from pixelwise.data.survey import survey
 
 Progress = Callable[[int, int], None]
 
@@ -111,7 +111,7 @@ class LabelledPictures(Dataset[Sample], ABC):
         height, width = self[index].mask.shape[-2:]
         return height, width
 
-    def check(self, progress: Progress | None = None) -> Survey:
+    def check(self, progress: Progress | None = None) -> "Found":
         """Read everything once and tell what is there.
 
         Args:

@@ -1,6 +1,7 @@
 """TIFF files: which page is the picture, which axis is what, and what its values mean."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,19 +88,23 @@ def read(path: Path) -> Decoded:
         return Decoded(raw, layout.alpha, empty, nodata(path, page))
 
 
-def read_mask(path: Path, *, colours: bool) -> NDArray[Any]:
-    """The numbers of a mask, (bands, h, w), whatever their photometry; a palette's on request."""
+def read_mask(path: Path, *, colours: bool, floats: bool = False) -> NDArray[Any]:
+    """The numbers of a mask, (bands, h, w), whatever their photometry; a palette's on request.
+
+    Those of class ids are whole; others may be `floats`.
+    """
     with _opened(path) as file:
         layout = _layout(path, file)
         page = layout.page
         if page.compression in codecs.LOSSY:
             raise InputError(
-                f"{path}: compressed with {page.compression.name}, which blurs ids; "
-                "save the mask with deflate"
+                f"{path}: compressed with {page.compression.name}, which blurs "
+                f"{'values' if floats else 'ids'}; save the mask with deflate"
             )
-        if np.dtype(layout.series.dtype).kind not in "biu":
+        if np.dtype(layout.series.dtype).kind not in ("biuf" if floats else "biu"):
             raise InputError(
-                f"{path}: holds {layout.series.dtype}, not whole numbers; convert the mask"
+                f"{path}: holds {layout.series.dtype}, not {'' if floats else 'whole '}numbers;"
+                " convert the mask"
             )
         if page.photometric not in PLAIN:
             raise InputError(f"{path}: has {page.photometric.name} colours; save it as grey or RGB")
@@ -116,6 +121,22 @@ def mask_nodata(path: Path) -> float | None:
     """The value that GDAL wrote for "no data"."""
     with _opened(path) as file:
         return nodata(path, _layout(path, file).page)
+
+
+def tags(path: Path, codes: Sequence[int]) -> list[tuple[int, int, int, Any]]:
+    """(code, type, count, value) of those tags of a picture that it has.
+
+    None where the file is no TIFF, or is shown turned, so that they do not fit what is read.
+    """
+    with path.open("rb") as start:
+        if start.read(4) not in MAGIC:
+            return []
+    with _opened(path) as file:
+        layout = _layout(path, file)
+        if layout.orientation != 1:
+            return []
+        found = [tag for tag in layout.page.tags if tag.code in codes]
+        return [(tag.code, int(tag.dtype), tag.count, tag.value) for tag in found]
 
 
 def nodata(path: Path, page: Any) -> float | None:

@@ -16,8 +16,11 @@ from pixelwise.pictures.masks import (
 )
 from pixelwise.pictures.overlays import map_overlay
 from pixelwise.pictures.points import error_curves, with_points
+from pixelwise.pictures.values import bias_chart, colour_bar, shaded, stacked, value_panels
 
 __all__ = [
+    "bias_chart",
+    "colour_bar",
     "coloured",
     "comparison",
     "confusion_matrix",
@@ -28,8 +31,11 @@ __all__ = [
     "map_overlay",
     "overlay",
     "png",
+    "shaded",
     "side_by_side",
+    "stacked",
     "triptych",
+    "value_panels",
     "with_points",
     "write_bytes",
     "write_index_png",

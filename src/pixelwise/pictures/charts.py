@@ -18,6 +18,7 @@ PANELS = (
     ("lr", "learning rate", 1.0),
     ("miou", "mean IoU, % of union", 100.0),
     ("mean_error", "mean error, pixels", 1.0),
+    ("mae", "mean absolute error", 1.0),
 )
 """Column, title and factor of each panel of `curves`."""
 _DENSE = 200  # points of a curve; more of them are averaged in groups of equal size

@@ -202,7 +202,7 @@ def _predicted(
             continue
         answer = predict_answer(model, image, window=window, overlap=overlap)
         with outputs.writing(*files):
-            task.write(folder, name, displayable(image), answer, missing)
+            task.write(folder, name, displayable(image), answer, missing, picture)
         if task.common_files:
             answers[picture] = answer
         without = 0 if missing is None else int(missing.sum())

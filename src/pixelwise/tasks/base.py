@@ -314,7 +314,13 @@ class Task(ABC):
 
     @abstractmethod
     def write(
-        self, folder: Path, name: str, image: ndarray, answer: Tensor, missing: Tensor | None
+        self,
+        folder: Path,
+        name: str,
+        image: ndarray,
+        answer: Tensor,
+        missing: Tensor | None,
+        source: Path,
     ) -> None:
         """Write what was predicted of one picture.
 
@@ -324,6 +330,7 @@ class Task(ABC):
             image: For display, uint8 (h, w, 3).
             answer: As `answer` gives it, of one picture.
             missing: Pixels (h, w) without data; None: there is none.
+            source: The file of the picture.
         """
 
     common_files: ClassVar[tuple[str, ...]] = ()

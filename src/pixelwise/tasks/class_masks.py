@@ -170,7 +170,13 @@ class ClassMasks(Task):
         return f"{name}.png", f"{name}_overlay.png"
 
     def write(
-        self, folder: Path, name: str, image: ndarray, answer: Tensor, missing: Tensor | None
+        self,
+        folder: Path,
+        name: str,
+        image: ndarray,
+        answer: Tensor,
+        missing: Tensor | None,
+        source: Path,
     ) -> None:
         """An index mask with a palette, and the picture tinted by class."""
         ignored = self.ignored

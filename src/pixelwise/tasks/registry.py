@@ -13,9 +13,10 @@ OWN = {
     "multiclass": "pixelwise.tasks.multiclass:Multiclass",
     "binary": "pixelwise.tasks.binary:Binary",
     "keypoints": "pixelwise.tasks.keypoints.task:Keypoints",
+    "regression": "pixelwise.tasks.regression.task:Regression",
 }
 """Task -> where it stands; names are known without loading torch."""
-FOR_DATA = {"classes": "multiclass", "points": "keypoints"}
+FOR_DATA = {"classes": "multiclass", "points": "keypoints", "values": "regression"}
 """The usual task of each kind of data set."""
 
 

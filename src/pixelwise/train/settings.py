@@ -99,10 +99,14 @@ class TrainSettings:
     warmup: float = setting(0.02, "share of the run with a rising learning rate", advanced=True)
     auxiliary: float = setting(1.0, "factor on the auxiliary losses' weights", advanced=True)
     scale_min: float | None = setting(
-        None, "smallest zoom of training pictures; default: 0.5, for points 0.75", advanced=True
+        None,
+        "smallest zoom of training pictures; default: 0.5, for points 0.75, for values 1",
+        advanced=True,
     )
     scale_max: float | None = setting(
-        None, "largest zoom of training pictures; default: 2, for points 1.33", advanced=True
+        None,
+        "largest zoom of training pictures; default: 2, for points 1.33, for values 1",
+        advanced=True,
     )
     flip: bool = setting(True, "flip half of the pictures left-right", advanced=True)
     flip_vertical: bool = setting(False, "flip half of them up-down", advanced=True)

@@ -320,7 +320,13 @@ class Keypoints(Task):
         return (f"{name}_points.png",)
 
     def write(
-        self, folder: Path, name: str, image: ndarray, answer: Tensor, missing: Tensor | None
+        self,
+        folder: Path,
+        name: str,
+        image: ndarray,
+        answer: Tensor,
+        missing: Tensor | None,
+        source: Path,
     ) -> None:
         """The picture with its points and lines."""
         shown = pictures.with_points(image, answer[:, :2].numpy(), self.skeleton.edges)

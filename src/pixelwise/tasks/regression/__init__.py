@@ -1,0 +1,1 @@
+"""Numbers per pixel: depths, heights, densities."""

@@ -1,0 +1,202 @@
+"""Scores of predicted values as training and people see them."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pixelwise import pictures
+from pixelwise.errors import InputError
+from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.regression.scores import BandScores, Sums
+
+CONSTANT = 0.98
+"""From this share of the truth's spread on, an error is hardly below that of a constant."""
+MEASURES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "bias": "bias",
+    "relative": "relative error",
+    "within": "within 1.25",
+}
+"""Attribute of the scores -> its heading."""
+
+
+class ValueResult(Result):
+    """Errors of values, band by band.
+
+    Args:
+        bands: Name of a band -> its scores.
+        units: Of the bands.
+        std: Standard deviations that errors of several bands are compared in.
+    """
+
+    title = "MAE"
+    column = "mae"
+
+    def __init__(
+        self, bands: Mapping[str, BandScores], units: Sequence[str], std: Sequence[float]
+    ) -> None:
+        self.bands = dict(bands)
+        self.units, self.std = tuple(units), tuple(std)
+        if not any(found.pixels for found in self.bands.values()):
+            raise InputError("no pixel was counted: none is known; look at the masks")
+
+    @property
+    def best(self) -> float:
+        """Minus the mean absolute error; of several bands the mean, in standard deviations."""
+        if len(self.bands) == 1:
+            (only,) = self.bands.values()
+            assert only.mae is not None
+            return -only.mae
+        parts = [
+            found.mae / std
+            for found, std in zip(self.bands.values(), self.std, strict=True)
+            if found.mae is not None
+        ]
+        return -sum(parts) / len(parts)
+
+    def line(self) -> str:
+        """MAE and RMSE of each band."""
+        told = [
+            f"{'' if len(self.bands) == 1 else name + ' '}MAE {_with(found.mae, unit)}"
+            f"  RMSE {_with(found.rmse, unit)}"
+            for (name, found), unit in zip(self.bands.items(), self.units, strict=True)
+        ]
+        return "  ".join(told)
+
+    def numbers(self) -> Mapping[str, float | int | None]:
+        """The best number, and all of each band."""
+        single = len(self.bands) == 1
+        return {
+            "mae": -self.best,
+            **{
+                measure if single else f"{measure}_{name}": getattr(found, measure)
+                for name, found in self.bands.items()
+                for measure in MEASURES
+                if not (single and measure == "mae")
+            },
+        }
+
+    def summary(self) -> Mapping[str, Any]:
+        """The numbers, known pixels, and the bias per range of true values."""
+        return {
+            **self.numbers(),
+            "truth_pixels": {name: found.pixels for name, found in self.bands.items()},
+            "units": dict(zip(self.bands, self.units, strict=True)),
+            "bias_by_range": {
+                name: [[_finite(low), _finite(high), n, bias] for low, high, n, bias in one.ranges]
+                for name, one in self.bands.items()
+            },
+        }
+
+    def table(self) -> str:
+        """Errors per band in its unit, and the bias per range of true values."""
+        width = max(5, *(len(name) for name in self.bands))
+        heads = "  ".join(f"{head:>14}" for head in MEASURES.values())
+        lines = [f"{'band':{width}}  {heads}  {'known pixels':>13}  unit"]
+        for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
+            cells = "  ".join(
+                f"{_cell(getattr(found, measure), share=measure == 'within'):>14}"
+                for measure in MEASURES
+            )
+            lines.append(f"{name:{width}}  {cells}  {found.pixels:>13,}  {unit}".rstrip())
+        for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
+            if found.ranges:
+                lines.append(f"bias of {name} by true value" + (f", {unit}" if unit else ""))
+            lines += [
+                f"  {_range(low, high):>24}  {_cell(bias):>10}  {pixels:>13,} pixels"
+                for low, high, pixels, bias in found.ranges
+            ]
+        return "\n".join(lines)
+
+    def files(self) -> Mapping[str, bytes]:
+        """Both tables, and the bias per range as a picture."""
+        rows = [
+            [name, *(getattr(found, measure) for measure in MEASURES), found.pixels, unit]
+            for (name, found), unit in zip(self.bands.items(), self.units, strict=True)
+        ]
+        ranges = [[name, *one] for name, found in self.bands.items() for one in found.ranges]
+        files = {"bands.csv": _csv(["band", *MEASURES, "truth_pixels", "unit"], rows)}
+        if ranges:
+            files["bias.csv"] = _csv(["band", "from", "to", "truth_pixels", "bias"], ranges)
+            files["bias.png"] = pictures.bias_chart(
+                {
+                    f"{name}, {unit}" if unit else name: found.ranges
+                    for (name, found), unit in zip(self.bands.items(), self.units, strict=True)
+                }
+            )
+        return files
+
+    def warning(self) -> str | None:
+        """A line where a constant would do as well."""
+        known = [found for found in self.bands.values() if found.rmse and found.spread]
+        if not known or any(b.rmse < CONSTANT * b.spread for b in known):  # type: ignore[operator]
+            return None
+        return (
+            "the best network is hardly nearer to the truth of val than its mean is, so it has"
+            " learnt little; try more steps, another --lr, or --pretrained, and look at the masks"
+        )
+
+
+class ValueScorer(Scorer):
+    """Gathers predicted and true values.
+
+    Args:
+        names: Of the bands; `units` and `std` likewise.
+        units: Of the values.
+        std: Standard deviations of the training values.
+        edges: Per band, inner ends of the ranges that the bias is told of; may be empty.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        units: Sequence[str],
+        std: Sequence[float],
+        edges: Sequence[Sequence[float]],
+    ) -> None:
+        self.names, self.units, self.std = names, units, std
+        self._sums = [Sums(tuple(ends)) for ends in edges]
+
+    def update(self, answer: Tensor, target: Tensor) -> None:
+        """One picture, both (k, h, w)."""
+        for one, predicted, truth in zip(self._sums, answer.numpy(), target.numpy(), strict=True):
+            one.add(predicted, truth)
+
+    def result(self) -> ValueResult:
+        """All of them."""
+        scores = (one.scores() for one in self._sums)
+        return ValueResult(dict(zip(self.names, scores, strict=True)), self.units, self.std)
+
+
+def _with(value: float | None, unit: str) -> str:
+    told = "unknown" if value is None else f"{value:.4g}"
+    return f"{told} {unit}".rstrip()
+
+
+def _cell(value: float | None, *, share: bool = False) -> str:
+    if value is None:
+        return "none"
+    return f"{100 * value:.1f} %" if share else f"{value:.4g}"
+
+
+def _range(low: float, high: float) -> str:
+    if low == -math.inf:
+        return f"below {high:.4g}"
+    return f"from {low:.4g}" if high == math.inf else f"{low:.4g} to {high:.4g}"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue().encode()
