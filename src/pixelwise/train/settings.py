@@ -26,7 +26,9 @@ class TrainSettings:
     """Settings of `pixelwise train`."""
 
     data: str = setting(
-        "", "data set: data.yaml, classes.csv, a folder with either, or 'scenes' (drawn)"
+        "",
+        "data set: data.yaml, classes.csv, a folder with either, or a drawn one: 'scenes',"
+        " 'puppets', 'depth-scenes'",
     )
     model: str = setting("fcn", "network; 'pixelwise models' lists them")
     backbone: str = setting("auto", "any timm backbone; default: the network's own, or resnet18")
