@@ -47,41 +47,43 @@ class Solid:
     def local(self, vectors: Numbers) -> Numbers:
         """Vectors of the world in the axes of the box."""
         cos, sin = np.cos(self.turn), np.sin(self.turn)
-        x, y, z = np.moveaxis(vectors, -1, 0)
-        return np.stack([cos * x + sin * z, y, cos * z - sin * x], axis=-1)
+        x, y, z = vectors
+        return np.stack([cos * x + sin * z, y, cos * z - sin * x])
 
     def hit(self, origins: Numbers, rays: Numbers) -> Numbers:
-        """How many times each ray reaches to the solid; infinite where it does not."""
-        start, ahead = self.local(origins - self.centre), self.local(rays)
+        """How many times each ray (3, n) from its origin reaches to the solid; infinite: never."""
+        start, ahead = self.local(origins - self.centre[:, None]), self.local(rays)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.ball:
-                square = (ahead**2).sum(axis=-1)
-                middle = (start * ahead).sum(axis=-1) / square
-                root = middle**2 - ((start**2).sum(axis=-1) - self.half[0] ** 2) / square
+                square = (ahead**2).sum(axis=0)
+                middle = (start * ahead).sum(axis=0) / square
+                root = middle**2 - ((start**2).sum(axis=0) - self.half[0] ** 2) / square
                 near = np.where(root > 0, -middle - np.sqrt(np.maximum(root, 0)), np.inf)
             else:
-                half = np.array(self.half)
+                half = np.array(self.half)[:, None]
                 one, other = (-half - start) / ahead, (half - start) / ahead
-                near = np.minimum(one, other).max(axis=-1)
-                near = np.where(near < np.maximum(one, other).min(axis=-1), near, np.inf)
+                near, far = np.minimum(one, other).max(axis=0), np.maximum(one, other).min(axis=0)
+                near = np.where(near < far, near, np.inf)
         return np.where(near > 0, near, np.inf)
 
-    def normals(self, places: Numbers) -> tuple[Numbers, Numbers]:
-        """Outward directions at places on the surface, and the places in the solid's own axes."""
-        own = self.local(places - self.centre) / np.array(self.half)
+    def surface(self, places: Numbers) -> tuple[Numbers, Numbers]:
+        """Outward directions at places (3, n) on it, and the places in its own axes, -1 to 1."""
+        apart = places - self.centre[:, None]
+        own = self.local(apart) / np.array(self.half)[:, None]
         if self.ball:
-            return (places - self.centre) / self.half[0], own
-        flat = np.zeros_like(own)
-        axis = np.abs(own).argmax(axis=-1)[..., None]
-        np.put_along_axis(flat, axis, np.sign(np.take_along_axis(own, axis, -1)), -1)
+            return apart / self.half[0], own
+        axis = np.abs(own).argmax(axis=0)
+        x, y, z = np.where(axis == np.arange(3)[:, None], np.sign(own), 0.0)
         cos, sin = np.cos(self.turn), np.sin(self.turn)
-        x, y, z = np.moveaxis(flat, -1, 0)
-        return np.stack([cos * x - sin * z, y, cos * z + sin * x], axis=-1), own
+        return np.stack([cos * x - sin * z, y, cos * z + sin * x]), own
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What each pixel sees: `kind`, `depth` in metres (infinite in the sky), and `places`."""
+    """What each pixel sees: `kind`, `depth` in metres, infinite in the sky, and `places` (3, ...).
+
+    All are flat, row after row.
+    """
 
     kind: NDArray[np.intp]
     depth: Numbers
@@ -89,30 +91,27 @@ class Seen:
 
 
 def rays(size: int, tilt: float) -> Numbers:
-    """(size, size, 3): the ray through each pixel's centre; along the camera's axis it is 1 long.
+    """(3, size * size): the ray through each pixel's centre, as long as reaches a depth of 1.
 
     Args:
         size: Side of the picture.
         tilt: Of the camera, radians downwards.
     """
     across = (np.arange(size) + 0.5 - size / 2) / (FOCAL * size)
-    right, down = np.broadcast_to(across, (size, size)), across[:, None]
+    down, right = (grid.ravel() for grid in np.meshgrid(across, across, indexing="ij"))
     cos, sin = np.cos(tilt), np.sin(tilt)
-    level = np.broadcast_to(cos - sin * down, (size, size))
-    return np.stack([right, np.broadcast_to(cos * down + sin, (size, size)), level], axis=-1)
+    return np.stack([right, cos * down + sin, cos - sin * down])
 
 
 def look(directions: Numbers, solids: tuple[Solid, ...]) -> Seen:
     """What the rays hit first."""
-    down = directions[..., 1]
+    down = directions[1]
     depth = np.full(down.shape, np.inf)
-    np.divide(HEIGHT, down, out=depth, where=down > 1e-9)
-    kind = np.where(depth < FARTHEST, PLANE, SKY)
-    depth[kind == SKY] = np.inf
-    origin = np.zeros(3)
+    np.divide(HEIGHT, down, out=depth, where=down > HEIGHT / FARTHEST)
+    kind = np.where(np.isfinite(depth), PLANE, SKY)
+    camera = np.zeros((3, 1))
     for number, solid in enumerate(solids, PLANE + 1):
-        distance = solid.hit(origin, directions)
+        distance = solid.hit(camera, directions)
         nearer = distance < np.minimum(depth, FARTHEST)
         depth[nearer], kind[nearer] = distance[nearer], number
-    places = directions * np.where(kind == SKY, 0.0, depth)[..., None]
-    return Seen(kind, depth, places)
+    return Seen(kind, depth, directions * np.where(kind == SKY, 0.0, depth))

@@ -52,9 +52,7 @@ def plan(seed: int, split: int, index: int) -> View:
     for _ in range(60):
         solid = _solid(rng)
         apart = [np.hypot(s.right - solid.right, s.ahead - solid.ahead) for s in solids]
-        free = all(
-            a > s.radius + solid.radius + 0.1 for a, s in zip(apart, solids, strict=True)
-        )
+        free = all(a > s.radius + solid.radius + 0.1 for a, s in zip(apart, solids, strict=True))
         if free and np.hypot(solid.right, solid.ahead) > solid.radius + 1.5:
             solids.append(solid)
         if len(solids) == wanted:
@@ -80,44 +78,44 @@ def draw(
     view = plan(seed, split, index)
     seen = look(rays(size, view.tilt), view.solids)
     rng = np.random.default_rng([seed, split, index, 2])
-    picture = _paint(rng, view, seen)
     light = rng.uniform(0.88, 1.05) * rng.uniform(0.97, 1.03, 3)
+    picture = _paint(rng, view, seen, size).reshape(size, size, 3) * light
     grain = 0.015 * rng.standard_normal((size, size, 1))
-    shown = np.clip((picture * light + grain) * 255, 0, 255).astype(np.uint8)
-    return shown, np.where(seen.kind == SKY, np.nan, seen.depth).astype(np.float32)
+    shown = np.clip((picture + grain) * 255, 0, 255).astype(np.uint8)
+    depth = np.where(seen.kind == SKY, np.nan, seen.depth).astype(np.float32)
+    return shown, depth.reshape(size, size)
 
 
-def _paint(rng: np.random.Generator, view: View, seen: Seen) -> Numbers:
-    size = len(seen.kind)
-    picture = np.empty((size, size, 3))
+def _paint(rng: np.random.Generator, view: View, seen: Seen, size: int) -> Numbers:
+    """Colours (size * size, 3)."""
     sky, plane = (np.array(c[rng.integers(len(c))]) for c in (SKIES, PLANES))
-    height = np.linspace(0.12, -0.12, size)[:, None, None]
-    picture[...] = sky + height * np.array([-0.4, -0.2, 0.5])
-    facing = np.zeros((size, size))
+    height = np.repeat(np.linspace(0.12, -0.12, size), size)[:, None]
+    picture = sky + height * np.array([-0.4, -0.2, 0.5])
+    facing = np.zeros(size * size)
     on_plane = seen.kind == PLANE
-    picture[on_plane] = plane * (1 + _ground(rng, seen.places[on_plane]))[:, None]
+    picture[on_plane] = plane * (1 + _ground(rng, seen.places[:, on_plane]))[:, None]
     facing[on_plane] = -view.sun[1]
     for number, solid in enumerate(view.solids, PLANE + 1):
         colour, freedom = np.array(THINGS[rng.integers(len(THINGS))]), rng.uniform(0, 1, 5)
         here = seen.kind == number
         if here.any():
-            normals, own = solid.normals(seen.places[here])
+            normals, own = solid.surface(seen.places[:, here])
             picture[here] = colour * (1 + _pattern(own, freedom))[:, None]
-            facing[here] = normals @ view.sun
-    solid_ground = seen.kind != SKY
-    lit = _lit(view, seen, solid_ground & (facing > 0))
-    shade = 0.5 + 0.5 * np.where(lit, np.clip(facing, 0, 1), 0)
-    picture[solid_ground] *= shade[solid_ground, None] / (0.5 - 0.5 * view.sun[1])
+            facing[here] = view.sun @ normals
+    solid_parts = seen.kind != SKY
+    lit = _lit(view, seen, facing > 0)
+    shade = 0.5 + 0.5 * np.where(lit, facing, 0)
+    picture[solid_parts] *= shade[solid_parts, None] / (0.5 - 0.5 * view.sun[1])
     return picture
 
 
 def _lit(view: View, seen: Seen, facing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which of the pixels that face the sun no other solid keeps from it."""
     lit = facing.copy()
-    places, kinds = seen.places[facing], seen.kind[facing]
-    free = np.ones(len(places), bool)
+    places, kinds = seen.places[:, facing], seen.kind[facing]
+    free = np.ones(len(kinds), bool)
     for number, solid in enumerate(view.solids, PLANE + 1):
-        free &= (kinds == number) | ~np.isfinite(solid.hit(places, view.sun))
+        free &= (kinds == number) | ~np.isfinite(solid.hit(places, view.sun[:, None]))
     lit[facing] = free
     return lit
 
@@ -127,8 +125,8 @@ def _ground(rng: np.random.Generator, places: Numbers) -> Numbers:
 
     Where a wave is shorter than about two pixels it fades.
     """
-    tone = np.zeros(len(places))
-    right, ahead = places[:, 0], places[:, 2]
+    right, _, ahead = places
+    tone = np.zeros(len(right))
     longest = np.exp(rng.uniform(np.log(0.6), np.log(2.5)))
     for octave in range(5):
         angle, phase = rng.uniform(0, 2 * np.pi, 2)
@@ -143,5 +141,5 @@ def _ground(rng: np.random.Generator, places: Numbers) -> Numbers:
 def _pattern(own: Numbers, freedom: Numbers) -> Numbers:
     """Stripes and a slow change of tone, as coarse on small things as on large ones."""
     weights, count, phase = freedom[:3] - 0.5, 2 + 4 * freedom[3], 6 * freedom[4]
-    stripes = np.sin(count * own[:, 1] * np.pi + phase + 2 * (own @ weights))
-    return 0.08 * stripes * (freedom[0] > 0.4) + 0.12 * (own @ weights)
+    stripes = np.sin(count * own[1] * np.pi + phase + 2 * (weights @ own))
+    return 0.08 * stripes * (freedom[0] > 0.4) + 0.12 * (weights @ own)

@@ -8,7 +8,7 @@ import torch
 
 from pixelwise.data.classes import Classes
 from pixelwise.data.depth_painting import draw
-from pixelwise.data.drawn import SPLITS, DrawnOptions
+from pixelwise.data.drawn import SPLITS, DrawnOptions, parse_options
 from pixelwise.data.source import LabelledPictures, Sample, Source
 
 CLASSES = Classes(names=("depth",), palette=((0, 114, 178),))
@@ -63,7 +63,7 @@ class DepthScenes(Source):
         Raises:
             InputError: An unknown option or a value that is no whole number in range.
         """
-        return cls(DrawnOptions.parse(spec))
+        return cls(DrawnOptions(**parse_options(spec)))
 
     @property
     def contents(self) -> str:

@@ -1,7 +1,6 @@
 """What data sets without files have in common: names, options, and splits drawn from a seed."""
 
 from dataclasses import dataclass, fields
-from typing import Self
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError, unknown
@@ -36,25 +35,6 @@ class DrawnOptions:
         at_least(64, size=self.size)
         at_least(1, train=self.train, val=self.val, test=self.test)
 
-    @classmethod
-    def parse(cls, spec: str) -> Self:
-        """From "NAME" or "NAME:seed=1,size=96,train=400,val=80,test=80".
-
-        Raises:
-            InputError: An unknown option or a value that is no whole number in range.
-        """
-        known = [field.name for field in fields(cls)]
-        name, _, options = spec.partition(":")
-        given = {}
-        for part in filter(None, options.split(",")):
-            key, _, value = (text.strip() for text in part.partition("="))
-            if key not in known:
-                raise unknown("option", key, known, f"of {name}")
-            if not value.lstrip("-").isdecimal():
-                raise InputError(f"{key}={value!r}: must be a whole number; e.g. {name}:{key}=100")
-            given[key] = int(value)
-        return cls(**given)
-
     def count(self, split: str) -> int:
         """How many pictures a split has.
 
@@ -64,3 +44,22 @@ class DrawnOptions:
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         return int(getattr(self, split))
+
+
+def parse_options(spec: str) -> dict[str, int]:
+    """What "NAME:seed=1,size=96,train=400,val=80,test=80" states; "NAME" states nothing.
+
+    Raises:
+        InputError: An unknown option or a value that is no whole number.
+    """
+    known = [field.name for field in fields(DrawnOptions)]
+    name, _, options = spec.partition(":")
+    given = {}
+    for part in filter(None, options.split(",")):
+        key, _, value = (text.strip() for text in part.partition("="))
+        if key not in known:
+            raise unknown("option", key, known, f"of {name}")
+        if not value.lstrip("-").isdecimal():
+            raise InputError(f"{key}={value!r}: must be a whole number; e.g. {name}:{key}=100")
+        given[key] = int(value)
+    return given

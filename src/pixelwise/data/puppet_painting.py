@@ -170,10 +170,10 @@ def _cover(canvas: Canvas, rng: np.random.Generator, puppet: Puppet) -> None:
             continue
         here = patch(size, _pair(centre), 0.0, 1.4 * radius + 1)
         turn = np.arctan2(here.across, here.along)
-        rim = radius * (1 + 0.12 * np.sin(3 * turn + tone * 20))
         colour = (float(tone * tint[0]), float(tone * tint[1]), float(tone * tint[2]))
-        away = np.hypot(here.along, here.across) * np.float32(radius) / rim.astype(np.float32)
-        _round(canvas, away, float(radius), colour, COVERED, here.at)
+        bulge = (1 + 0.12 * np.sin(3 * turn + tone * 20)).astype(np.float32)
+        away: Array = np.hypot(here.along, here.across)
+        _round(canvas, away / bulge, float(radius), colour, COVERED, here.at)
 
 
 def _pair(place: Place) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import torch
 
-from pixelwise.data.drawn import SPLITS, DrawnOptions
+from pixelwise.data.drawn import SPLITS, DrawnOptions, parse_options
 from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
 from pixelwise.data.puppet import SKELETON
 from pixelwise.data.puppet_painting import draw
@@ -60,7 +60,7 @@ class Puppets(PointSource):
         Raises:
             InputError: An unknown option or a value that is no whole number in range.
         """
-        return cls(DrawnOptions.parse(spec))
+        return cls(DrawnOptions(**parse_options(spec)))
 
     @property
     def splits(self) -> tuple[str, ...]:

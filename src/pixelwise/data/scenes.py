@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from pixelwise.data.classes import Classes
-from pixelwise.data.drawn import SPLITS, DrawnOptions
+from pixelwise.data.drawn import SPLITS, DrawnOptions, parse_options
 from pixelwise.data.landscape import draw
 from pixelwise.data.source import LabelledPictures, Sample, Source
 
@@ -70,7 +70,7 @@ class Scenes(Source):
         Raises:
             InputError: An unknown option or a value that is no whole number in range.
         """
-        return cls(SceneOptions.parse(spec))
+        return cls(SceneOptions(**parse_options(spec)))
 
     @property
     def splits(self) -> tuple[str, ...]:
