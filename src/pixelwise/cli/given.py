@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.checks import in_range
+from pixelwise.data.drawn import is_drawn
 from pixelwise.devices import check_device
 from pixelwise.errors import InputError
 
@@ -60,8 +61,7 @@ def check_pictures(inputs: Sequence[str]) -> None:
 
 def check_data(text: str) -> None:
     """Raise an InputError where a data set cannot be there."""
-    drawn = text == "scenes" or text.startswith("scenes:")
-    if text and not drawn and not (_is(Path(text), "file") or _is(Path(text), "dir")):
+    if text and not is_drawn(text) and not (_is(Path(text), "file") or _is(Path(text), "dir")):
         raise InputError(
             f"data={text!r}: nothing there; give a data.yaml, a folder with one, or 'scenes'"
         )

@@ -1,16 +1,27 @@
-"""One door to every data set: a data.yaml, a folder, a classes.csv, or drawn scenes."""
+"""One door to every data set: a data.yaml, a folder, a classes.csv, or one that is drawn."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pixelwise import yaml_files
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import DataConfig
+from pixelwise.data.depth_scenes import DepthScenes
+from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource
 from pixelwise.data.points import FolderPoints, PointsConfig
+from pixelwise.data.puppets import Puppets
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
 from pixelwise.data.values_folder import FolderValuesSource
 from pixelwise.errors import InputError
+
+DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes]] = {
+    "scenes": Scenes,
+    "puppets": Puppets,
+    "depth-scenes": DepthScenes,
+}
+"""Data sets without files."""
 
 
 def open_data(spec: str | Path) -> Source:
@@ -20,14 +31,15 @@ def open_data(spec: str | Path) -> Source:
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
-            (the CamVid layout); or "scenes", with options "scenes:seed=1,size=128,train=400".
+            (the CamVid layout); or "scenes", "puppets" or "depth-scenes", which are drawn, with
+            options as "scenes:seed=1,size=128,train=400".
 
     Raises:
         InputError: There is no such data set, or its description or layout is wrong.
     """
     text = str(spec)
-    if text == "scenes" or text.startswith("scenes:"):
-        return Scenes.parse(text)
+    if is_drawn(text):
+        return DRAWN[text.partition(":")[0]].parse(text)
     path = Path(spec)
     if path.is_dir():
         inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]

@@ -1,17 +1,15 @@
 """Scenes: a data set without files, drawn from a seed (see landscape.py for what they show)."""
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
-from pixelwise.checks import at_least
 from pixelwise.data.classes import Classes
+from pixelwise.data.drawn import SPLITS, DrawnOptions, parse_options
 from pixelwise.data.landscape import draw
 from pixelwise.data.source import LabelledPictures, Sample, Source
-from pixelwise.errors import InputError, unknown
 
-SPLITS = ("train", "val", "test")
 CLASSES = Classes(
     names=("ground", "building", "road", "tree", "water", "car", "boat"),
     palette=(
@@ -27,25 +25,10 @@ CLASSES = Classes(
 
 
 @dataclass(frozen=True)
-class SceneOptions:
-    """What the spec "scenes:..." may state.
+class SceneOptions(DrawnOptions):
+    """What the spec "scenes:..." may state; see `DrawnOptions`."""
 
-    Args:
-        seed: Another seed, other scenes.
-        size: Side of the pictures, pixels; at least 64.
-        train: How many training pictures; likewise `val` and `test`.
-    """
-
-    seed: int = 1
     size: int = 128
-    train: int = 400
-    val: int = 80
-    test: int = 80
-
-    def __post_init__(self) -> None:
-        at_least(0, seed=self.seed)
-        at_least(64, size=self.size)
-        at_least(1, train=self.train, val=self.val, test=self.test)
 
 
 # Drawing a scene costs as much as a small network's step on it: keep what is drawn in one epoch.
@@ -56,10 +39,10 @@ class ScenePictures(LabelledPictures):
     """One split of the scenes; item i is a pure function of (seed, split, i, size)."""
 
     def __init__(self, options: SceneOptions, split: str) -> None:
+        self.count = options.count(split)
         super().__init__(CLASSES, 3, 255.0, f"{split!r} of scenes")
         self.options = options
         self.split_number = SPLITS.index(split)
-        self.count: int = getattr(options, split)
 
     def __len__(self) -> int:
         return self.count
@@ -87,16 +70,7 @@ class Scenes(Source):
         Raises:
             InputError: An unknown option or a value that is no whole number in range.
         """
-        known = [field.name for field in fields(SceneOptions)]
-        given = {}
-        for part in filter(None, spec.partition(":")[2].split(",")):
-            key, _, value = (text.strip() for text in part.partition("="))
-            if key not in known:
-                raise unknown("option", key, known, "of scenes")
-            if not value.lstrip("-").isdecimal():
-                raise InputError(f"{key}={value!r}: must be a whole number; e.g. scenes:{key}=100")
-            given[key] = int(value)
-        return cls(SceneOptions(**given))
+        return cls(SceneOptions(**parse_options(spec)))
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -109,6 +83,4 @@ class Scenes(Source):
         Raises:
             InputError: Any other name.
         """
-        if name not in SPLITS:
-            raise unknown("split", name, SPLITS)
         return ScenePictures(self.options, name)

@@ -212,6 +212,11 @@ class Source(ABC):
         return f"{len(self.classes)} classes, ignore {self.classes.ignore_index}"
 
     @property
+    def units(self) -> Mapping[str, str]:
+        """Band of values -> its unit, empty where there is none; nothing for other kinds."""
+        return {}
+
+    @property
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
         """The splits that exist, of train, val and test."""

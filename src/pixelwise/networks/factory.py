@@ -54,7 +54,8 @@ def create_model(
         num_classes: Real outputs, background included; 1 for the task `binary`.
         in_channels: Input bands, 3 by default; pretrained weights are adapted.
         pretrained: Start the backbone from timm's weights.
-        task: What the outputs mean: `multiclass`, `binary` or `keypoints`.
+        task: What the outputs mean: `multiclass`, `binary`, `multilabel`, `regression` or
+            `keypoints`.
         task_options: What the task has to know beside the names, see `pixelwise.tasks`.
         output_stride: 8, 16 or 32 input pixels per pixel of the last feature map; None takes the
             decoder's own choice where the backbone can.

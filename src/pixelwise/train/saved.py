@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pixelwise.data.drawn import is_drawn
 from pixelwise.errors import InputError
 from pixelwise.settings import checked
 from pixelwise.train.settings import TrainSettings
@@ -32,7 +33,7 @@ def find_data(run: Path, data: str) -> str:
     Raises:
         InputError: They are in none of these places.
     """
-    if data == "scenes" or data.startswith("scenes:") or Path(data).exists():
+    if is_drawn(data) or Path(data).exists():
         return data
     if not Path(data).is_absolute():
         for parent in run.resolve().parents:

@@ -26,7 +26,9 @@ class TrainSettings:
     """Settings of `pixelwise train`."""
 
     data: str = setting(
-        "", "data set: data.yaml, classes.csv, a folder with either, or 'scenes' (drawn)"
+        "",
+        "data set: data.yaml, classes.csv, a folder with either, or a drawn one: 'scenes',"
+        " 'puppets', 'depth-scenes'",
     )
     model: str = setting("fcn", "network; 'pixelwise models' lists them")
     backbone: str = setting("auto", "any timm backbone; default: the network's own, or resnet18")
@@ -41,7 +43,7 @@ class TrainSettings:
     )
     task: str = setting(
         "auto",
-        "multiclass, binary or keypoints; default: what the data is for",
+        "multiclass, binary, multilabel, regression or keypoints; default: what the data is for",
     )
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     output_stride: int | None = setting(

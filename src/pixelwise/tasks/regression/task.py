@@ -15,7 +15,6 @@ from pixelwise import pictures
 from pixelwise.data.georeference import geo_tags, values_tiff
 from pixelwise.data.keys import as_float
 from pixelwise.data.source import LabelledPictures, Source
-from pixelwise.data.values_folder import FolderValuesSource
 from pixelwise.errors import InputError, unknown
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.regression.losses import LOGARITHMIC, LOSSES, log_softplus, value_loss
@@ -96,7 +95,7 @@ class Regression(Task):
             "mean": tuple(one.mean for one in found),
             "std": tuple(one.std for one in found),
             **told,
-            "units": tuple(source.units.values()) if isinstance(source, FolderValuesSource) else (),
+            "units": tuple(source.units.values()),
             "lowest": tuple(one.lowest for one in found),
             "quantiles": tuple(one.quantiles for one in found),
         }
