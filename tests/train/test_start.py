@@ -16,7 +16,7 @@ from pixelwise.train.recipes import make_optimizer
 from pixelwise.train.run import read_settings, train
 
 PLACE = "backbone.body.layer3"
-START = {"model": "fcn", "backbone": "auto", "attention": "auto", "output_stride": None}
+START = {"model": "auto", "backbone": "auto", "attention": "auto", "output_stride": None}
 
 
 @pytest.fixture(scope="module")

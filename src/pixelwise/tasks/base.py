@@ -161,6 +161,11 @@ class Task(ABC):
         """Raise where the description does not fit the task."""
 
     @classmethod
+    def usual_network(cls, backbone: str | None) -> tuple[str, str]:
+        """Network and backbone where no setting names the network; `backbone` may be named."""
+        return "fcn", backbone or "resnet18"
+
+    @classmethod
     def check_source(cls, source: Source) -> None:
         """Raise where a data set is not for this task."""
         if source.kind != cls.data:

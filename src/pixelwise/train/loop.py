@@ -7,17 +7,18 @@ checkpoint to the very weights of one that was not.
 import contextlib
 import dataclasses
 import math
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from pixelwise.checks import parse_duration
 from pixelwise.cost import predict
@@ -31,6 +32,7 @@ from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
+from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
 from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.recipes import learning_rate, make_optimizer
 
@@ -71,10 +73,10 @@ class State:
 
     step: int = 0
     elapsed: float = 0.0
-    validated: int = 0
+    validated: int = -1
     """The last step at which val was evaluated."""
-    validated_part: int = 0
-    """Which of the run's evaluations that was."""
+    validated_at: float = 0.0
+    """The run's progress then."""
     best: float = -math.inf
     best_step: int = 0
 
@@ -92,6 +94,11 @@ class Loop:
             precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         )
         self.state = State()
+        self.evaluations = Evaluations(settings.validations)
+        self.ending = 0.0
+        """Seconds between the last step and the end, where a time limit counts them."""
+        self.complete: Result | None = None
+        """The scores of the best network on all pictures, where this process found them."""
         self.averaged: AveragedModel | None = None
         optimizer = make_optimizer(plan.model, settings)
         self.model, self.optimizer = self.fabric.setup(plan.model, optimizer)
@@ -134,12 +141,19 @@ class Loop:
         every = self.plan.settings.checkpoint_every
         pause = 0.0 if every == "0" else parse_duration(checkpoint_every=every)
         batches = self._batches()
+        if self.plan.settings.start is not None and self.state.validated < 0:
+            self._validate(journal, signals)
+        seconds: list[float] = []
         while (progress := self._progress()) < 1:
             if signals.received is not None:
                 raise Interrupted(signals.received, self.state.step, self.run)
-            if self._part(progress) > self.state.validated_part:
+            if self._part(progress) > self._part(self.state.validated_at):
                 self._validate(journal, signals)
-            journal.step(self._step(batches, learning_rate(self.plan.settings, progress)))
+            row = self._step(batches, learning_rate(self.plan.settings, progress))
+            journal.step(row)
+            seconds.append(row["seconds"])
+            if len(seconds) == AFTER:
+                self._look_ahead(statistics.mean(seconds[1:]), signals)
             now = time.monotonic()
             self.state.elapsed = now - started
             if now - saved_at >= pause:
@@ -164,11 +178,29 @@ class Loop:
         if length.steps is not None:
             return self.state.step / length.steps
         assert length.seconds is not None
-        return self.state.elapsed / length.seconds
+        return self.state.elapsed / max(length.seconds - self.ending, length.seconds / 2)
 
     def _part(self, progress: float) -> int:
         """Evaluations are spread evenly over the run; the last one is at its end."""
-        return int(progress * self.plan.settings.validations)
+        return int(progress * self.evaluations.count)
+
+    def _look_ahead(self, step: float, signals: StopSignals) -> None:
+        """Tell what the run takes, and evaluate val as often as a time limit allows."""
+        plan, limit, watch = self.plan, self.plan.length.seconds, Stopwatch()
+        pictures = len(plan.data.val)
+        some = Subset(cast(Any, plan.val_inputs), range(min(LOOKED_AT, pictures)))
+        self._evaluate(some, signals, lambda *_: watch.picture())
+        pace, left = Pace(step, watch.total(pictures), pictures), None
+        if limit is not None:
+            self.evaluations = pace.evaluations(limit, plan.settings.validations)
+            self.ending = pace.ending(self.evaluations)
+            left = limit - self.state.elapsed
+        begun = self.state.step
+        self.watcher.say(pace.line(self.evaluations, plan.length.steps, left, begun))
+        if left is not None:
+            steps = begun + pace.steps_within(left, self.evaluations)
+            if (told := advice(plan.settings, steps)) is not None:
+                self.watcher.say(told)
 
     def _batches(self) -> Batches:
         settings, steps = self.plan.settings, self.plan.length.steps
@@ -295,17 +327,43 @@ class Loop:
         )
 
     def _validate(self, journal: Journal, signals: StopSignals) -> None:
-        plan, state = self.plan, self.state
+        plan, state, every = self.plan, self.state, self.evaluations.every
+        pictures: Any = plan.val_inputs
+        if every > 1:
+            pictures = Subset(pictures, range(0, len(plan.data.val), every))
+        count = len(pictures)
+
+        def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
+            self.watcher.busy("evaluating", index + 1, count)
+
+        result = self._evaluate(pictures, signals, watch)
+        state.validated, state.validated_at = state.step, self._progress()
+        row: dict[str, Any] = {
+            "step": state.step,
+            "epoch": round(state.step / plan.steps_per_epoch, 3),
+            **result.numbers(),
+        }
+        journal.validation(row)
+        if result.best > state.best:
+            state.best, state.best_step = result.best, state.step
+            self.complete = result if every == 1 else None
+            self.result.save_pretrained(self.run)
+        self.watcher.validated(state.step, result)
+
+    def _evaluate(
+        self, pictures: Any, signals: StopSignals, on_picture: Callable[[int, Tensor, Tensor], None]
+    ) -> Result:
+        plan = self.plan
 
         def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
             if signals.received is not None:
-                raise Interrupted(signals.received, state.step, self.run)
-            self.watcher.busy("evaluating", index + 1, len(plan.data.val))
+                raise Interrupted(signals.received, self.state.step, self.run)
+            on_picture(index, predicted, mask)
 
         try:
-            result = evaluate(
+            return evaluate(
                 self.result,
-                plan.val_inputs,
+                pictures,
                 window=plan.settings.window,
                 device=self.fabric.device,
                 workers=plan.settings.workers,
@@ -315,17 +373,6 @@ class Loop:
             if not worker_died(error):
                 raise
             self._loader_died(error)
-        state.validated, state.validated_part = state.step, self._part(self._progress())
-        row: dict[str, Any] = {
-            "step": state.step,
-            "epoch": round(state.step / plan.steps_per_epoch, 3),
-            **result.numbers(),
-        }
-        journal.validation(row)
-        if result.best > state.best:
-            state.best, state.best_step = result.best, state.step
-            self.result.save_pretrained(self.run)
-        self.watcher.validated(state.step, result)
 
     def _save(self, journal: Journal) -> None:
         if not all(torch.isfinite(p).all() for p in self.plan.model.parameters()):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import torch
+from torch.utils.data import Subset
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
@@ -143,27 +145,29 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
 def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Result:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
-    chosen = set(range(0, len(plan.data.val), max(1, len(plan.data.val) // SAMPLES)))
-    settings = plan.settings
+    settings, count = plan.settings, len(plan.data.val)
+    chosen = range(0, count, max(1, count // SAMPLES))
+    looked_at = chosen if loop.complete is not None else range(count)
 
     def draw(index: int, answer: torch.Tensor, target: torch.Tensor) -> None:
-        watcher.busy("evaluating", index + 1, len(plan.data.val))
-        if index in chosen:
-            sample = plan.data.val[index]
+        watcher.busy("evaluating", index + 1, len(looked_at))
+        if (number := looked_at[index]) in chosen:
+            sample = plan.data.val[number]
             picture = best.task.picture(pictures.displayable(sample.image), target, answer)
-            path = run / "samples" / f"{index:04d}_{Path(sample.name).stem}.png"
+            path = run / "samples" / f"{number:04d}_{Path(sample.name).stem}.png"
             pictures.write_bytes(path, pictures.png(picture))
 
-    result = evaluate(
+    found = evaluate(
         best,
-        plan.val_inputs,
+        Subset(cast(Any, plan.val_inputs), looked_at),
         window=settings.window,
         device=loop.fabric.device,
         workers=settings.workers,
         on_picture=draw,
     )
+    result = loop.complete or found
     rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
-    pictures.write_bytes(run / "curves.png", pictures.curves({settings.model: rows}))
+    pictures.write_bytes(run / "curves.png", pictures.curves({plan.model.config.arch: rows}))
     for name, content in result.files().items():
         pictures.write_bytes(run / name, content)
     summary = {

@@ -30,8 +30,10 @@ class TrainSettings:
         "data set: data.yaml, classes.csv, a folder with either, or a drawn one: 'scenes',"
         " 'puppets', 'depth-scenes'",
     )
-    model: str = setting("fcn", "network; 'pixelwise models' lists them")
-    backbone: str = setting("auto", "any timm backbone; default: the network's own, or resnet18")
+    model: str = setting(
+        "auto", "network; 'pixelwise models' lists them; default: fcn, for points hrnet_pose"
+    )
+    backbone: str = setting("auto", "any timm backbone; default: the network's own, or a small one")
     attention: str | Mapping[Any, Any] = setting(
         "auto",
         "layer to add: psa_s, psa_s@3,4 (after stages), psa_s@inner (in blocks) or none;"

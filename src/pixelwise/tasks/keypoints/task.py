@@ -128,6 +128,13 @@ class Keypoints(Task):
             "sigmas": skeleton.sigmas,
         }
 
+    @classmethod
+    def usual_network(cls, backbone: str | None) -> tuple[str, str]:
+        """A small HRNet, which learns most in little time; SimpleBaseline on other backbones."""
+        if backbone is None or backbone.startswith("hrnet"):
+            return "hrnet_pose", backbone or "hrnet_w18_small"
+        return "simple_baseline", backbone
+
     @property
     def outputs(self) -> int:
         """Maps: one per point, three for udp_offset."""
