@@ -76,16 +76,21 @@ class DataConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
-        """Read and check a data.yaml.
+        """Read and check a data.yaml; see `parse`."""
+        file = Path(path)
+        return cls.parse(file, yaml_files.read(file, "write at least names and train"))
+
+    @classmethod
+    def parse(cls, file: Path, content: Mapping[Any, Any]) -> "DataConfig":
+        """Check what a data.yaml holds.
 
         Raises:
             InputError: The file is missing or not YAML, has an unknown key, a value of the
                 wrong kind, an id that is no class, or names a folder that does not exist.
         """
-        file = Path(path)
-        content = _parse(file)
+        described = _laid_out(file, content)
         try:
-            return _build(file, content)
+            return _build(file, described)
         except InputError as error:
             at = str(file)
             raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
@@ -116,12 +121,13 @@ class DataConfig:
         return tuple(s for s, place in zip(SPLITS, places, strict=True) if place is not None)
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    content = yaml_files.read(file, "write at least names and train")
+def _laid_out(file: Path, content: Mapping[Any, Any]) -> dict[str, Any]:
+    """The keys and values, with those that a layout stands for."""
     for key in content:
         if key not in KEYS:
             wrong = unknown("key", str(key), KEYS)
             raise InputError(f"{file}: {wrong}")
+    content = dict(content)
     layout = content.pop("layout", None)
     if layout is None:
         return content
