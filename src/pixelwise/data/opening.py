@@ -10,7 +10,7 @@ from pixelwise.data.depth_scenes import DepthScenes
 from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource
 from pixelwise.data.points import FolderPoints, PointsConfig
-from pixelwise.data.points.discovery import describe, is_points_table
+from pixelwise.data.points.discovery import describe, is_class_table
 from pixelwise.data.puppets import Puppets
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
@@ -60,9 +60,7 @@ def open_data(spec: str | Path) -> Source:
             f"data={text!r}: nothing there; give a data.yaml, a folder with one, or 'scenes'"
         )
     suffix = path.suffix.lower()
-    if suffix == ".json" or (
-        suffix == ".csv" and path.name != "classes.csv" and is_points_table(path)
-    ):
+    if suffix == ".json" or (suffix == ".csv" and not is_class_table(path)):
         described = describe(path)
         if described is not None:
             return FolderPoints(PointsConfig.parse(*described))

@@ -32,8 +32,9 @@ def read_coco(
     Raises:
         InputError: Something lacks, has the wrong kind, or names what does not exist.
     """
-    kinds = _chosen(file, _items(file, content, "categories"), category)
-    names, places, edges = _categories(file, kinds)
+    every = _items(file, content, "categories")
+    names, places, edges = _categories(file, _chosen(file, every, category))
+    known = [entry.get("id") for entry in every]
     pictures: dict[int, Path] = {}
     for i, entry in enumerate(_items(file, content, "images")):
         where = f"{file}: images[{i}]"
@@ -47,6 +48,8 @@ def read_coco(
     for i, entry in enumerate(_items(file, content, "annotations")):
         where = f"{file}: annotations[{i}]"
         kind = _id(entry, "category_id", where)
+        if kind not in known:
+            raise InputError(f"{where}: category_id={kind}: is none of `categories`; add it")
         if kind not in places or entry.get("iscrowd") or "keypoints" not in entry:
             continue
         own = _id(entry, "id", where) if "id" in entry else None
@@ -145,7 +148,10 @@ def _categories(
         if len({*own}) < len(own):
             raise InputError(f"{where}: a point's name stands twice; give each its own")
         names += [name for name in own if name not in names]
-        at = places[_id(entry, "id", where)] = [names.index(name) for name in own]
+        number = _id(entry, "id", where)
+        if number in places:
+            raise InputError(f"{where}: id={number}: is that of another too; give each its own")
+        at = places[number] = [names.index(name) for name in own]
         lines = entry.get("skeleton") or []
         good = isinstance(lines, list) and all(
             isinstance(line, list) and len(line) == 2 and all(type(n) is int for n in line)

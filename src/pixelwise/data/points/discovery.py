@@ -32,8 +32,13 @@ def describe(place: Path) -> tuple[Path, Mapping[str, Any], Path] | None:
     """
     if place.is_file():
         root = place.parent
-        if root.parent.name == "labeled-data" and (root.parent.parent / "config.yaml").is_file():
-            return place, {"labels": place.name, **_skeleton(root.parent.parent, place)}, root
+        config = root.parent.parent / "config.yaml"
+        if root.parent.name == "labeled-data" and config.is_file():
+            return (
+                place,
+                {"labels": glob.escape(place.name), **_told(yaml_files.read(config))},
+                root,
+            )
         beside = root.absolute().name in ASIDE and not _has_picture(root)
         named = f"{root.absolute().name}/{place.name}" if beside else place.name
         return place, {"labels": glob.escape(named)}, root.absolute().parent if beside else root
@@ -60,13 +65,23 @@ def is_points_table(file: Path) -> bool:
     Raises:
         InputError: No text.
     """
-    heads = [cell.lower() for cell in read_rows(file, read_text(file))[0][1]]
+    heads = _heads(file)
     return heads[0] in HEADS or {*COLUMNS} <= {*heads}
+
+
+def is_class_table(file: Path) -> bool:
+    """Whether the header of a CSV has colours of classes."""
+    return file.name == "classes.csv" or bool({"r", "g", "b"} & {*_heads(file)})
+
+
+def _heads(file: Path) -> list[str]:
+    return [cell.lower() for cell in read_rows(file, read_text(file))[0][1]]
 
 
 def _project(folder: Path, names: list[Path]) -> tuple[Path, Mapping[str, Any], Path]:
     """All CollectedData files of a DeepLabCut project; of its scorer where there are several."""
-    config = _config(folder)
+    file = folder / "config.yaml"
+    config = yaml_files.read(file) if file.is_file() else {}
     scorer = str(config.get("scorer", ""))
     of: dict[Path, list[Path]] = {}
     for name in names:
@@ -81,60 +96,59 @@ def _project(folder: Path, names: list[Path]) -> tuple[Path, Mapping[str, Any], 
                 " data.yaml, `labels: [...]`, and others as `repeated:`"
             )
         chosen += own if len(several) > 1 else several
-    file = folder / "config.yaml"
-    content = {"labels": [glob.escape(name.as_posix()) for name in chosen]}
-    told = _bodyparts(config)
-    parts = {"points": told} if told else {}
-    return (
-        file if file.is_file() else folder,
-        {**content, **parts, **_skeleton(folder, folder / chosen[0])},
-        folder,
-    )
+    content = {"labels": [glob.escape(name.as_posix()) for name in chosen], **_told(config)}
+    return (file if config else folder), content, folder
 
 
-def _config(folder: Path) -> Mapping[Any, Any]:
-    file = folder / "config.yaml"
-    return yaml_files.read(file) if file.is_file() else {}
+def _told(config: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """The points that a project's config.yaml names, and the lines it draws between them.
 
-
-def _bodyparts(config: Mapping[Any, Any]) -> list[str]:
-    """The points that a project's config.yaml names."""
+    DeepLabCut writes an example with other names into every new project: those lines do not count.
+    """
     keys = ("bodyparts", "multianimalbodyparts", "uniquebodyparts")
     lists = [value for key in keys if isinstance(value := config.get(key), list)]
-    return list(dict.fromkeys(str(name) for value in lists for name in value))
-
-
-def _skeleton(folder: Path, labels: Path) -> Mapping[str, Any]:
-    """Lines that a project's config.yaml draws, between points that its labels have.
-
-    DeepLabCut writes an example with other names into every new project.
-    """
-    lines = _config(folder).get("skeleton")
-    rows = read_rows(labels, read_text(labels))
-    parts = next((cells for _, cells in rows if cells[0].lower() == "bodyparts"), [])
-    known = [
+    names = list(dict.fromkeys(str(name) for value in lists for name in value))
+    given = config.get("skeleton")
+    lines = [
         [str(name) for name in line]
-        for line in (lines if isinstance(lines, list) else [])
-        if isinstance(line, list) and len(line) == 2 and all(str(n) in parts for n in line)
+        for line in (given if isinstance(given, list) else [])
+        if isinstance(line, list) and len({*map(str, line)} & {*names}) == len(line) == 2
     ]
-    return {"skeleton": known} if known else {}
+    return {**({"points": names} if names else {}), **({"skeleton": lines} if lines else {})}
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """Files of labels in a folder; the folder itself stands for labelme files in it."""
-    beside = sorted(file for file in folder.iterdir() if file.is_file())
-    tables = [f for f in beside if f.suffix.lower() == ".csv" and is_points_table(f)]
-    kinds = {file: _kind(file) for file in beside if file.suffix.lower() == ".json"}
-    coco = [file for file, kind in kinds.items() if kind == "coco"]
-    if tables or coco or "labelme" in kinds.values():
-        return [*tables, *coco, *[folder] * ("labelme" in kinds.values())]
+    """Files of labels in a folder; the folder itself stands for labelme files in it.
+
+    Raises:
+        InputError: A JSON is damaged; or there are no labels, and a CSV cannot be read.
+    """
+    aside = [folder / name for name in ASIDE]
+    beside = sorted(f for place in (folder, *aside) for f in place.glob("*") if f.is_file())
     below = (f for f in sorted(folder.rglob("*.json")) if not is_hidden(f.relative_to(folder)))
-    return [folder] if any(_kind(file) == "labelme" for file in below) else []
+    found, wrong = [], []
+    for file in beside:
+        try:
+            kind = _kind(file)
+        except InputError as error:
+            if file.suffix.lower() == ".json":
+                raise
+            wrong.append(error)  # a table of something else, perhaps
+            continue
+        place = folder if kind == "labelme" else file
+        if kind and place not in found:
+            found.append(place)
+    if not found and wrong:
+        raise wrong[0]
+    return found or [folder for file in below if _kind(file) == "labelme"][:1]
 
 
 def _kind(file: Path) -> str:
-    text = read_text(file)
-    if text.lstrip()[0] != "{":
+    """What labels a file holds: "table", "coco", "labelme", or none."""
+    suffix = file.suffix.lower()
+    if suffix == ".csv":
+        return "table" if is_points_table(file) else ""
+    if suffix != ".json" or (text := read_text(file)).lstrip()[0] != "{":
         return ""
     content = parsed(file, text)
     if "shapes" in content:

@@ -11,7 +11,6 @@ from pixelwise.data.points.sharing import in_order
 from pixelwise.errors import InputError, unknown
 
 Labels = Mapping[str, tuple[PointLabels, ...]]
-FORMS = "a file, a list or a pattern of files, or {train: file, val: file}; e.g. labels.csv"
 
 
 def read_labels(
@@ -30,7 +29,10 @@ def read_labels(
     """
     named = value if isinstance(value, dict) else {"all": value}
     if not named or value is None:
-        raise InputError(f"labels={value!r}: must be {FORMS}")
+        raise InputError(
+            f"labels={value!r}: must be a file, a list or a pattern of files, or one per split,"
+            " {train: a.csv, val: b.csv}; e.g. labels.csv"
+        )
     for split in named:
         if split not in (*SPLITS, "all"):
             raise unknown("split", str(split), SPLITS)
@@ -61,7 +63,9 @@ def files_of(value: object, root: Path, key: str) -> list[Path]:
     given = value if isinstance(value, list) else [value]
     texts = [text for text in given if isinstance(text, str) and text.strip()]
     if not texts or len(texts) < len(given):
-        raise InputError(f"{key}={value!r}: must be {FORMS}")
+        raise InputError(
+            f"{key}={value!r}: must be a file, or a list or a pattern of files; e.g. labels.csv"
+        )
     files: list[Path] = []
     for text in texts:
         file = root / text

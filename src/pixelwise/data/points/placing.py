@@ -1,5 +1,6 @@
 """Which picture on disk each figure belongs to, and which split each picture."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -48,23 +49,25 @@ def place_figures(config: PointsConfig) -> Placed:
         }
     else:
         placed = _placed(config, config.labels["all"], _Pictures(_files(config.path)), ())
+        labelled = [figure.file for figure in placed if figure.labelled.any()]
+        if not labelled:
+            raise InputError(f"{config.file}: no picture has labelled points; label some")
         try:
-            shared = share_out((figure.file for figure in placed), config.shares)
+            shared = share_out(labelled, config.shares)
         except InputError as error:
             raise InputError(f"{config.file}: {error}") from None
         told = shared.told
-        found = {
-            split: [figure for figure in placed if shared.splits[figure.file] == split]
-            for split in SPLITS
-            if split in shared.splits.values()
-        }
+        found = {split: [] for split in SPLITS if split in shared.splits.values()}
+        for figure in placed:
+            found[shared.splits.get(figure.file, "train")].append(figure)
     for split, figures in found.items():
         if not any(figure.labelled.any() for figure in figures):
             raise InputError(
                 f"{config.file}: no picture of {split!r} has labelled points; label some, or check"
                 " the names of the pictures"
             )
-    return Placed(with_boxes(found), told or _overlap(found))
+    found, boxes = with_boxes(found)
+    return Placed(found, "; ".join(filter(None, (told or _overlap(found), boxes))))
 
 
 def _overlap(found: dict[str, list[Figure]]) -> str:
@@ -78,12 +81,12 @@ def _overlap(found: dict[str, list[Figure]]) -> str:
 
 
 class _Pictures:
-    """Pictures by what labels may call them."""
+    """Pictures by what labels may call them: in another case too, or with other accents' codes."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         self._by_name: dict[str, list[Path]] = {}
         for file in files:
-            self._by_name.setdefault(file.name, []).append(file)
+            self._by_name.setdefault(_alike(file.name), []).append(file)
 
     def find(self, name: Path, *, alone: bool) -> list[Path]:
         """The pictures whose paths end as `name` does.
@@ -92,10 +95,20 @@ class _Pictures:
             name: As the labels have it.
             alone: Whether no other label has this base name: then it is enough.
         """
-        candidates = self._by_name.get(name.name, [])
+        candidates = self._by_name.get(_alike(name.name), [])
         parts = tuple(part for part in name.parts if part not in {"..", "."})
-        exact = [file for file in candidates if file.parts[-len(parts) :] == parts]
-        return exact or (candidates if alone else [])
+        near = [f for f in candidates if _ends(f, parts) == tuple(map(_alike, parts))]
+        exact = [file for file in near if file.parts[-len(parts) :] == parts]
+        same = [file for file in candidates if file.name == name.name] or candidates
+        return exact or near or (same if alone else [])
+
+
+def _alike(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _ends(file: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_alike, file.parts[-len(parts) :]))
 
 
 def _placed(

@@ -27,16 +27,17 @@ def read_points(where: str | Path, category: str | int | None = None) -> PointLa
     """
     file = Path(where)
     text = "" if file.is_dir() else read_text(file)
-    content = parsed(file, text) if text.lstrip()[:1] in ("{", "[") else {}
+    is_json = text.lstrip()[:1] in ("{", "[")
+    content = parsed(file, text) if is_json else {}
     if "annotations" in content and "shapes" not in content:
         return read_coco(file, content, category)
     if category is not None:
-        raise InputError(f"{file}: is no COCO file, so it has no category={category!r}; remove it")
+        raise InputError(f"{file}: category={category!r}: is for COCO files; remove it")
     if file.is_dir():
         return _read_folder(file)
-    if text.lstrip()[0] in "{[":
-        if "shapes" in content:
-            return read_labelme(file, [(file, content)])
+    if "shapes" in content:
+        return read_labelme(file, [(file, content)])
+    if is_json:
         raise InputError(
             f"{file}: has neither 'annotations' nor 'shapes'; give COCO keypoints or labelme JSON"
         )
@@ -50,8 +51,8 @@ def _read_folder(folder: Path) -> PointLabels:
     files = sorted(
         file for file in folder.rglob("*.json") if not is_hidden(file.relative_to(folder))
     )
-    parsed = [(file, parsed(file, read_text(file))) for file in files]
-    labelled = [(file, content) for file, content in parsed if "shapes" in content]
+    contents = [(file, parsed(file, read_text(file))) for file in files]
+    labelled = [(file, content) for file, content in contents if "shapes" in content]
     if not labelled:
         raise InputError(f"{folder}: has no labelme JSON in it; give a file of labels")
     return read_labelme(folder, labelled)

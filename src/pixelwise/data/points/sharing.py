@@ -17,7 +17,9 @@ from pixelwise.errors import InputError, unknown
 
 WAYS = ("auto", "folder", "block", "picture")
 BLOCKS = 10
-"""So many blocks there are at least, where pictures suffice."""
+"""So many blocks there are where pictures suffice."""
+SHORTEST = 5
+"""Frames of a block, where that is not more than the smallest share."""
 NAMED = 3  # folders that a line names
 
 
@@ -95,7 +97,8 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
     if by == "folder":
         groups = {file: file.parent for file in files}
     elif by == "block":
-        groups = _blocks(files, max(BLOCKS, *(round(1 / share) for share in wanted.values()), 1))
+        smallest = int(len(files) * min(wanted.values(), default=1))
+        groups = _blocks(files, max(1, min(smallest, max(SHORTEST, len(files) // BLOCKS))))
     else:
         groups = {file: file for file in files}
     of = _dealt(groups, wanted, shares.seed)
@@ -113,7 +116,7 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
     ]
     how = {
         "folder": f"split by folder, {len(folders)} of them",
-        "block": f"split in {len({*groups.values()})} blocks of frames that follow each other",
+        "block": f"split in {len({*groups.values()})} blocks of neighbouring frames",
         "picture": "split picture by picture, neighbouring frames of a video apart",
     }
     return Shared(splits, f"{how[by]}: {', '.join(shown)} of {len(files)} pictures")
@@ -125,9 +128,8 @@ def in_order(file: Path) -> tuple[str, ...]:
     return tuple(part.zfill(20) if part.isdecimal() else part for part in parts)
 
 
-def _blocks(files: Sequence[Path], count: int) -> dict[Path, Path]:
+def _blocks(files: Sequence[Path], longest: int) -> dict[Path, Path]:
     """File -> the first one of its block; a block lies in one folder."""
-    longest = max(1, round(len(files) / count))
     of_folder: dict[Path, list[Path]] = {}
     for file in files:
         of_folder.setdefault(file.parent, []).append(file)
