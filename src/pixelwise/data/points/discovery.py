@@ -8,11 +8,11 @@ from typing import Any
 from pixelwise import yaml_files
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.points.deeplabcut import HEADS
+from pixelwise.data.points.finding import pictures_below
 from pixelwise.data.points.plain import COLUMNS
 from pixelwise.data.points.reading import parsed
 from pixelwise.data.points.sharing import in_order
 from pixelwise.data.points.text import read_rows, read_text
-from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.errors import InputError
 
 DEEPLABCUT = "labeled-data/*/CollectedData*.csv"
@@ -39,7 +39,7 @@ def describe(place: Path) -> tuple[Path, Mapping[str, Any], Path] | None:
                 {"labels": glob.escape(place.name), **_told(yaml_files.read(config))},
                 root,
             )
-        beside = root.absolute().name in ASIDE and not _has_picture(root)
+        beside = root.absolute().name in ASIDE and not pictures_below(root)
         named = f"{root.absolute().name}/{place.name}" if beside else place.name
         return place, {"labels": glob.escape(named)}, root.absolute().parent if beside else root
     project = sorted((f.relative_to(place) for f in place.glob(DEEPLABCUT)), key=in_order)
@@ -154,7 +154,3 @@ def _kind(file: Path) -> str:
     if "shapes" in content:
         return "labelme"
     return "coco" if {"images", "annotations"} <= content.keys() else ""
-
-
-def _has_picture(folder: Path) -> bool:
-    return any(file.suffix.lower() in PICTURE_SUFFIXES for file in folder.rglob("*"))

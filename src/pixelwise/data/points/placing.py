@@ -1,20 +1,18 @@
 """Which picture on disk each figure belongs to, and which split each picture."""
 
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelwise.data.config import SPLITS
-from pixelwise.data.listing import is_hidden
 from pixelwise.data.points.boxes import with_boxes
 from pixelwise.data.points.config import PointsConfig
 from pixelwise.data.points.figure import Figure
+from pixelwise.data.points.finding import Pictures, pictures_below
 from pixelwise.data.points.labels import PointLabels
 from pixelwise.data.points.sharing import share_out
 from pixelwise.data.points.text import picture_path, read_text
-from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.errors import InputError
 
 
@@ -42,13 +40,13 @@ def place_figures(config: PointsConfig) -> Placed:
     if config.places:
         found = _by_folder(config)
     elif config.shares is None:
-        pictures = _Pictures(_files(config.path))
+        pictures = Pictures(pictures_below(config.path))
         found = {
             s: _placed(config, labels, pictures, ())
             for s, labels in sorted(config.labels.items(), key=lambda item: SPLITS.index(item[0]))
         }
     else:
-        placed = _placed(config, config.labels["all"], _Pictures(_files(config.path)), ())
+        placed = _placed(config, config.labels["all"], Pictures(pictures_below(config.path)), ())
         labelled = [figure.file for figure in placed if figure.labelled.any()]
         if not labelled:
             raise InputError(f"{config.file}: no picture has labelled points; label some")
@@ -80,41 +78,10 @@ def _overlap(found: dict[str, list[Figure]]) -> str:
     return f"{len(both)} pictures of train are in another split too, as {both[0].name}"
 
 
-class _Pictures:
-    """Pictures by what labels may call them: in another case too, or with other accents' codes."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._by_name: dict[str, list[Path]] = {}
-        for file in files:
-            self._by_name.setdefault(_alike(file.name), []).append(file)
-
-    def find(self, name: Path, *, alone: bool) -> list[Path]:
-        """The pictures whose paths end as `name` does.
-
-        Args:
-            name: As the labels have it.
-            alone: Whether no other label has this base name: then it is enough.
-        """
-        candidates = self._by_name.get(_alike(name.name), [])
-        parts = tuple(part for part in name.parts if part not in {"..", "."})
-        near = [f for f in candidates if _ends(f, parts) == tuple(map(_alike, parts))]
-        exact = [file for file in near if file.parts[-len(parts) :] == parts]
-        same = [file for file in candidates if file.name == name.name] or candidates
-        return exact or near or (same if alone else [])
-
-
-def _alike(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def _ends(file: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(_alike, file.parts[-len(parts) :]))
-
-
 def _placed(
     config: PointsConfig,
     files: Sequence[PointLabels],
-    pictures: _Pictures,
+    pictures: Pictures,
     outside: Sequence[Path],
 ) -> list[Figure]:
     """Figures with their pictures; those whose picture is in no split are left out.
@@ -141,12 +108,12 @@ def _placed(
 
 
 def _places(
-    config: PointsConfig, labels: PointLabels, pictures: _Pictures, outside: Sequence[Path]
+    config: PointsConfig, labels: PointLabels, pictures: Pictures, outside: Sequence[Path]
 ) -> dict[Path, Path | None]:
     """Name in the labels -> the picture; None: it is in no split."""
     counts = Counter(name.name for name in {figure.file for figure in labels.figures})
     base = labels.file if labels.file.is_dir() else labels.file.parent
-    elsewhere = _Pictures(outside)
+    elsewhere = Pictures(outside)
     places: dict[Path, Path | None] = {}
     absent = []
     for name in dict.fromkeys(figure.file for figure in labels.figures):
@@ -166,6 +133,12 @@ def _places(
             absent.append(name)
             continue
         places[name] = existing[0] if found or not config.places else None
+    named: dict[Path, Path] = {}
+    for name, place in places.items():
+        if place is not None and named.setdefault(place, name) != name:
+            raise InputError(
+                f"{labels.file}: {named[place]} and {name} are the same picture; keep one of them"
+            )
     if absent:
         more = f" (and {len(absent) - 1} more of {len(places) + len(absent)})" * (len(absent) > 1)
         raise InputError(
@@ -180,11 +153,11 @@ def _by_folder(config: PointsConfig) -> dict[str, list[Figure]]:
     found: dict[str, list[Figure]] = {}
     if "all" not in config.labels:
         for split, inside in files.items():
-            found[split] = _placed(config, config.labels[split], _Pictures(inside), ())
+            found[split] = _placed(config, config.labels[split], Pictures(inside), ())
         return found
-    outside = _files(config.path)
+    outside = pictures_below(config.path)
     together = dict.fromkeys(file for inside in files.values() for file in inside)
-    placed = _placed(config, config.labels["all"], _Pictures(together), outside)
+    placed = _placed(config, config.labels["all"], Pictures(together), outside)
     for split, inside in files.items():
         within = set(inside)
         found[split] = [figure for figure in placed if figure.file in within]
@@ -193,8 +166,8 @@ def _by_folder(config: PointsConfig) -> dict[str, list[Figure]]:
 
 def _of_place(config: PointsConfig, place: Path) -> list[Path]:
     if place.is_dir():
-        return _files(place)
-    everything: _Pictures | None = None
+        return pictures_below(place)
+    everything: Pictures | None = None
     files = []
     for number, line in enumerate(read_text(place).splitlines(), 1):
         if not line.strip():
@@ -203,7 +176,7 @@ def _of_place(config: PointsConfig, place: Path) -> list[Path]:
         name = picture_path(line, where)
         direct = [file for file in (config.path / name, place.parent / name) if file.is_file()]
         if not direct:
-            everything = everything or _Pictures(_files(config.path))
+            everything = everything or Pictures(pictures_below(config.path))
             direct = everything.find(name, alone=True)
             if len(direct) > 1:
                 raise InputError(
@@ -213,11 +186,3 @@ def _of_place(config: PointsConfig, place: Path) -> list[Path]:
             raise InputError(f"{where}: picture {name} is not there; correct its name")
         files.append(direct[0])
     return files
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(file.relative_to(folder))
-    )
