@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ def frames(**folders):
 def runs(files, splits):
     """How often the split changes from one frame to the next of a folder."""
     of = [(file.parent, splits[file]) for file in sorted(files, key=in_order)]
-    return sum(a[0] == b[0] and a[1] != b[1] for a, b in zip(of, of[1:], strict=False))
+    return sum(a[0] == b[0] and a[1] != b[1] for a, b in pairwise(of))
 
 
 def test_frames_are_ordered_by_their_numbers():
     names = [Path(f"v{v}/img{i}.png") for v in (2, 10) for i in (1, 9, 10, 100)]
-    assert sorted(reversed(names), key=in_order) == names
+    shuffled = names[::-1]
+    assert sorted(shuffled, key=in_order) == names
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -64,7 +66,7 @@ def test_two_folders_are_too_few_for_three_splits():
     files = frames(a=30, b=30)
     assert "split in" in share_out(files, Shares(test=0.2)).told
     assert "split by folder, 2 of them" in share_out(files, Shares()).told
-    with pytest.raises(InputError, match="leaves no folder for 'train' of 2.*`by: block`"):
+    with pytest.raises(InputError, match=r"leaves no folder for 'train' of 2.*`by: block`"):
         share_out(files, Shares(test=0.2, by="folder"))
 
 
