@@ -68,6 +68,8 @@ def open_data(spec: str | Path) -> Source:
         return FolderSource(load_class_table(path))
     if suffix in {".yaml", ".yml"}:
         content = yaml_files.read(path)
+        if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
+            return open_data(path.parent)
         if {"points", "labels"} & content.keys():
             return FolderPoints(PointsConfig.parse(path, content))
         config = DataConfig.parse(path, content)

@@ -100,8 +100,9 @@ def beside(write_pictures):
     return write
 
 
-def test_a_project(project):
-    source = open_data(project)
+@pytest.mark.parametrize("inside", ["", "config.yaml"])
+def test_a_project(project, inside):
+    source = open_data(project / inside)
     assert isinstance(source, FolderPoints)
     assert source.name == project.name
     assert source.skeleton.names == ("tail", "nose")  # as config.yaml has them
@@ -118,6 +119,13 @@ def test_a_project_without_its_config(project):
     source = open_data(project)
     assert source.skeleton.names == ("nose", "tail")
     assert [len(source.split(split)) for split in source.splits] == [6, 6]
+
+
+def test_a_project_with_tables_that_are_not_read(project):
+    for file in project.rglob("*.csv"):
+        file.rename(file.with_suffix(".h5"))
+    with pytest.raises(InputError, match=r"CollectedData_me\.h5: HDF5 is not read; write the CSV"):
+        open_data(project)
 
 
 def test_a_pattern_in_a_data_yaml(project):

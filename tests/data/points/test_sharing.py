@@ -91,7 +91,12 @@ def test_one_picture_cannot_be_shared(by):
         share_out(frames(v=1), Shares(by=by))
 
 
-def test_only_val():
+def test_without_shares_all_is_train():
+    shared = share_out(frames(v=9), Shares(val=0))
+    assert ({*shared.splits.values()}, shared.told) == ({"train"}, "")
+
+
+def test_shares_of_a_data_yaml():
     assert parse_shares({"val": 0.25}) == Shares(0.25)
     assert parse_shares({"by": "block", "seed": 7}) == Shares(by="block", seed=7)
     with pytest.raises(InputError, match="by='video': must be one of 'auto', 'folder', 'block'"):

@@ -28,7 +28,8 @@ def describe(place: Path) -> tuple[Path, Mapping[str, Any], Path] | None:
             labelme files. None is returned where a folder holds nothing of these.
 
     Raises:
-        InputError: A folder may mean several things, or a JSON in it is damaged.
+        InputError: A folder may mean several things, a JSON in it is damaged, or a project has
+            no CSV.
     """
     if place.is_file():
         root = place.parent
@@ -50,9 +51,15 @@ def describe(place: Path) -> tuple[Path, Mapping[str, Any], Path] | None:
         listed = ", ".join(str(file.relative_to(place.parent)) for file in found[:6])
         raise InputError(
             f"{place}: may be described by {listed}; give one of them as --data, or name those that"
-            " are meant in a data.yaml, `labels: [...]`"
+            " are meant in a data.yaml, `labels: [...]` or `labels: {train: ..., val: ...}`"
         )
     if not found:
+        tables = next(place.glob("labeled-data/*/CollectedData*.h5"), None)
+        if tables is not None:
+            raise InputError(
+                f"{tables}: HDF5 is not read; write the CSV that DeepLabCut keeps beside it, as"
+                " pandas.read_hdf(FILE).to_csv(FILE.csv) does"
+            )
         return None
     if found[0].is_dir():
         return place, {"labels": "."}, place

@@ -46,7 +46,7 @@ class Shared:
 
     Args:
         splits: Picture -> "train", "val" or "test".
-        told: What was done, in words.
+        told: What was done, in words; empty where all is train.
     """
 
     splits: Mapping[Path, str]
@@ -119,6 +119,8 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
         "block": f"split in {len({*groups.values()})} blocks of neighbouring frames",
         "picture": "split picture by picture, neighbouring frames of a video apart",
     }
+    if not wanted:
+        return Shared(splits, "")
     return Shared(splits, f"{how[by]}: {', '.join(shown)} of {len(files)} pictures")
 
 
