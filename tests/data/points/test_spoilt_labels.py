@@ -38,7 +38,7 @@ YAML = (
     b"labels: labels.csv\ntrain: train\npoints: [nose, tail]\npairs: [[nose, tail]]\n"
     b"skeleton: [[nose, tail]]\nsigmas: {nose: 0.1, tail: 0.2}\n"
 )
-SHARED = b"labels: [labels.csv]\nsplit: {val: 0.5, test: 0.0, by: block, seed: 0}\nrepeated: second.csv\n"
+SHARED = b"labels: [labels.csv]\nsplit: {val: 0.5, by: block}\nrepeated: second.csv\n"
 CONFIG = (
     b"Task: t\nscorer: me\nvideo_sets:\n  ? C:\\v.avi\n  : crop: 0, 40, 0, 30\n"
     b"bodyparts:\n- nose\n- tail\nskeleton:\n- - nose\n  - tail\n"
