@@ -76,21 +76,21 @@ class DataConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
-        """Read and check a data.yaml; see `parse`."""
-        file = Path(path)
-        return cls.parse(file, yaml_files.read(file, "write at least names and train"))
-
-    @classmethod
-    def parse(cls, file: Path, content: Mapping[Any, Any]) -> "DataConfig":
-        """Check what a data.yaml holds.
+        """Read and check a data.yaml.
 
         Raises:
             InputError: The file is missing or not YAML, has an unknown key, a value of the
                 wrong kind, an id that is no class, or names a folder that does not exist.
         """
-        described = _laid_out(file, content)
+        file = Path(path)
+        return cls.of(file, yaml_files.read(file, "write at least names and train"))
+
+    @classmethod
+    def of(cls, file: Path, content: Mapping[str, Any]) -> "DataConfig":
+        """Check the keys and values of a data.yaml; raises as `load`."""
+        content = _completed(file, content)
         try:
-            return _build(file, described)
+            return _build(file, content)
         except InputError as error:
             at = str(file)
             raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
@@ -121,13 +121,13 @@ class DataConfig:
         return tuple(s for s, place in zip(SPLITS, places, strict=True) if place is not None)
 
 
-def _laid_out(file: Path, content: Mapping[Any, Any]) -> dict[str, Any]:
-    """The keys and values, with those that a layout stands for."""
+def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """With what the layout says."""
+    content = dict(given)
     for key in content:
         if key not in KEYS:
             wrong = unknown("key", str(key), KEYS)
             raise InputError(f"{file}: {wrong}")
-    content = dict(content)
     layout = content.pop("layout", None)
     if layout is None:
         return content

@@ -53,7 +53,7 @@ def open_data(spec: str | Path) -> Source:
                     f"{path}: holds neither data.yaml nor classes.csv, nor labels of points beside"
                     " pictures; write a data.yaml"
                 )
-            return FolderPoints(PointsConfig.parse(*described))
+            return FolderPoints(PointsConfig.of(*described))
         path = found[0]
     if not path.is_file():
         raise InputError(
@@ -63,7 +63,7 @@ def open_data(spec: str | Path) -> Source:
     if suffix == ".json" or (suffix == ".csv" and not is_class_table(path)):
         described = describe(path)
         if described is not None:
-            return FolderPoints(PointsConfig.parse(*described))
+            return FolderPoints(PointsConfig.of(*described))
     if suffix == ".csv":
         return FolderSource(load_class_table(path))
     if suffix in {".yaml", ".yml"}:
@@ -71,8 +71,8 @@ def open_data(spec: str | Path) -> Source:
         if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
             return open_data(path.parent)
         if {"points", "labels"} & content.keys():
-            return FolderPoints(PointsConfig.parse(path, content))
-        config = DataConfig.parse(path, content)
+            return FolderPoints(PointsConfig.of(path, content))
+        config = DataConfig.of(path, content)
         return FolderValuesSource(config) if config.quantities else FolderSource(config)
     raise InputError(
         f"{path}: does not describe a data set; give a data.yaml, a classes.csv, or labels of"

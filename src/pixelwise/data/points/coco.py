@@ -116,21 +116,6 @@ def write_coco_results(
     write_bytes(file, json.dumps(entries).encode())
 
 
-def _chosen(
-    file: Path, entries: list[dict[str, Any]], category: str | int | None
-) -> list[tuple[int, dict[str, Any]]]:
-    """The categories that count, with their places in the list."""
-    numbered = [*enumerate(entries)]
-    if category is None:
-        return numbered
-    found = [(i, e) for i, e in numbered if category in (e.get("name"), e.get("id"))]
-    if not found:
-        known = [str(entry.get("name", entry.get("id"))) for entry in entries]
-        told = unknown("category", str(category), known)
-        raise InputError(f"{file}: {told}")
-    return found
-
-
 def _categories(
     file: Path, entries: list[tuple[int, dict[str, Any]]]
 ) -> tuple[tuple[str, ...], dict[int, list[int]], tuple[tuple[int, int], ...]]:
@@ -167,6 +152,21 @@ def _categories(
     if not names:
         raise InputError(f"{file}: no category has keypoints; name them in `categories`")
     return tuple(names), places, tuple(edges)
+
+
+def _chosen(
+    file: Path, entries: list[dict[str, Any]], category: str | int | None
+) -> list[tuple[int, dict[str, Any]]]:
+    """The categories that count, with their places in the list."""
+    numbered = [*enumerate(entries)]
+    if category is None:
+        return numbered
+    found = [(i, e) for i, e in numbered if category in (e.get("name"), e.get("id"))]
+    if not found:
+        known = [str(entry.get("name", entry.get("id"))) for entry in entries]
+        told = unknown("category", str(category), known)
+        raise InputError(f"{file}: {told}")
+    return found
 
 
 def _points(value: object, count: int, where: str) -> tuple[np.ndarray, np.ndarray]:

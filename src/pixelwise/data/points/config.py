@@ -65,12 +65,12 @@ class PointsConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> "PointsConfig":
-        """Read and check a data.yaml and the labels it names; see `parse`."""
+        """Read and check a data.yaml and the labels it names; see `of`."""
         file = Path(path)
-        return cls.parse(file, yaml_files.read(file, "write at least labels"))
+        return cls.of(file, yaml_files.read(file, "write at least labels"))
 
     @classmethod
-    def parse(
+    def of(
         cls, file: Path, content: Mapping[Any, Any], root: Path | None = None
     ) -> "PointsConfig":
         """Check the content of a data.yaml, and the labels it names.
