@@ -70,9 +70,7 @@ class PointsConfig:
         return cls.of(file, yaml_files.read(file, "write at least labels"))
 
     @classmethod
-    def of(
-        cls, file: Path, content: Mapping[Any, Any], root: Path | None = None
-    ) -> "PointsConfig":
+    def of(cls, file: Path, content: Mapping[Any, Any], root: Path | None = None) -> "PointsConfig":
         """Check the content of a data.yaml, and the labels it names.
 
         Args:
