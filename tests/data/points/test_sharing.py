@@ -92,7 +92,7 @@ def test_one_picture_cannot_be_shared(by):
 
 
 def test_without_shares_all_is_train():
-    shared = share_out(frames(v=9), Shares(val=0))
+    shared = share_out(frames(v=9), Shares(val=0.0))
     assert ({*shared.splits.values()}, shared.told) == ({"train"}, "")
 
 
