@@ -83,7 +83,12 @@ class DataConfig:
                 wrong kind, an id that is no class, or names a folder that does not exist.
         """
         file = Path(path)
-        content = _parse(file)
+        return cls.of(file, yaml_files.read(file, "write at least names and train"))
+
+    @classmethod
+    def of(cls, file: Path, content: Mapping[str, Any]) -> "DataConfig":
+        """Check the keys and values of a data.yaml; raises as `load`."""
+        content = _completed(file, content)
         try:
             return _build(file, content)
         except InputError as error:
@@ -116,8 +121,9 @@ class DataConfig:
         return tuple(s for s, place in zip(SPLITS, places, strict=True) if place is not None)
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    content = yaml_files.read(file, "write at least names and train")
+def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """With what the layout says."""
+    content = dict(given)
     for key in content:
         if key not in KEYS:
             wrong = unknown("key", str(key), KEYS)

@@ -10,6 +10,7 @@ from pixelwise.data.depth_scenes import DepthScenes
 from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource
 from pixelwise.data.points import FolderPoints, PointsConfig
+from pixelwise.data.points.discovery import describe, is_class_table
 from pixelwise.data.puppets import Puppets
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
@@ -31,8 +32,9 @@ def open_data(spec: str | Path) -> Source:
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
-            (the CamVid layout); or "scenes", "puppets" or "depth-scenes", which are drawn, with
-            options as "scenes:seed=1,size=128,train=400".
+            (the CamVid layout); a file of labelled points, or a folder with one beside pictures,
+            with labelme files, or with a DeepLabCut project; or "scenes", "puppets" or
+            "depth-scenes", which are drawn, with options as "scenes:seed=1,size=128,train=400".
 
     Raises:
         InputError: There is no such data set, or its description or layout is wrong.
@@ -45,17 +47,34 @@ def open_data(spec: str | Path) -> Source:
         inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]
         found = [file for file in inside if file.is_file()]
         if not found:
-            raise InputError(f"{path}: holds neither data.yaml nor classes.csv; write one")
+            described = describe(path)
+            if described is None:
+                raise InputError(
+                    f"{path}: holds neither data.yaml nor classes.csv, nor labels of points beside"
+                    " pictures; write a data.yaml"
+                )
+            return FolderPoints(PointsConfig.of(*described))
         path = found[0]
     if not path.is_file():
         raise InputError(
             f"data={text!r}: nothing there; give a data.yaml, a folder with one, or 'scenes'"
         )
-    if path.suffix.lower() == ".csv":
+    suffix = path.suffix.lower()
+    if suffix == ".json" or (suffix == ".csv" and not is_class_table(path)):
+        described = describe(path)
+        if described is not None:
+            return FolderPoints(PointsConfig.of(*described))
+    if suffix == ".csv":
         return FolderSource(load_class_table(path))
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        if {"points", "labels"} & yaml_files.read(path).keys():
-            return FolderPoints(PointsConfig.load(path))
-        config = DataConfig.load(path)
+    if suffix in {".yaml", ".yml"}:
+        content = yaml_files.read(path)
+        if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
+            return open_data(path.parent)
+        if {"points", "labels"} & content.keys():
+            return FolderPoints(PointsConfig.of(path, content))
+        config = DataConfig.of(path, content)
         return FolderValuesSource(config) if config.quantities else FolderSource(config)
-    raise InputError(f"{path}: does not describe a data set; give a data.yaml or a classes.csv")
+    raise InputError(
+        f"{path}: does not describe a data set; give a data.yaml, a classes.csv, or labels of"
+        " points as CSV or JSON"
+    )

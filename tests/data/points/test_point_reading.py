@@ -149,6 +149,25 @@ def test_coco(read):
     assert not nothing.labelled.any()
 
 
+@pytest.mark.parametrize(
+    ("category", "names", "places"),
+    [
+        (None, ("nose", "tail", "beak"), 3),
+        ("mouse", ("nose", "tail"), 2),
+        ("bird", ("beak", "tail"), 1),
+        (2, ("beak", "tail"), 1),
+    ],
+)
+def test_a_category_is_chosen(tmp_path, category, names, places):
+    file = tmp_path / "coco.json"
+    file.write_text(json.dumps(coco()))
+    labels = read_points(file, category)
+    assert labels.names == names
+    assert len(labels.figures) == places
+    with pytest.raises(InputError, match=r"category='birb': unknown category; did you mean 'bird'"):
+        read_points(file, "birb")
+
+
 def test_labelme(read):
     labels = read(
         labelme(
@@ -173,6 +192,9 @@ def test_a_folder_of_labelme_files(tmp_path):
     (tmp_path / "v" / "b.json").write_text(json.dumps(two))
     files = [figure.file.as_posix() for figure in read_points(tmp_path).figures]
     assert files == ["v/a.png", "v/b.png", "v/b.png"]
+    (tmp_path / "v" / "c.json").write_text(json.dumps(one))
+    with pytest.raises(InputError, match=r"c\.json: its picture v/a\.png is labelled in .*a\.json"):
+        read_points(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +235,13 @@ def test_a_folder_of_labelme_files(tmp_path):
             {**coco(), "images": [{"id": 7, "file_name": name} for name in ("a.png", "b.png")]},
             "images[1]: id=7: is that of a.png too",
         ),
+        (coco(id=12), "annotations[1]: id=12: is that of annotations[0] too"),
+        (coco(category_id=9), "annotations[0]: category_id=9: is none of `categories`"),
+        (
+            {**coco(), "categories": [*coco()["categories"], {"id": 1, "keypoints": ["eye"]}]},
+            "categories[3]: id=1: is that of another too",
+        ),
+        (PLAIN.replace("a.png", '"a.png'), "the name of the picture has several lines; close"),
         (labelme(), "has no shape of type point; label some"),
         (labelme(shape("a", 1)), "point 'a': must be two numbers in pixels"),
         (labelme(shape("a", 1, float("nan"))), "point 'a': must be two numbers in pixels"),

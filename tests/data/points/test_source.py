@@ -113,6 +113,60 @@ def test_shares_by_chance(write, by):
     assert other != splits["train"]
 
 
+def test_a_picture_in_two_splits_is_told(write):
+    source = open_data(write("labels: labels.csv\ntrain: train\nval: .\n"))
+    assert "2 pictures of train are in another split too, as a.png" in source.contents
+    assert "in another split" not in open_data(write()).contents
+
+
+def test_several_files_of_labels(write, tmp_path):
+    one, two = (HEAD + f"{name}.png,nose,3,7\n{name}.png,tail,4,7\n" for name in "ab")
+    file = write("labels: [labels.csv, two.csv]\nsplit: {val: 0.5}\n", one, two_csv=two)
+    source = open_data(file)
+    assert [len(source.split(split)) for split in source.splits] == [1, 1]
+    file.write_text('labels: "*.csv"\nsplit: {val: 0.5}\n')
+    again = open_data(file)
+    assert names(again.split("val")) == names(source.split("val"))
+    (tmp_path / "two.csv").write_text(one)
+    with pytest.raises(InputError, match=r"two\.csv: .*a\.png is labelled in .*labels\.csv too"):
+        open_data(file)
+
+
+def test_a_picture_is_found_in_another_case(write):
+    file = write(labels=LABELS.replace("a.png", "TRAIN\\A.PNG"))
+    assert names(open_data(file).split("train")) == ["a.png", "b.png"]
+
+
+def test_a_symlinked_picture(write, tmp_path):
+    file = write()
+    picture = tmp_path / "train" / "a.png"
+    picture.rename(tmp_path / "elsewhere")
+    picture.symlink_to(tmp_path / "elsewhere")
+    assert open_data(file).split("train")[0].image.shape == (3, 30, 40)
+    (tmp_path / "elsewhere").unlink()
+    with pytest.raises(InputError, match=r"a\.png: no such file; check the path"):
+        open_data(file).split("train").check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "bands", "scale"),
+    [("L", 1, 255), ("RGBA", 3, 255), ("P", 3, 255), ("I;16", 1, 65535)],
+)
+@pytest.mark.parametrize("size", [(40, 30), (1, 1)])
+def test_kinds_of_pictures(write, tmp_path, kind, bands, scale, size):
+    file = write(labels=HEAD + "a.png,nose,0,0\nb.png,nose,0,0\nc.png,nose,0,0\n")
+    for name in PICTURES:
+        picture = Image.new("RGB", size, (9, 90, 200))
+        sixteen = Image.fromarray(np.full(size[::-1], 900, np.uint16))
+        (sixteen if kind == "I;16" else picture.convert(kind)).save(tmp_path / name)
+    source = open_data(file)
+    sample = source.split("train")[0]
+    assert (source.bands, source.scale) == (bands, scale)
+    assert sample.image.shape == (bands, *size[::-1])
+    assert sample.points.tolist() == [[0.5, 0.5]]
+    assert source.split("val").check().counts == (1,)
+
+
 def test_a_picture_that_exif_turns(write, tmp_path):
     labels = LABELS.replace("a.png", "t.jpg").replace("t.jpg,nose,3,7", "t.jpg,nose,3,35")
     file = write(labels=labels)
@@ -123,10 +177,13 @@ def test_a_picture_that_exif_turns(write, tmp_path):
     assert train[0].points[0].tolist() == [3.5, 35.5]
     assert train[0].image.shape == (3, 40, 30)
     (tmp_path / "labels.csv").write_text(labels.replace("t.jpg,nose,3,35", "t.jpg,nose,35,3"))
-    with pytest.raises(
-        InputError, match=r"'nose' lies at \(35.5, 3.5\), outside .*t.jpg of 30 x 40"
-    ):
-        open_data(file).split("train").check()
+    train = open_data(file).split("train")
+    assert train[0].visible.tolist() == [0, 2, 2]
+    found = train.check()
+    assert (found.outside, found.counts) == (1, (1, 2, 2))
+    told = next(line for line in found.lines(train.skeleton.names) if "outside" in line)
+    assert "'nose' at (35.5, 3.5) of" in told
+    assert "t.jpg of 30 x 40 pixels" in told
 
 
 def test_the_right_one_of_pictures_of_the_same_name(write):
@@ -146,6 +203,18 @@ def test_the_right_one_of_pictures_of_the_same_name(write):
     [
         (YAML + "pairs: [[left, rihgt]]\n", LABELS, "pairs: 'rihgt' names no point; did you mean"),
         (YAML + "pairs: [[left]]\n", LABELS, "must list pairs of names"),
+        (YAML + "pairs: [[left, left]]\n", LABELS, "pairs: joins 'left' with itself"),
+        (YAML + "pairs: [[left, right], [right, left]]\n", LABELS, "'left' stands in two pairs"),
+        (YAML + "sigmas: [.nan, 1, 1]\n", LABELS, "must be above 0; correct them"),
+        (YAML + "category: mouse\n", LABELS, "category='mouse': is for COCO files; remove it"),
+        (YAML + "category: [a]\n", LABELS, "category=['a']: must be a name or an id"),
+        (YAML, LABELS.replace("a.png", "z.png").replace("b.png", "y.png"), "(and 1 more of 3)"),
+        (YAML, LABELS + "train/a.png,nose,1,1\n", "a.png and train/a.png are the same picture"),
+        ("labels: [labels.csv, labels.csv]\n", LABELS, "labels.csv stands twice; name it once"),
+        ("labels: l*l.csv\n", LABELS, "labels='l*l.csv': no file below"),
+        ("labels: [3]\n", LABELS, "labels=[3]: must be a file, or a list or a pattern"),
+        ("labels: []\n", LABELS, "labels=[]: must be a file, or a list or a pattern"),
+        ("labels: labels.csv\n", HEAD + "a.png,nose,,\n", "no picture has labelled points"),
         (YAML + "skeleton: [[nose, tial]]\n", LABELS, "skeleton: 'tial' names no point"),
         (YAML + "sigmas: [0.1, 0.2]\n", LABELS, "must be one number per point, 3 of them"),
         (YAML + "sigmas: {nose: 0.1}\n", LABELS, "sigmas: has none of 'left'; give one per point"),
@@ -194,9 +263,14 @@ def test_two_files_with_other_names(write):
 
 
 def test_a_point_outside_and_other_types_of_values(write, tmp_path):
-    file = write(labels=LABELS.replace("b.png,nose,3", "b.png,nose,41"))
-    with pytest.raises(InputError, match=r"point 'nose' lies at \(41.5, 7.5\), outside .*b.png"):
-        open_data(file).split("train").check()
+    train = open_data(write(labels=LABELS.replace("b.png,nose,3", "b.png,nose,41"))).split("train")
+    assert train[1].visible.tolist() == [0, 2, 2]
+    assert torch.isnan(train[1].points[0]).all()
+    assert train[1].outside == ("'nose' at (41.5, 7.5)",)
+    assert train.check().outside == 1
+    labels = LABELS.replace("nose,3", "nose,41").replace("left,5", "left,-9")
+    with pytest.raises(InputError, match=r"4 of 6 points lie outside .*a\.png of 40 x 30"):
+        open_data(write(labels=labels)).split("train").check()
     file = write()
     Image.fromarray(np.zeros((30, 40), np.uint16)).save(tmp_path / "train" / "b.png")
     with pytest.raises(InputError, match="holds uint16, but other pictures of"):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pixelwise.data.opening import open_data
 from pixelwise.data.points import FolderPoints, PointsConfig, read_points
 from pixelwise.errors import InputError
 
@@ -36,6 +37,15 @@ FILES = [
 YAML = (
     b"labels: labels.csv\ntrain: train\npoints: [nose, tail]\npairs: [[nose, tail]]\n"
     b"skeleton: [[nose, tail]]\nsigmas: {nose: 0.1, tail: 0.2}\n"
+)
+SHARED = b"labels: [labels.csv]\nsplit: {val: 0.5, by: block}\nrepeated: second.csv\n"
+CONFIG = (
+    b"Task: t\nscorer: me\nvideo_sets:\n  ? C:\\v.avi\n  : crop: 0, 40, 0, 30\n"
+    b"bodyparts:\n- nose\n- tail\nskeleton:\n- - nose\n  - tail\n"
+)
+PROJECT = (
+    b"scorer,me,me,me,me\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\n"
+    b"labeled-data/v/a.png,3,4,5,6.5\nlabeled-data/v/b.png,1,2,NaN,NaN\n"
 )
 PIECES = [
     b"", b",", b";", b"\n", b"\r", b'"', b"{", b"}", b"[", b"]", b":", b"-1", b"1e999", b"NaN",
@@ -115,11 +125,35 @@ def test_labels(tmp_path, content):
 
 
 @FIXED
-@given(yaml=spoilt([YAML]))
+@given(yaml=spoilt([YAML, SHARED]))
 def test_data_yaml(write_pictures, yaml):
     folder = write_pictures("train/a.png", "train/b.png")
     (folder / "labels.csv").write_bytes(FILES[0])
+    (folder / "second.csv").write_bytes(FILES[0].replace(b"3,4", b"4,4").replace(b"5,6", b"5,7"))
     (folder / "data.yaml").write_bytes(yaml)
     source = told(folder, lambda: FolderPoints(PointsConfig.load(folder / "data.yaml")))
     if source is not None:
         source.split(source.splits[0]).check()
+
+
+@FIXED
+@given(config=spoilt([CONFIG]), labels=spoilt([PROJECT]))
+def test_projects(write_pictures, config, labels):
+    folder = write_pictures("labeled-data/v/a.png", "labeled-data/v/b.png")
+    (folder / "config.yaml").write_bytes(config)
+    (folder / "labeled-data" / "v" / "CollectedData_me.csv").write_bytes(labels)
+    source = told(folder, lambda: open_data(folder))
+    if source is not None:
+        for split in source.splits:
+            told(folder, source.split(split).check)
+
+
+@FIXED
+@given(content=spoilt(FILES) | other_values(), name=st.sampled_from(["a.csv", "a.json"]))
+def test_files_in_a_folder_and_alone(write_pictures, content, name):
+    folder = write_pictures("a.png", "b.png")
+    for other in folder.glob("a.[cj]s*"):
+        other.unlink()
+    (folder / name).write_bytes(content)
+    for spec in (folder, folder / name):
+        told(folder, lambda spec=spec: open_data(spec))

@@ -13,7 +13,7 @@ from pixelwise.tasks.keypoints.average_precision import (
     Predictions,
     average_precision,
 )
-from pixelwise.tasks.keypoints.oks import estimated_sigmas, oks
+from pixelwise.tasks.keypoints.oks import oks
 
 SIGMAS = (0.05, 0.1, 0.07)
 
@@ -70,31 +70,6 @@ def test_no_figure_without_sigmas(sigmas):
         InputError, match="repeated labels" if sigmas is None else "3 numbers above"
     ):
         average_precision(labels, Predictions(labels.points, np.ones(1), labels.image), sigmas)
-
-
-def test_sigmas_of_repeated_labels():
-    generator = np.random.default_rng(0)
-    wanted = np.array([0.02, 0.05, 0.1])
-    areas = generator.uniform(400, 10_000, 3000)
-    places = generator.uniform(0, 100, (3000, 3, 2))
-    # sigma^2 is the mean square of the distance: half of it along each axis.
-    spread = (wanted / math.sqrt(2))[:, None] * np.sqrt(areas)[:, None, None]
-    labels = places + spread * generator.standard_normal((3, 3000, 3, 2))
-    labels[2, ::2] = math.nan
-    np.testing.assert_allclose(estimated_sigmas(labels, areas), wanted, rtol=0.03)
-
-
-@pytest.mark.parametrize(
-    ("labels", "area", "message"),
-    [
-        (np.zeros((1, 1, 1, 2)), 1.0, "point 0 is labelled once at most"),
-        (np.zeros((2, 1, 1, 2)), 1.0, "point 0 is labelled alike every time"),
-        (np.zeros((2, 1, 1, 2)), 0.0, "must be above 0"),
-    ],
-)
-def test_sigmas_that_cannot_be_estimated(labels, area, message):
-    with pytest.raises(InputError, match=message):
-        estimated_sigmas(labels, np.array([area]))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,7 +1,7 @@
 """COCO keypoints: one JSON with images, annotations and categories; and the results JSON.
 
 Whole numbers lie at the centres of pixels, so half a pixel is added to points. Boxes are edges and
-stay. Several categories share points of the same name.
+stay. Several categories share points of the same name, unless one is chosen.
 """
 
 import json
@@ -15,17 +15,26 @@ import numpy as np
 from pixelwise.data.points.figure import MISSING, Figure
 from pixelwise.data.points.labels import PointLabels, empty_points
 from pixelwise.data.points.text import FAR, picture_path
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, unknown
 from pixelwise.pictures.files import write_bytes
 
 
-def read_coco(file: Path, content: dict[str, Any]) -> PointLabels:
+def read_coco(
+    file: Path, content: dict[str, Any], category: str | int | None = None
+) -> PointLabels:
     """The figures of a COCO file; crowds are left out.
+
+    Args:
+        file: For messages.
+        content: Of the file.
+        category: Name or id of the only category whose figures count; None: all.
 
     Raises:
         InputError: Something lacks, has the wrong kind, or names what does not exist.
     """
-    names, places, edges = _categories(file, _items(file, content, "categories"))
+    every = _items(file, content, "categories")
+    names, places, edges = _categories(file, _chosen(file, every, category))
+    known = [entry.get("id") for entry in every]
     pictures: dict[int, Path] = {}
     for i, entry in enumerate(_items(file, content, "images")):
         where = f"{file}: images[{i}]"
@@ -35,16 +44,24 @@ def read_coco(file: Path, content: dict[str, Any]) -> PointLabels:
                 f"{where}: id={number}: is that of {pictures[number]} too; give each its own"
             )
     figures = []
+    numbered: dict[int, int] = {}
     for i, entry in enumerate(_items(file, content, "annotations")):
         where = f"{file}: annotations[{i}]"
-        category = _id(entry, "category_id", where)
-        if category not in places or entry.get("iscrowd") or "keypoints" not in entry:
+        kind = _id(entry, "category_id", where)
+        if kind not in known:
+            raise InputError(f"{where}: category_id={kind}: is none of `categories`; add it")
+        if kind not in places or entry.get("iscrowd") or "keypoints" not in entry:
             continue
+        own = _id(entry, "id", where) if "id" in entry else None
+        if own is not None and numbered.setdefault(own, i) != i:
+            raise InputError(
+                f"{where}: id={own}: is that of annotations[{numbered[own]}] too; give each its own"
+            )
         image = _id(entry, "image_id", where)
         if image not in pictures:
             raise InputError(f"{where}: image_id={image}: is none of `images`; add the picture")
         points, visible = empty_points(len(names))
-        at = places[category]
+        at = places[kind]
         points[at], visible[at] = _points(entry["keypoints"], len(at), where)
         labelled = bool(visible.any())
         figures.append(
@@ -55,8 +72,8 @@ def read_coco(file: Path, content: dict[str, Any]) -> PointLabels:
                 _box(entry.get("bbox"), where) if labelled else None,
                 _area(entry.get("area"), where) if labelled else None,
                 image,
-                _id(entry, "id", where) if "id" in entry else None,
-                category,
+                own,
+                kind,
             )
         )
     return PointLabels(file, names, figures, edges)
@@ -100,12 +117,12 @@ def write_coco_results(
 
 
 def _categories(
-    file: Path, entries: list[dict[str, Any]]
+    file: Path, entries: list[tuple[int, dict[str, Any]]]
 ) -> tuple[tuple[str, ...], dict[int, list[int]], tuple[tuple[int, int], ...]]:
     names: list[str] = []
     places: dict[int, list[int]] = {}
     edges: list[tuple[int, int]] = []
-    for i, entry in enumerate(entries):
+    for i, entry in entries:
         where = f"{file}: categories[{i}]"
         own = entry.get("keypoints")
         if own in (None, []):
@@ -116,7 +133,10 @@ def _categories(
         if len({*own}) < len(own):
             raise InputError(f"{where}: a point's name stands twice; give each its own")
         names += [name for name in own if name not in names]
-        at = places[_id(entry, "id", where)] = [names.index(name) for name in own]
+        number = _id(entry, "id", where)
+        if number in places:
+            raise InputError(f"{where}: id={number}: is that of another too; give each its own")
+        at = places[number] = [names.index(name) for name in own]
         lines = entry.get("skeleton") or []
         good = isinstance(lines, list) and all(
             isinstance(line, list) and len(line) == 2 and all(type(n) is int for n in line)
@@ -132,6 +152,21 @@ def _categories(
     if not names:
         raise InputError(f"{file}: no category has keypoints; name them in `categories`")
     return tuple(names), places, tuple(edges)
+
+
+def _chosen(
+    file: Path, entries: list[dict[str, Any]], category: str | int | None
+) -> list[tuple[int, dict[str, Any]]]:
+    """The categories that count, with their places in the list."""
+    numbered = [*enumerate(entries)]
+    if category is None:
+        return numbered
+    found = [(i, e) for i, e in numbered if category in (e.get("name"), e.get("id"))]
+    if not found:
+        known = [str(entry.get("name", entry.get("id"))) for entry in entries]
+        told = unknown("category", str(category), known)
+        raise InputError(f"{file}: {told}")
+    return found
 
 
 def _points(value: object, count: int, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,14 @@
 """data.yaml of a data set with points.
 
-labels: labels.csv                       # or {train: a.json, val: b.json}
+labels: labels.csv                       # or a list, a pattern, or {train: a.json, val: b.json}
 train: train/images                      # folders of pictures, or .txt lists of their names
 val: val/images                          # without any: split: {val: 0.2, by: folder, seed: 0}
+category: mouse                          # of COCO files; by default all
 points: [nose, left_ear, right_ear]      # by default as the labels name them
 pairs: [[left_ear, right_ear]]           # swapped by a mirror; by default as names tell
 skeleton: [[nose, left_ear]]             # lines to draw
 sigmas: {nose: 0.03, left_ear: 0.04, right_ear: 0.04}
+repeated: second.csv                     # or: labels of the same pictures by another person
 """
 
 from collections.abc import Mapping
@@ -15,35 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise import yaml_files
-from pixelwise.checks import in_range, one_of
 from pixelwise.data import keys
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.config import SPLITS
-from pixelwise.data.points.labels import PointLabels
+from pixelwise.data.points.label_files import Labels, files_of, read_labels
 from pixelwise.data.points.reading import read_points
+from pixelwise.data.points.repeated import sigmas_from, with_areas
+from pixelwise.data.points.sharing import Shares, parse_shares
 from pixelwise.data.points.skeleton import Skeleton, paired_by_name
 from pixelwise.errors import InputError, suggestion, unknown
 
 KEYS = (
-    "path", "train", "val", "test", "labels", "points", "pairs", "skeleton", "sigmas", "split",
-    "bands", "scale", "nodata", "max_megapixels",
+    "path", "train", "val", "test", "labels", "category", "points", "pairs", "skeleton", "sigmas",
+    "repeated", "split", "bands", "scale", "nodata", "max_megapixels",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How pictures are shared out to splits by chance.
-
-    Args:
-        val: Share of the pictures; likewise `test`. The rest is train.
-        by: "picture", or "folder" to keep the pictures of a folder together.
-        seed: Of the chance.
-    """
-
-    val: float = 0.2
-    test: float = 0.0
-    by: str = "picture"
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +41,10 @@ class PointsConfig:
         file: The file that states all this; error messages name it.
         path: The folder that all places are relative to.
         skeleton: The points.
-        labels: Per split; under "all", those of all splits.
+        labels: Files per split; under "all", those of all splits.
         places: Split -> folder of pictures or .txt list; empty where there is none.
         shares: How pictures are shared out; None: by `places` or by files of labels.
+        estimated: From what the sigmas were estimated, in words; empty: they were not.
         bands: Which bands of the pictures to read, counted from 0; None: all.
         scale: The raw value that means 1.0; None: by the pictures' type.
         nodata: Values of the pictures that mean "no data", beside what their files say.
@@ -66,9 +54,10 @@ class PointsConfig:
     file: Path
     path: Path
     skeleton: Skeleton
-    labels: Mapping[str, PointLabels]
+    labels: Labels
     places: Mapping[str, Path]
     shares: Shares | None
+    estimated: str = ""
     bands: tuple[int, ...] | None = None
     scale: float | None = None
     nodata: tuple[float, ...] = ()
@@ -76,19 +65,28 @@ class PointsConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> "PointsConfig":
-        """Read and check a data.yaml and the labels it names.
+        """Read and check a data.yaml and the labels it names; see `of`."""
+        file = Path(path)
+        return cls.of(file, yaml_files.read(file, "write at least labels"))
+
+    @classmethod
+    def of(cls, file: Path, content: Mapping[Any, Any], root: Path | None = None) -> "PointsConfig":
+        """Check the content of a data.yaml, and the labels it names.
+
+        Args:
+            file: The data.yaml, or what stands for it.
+            content: Its keys and values.
+            root: What places are relative to; None: as the content says.
 
         Raises:
             InputError: A key is unknown or its value wrong, a point has no such name, a file of
                 labels is missing or wrong, or two of them have other names.
         """
-        file = Path(path)
-        content = yaml_files.read(file, "write at least labels")
         try:
             for key in content:
                 if key not in KEYS:
                     raise unknown("key", str(key), KEYS)
-            return _build(file, content)
+            return _build(file, content, root or keys.root(file, content))
         except OSError as error:  # a name that no file can have
             raise InputError(
                 f"{file}: a place in it cannot be read ({error.strerror}); check its paths"
@@ -98,17 +96,25 @@ class PointsConfig:
             raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
 
-def _build(file: Path, content: Mapping[str, Any]) -> PointsConfig:
-    root = keys.root(file, content)
+def _build(file: Path, content: Mapping[str, Any], root: Path) -> PointsConfig:
     told = _names(content["points"]) if "points" in content else None
-    labels = _labels(content.get("labels"), root, told)
-    names = next(iter(labels.values())).names
+    category = content.get("category")
+    if isinstance(category, bool) or not isinstance(category, str | int | None):
+        raise InputError(f"category={category!r}: must be a name or an id; write one")
+    labels = read_labels(content.get("labels"), root, told, category)
+    first = next(iter(labels.values()))[0]
+    names = first.names
     pairs = _joined(content["pairs"], "pairs", names) if "pairs" in content else None
     pairs = paired_by_name(names) if pairs is None else pairs
     edges = _joined(content.get("skeleton"), "skeleton", names)
     if "skeleton" not in content:
-        edges = next(iter(labels.values())).edges
-    skeleton = Skeleton(names, pairs, edges, _sigmas(content.get("sigmas"), names))
+        edges = first.edges
+    sigmas, estimated = _sigmas(content.get("sigmas"), names), ""
+    if "repeated" in content:
+        if sigmas is not None:
+            raise InputError("repeated: estimates sigmas, but `sigmas:` gives them; keep one")
+        labels, sigmas, estimated = _repeated(content["repeated"], root, labels, category)
+    skeleton = Skeleton(names, pairs, edges, sigmas)
     places = {s: root / text for s in SPLITS if (text := keys.text(content, s, None)) is not None}
     for split, place in places.items():
         if not (place.is_dir() or (place.suffix.lower() == ".txt" and place.is_file())):
@@ -128,7 +134,8 @@ def _build(file: Path, content: Mapping[str, Any]) -> PointsConfig:
         skeleton=skeleton,
         labels=labels,
         places=places,
-        shares=_shares(content.get("split")) if shared else None,
+        shares=parse_shares(content.get("split")) if shared else None,
+        estimated=estimated,
         bands=keys.bands(content.get("bands")),
         scale=keys.scale(content.get("scale")),
         nodata=keys.nodata(content.get("nodata")),
@@ -136,33 +143,22 @@ def _build(file: Path, content: Mapping[str, Any]) -> PointsConfig:
     )
 
 
-def _labels(value: object, root: Path, told: tuple[str, ...] | None) -> dict[str, PointLabels]:
-    files = {"all": value} if isinstance(value, str) else value
-    if (
-        not isinstance(files, dict)
-        or not files
-        or not all(isinstance(f, str) for f in files.values())
-    ):
-        raise InputError(
-            f"labels={value!r}: must be a file, or {{train: file, val: file}}; e.g. labels.csv"
-        )
-    for split in files:
-        if split not in (*SPLITS, "all"):
-            raise unknown("split", str(split), SPLITS)
-    if "all" in files and len(files) > 1:
-        raise InputError("labels: has a file for all splits beside others; keep one or the others")
-    read = {split: read_points(root / text) for split, text in files.items() if text}
-    if len(read) < len(files):
-        raise InputError("labels: a name is empty; write the file")
-    first = next(iter(read.values()))
-    for other in read.values():
-        if told is None and {*other.names} != {*first.names}:
-            odd = sorted({*other.names} ^ {*first.names})[0]
-            raise InputError(
-                f"{other.file}: its points are not those of {first.file} ({odd!r} is in one only);"
-                " correct the names, or list all in `points:`"
-            )
-    return {split: labels.ordered(told or first.names) for split, labels in read.items()}
+def _repeated(
+    value: object, root: Path, labels: Labels, category: str | int | None
+) -> tuple[Labels, tuple[float, ...], str]:
+    """The labels, all with areas, the sigmas, and from what those were estimated."""
+    every = [one for its in labels.values() for one in its]
+    files = files_of(value, root, "repeated")
+    for one in every:
+        if one.file.absolute() in {file.absolute() for file in files}:
+            raise InputError(f"repeated: {one.file} holds the labels; name those of another person")
+    second = [read_points(file, category).ordered(every[0].names) for file in files]
+    lacking = any(not figure.area for one in every for figure in one.figures)
+    sized = iter(with_areas(every))
+    labels = {split: tuple(next(sized) for _ in its) for split, its in labels.items()}
+    sigmas, count = sigmas_from([one for its in labels.values() for one in its], second)
+    areas = ", areas are those of boxes around the points" * lacking
+    return labels, sigmas, f"sigmas from {count} figures labelled twice{areas}"
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -185,6 +181,9 @@ def _joined(value: object, key: str, names: tuple[str, ...]) -> tuple[tuple[int,
     for name in (str(name) for pair in value for name in pair):
         if name not in names:
             raise InputError(f"{key}: {name!r} names no point; {suggestion(name, names)}")
+    for a, b in value:
+        if a == b:
+            raise InputError(f"{key}: joins {str(a)!r} with itself; name two different points")
     return tuple((names.index(str(a)), names.index(str(b))) for a, b in value)
 
 
@@ -207,27 +206,3 @@ def _sigmas(value: object, names: tuple[str, ...]) -> tuple[float, ...] | None:
     if not known or len(known) < len(numbers):
         raise InputError(f"sigmas={value!r}: must be a number per point; e.g. [0.03, 0.04]")
     return known
-
-
-def _shares(value: object) -> Shares:
-    if value is None:
-        return Shares()
-    if not isinstance(value, dict):
-        raise InputError(f"split={value!r}: must be like {{val: 0.2, by: folder}}; write shares")
-    for key in value:
-        if key not in ("val", "test", "by", "seed"):
-            raise unknown("key", str(key), ("val", "test", "by", "seed"), "of split")
-    val, test = (
-        keys.as_float(value.get(key, default)) for key, default in (("val", 0.2), ("test", 0.0))
-    )
-    by, seed = value.get("by", "picture"), value.get("seed", 0)
-    if val is None or test is None:
-        raise InputError("split: val and test must be shares from 0 to 1; e.g. {val: 0.2}")
-    in_range(0, 1, val=val)
-    in_range(0, 1, test=test)
-    if val + test >= 1:
-        raise InputError(f"split: val {val:g} and test {test:g} leave nothing to train; lower them")
-    if type(seed) is not int:
-        raise InputError(f"seed={seed!r}: must be a whole number; e.g. 0")
-    one_of(("folder", "picture"), by=str(by))
-    return Shares(val, test, str(by), seed)

@@ -3,11 +3,12 @@
 import zlib
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.points.config import PointsConfig
-from pixelwise.data.points.figure import Figure
+from pixelwise.data.points.figure import MISSING, Figure
 from pixelwise.data.points.placing import place_figures
 from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
 from pixelwise.data.reading import read_header
@@ -40,24 +41,32 @@ class FolderFigures(LabelledFigures):
         return len(self.figures)
 
     def __getitem__(self, index: int) -> PointSample:
-        """The picture and the points of a figure.
+        """The picture and the points of a figure; points outside it do not count.
 
         Raises:
-            InputError: A missing or damaged picture, or points or a box outside it.
+            InputError: A missing or damaged picture, or a box outside it.
         """
         figure, config = self.figures[index], self._config
         read = read_alike(figure.file, config, self.bands, self.scale)
         height, width = read.values.shape[1:]
-        self._check_inside(figure, height, width)
+        self._check_box(figure, height, width)
+        points, visible = figure.points.copy(), figure.visible.copy()
+        edge = np.array((width, height)) + MARGIN
+        away = figure.labelled & ((points < -MARGIN) | (points > edge)).any(axis=1)
+        points[away], visible[away] = np.nan, MISSING
         return PointSample(
             read.values,
-            torch.from_numpy(figure.points.copy()),
-            torch.from_numpy(figure.visible.copy()),
+            torch.from_numpy(points),
+            torch.from_numpy(visible),
             torch.tensor(figure.box or (0, 0, width, height), dtype=torch.float64),
             str(figure.file),
             figure.area,
             read.missing,
             read.dtype,
+            tuple(
+                f"{self.skeleton.names[i]!r} at ({figure.points[i, 0]:g}, {figure.points[i, 1]:g})"
+                for i in np.flatnonzero(away)
+            ),
         )
 
     def size(self, index: int) -> tuple[int, int]:
@@ -74,20 +83,14 @@ class FolderFigures(LabelledFigures):
         sizes = {str(f): f.stat().st_size for f in dict.fromkeys(f.file for f in self.figures)}
         return {name: (sizes[name], number) for name, number in sums.items()}
 
-    def _check_inside(self, figure: Figure, height: int, width: int) -> None:
-        size = f"{figure.file} of {width} x {height} pixels (after its EXIF rotation, if any)"
-        for name, (x, y) in zip(self.skeleton.names, figure.points.tolist(), strict=True):
-            if x < -MARGIN or y < -MARGIN or x > width + MARGIN or y > height + MARGIN:
-                raise InputError(
-                    f"{self.name}: point {name!r} lies at ({x:g}, {y:g}), outside {size}; correct"
-                    " it, or label the picture as it is shown"
-                )
+    def _check_box(self, figure: Figure, height: int, width: int) -> None:
         if figure.box is not None:
             left, top, wide, high = figure.box
             if left >= width or top >= height or left + wide <= 0 or top + high <= 0:
                 raise InputError(
-                    f"{self.name}: box ({left:g}, {top:g}, {wide:g}, {high:g}) lies outside {size};"
-                    " correct it"
+                    f"{self.name}: box ({left:g}, {top:g}, {wide:g}, {high:g}) lies outside"
+                    f" {figure.file} of {width} x {height} pixels (as it is shown, after its EXIF"
+                    " rotation, if any); correct it"
                 )
 
 
@@ -96,18 +99,26 @@ class FolderPoints(PointSource):
 
     def __init__(self, config: PointsConfig) -> None:
         self.config = config
-        self._figures = place_figures(config)
+        placed = place_figures(config)
+        self._figures, self._told = placed.splits, placed.told
         first = next(iter(self._figures.values()))
         pictures = list(dict.fromkeys(figure.file for figure in first))
         bands, scale = kind_of(pictures, config)
         super().__init__(
-            config.file.absolute().parent.name,
+            config.path.resolve().name
+            if config.file.is_dir()
+            else config.file.absolute().parent.name,
             config.skeleton,
             bands,
             scale,
             config.bands,
             config.nodata,
         )
+
+    @property
+    def contents(self) -> str:
+        """The points, how pictures were shared out, and where sigmas come from."""
+        return "; ".join(filter(None, (super().contents, self._told, self.config.estimated)))
 
     @property
     def splits(self) -> tuple[str, ...]:

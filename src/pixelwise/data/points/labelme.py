@@ -22,17 +22,23 @@ def read_labelme(where: Path, files: Sequence[tuple[Path, dict[str, Any]]]) -> P
     """The figures of some labelme files; shapes that are no points are left out.
 
     Raises:
-        InputError: A shape without label or place, or a label twice in one figure.
+        InputError: A shape without label or place, a label twice in one figure, or a picture
+            with two files.
     """
     found = [(file, _figures(file, content), content) for file, content in files]
     names = tuple(dict.fromkeys(n for _, groups, _ in found for g in groups for n in g))
     if not names:
         raise InputError(f"{where}: has no shape of type point; label some")
     figures = []
+    labelled_in: dict[Path, Path] = {}
     for file, groups, content in found:
         picture = picture_path(content.get("imagePath"), f"{file}: imagePath")
         if where != file:
             picture = Path(os.path.normpath(file.relative_to(where).parent / picture))
+        if labelled_in.setdefault(picture, file) != file:
+            raise InputError(
+                f"{file}: its picture {picture} is labelled in {labelled_in[picture]} too; keep one"
+            )
         for group in groups:
             points, visible = empty_points(len(names))
             for name, (x, y, seen) in group.items():

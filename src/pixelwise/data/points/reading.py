@@ -14,26 +14,30 @@ from pixelwise.data.points.text import read_rows, read_text
 from pixelwise.errors import InputError
 
 
-def read_points(where: str | Path) -> PointLabels:
+def read_points(where: str | Path, category: str | int | None = None) -> PointLabels:
     """The labelled points of a file, or of a folder of labelme files.
 
     Args:
         where: COCO keypoints JSON, DeepLabCut's CollectedData CSV, labelme JSON, or a CSV with
             the columns file,name,x,y[,visible].
+        category: Which figures of a COCO file count, by name or id; None: all.
 
     Raises:
         InputError: No such file, none of these, or something in it is wrong.
     """
     file = Path(where)
+    text = "" if file.is_dir() else read_text(file)
+    is_json = text.lstrip()[:1] in ("{", "[")
+    content = parsed(file, text) if is_json else {}
+    if "annotations" in content and "shapes" not in content:
+        return read_coco(file, content, category)
+    if category is not None:
+        raise InputError(f"{file}: category={category!r}: is for COCO files; remove it")
     if file.is_dir():
         return _read_folder(file)
-    text = read_text(file)
-    if text.lstrip()[0] in "{[":
-        content = _parsed(file, text)
-        if "shapes" in content:
-            return read_labelme(file, [(file, content)])
-        if "annotations" in content:
-            return read_coco(file, content)
+    if "shapes" in content:
+        return read_labelme(file, [(file, content)])
+    if is_json:
         raise InputError(
             f"{file}: has neither 'annotations' nor 'shapes'; give COCO keypoints or labelme JSON"
         )
@@ -47,14 +51,19 @@ def _read_folder(folder: Path) -> PointLabels:
     files = sorted(
         file for file in folder.rglob("*.json") if not is_hidden(file.relative_to(folder))
     )
-    parsed = [(file, _parsed(file, read_text(file))) for file in files]
-    labelled = [(file, content) for file, content in parsed if "shapes" in content]
+    contents = [(file, parsed(file, read_text(file))) for file in files]
+    labelled = [(file, content) for file, content in contents if "shapes" in content]
     if not labelled:
         raise InputError(f"{folder}: has no labelme JSON in it; give a file of labels")
     return read_labelme(folder, labelled)
 
 
-def _parsed(file: Path, text: str) -> dict[str, Any]:
+def parsed(file: Path, text: str) -> dict[str, Any]:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: Not JSON, or not a mapping.
+    """
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:

@@ -74,7 +74,7 @@ class Skeleton:
                 f"sigmas={self.sigmas}: must be one number per point, {count} of them; give as many"
             )
         if self.sigmas is not None and not all(0 < s < math.inf for s in self.sigmas):
-            raise InputError(f"sigmas={self.sigmas}: must be above 0; estimate them from labels")
+            raise InputError(f"sigmas={self.sigmas}: must be above 0; correct them")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -30,6 +30,7 @@ class PointSample:
         area: Of the thing in square pixels; None: not known.
         missing: Pixels without data; None: there is none.
         dtype: The type of the values in the file; empty: that of `image`.
+        outside: Names and places of points outside the picture, which are missing here.
     """
 
     image: RawImage
@@ -40,6 +41,7 @@ class PointSample:
     area: float | None = None
     missing: Bool[Tensor, "h w"] | None = None
     dtype: str = ""
+    outside: tuple[str, ...] = ()
 
     @property
     def picture(self) -> Picture:
@@ -74,7 +76,7 @@ class LabelledFigures(Dataset[PointSample], ABC):
         """A picture and the points of a thing in it.
 
         Raises:
-            InputError: A damaged file, or a point outside the picture; the message names the file.
+            InputError: A damaged file, or a box outside the picture; the message names the file.
         """
 
     @property
@@ -100,7 +102,8 @@ class LabelledFigures(Dataset[PointSample], ABC):
         """Read everything once and tell what is there.
 
         Raises:
-            InputError: What reading a picture raises, or no point anywhere.
+            InputError: What reading a picture raises, no point anywhere, or too many points
+                outside their pictures.
         """
         return survey_points(self, progress)
 

@@ -11,6 +11,9 @@ from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.survey import ValuesRead
 from pixelwise.errors import InputError
 
+MOST_OUTSIDE = 0.2
+"""Above this share of points outside their pictures, the labels are of other pictures."""
+
 
 @runtime_checkable
 class Figures(Protocol):
@@ -39,6 +42,8 @@ class PointSurvey:
         pictures_missing: In how many samples.
         empty: Pictures in which no pixel has data.
         doubts: Lines about values that may not be meant.
+        outside: Points outside their pictures, which do not count.
+        as_one: One of them, in words.
     """
 
     counts: tuple[int, ...]
@@ -50,6 +55,8 @@ class PointSurvey:
     pictures_missing: int = 0
     empty: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    outside: int = 0
+    as_one: str = ""
 
     def lines(self, names: tuple[str, ...]) -> list[str]:
         """The survey for people, a line each."""
@@ -67,6 +74,11 @@ class PointSurvey:
             told.append(f"points  never labelled: {', '.join(absent)}")
         if self.dropped:
             told.append(f"points  {self.dropped} figures without any labelled point left out")
+        if self.outside:
+            told.append(
+                f"points  {self.outside} points outside their pictures do not count, as"
+                f" {self.as_one}; correct or remove them"
+            )
         if self.missing:
             told.append(
                 f"values  {self.missing} pixels without data in {self.pictures_missing} pictures:"
@@ -81,15 +93,27 @@ def survey_points(figures: Figures, progress: Callable[[int, int], None] | None)
     """Read all figures; see `LabelledFigures.check`."""
     counts = torch.zeros(len(figures.skeleton), dtype=torch.int64)
     read = ValuesRead()
+    outside, as_one = 0, ""
     for i in range(len(figures)):
         sample = figures[i]
         counts += sample.visible > 0
+        if sample.outside and not as_one:
+            height, width = sample.image.shape[-2:]
+            as_one = f"{sample.outside[0]} of {sample.name} of {width} x {height} pixels"
+        outside += len(sample.outside)
         read.add(sample.picture, sample.name)
         if progress is not None:
             progress(i + 1, len(figures))
+    if outside > MOST_OUTSIDE * (outside + int(counts.sum())):
+        raise InputError(
+            f"{figures.name}: {outside} of {outside + int(counts.sum())} points lie outside their"
+            f" pictures, as {as_one}; label pictures as they are shown (after their EXIF rotation),"
+            " at their full size"
+        )
     if not counts.any():
         raise InputError(f"{figures.name}: no point is labelled anywhere; look at the labels")
     return PointSurvey(
         tuple(counts.tolist()), len(figures), read.dtype, read.values, figures.dropped,
         read.missing, read.pictures_missing, tuple(read.empty), read.doubts(figures.scale),
+        outside, as_one,
     )  # fmt: skip

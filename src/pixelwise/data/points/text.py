@@ -86,6 +86,8 @@ def picture_path(name: object, where: str) -> Path:
     text = str(name).strip().replace("\\", "/") if isinstance(name, str) else ""
     longest = max(len(part.encode(errors="replace")) for part in text.split("/"))
     lone = any("\ud800" <= letter <= "\udfff" for letter in text)
+    if not text.isprintable() and len(text.splitlines()) > 1:
+        raise InputError(f"{where}: the name of the picture has several lines; close its quotes")
     if not Path(text).name or "\0" in text or lone or not longest <= LONGEST:
         raise InputError(f"{where}: names no picture; write the name of its file")
     return Path(text)

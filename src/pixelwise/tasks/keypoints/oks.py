@@ -4,7 +4,6 @@ With the distances d_k of one prediction from one label, the area A of the label
 spread sigma_k of repeated labels as a share of sqrt(A),
 
     OKS = mean over labelled k of exp(-d_k^2 / (2 (2 sigma_k)^2 (A + eps)))
-    sigma_k^2 = mean of sum_r |p_r - mean p|^2 / (r - 1) / A     over things labelled r times
 
 Where no point is labelled, d_k is the distance from the box grown by its size on every side, and
 all points count.
@@ -33,7 +32,7 @@ def needed_sigmas(sigmas: Sequence[float] | None, count: int) -> Float64[ndarray
     if sigmas is None:
         raise InputError(
             "sigmas=None: OKS and AP have no meaning without the spread of repeated labels; give"
-            " one sigma per point, or estimate them from repeated labels"
+            " `sigmas:` with one per point, or `repeated:` with labels by another person"
         )
     spread = np.asarray(sigmas, dtype=np.float64)
     if spread.shape != (count,) or not (np.isfinite(spread) & (spread > 0)).all():
@@ -77,34 +76,3 @@ def oks(
     near = np.where(np.isnan(near), 0, near)  # no prediction
     counted = labelled | ~any_labelled[:, None]
     return (near * counted).sum(axis=-1) / counted.sum(axis=-1)
-
-
-def estimated_sigmas(
-    labels: Float[ndarray, "r n k 2"], areas: Float[ndarray, " n"]
-) -> Float64[ndarray, " k"]:
-    """The spread of repeated labels of n things, one number per point.
-
-    Args:
-        labels: The labels of r people, or of one at r times; NaN where a point is missing.
-        areas: Of the things, in square pixels.
-
-    Raises:
-        InputError: An area that is not above 0, a point that nobody labelled twice, or one whose
-            labels are all the same.
-    """
-    if not (np.isfinite(areas) & (areas > 0)).all():
-        raise InputError(f"areas={areas.tolist()}: must be above 0, in square pixels; correct them")
-    there = np.isfinite(labels).all(axis=-1)
-    counts = there.sum(axis=0)
-    known = np.where(there[..., None], labels, 0).astype(np.float64)
-    middle = known.sum(axis=0) / np.maximum(counts, 1)[..., None]
-    squares = (((known - middle) ** 2).sum(axis=-1) * there).sum(axis=0)
-    repeated = counts > 1
-    shares = squares / np.maximum(counts - 1, 1) / areas[:, None]
-    things = repeated.sum(axis=0)
-    spread = np.sqrt((shares * repeated).sum(axis=0) / np.maximum(things, 1))
-    if not (spread > 0).all():
-        place = int(np.argmin(spread))
-        rule = "labelled alike every time" if things[place] else "labelled once at most"
-        raise InputError(f"labels: point {place} is {rule}; label some pictures a second time")
-    return spread
