@@ -9,7 +9,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
@@ -34,7 +34,7 @@ from pixelwise.train.interrupt import Interrupted, StopSignals
 from pixelwise.train.journal import Journal
 from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
 from pixelwise.train.plan import TrainingPlan
-from pixelwise.train.recipes import learning_rate, make_optimizer
+from pixelwise.train.recipes import frozen_norms, learning_rate, make_optimizer
 
 LARGE_BATCH = 200
 """A batch of more than this part of the memory is looked at before the first step."""
@@ -79,6 +79,8 @@ class State:
     """The run's progress then."""
     best: float = -math.inf
     best_step: int = 0
+    without_better: int = 0
+    """Evaluations since then."""
 
 
 class Loop:
@@ -101,6 +103,7 @@ class Loop:
         """The scores of the best network on all pictures, where this process found them."""
         self.averaged: AveragedModel | None = None
         optimizer = make_optimizer(plan.model, settings)
+        self._still = frozen_norms(plan.model)
         self.model, self.optimizer = self.fabric.setup(plan.model, optimizer)
         self.model.mark_forward_method("with_auxiliary")
         if settings.ema:
@@ -149,6 +152,8 @@ class Loop:
                 raise Interrupted(signals.received, self.state.step, self.run)
             if self._part(progress) > self._part(self.state.validated_at):
                 self._validate(journal, signals)
+            if self._in_vain():
+                break
             row = self._step(batches, learning_rate(self.plan.settings, progress))
             journal.step(row)
             seconds.append(row["seconds"])
@@ -210,7 +215,7 @@ class Loop:
         loader: DataLoader[Any] = DataLoader(
             stream,
             batch_size=settings.batch_size,
-            sampler=range(self.state.step * per_step, end),
+            sampler=self._order(self.state.step * per_step, end),
             num_workers=settings.workers,
             worker_init_fn=quiet_worker,
             pin_memory=self.plan.device.startswith("cuda"),
@@ -218,9 +223,28 @@ class Loop:
         )
         return iter(loader)
 
+    def _order(self, begun: int, end: int) -> Iterable[int]:
+        """Which items of the stream come, from the first that is not learnt yet."""
+        if self.plan.settings.overfit_one_batch:
+            return (i % self.plan.settings.per_step for i in range(begun, end))
+        return range(begun, end)
+
+    def _in_vain(self) -> bool:
+        """Whether the run ends early, since evaluations brought nothing better for long."""
+        patience, state = self.plan.settings.patience, self.state
+        if patience is None or state.without_better < patience:
+            return False
+        self.watcher.say(
+            f"early   {state.without_better} evaluations brought nothing better than step"
+            f" {state.best_step}: this is the end (patience)"
+        )
+        return True
+
     def _step(self, batches: Batches, lr: float) -> dict[str, Any]:
         settings, state = self.plan.settings, self.state
         begun = time.monotonic()
+        for module in self._still:
+            module.eval()
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("share", 1.0)
         torch.manual_seed(settings.seed * 1_000_003 + state.step)  # dropout
@@ -344,8 +368,9 @@ class Loop:
             **result.numbers(),
         }
         journal.validation(row)
+        state.without_better += 1
         if result.best > state.best:
-            state.best, state.best_step = result.best, state.step
+            state.best, state.best_step, state.without_better = result.best, state.step, 0
             self.complete = result if every == 1 else None
             self.result.save_pretrained(self.run)
         self.watcher.validated(state.step, result)

@@ -15,6 +15,7 @@ from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
 from pixelwise.tasks.base import Task
 from pixelwise.train.inputs import Data
+from pixelwise.train.recomputing import compute_again
 from pixelwise.train.settings import TrainSettings
 
 
@@ -43,6 +44,8 @@ def build_network(settings: TrainSettings, data: Data, described: Path | None) -
     if gone and described is not None and described.is_file():
         return Network(Segmenter(ModelConfig.load(described)), bare=True)
     model = _new(settings, data) if settings.start is None else _started(settings.start, data)
+    if settings.checkpointing:
+        compute_again(model)
     if settings.insert is None:
         return Network(model)
     return Network(model, inserted=str(insert(model, settings.insert)))

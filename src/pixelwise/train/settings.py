@@ -13,6 +13,7 @@ from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
 
 RECIPES = ("adamw", "sgd")
+SCHEDULES = ("poly", "cosine", "one_cycle", "constant")
 NETWORK = (
     "model", "backbone", "attention", "pretrained", "output_stride", "convolution", "multi_grid",
     "backbone_options", "model_options", "align_corners",
@@ -58,7 +59,8 @@ class TrainSettings:
     crop: str = setting(
         "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
     )
-    recipe: str = setting("adamw", "adamw or sgd, both with polynomial decay")
+    recipe: str = setting("adamw", "adamw or sgd")
+    schedule: str = setting("poly", "learning rate: poly, cosine, one_cycle or constant")
     lr: float | None = setting(None, "peak learning rate; default: 0.001 (adamw), 0.01 (sgd)")
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or bf16: autocast to bfloat16")
@@ -93,13 +95,28 @@ class TrainSettings:
     accumulate: int = setting(1, "batches per optimiser step", advanced=True)
     insert_lr: float = setting(1.0, "factor on the learning rate of inserted layers", advanced=True)
     host_lr: float = setting(1.0, "factor on that of all other weights; 0: frozen", advanced=True)
+    backbone_lr: float = setting(
+        1.0, "factor on the backbone's learning rate; 0: frozen", advanced=True
+    )
+    layer_decay: float = setting(
+        1.0, "factor from each block of the backbone to the one before, e.g. 0.75", advanced=True
+    )
+    patience: int | None = setting(
+        None, "stop after so many evaluations without a better one", advanced=True
+    )
+    overfit_one_batch: bool = setting(
+        False, "train on the first batch alone: the loss must fall to 0", advanced=True
+    )
+    checkpointing: bool = setting(
+        False, "compute the backbone's maps again in backward: less memory", advanced=True
+    )
     clip: float | None = setting(None, "largest gradient norm", advanced=True)
     deterministic: bool = setting(
         False, "refuse operations that are not deterministic", advanced=True
     )
     weight_decay: float = setting(1e-4, "weight decay, not for biases and norms", advanced=True)
     momentum: float = setting(0.9, "momentum of sgd", advanced=True)
-    power: float = setting(0.9, "power of the polynomial decay", advanced=True)
+    power: float = setting(0.9, "power of the schedule poly", advanced=True)
     warmup: float = setting(0.02, "share of the run with a rising learning rate", advanced=True)
     auxiliary: float = setting(1.0, "factor on the auxiliary losses' weights", advanced=True)
     scale_min: float | None = setting(
@@ -132,7 +149,8 @@ class TrainSettings:
         given = [n for n in ("epochs", "steps", "time_limit") if getattr(self, n) is not None]
         if len(given) > 1:
             raise InputError(f"{' and '.join(given)} exclude each other; give one of them")
-        for name in ("epochs", "steps", "batch_size", "accumulate", "validations", "window"):
+        counts = ("epochs", "steps", "batch_size", "accumulate", "validations", "window")
+        for name in (*counts, "patience"):
             if (value := getattr(self, name)) is not None:
                 at_least(1, **{name: value})
                 in_range(1, 1e9, **{name: value})
@@ -141,6 +159,7 @@ class TrainSettings:
                 f"output_stride={self.output_stride}: must be 8, 16 or 32; use one of them"
             )
         one_of(RECIPES, recipe=self.recipe)
+        one_of(SCHEDULES, schedule=self.schedule)
         if self.task != "auto":
             one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
@@ -152,6 +171,8 @@ class TrainSettings:
             in_range(1e-8, 10, lr=self.lr)
         in_range(0, 0.99999, ema=self.ema)
         in_range(0, 1000, insert_lr=self.insert_lr, host_lr=self.host_lr)
+        in_range(0, 1000, backbone_lr=self.backbone_lr)
+        in_range(0.01, 1, layer_decay=self.layer_decay)
         if self.insert_lr == self.host_lr == 0:
             raise InputError("insert_lr=0, host_lr=0: nothing would be trained; raise one")
         for name, read in (("attention", attention_plan), ("convolution", convolution_plan)):
