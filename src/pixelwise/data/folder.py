@@ -128,9 +128,7 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
         of_it = masks.get(key, [])
         if not of_it:
             other = (
-                ".tif, .npy: JPEG blurs values"
-                if config.numbers
-                else ".tif, .bmp: JPEG blurs ids"
+                ".tif, .npy: JPEG blurs values" if config.numbers else ".tif, .bmp: JPEG blurs ids"
             )
             raise InputError(
                 f"{config.file}: {picture} has no mask; it should be "

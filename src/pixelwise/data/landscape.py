@@ -8,7 +8,7 @@ tells which it is. Everything is drawn from (seed, split, index, size) with nump
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from pixelwise.data.scenery import (
 
 GROUND, BUILDING, ROAD, TREE, WATER, CAR, BOAT = range(7)
 KINDS = 7
-T = TypeVar("T", np.uint8, np.bool_)
+
 
 FIELDS = ((0.47, 0.56, 0.33), (0.56, 0.61, 0.37), (0.66, 0.63, 0.44), (0.72, 0.66, 0.48),
           (0.41, 0.52, 0.32), (0.60, 0.54, 0.40))  # fmt: skip
@@ -103,7 +103,7 @@ def _blank(size: int) -> tuple[Array, NDArray[np.uint8]]:
     return np.zeros((size, size, 3), np.float32), np.full((size, size), GROUND, np.uint8)
 
 
-def _turned(array: NDArray[T], turn: int, flip: bool) -> NDArray[T]:
+def _turned(array: NDArray[Any], turn: int, flip: bool) -> NDArray[Any]:
     return np.ascontiguousarray(np.rot90(array[:, ::-1] if flip else array, turn))
 
 

@@ -19,9 +19,7 @@ from pixelwise.data.source import Source
 from pixelwise.data.values_folder import FolderValuesSource
 from pixelwise.errors import InputError
 
-DRAWN: Mapping[
-    str, type[Scenes] | type[Puppets] | type[DepthScenes] | type[OverlappingScenes]
-] = {
+DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes] | type[OverlappingScenes]] = {
     "scenes": Scenes,
     "puppets": Puppets,
     "depth-scenes": DepthScenes,

@@ -167,7 +167,9 @@ def _values(content: Mapping[str, Any], ignore_index: int) -> dict[int, int]:
     found: dict[int, int] = {}
     for raw, target in value.items():
         if type(raw) is not int:
-            raise InputError(f"map: {raw!r} is no whole number; for colours: `overlapping: colours`")
+            raise InputError(
+                f"map: {raw!r} is no whole number; for colours: `overlapping: colours`"
+            )
         if target == "ignore":
             target = ignore_index
         elif type(target) is not int or target not in (0, 1):
