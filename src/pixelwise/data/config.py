@@ -31,8 +31,8 @@ from pixelwise.errors import InputError, unknown
 
 KEYS = (
     "path", "train", "val", "test", "names", "masks_dir", "masks", "map", "palette", "bands",
-    "scale", "nodata", "ignore_index", "max_megapixels", "layout", "values", "values_nodata", "overlapping",
-    "colours", "missing_masks",
+    "scale", "nodata", "ignore_index", "max_megapixels", "layout", "values", "values_nodata",
+    "overlapping", "colours", "missing_masks",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
 

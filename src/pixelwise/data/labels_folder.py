@@ -149,7 +149,7 @@ def find_masks(config: DataConfig, split: str) -> list[tuple[Path, Masks]]:
     assert how is not None
     if how.how != "files":
         return [(picture, (mask,)) for picture, mask in find_pairs(config, split)]
-    pictures_dir, masks_dir = config.folders(split)
+    masks_dir = config.folders(split)[1]
     masks = _by_place(masks_dir, how.names)
     found: dict[str, tuple[Path, Masks]] = {}
     for picture, place in _pictures(config, split, how.names):

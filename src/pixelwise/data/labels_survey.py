@@ -77,7 +77,8 @@ class LabelsSurvey:
         if self.read.missing:
             told.append(
                 f"values  {self.read.missing} of {pixels} pixels without data in"
-                f" {self.read.pictures_missing} pictures: filled with the mean, ignored in the masks"
+                f" {self.read.pictures_missing} pictures: filled with the mean, ignored in the"
+                " masks"
             )
         if self.read.empty:
             empty = self.read.empty

@@ -57,17 +57,16 @@ class LabelFiles:
         if value is None:
             return cls()
         pairs = [*value.items()] if isinstance(value, dict) else [("*", value)]
+        patterns = [pattern for pair in pairs for pattern in pair]
         good = len(pairs) == 1 and all(
-            isinstance(p, str) and p.count("*") == 1 and not p.startswith("/")
-            for pair in pairs
-            for p in pair
+            isinstance(p, str) and p.count("*") == 1 and not p.startswith("/") for p in patterns
         )
-        if not good or pairs[0][1].count(NAME) != 1 or NAME in pairs[0][0]:
+        if not good or patterns[1].count(NAME) != 1 or NAME in patterns[0]:
             raise InputError(
                 f"masks={value!r}: must have one star for the picture's name and one {NAME} for the"
                 f' label\'s; e.g. "*_{NAME}.png" or "{NAME}/*.png"'
             )
-        return cls(*pairs[0])
+        return cls(*map(str, patterns))
 
     def mask_of(self, picture: str, label: str) -> str:
         """The mask of a label, below the folder of masks."""

@@ -79,6 +79,8 @@ class State:
     """The run's progress then."""
     best: float = -math.inf
     best_step: int = 0
+    learnt: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of the task that the last evaluation chose."""
 
 
 class Loop:
@@ -172,6 +174,17 @@ class Loop:
         averaged = self.averaged.module
         assert isinstance(averaged, Segmenter)
         return averaged
+
+    def keep(self, folder: Path) -> None:
+        """Save the network with the options that the last evaluation chose."""
+        model = self.result
+        training = model.config
+        options = {**training.task_options, **self.state.learnt}
+        try:
+            model.config = dataclasses.replace(training, task_options=options)
+            model.save_pretrained(folder)
+        finally:
+            model.config = training  # the next evaluation chooses anew
 
     def _progress(self) -> float:
         length = self.plan.length
@@ -344,10 +357,11 @@ class Loop:
             **result.numbers(),
         }
         journal.validation(row)
+        state.learnt = dict(result.learnt())
         if result.best > state.best:
             state.best, state.best_step = result.best, state.step
             self.complete = result if every == 1 else None
-            self.result.save_pretrained(self.run)
+            self.keep(self.run)
         self.watcher.validated(state.step, result)
 
     def _evaluate(
