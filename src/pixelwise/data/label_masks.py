@@ -78,16 +78,19 @@ class LabelReader:
         if raw.ndim == 2:
             raw = np.repeat(raw[..., None], 3, axis=2)
         red, green, blue = np.moveaxis(raw.astype(np.int64), 2, 0)
-        codes, place = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+        codes, place, counts = np.unique(
+            red << 16 | green << 8 | blue, return_inverse=True, return_counts=True
+        )
         known = {r << 16 | g << 8 | b: labels for (r, g, b), labels in self.how.colours.items()}
+        pairs = list(zip(codes.tolist(), counts.tolist(), strict=True))
+        strange = [(f'"#{code:06x}"', n) for code, n in pairs if code not in known]
+        if strange:
+            raise InputError(
+                f"{file}: has colours that `colours:` in {self.written_in} does not list:"
+                f" {_listed(strange)}; add them, each with its labels or ignore"
+            )
         table = np.zeros((len(codes), len(self.names)), np.int64)
-        for row, code in zip(table, codes.tolist(), strict=True):
-            if code not in known:
-                count = int((place == np.searchsorted(codes, code)).sum())
-                raise InputError(
-                    f'{file}: has the colour "#{code:06x}" ({count} pixels), which `colours:` in'
-                    f" {self.written_in} does not list; add it, with its labels or ignore"
-                )
+        for row, (code, _) in zip(table, pairs, strict=True):
             labels = known[code]
             row[:] = self.ignore_index if labels is None else 0
             row[list(labels or ())] = 1
@@ -119,7 +122,7 @@ class LabelReader:
             self._check_notation({int(v) for v in found.tolist() if v in (1, WHITE)}, values, file)
         return labels
 
-    def _target(self, value: float, values: dict[int, int]) -> int:
+    def _target(self, value: int | float, values: dict[int, int]) -> int:
         if value != value:  # NaN
             return self.ignore_index
         return values.get(int(value), UNKNOWN) if np.isfinite(value) and value % 1 == 0 else UNKNOWN
@@ -137,12 +140,18 @@ class LabelReader:
 
     def _strange(self, raw: Any, file: Path) -> InputError:
         found, counts = np.unique(raw, return_counts=True)
-        pairs = list(zip(found.tolist(), counts.tolist(), strict=True))
-        listed = ", ".join(f"{value:g} ({count} pixels)" for value, count in pairs[:SHOWN])
-        more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+        listed = _listed(
+            [(f"{v:g}", n) for v, n in zip(found.tolist(), counts.tolist(), strict=True)]
+        )
         stated = f"`map:` in {self.written_in}" if self.how.stated else "0 and 1, or 0 and 255"
         example = "" if self.how.stated else "0: 0, 1: 1, "
         return InputError(
-            f"{file}: has values other than {stated}: {listed}{more}; say what they mean, e.g. map:"
-            f" {{{example}{pairs[0][0]:g}: ignore}}"
+            f"{file}: has values other than {stated}: {listed}; say what they mean, e.g. map:"
+            f" {{{example}{found[0]:g}: ignore}}"
         )
+
+
+def _listed(pairs: list[tuple[str, int]]) -> str:
+    """Values with their counts, not too many."""
+    more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+    return ", ".join(f"{value} ({count} pixels)" for value, count in pairs[:SHOWN]) + more

@@ -57,7 +57,7 @@ class LabelFiles:
         if value is None:
             return cls()
         pairs = [*value.items()] if isinstance(value, dict) else [("*", value)]
-        patterns = [pattern for pair in pairs for pattern in pair]
+        patterns: list[Any] = [pattern for pair in pairs for pattern in pair]
         good = len(pairs) == 1 and all(
             isinstance(p, str) and p.count("*") == 1 and not p.startswith("/") for p in patterns
         )

@@ -165,7 +165,7 @@ class Multilabel(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true labels and predicted labels; stripes where they overlap."""
-        unknown = (target == self.described.ignore_index).numpy().all(axis=0)
+        unknown: ndarray = (target == self.described.ignore_index).all(dim=0).numpy()
         panels = {
             "truth": ((target == 1).numpy(), unknown),
             "prediction": (self.labels(answer), np.zeros_like(unknown)),
