@@ -86,7 +86,7 @@ def label_panels(
         present |= labels.any((1, 2))
         striped = striped or bool(unknown.any())
     entries: dict[str, Colour | None] = {
-        name: colour for name, colour, on in zip(names, palette, present, strict=False) if on
+        f"{i} {names[i]}": palette[i] for i in range(len(names)) if present[i]
     }
     if striped:
         entries["not counted"] = None

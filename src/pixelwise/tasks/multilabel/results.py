@@ -88,8 +88,8 @@ class LabelResult(Result):
             numbers = [getattr(found, measure) for measure in MEASURES]
             writer.writerow([name, *numbers, found.threshold, found.truth, found.predicted])
         curves = {
-            name: (found.by_threshold, found.threshold, found.iou)
-            for name, found in self.labels.items()
+            f"{number} {name}": (found.by_threshold, found.threshold, found.iou)
+            for number, (name, found) in enumerate(self.labels.items())
             if found.iou is not None
         }
         return {

@@ -198,9 +198,7 @@ class Multilabel(Task):
         pictures.write_bytes(folder / file, content)
         sheet = pictures.label_overlay(image, labels, self.palette, without)
         present = {
-            label: colour
-            for label, colour, band in zip(self.names, self.palette, labels, strict=False)
-            if band.any()
+            f"{i} {label}": self.palette[i] for i, label in enumerate(self.names) if labels[i].any()
         }
         legend = pictures.legend(present, max(sheet.shape[1], 320)) if present else None
         rows = [sheet] if legend is None else [sheet, legend]
