@@ -14,7 +14,16 @@ from pixelwise.data.scenes import SceneOptions
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 
 CLASSES = Classes(
-    names=(*SCENES.names[1:], "shadow"), palette=(*SCENES.palette[1:], (120, 60, 160))
+    names=(*SCENES.names[1:], "shadow"),
+    palette=(
+        (213, 94, 0),
+        (250, 250, 250),
+        (0, 158, 115),
+        (86, 180, 233),
+        (240, 228, 66),
+        (204, 121, 167),
+        (120, 60, 160),
+    ),
 )
 
 # As with scenes, keep what is drawn in one epoch.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from PIL import Image
 
 from pixelwise.data.classes import Colour
@@ -12,10 +12,12 @@ from pixelwise.pictures.comparison import legend, side_by_side
 from pixelwise.pictures.figures import as_png, empty_figure
 from pixelwise.pictures.masks import stripes
 from pixelwise.pictures.types import Picture, Sheet
+from pixelwise.pictures.values import stacked
 
 _PANEL = 480  # longest side of a panel, pixels
 _STRIPE = 6  # width of a stripe, pixels
 _TINT = 0.55
+Places = Int64[np.ndarray, "_"]
 Curve = tuple[Sequence[float], float, float]
 """IoU at each threshold, the threshold that is used, and the IoU there."""
 
@@ -70,13 +72,7 @@ def label_panels(
         names: Of the labels.
         palette: Their colours.
     """
-    height, width = image.shape[:2]
-    scale = _PANEL / max(height, width)
-    scale = int(scale) if scale >= 1 else scale
-    rows = np.arange(max(1, round(height * scale))) * height // max(1, round(height * scale))
-    columns = np.arange(max(1, round(width * scale))) * width // max(1, round(width * scale))
-    smooth = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-    shown = np.array(Image.fromarray(image).resize((len(columns), len(rows)), smooth))
+    shown, rows, columns = _resized(image, shrink=True)
     sheets = {"picture": shown}
     present = np.zeros(len(names), bool)
     striped = False
@@ -90,8 +86,47 @@ def label_panels(
     }
     if striped:
         entries["not counted"] = None
-    sheet = side_by_side(sheets)
-    return np.concatenate([sheet, legend(entries, sheet.shape[1])]) if entries else sheet
+    return _with_legend(side_by_side(sheets), entries)
+
+
+def label_sheet(
+    image: Picture,
+    labels: Bool[np.ndarray, "k h w"],
+    names: Sequence[str],
+    palette: Sequence[Colour],
+    unknown: Bool[np.ndarray, "h w"] | None = None,
+) -> Sheet:
+    """`label_overlay` with the legend of the labels that are there; small pictures are enlarged."""
+    shown, rows, columns = _resized(image, shrink=False)
+    hidden = None if unknown is None else unknown[rows][:, columns]
+    sheet = label_overlay(shown, labels[:, rows][:, :, columns], palette, hidden)
+    present = [bool(label.any()) for label in labels]
+    return _with_legend(
+        sheet, {f"{i} {names[i]}": palette[i] for i in range(len(names)) if present[i]}
+    )
+
+
+def _resized(image: Picture, *, shrink: bool) -> tuple[Picture, Places, Places]:
+    """A picture at the size of a panel, and which rows and columns of it are shown.
+
+    Small ones are enlarged by a whole factor; large ones stay as they are unless `shrink`.
+    """
+    height, width = image.shape[:2]
+    scale = _PANEL / max(height, width)
+    scale = int(scale) if scale >= 1 else scale if shrink else 1
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    rows, columns = (
+        np.arange(n) * side // n for n, side in zip(size, (height, width), strict=True)
+    )
+    smooth = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    return np.array(Image.fromarray(image).resize(size[::-1], smooth)), rows, columns
+
+
+def _with_legend(sheet: Sheet, entries: Mapping[str, Colour | None]) -> Sheet:
+    if not entries:
+        return sheet
+    strip = legend(entries, max(sheet.shape[1], _PANEL))
+    return stacked([sheet, strip])
 
 
 def threshold_curves(grid: Sequence[float], labels: Mapping[str, Curve]) -> bytes:

@@ -196,13 +196,8 @@ class Multilabel(Task):
         file, shown = self.file_names(name)
         content = labels_tiff(bands, self.names, UNKNOWN, geo_tags(source))
         pictures.write_bytes(folder / file, content)
-        sheet = pictures.label_overlay(image, labels, self.palette, without)
-        present = {
-            f"{i} {label}": self.palette[i] for i, label in enumerate(self.names) if labels[i].any()
-        }
-        legend = pictures.legend(present, max(sheet.shape[1], 320)) if present else None
-        rows = [sheet] if legend is None else [sheet, legend]
-        pictures.write_bytes(folder / shown, pictures.png(pictures.stacked(rows)))
+        sheet = pictures.label_sheet(image, labels, self.names, self.palette, without)
+        pictures.write_bytes(folder / shown, pictures.png(sheet))
 
     @property
     def without_data(self) -> str:
