@@ -104,6 +104,14 @@ def test_a_folder_per_picture_and_subfolders(tmp_path):
     assert torch.equal(masks_of(base), TRUTH)
 
 
+def test_folders_of_labels_may_be_links_and_names_any_text(tmp_path):
+    base = data(tmp_path, "overlapping: files\n", **files())
+    (base / "masks" / "road").rename(base / "real")
+    (base / "masks" / "*").symlink_to(base / "real")
+    (base / "data.yaml").write_text("train: images\nnames: ['*', 标线]\noverlapping: files\n")
+    assert torch.equal(masks_of(base), TRUTH)
+
+
 @pytest.mark.parametrize(("missing", "value"), [("empty", 0), ("ignore", 255)])
 def test_absent_files_mean_what_is_written(tmp_path, missing, value):
     text = f"overlapping: files\nmissing_masks: {missing}\n"
@@ -233,7 +241,7 @@ def half_npy(file):
             files(mark=MARK * 7),
             "map: {7: ignore}",
         ),
-        ("files", files(mark=MARK * 0.5, suffix="tif"), "0.5 (24 pixels)"),
+        ("files", files(mark=MARK * 0.5, suffix="tif"), "0.5 (24 pixels); save 0 and 1"),
         ("files", files(mark=MARK.astype(np.uint16) * 65535), "65535"),
         ("files", files(mark=MARK * 255), "both 1 and 255"),
         ("files", files(mark=jpeg), "JPEG"),

@@ -144,11 +144,12 @@ class LabelReader:
             [(f"{v:g}", n) for v, n in zip(found.tolist(), counts.tolist(), strict=True)]
         )
         stated = f"`map:` in {self.written_in}" if self.how.stated else "0 and 1, or 0 and 255"
-        example = "" if self.how.stated else "0: 0, 1: 1, "
-        return InputError(
-            f"{file}: has values other than {stated}: {listed}; say what they mean, e.g. map:"
-            f" {{{example}{found[0]:g}: ignore}}"
-        )
+        first = found[0].item()
+        remedy = "save 0 and 1, and NaN where nothing is known"
+        if first % 1 == 0:
+            rest = "" if self.how.stated else "0: 0, 1: 1, "
+            remedy = f"say what they mean, e.g. map: {{{rest}{first:g}: ignore}}"
+        return InputError(f"{file}: has values other than {stated}: {listed}; {remedy}")
 
 
 def _listed(pairs: list[tuple[str, int]]) -> str:

@@ -20,6 +20,7 @@ from pixelwise.data.reading import NUMBER_SUFFIXES, PICTURE_SUFFIXES, read_heade
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.errors import InputError
 
+JPEG = frozenset({".jpg", ".jpeg"})
 Masks = tuple[Path | None, ...]
 """The mask of a picture; or one per label, None where there is no file."""
 
@@ -150,7 +151,7 @@ def find_masks(config: DataConfig, split: str) -> list[tuple[Path, Masks]]:
     if how.how != "files":
         return [(picture, (mask,)) for picture, mask in find_pairs(config, split)]
     masks_dir = config.folders(split)[1]
-    masks = _by_place(masks_dir, how.names)
+    masks = _Listing(masks_dir, how.names)
     found: dict[str, tuple[Path, Masks]] = {}
     for picture, place in _pictures(config, split, how.names):
         if place in found:
@@ -159,7 +160,7 @@ def find_masks(config: DataConfig, split: str) -> list[tuple[Path, Masks]]:
                 " remove one"
             )
         of_it = tuple(
-            _mask(config, picture, masks_dir, masks, how.names.mask_of(place, name))
+            _mask(config, picture, masks, how.names.mask_of(place, name))
             for name in config.classes.names
         )
         found[place] = picture, of_it
@@ -195,30 +196,37 @@ def _pictures(config: DataConfig, split: str, names: LabelFiles) -> list[tuple[P
     return found
 
 
-def _by_place(folder: Path, names: LabelFiles) -> dict[str, list[Path]]:
-    """Files by their place below a folder, without the suffix where the pattern has none."""
-    found: dict[str, list[Path]] = {}
-    for file in files_in(folder, NUMBER_SUFFIXES | {".jpg", ".jpeg"}):
-        place = file.relative_to(folder)
-        text = place if Path(names.masks).suffix else place.with_suffix("")
-        found.setdefault(text.as_posix(), []).append(file)
-    return found
+class _Listing:
+    """Files by their place below a folder; folders are read once, and links are followed."""
+
+    def __init__(self, folder: Path, names: LabelFiles) -> None:
+        self.folder, self.suffixed = folder, bool(Path(names.masks).suffix)
+        self._read: dict[Path, dict[str, list[Path]]] = {}
+
+    def at(self, place: str) -> list[Path]:
+        """The masks of that place, whatever their suffix where the pattern has none."""
+        wanted = self.folder / place
+        if wanted.parent not in self._read:
+            known: dict[str, list[Path]] = {}
+            for file in sorted(wanted.parent.iterdir()) if wanted.parent.is_dir() else ():
+                if file.suffix.lower() in NUMBER_SUFFIXES | JPEG:
+                    known.setdefault(file.name if self.suffixed else file.stem, []).append(file)
+            self._read[wanted.parent] = known
+        return self._read[wanted.parent].get(wanted.name, [])
 
 
-def _mask(
-    config: DataConfig, picture: Path, folder: Path, masks: Mapping[str, list[Path]], place: str
-) -> Path | None:
-    of_it = masks.get(place, [])
+def _mask(config: DataConfig, picture: Path, masks: _Listing, place: str) -> Path | None:
+    of_it = masks.at(place)
     if len(of_it) > 1:
         listed = " and ".join(file.name for file in of_it)
         raise InputError(f"{config.file}: {picture} has several masks; keep one of {listed}")
-    if of_it and of_it[0].suffix.lower() in (".jpg", ".jpeg"):
+    if of_it and of_it[0].suffix.lower() in JPEG:
         raise InputError(f"{of_it[0]}: is a JPEG, which blurs labels; save the mask as PNG")
     assert config.overlapping is not None
     if not of_it and config.overlapping.missing == "error":
         wanted = place if Path(place).suffix.lower() in NUMBER_SUFFIXES else f"{place}.png"
         raise InputError(
-            f"{config.file}: {picture} has no mask {folder / wanted} (or .tif, .npy); save it, name"
+            f"{config.file}: {picture} has no mask {masks.folder / wanted} (or .tif, .npy); save it, name"
             ' the files in `masks:` as "*_{name}.png", or write missing_masks: empty or ignore'
         )
     return of_it[0] if of_it else None

@@ -70,7 +70,7 @@ class LabelFiles:
 
     def mask_of(self, picture: str, label: str) -> str:
         """The mask of a label, below the folder of masks."""
-        return self.masks.replace(NAME, label).replace("*", picture, 1)
+        return re.sub(r"\*|\{name\}", lambda m: picture if m[0] == "*" else label, self.masks)
 
     def is_mask(self, place: Path, labels: tuple[str, ...]) -> bool:
         """Whether a file in the pictures' own folder is a mask."""
