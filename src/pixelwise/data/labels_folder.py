@@ -226,8 +226,8 @@ def _mask(config: DataConfig, picture: Path, masks: _Listing, place: str) -> Pat
     if not of_it and config.overlapping.missing == "error":
         wanted = place if Path(place).suffix.lower() in NUMBER_SUFFIXES else f"{place}.png"
         raise InputError(
-            f"{config.file}: {picture} has no mask {masks.folder / wanted} (or .tif, .npy); save it,"
-            ' name the files in `masks:` as "*_{name}.png", or write missing_masks: empty or ignore'
+            f"{config.file}: {picture} has no mask {masks.folder / wanted} (.tif, .npy); save it,"
+            ' name the files in `masks:` as "*_{name}.png", or write missing_masks: empty'
         )
     return of_it[0] if of_it else None
 

@@ -106,7 +106,7 @@ def label_sheet(
     )
 
 
-def _resized(image: Picture, *, shrink: bool) -> tuple[Picture, Places, Places]:
+def _resized(image: Picture, *, shrink: bool) -> tuple[Sheet, Places, Places]:
     """A picture at the size of a panel, and which rows and columns of it are shown.
 
     Small ones are enlarged by a whole factor; large ones stay as they are unless `shrink`.

@@ -252,6 +252,10 @@ class Task(ABC):
             InputError: No such loss, or weights that do not fit.
         """
 
+    def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor | None:
+        """The loss of a network's word on what occurs in a picture; None: of no use here."""
+        return None
+
     def chosen(self, choice: LossChoice) -> str:
         """The name of the loss that a choice means.
 

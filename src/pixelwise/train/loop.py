@@ -24,7 +24,6 @@ from pixelwise.checks import parse_duration
 from pixelwise.cost import predict
 from pixelwise.data.workers import ending_workers, quiet_worker, worker_died
 from pixelwise.errors import InputError
-from pixelwise.losses import presence_loss
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.shortage import memory_here, told_as_input
@@ -323,10 +322,10 @@ class Loop:
         for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
-        if outputs.presence is not None and plan.data.task.data == "classes":
-            weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
-            ignored = plan.data.source.classes.ignore_index
-            loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
+        if outputs.presence is not None:
+            extra = plan.model.task.presence_loss(outputs.presence, mask)
+            if extra is not None:
+                loss = loss + plan.model.decoder.presence_weight * plan.settings.auxiliary * extra
         return loss
 
     def _not_finite(self, what: str, names: list[str]) -> NoReturn:

@@ -77,6 +77,15 @@ def test_what_is_ignored_has_neither_loss_nor_gradient(name):
     assert far.grad.isfinite().all()
 
 
+def test_what_occurs_is_counted_where_it_is_known():
+    target = torch.zeros(1, 3, 2, 2, dtype=torch.int64)
+    target[0, 0, 1, 1], target[0, 0, 0, 0], target[0, 2, 0, 0] = 1, 255, 255
+    logits = torch.tensor([[1.0, 2.0, 50.0]])
+    found = task().presence_loss(logits, target)
+    wanted = (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(2.0))) / 2  # nothing is known of the third
+    assert found.item() == pytest.approx(wanted)
+
+
 def test_scores_over_many_pictures_are_exact():
     generator = torch.Generator().manual_seed(1)
     thresholds = (0.5, 0.3, 0.731)

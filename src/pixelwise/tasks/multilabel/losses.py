@@ -53,6 +53,20 @@ def label_loss(
     return total
 
 
+def occurrence_loss(
+    logits: Float[Tensor, "n k"], on: Bool[Tensor, "n k h w"], known: Bool[Tensor, "n k h w"]
+) -> Float[Tensor, ""]:
+    """Mean binary cross-entropy of "label k occurs in picture n", as `losses.presence_loss`.
+
+    A label of which too little is known to tell does not count.
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    occurs = on.flatten(2).any(dim=2)
+    counted = occurs | known.flatten(2).all(dim=2)
+    each = F.binary_cross_entropy_with_logits(wide, occurs.to(wide), reduction="none")
+    return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)
+
+
 def _pixels(
     logits: Tensor, truth: Tensor, known: Tensor, weights: Tensor | None, *, focal: bool
 ) -> Tensor:

@@ -19,7 +19,7 @@ from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.losses import class_weights_from_counts
 from pixelwise.tasks.base import Loss, LossChoice, Task
-from pixelwise.tasks.multilabel.losses import LOSSES, UNWEIGHTED, label_loss
+from pixelwise.tasks.multilabel.losses import LOSSES, UNWEIGHTED, label_loss, occurrence_loss
 from pixelwise.tasks.multilabel.results import LabelScorer
 from pixelwise.tasks.multilabel.scores import USUAL
 
@@ -142,6 +142,10 @@ class Multilabel(Task):
             return label_loss(name, wide, truth.to(wide), truth != ignored, weights)
 
         return of
+
+    def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor:
+        """Which labels occur."""
+        return occurrence_loss(logits, target == 1, target != self.described.ignore_index)
 
     def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The probability of each label."""
