@@ -79,7 +79,7 @@ def test_a_run_keeps_the_thresholds_that_val_chose(run):
     chosen = config.task_options["thresholds"]
     assert len(chosen) == 3
     assert tuple(numbers["thresholds"].values()) == chosen
-    assert not numbers["thresholds_chosen_here"]
+    assert numbers["thresholds_chosen_here"]
     assert len(load(run / "last").config.task_options["thresholds"]) == 3
     assert list(numbers["iou"]) == list(NAMES)
     assert len(list((run / "samples").glob("*.png"))) == 2
