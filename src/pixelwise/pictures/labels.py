@@ -139,8 +139,10 @@ def threshold_curves(grid: Sequence[float], labels: Mapping[str, Curve]) -> byte
         axes.plot([threshold], [iou], marker="o", color=colour)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="threshold", ylabel="IoU")
     axes.grid(alpha=0.3)
-    for text in axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8).get_texts():
-        text.set_parse_math(False)
+    if labels:
+        texts = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8).get_texts()
+        for text in texts:
+            text.set_parse_math(False)
     return as_png(figure)
 
 

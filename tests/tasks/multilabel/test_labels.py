@@ -131,11 +131,18 @@ def test_the_chosen_threshold_has_the_largest_iou():
     assert result.numbers()["iou_b"] is None
 
 
-def test_no_truth_at_all_is_refused():
-    scorer = LabelScorer(("a",), (0.5,))
-    scorer.update(torch.rand(1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64))
-    with pytest.raises(InputError, match="no label is true"):
+def test_pictures_without_any_label_are_told_and_unknown_ones_refused():
+    scorer = LabelScorer(("a",), None)
+    scorer.update(torch.rand(1, 2, 2), torch.full((1, 2, 2), 255))
+    with pytest.raises(InputError, match="no pixel was counted"):
         scorer.result()
+    scorer.update(torch.rand(1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64))
+    result = scorer.result()  # a few pictures of val may have none
+    assert (result.best, result.numbers()["miou"]) == (0, None)
+    assert result.line() in result.table()
+    assert result.warning() is None
+    assert result.learnt() == {"thresholds": (0.5,)}
+    assert result.files()["thresholds.png"]
 
 
 def test_a_network_that_never_says_a_label_is_warned_of():

@@ -14,6 +14,7 @@ from pixelwise.tasks.multilabel.scores import GRID, LabelCounts, LabelScores
 
 MEASURES = {"iou": "IoU %", "precision": "precision %", "recall": "recall %", "f1": "F1 %"}
 """Attribute of the scores -> its heading."""
+NOTHING = "no label is true at any counted pixel"
 
 
 class LabelResult(Result):
@@ -28,22 +29,23 @@ class LabelResult(Result):
 
     def __init__(self, labels: Mapping[str, LabelScores], *, chosen: bool) -> None:
         self.labels, self.chosen = dict(labels), chosen
-        if not any(found.truth for found in self.labels.values()):
-            raise InputError("no label is true at any counted pixel; look at the masks")
 
     @property
     def best(self) -> float:
-        """The mean IoU over the labels that the truth has."""
-        return self._mean("iou")
+        """The mean IoU over the labels that the truth has; 0 where it has none."""
+        return self._mean("iou") or 0.0
 
     def line(self) -> str:
         """Mean IoU and F1."""
-        return f"mIoU {self.best:.4f}  mean F1 {self._mean('f1'):.4f}"
+        miou, f1 = self._mean("iou"), self._mean("f1")
+        if miou is None or f1 is None:
+            return NOTHING
+        return f"mIoU {miou:.4f}  mean F1 {f1:.4f}"
 
     def numbers(self) -> Mapping[str, float | int | None]:
         """Mean IoU and F1, and the IoU of each label."""
         return {
-            "miou": self.best,
+            "miou": self._mean("iou"),
             "mean_f1": self._mean("f1"),
             **{f"iou_{name}": found.iou for name, found in self.labels.items()},
         }
@@ -52,7 +54,7 @@ class LabelResult(Result):
         """The means, and all numbers by label."""
         each = self.labels.items()
         return {
-            "miou": self.best,
+            "miou": self._mean("iou"),
             "mean_f1": self._mean("f1"),
             **{m: {name: getattr(found, m) for name, found in each} for m in MEASURES},
             "thresholds": {name: found.threshold for name, found in each},
@@ -71,10 +73,11 @@ class LabelResult(Result):
             lines.append(
                 f"{name:{width}}  {cells}  {found.threshold:>9.3g}  {found.truth:>13,}".rstrip()
             )
-        means = [
-            f"{100 * self._mean(m):>11.2f}" if m in ("iou", "f1") else " " * 11 for m in MEASURES
-        ]
-        lines.append(f"{'mean':{width}}  {'  '.join(means)}".rstrip())
+        means = (self._mean(m) if m in ("iou", "f1") else None for m in MEASURES)
+        cells = "  ".join(f"{'' if mean is None else f'{100 * mean:.2f}':>11}" for mean in means)
+        lines.append(
+            f"{'mean':{width}}  {cells}".rstrip() if self._mean("iou") is not None else NOTHING
+        )
         if self.chosen:
             lines.append("the thresholds were chosen on these pictures")
         return "\n".join(lines)
@@ -115,9 +118,9 @@ class LabelResult(Result):
             return {}
         return {"thresholds": tuple(found.threshold for found in self.labels.values())}
 
-    def _mean(self, measure: str) -> float:
+    def _mean(self, measure: str) -> float | None:
         found = [getattr(one, measure) for one in self.labels.values() if one.truth]
-        return float(sum(found) / len(found))
+        return float(sum(found) / len(found)) if found else None
 
 
 class LabelScorer(Scorer):
@@ -140,6 +143,8 @@ class LabelScorer(Scorer):
 
     def result(self) -> LabelResult:
         """All of them."""
+        if not any(counts.known for counts in self._counts):
+            raise InputError("no pixel was counted: no label is known anywhere; look at the masks")
         scores = (counts.scores() for counts in self._counts)
         return LabelResult(dict(zip(self.names, scores, strict=True)), chosen=self.chosen)
 
