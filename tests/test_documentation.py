@@ -72,7 +72,8 @@ def data_folder(tmp_path, monkeypatch):
     """A folder as docs/data.md describes it, one small picture in each split."""
     monkeypatch.chdir(tmp_path)
     for split in ("train", "val", "test"):
-        for kind, mode in (("images", "RGB"), ("masks", "L")):
+        of_labels = [(f"masks/{label}", "L") for label in ("road", "marking", "shadow")]
+        for kind, mode in (("images", "RGB"), ("masks", "L"), *of_labels):
             folder = tmp_path / split / kind
             folder.mkdir(parents=True)
             Image.new(mode, (8, 8)).save(folder / "one.png")

@@ -9,7 +9,8 @@ map: {0: 0, 255: 1}            # raw value or "#rrggbb" -> class id, or ignore
 masks: "*_mask.png"            # names of the masks, where they are not those of the pictures
 nodata: -9999                  # of the pictures, beside what their files say
 
-With `values:` in place of `names:` masks hold numbers, see `quantities`.
+With `values:` in place of `names:` masks hold numbers, see `quantities`; with `overlapping:` beside
+`names:` they hold several labels per pixel, see `overlapping`.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.classes import Classes, Colour, default_palette, parse_colour, several
 from pixelwise.data.layouts import LAYOUTS
 from pixelwise.data.mask_names import MaskNames
+from pixelwise.data.overlapping import Overlapping, check_kind, parse_overlapping
 from pixelwise.data.quantities import Quantity, parse_quantities
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError, unknown
@@ -30,6 +32,7 @@ from pixelwise.errors import InputError, unknown
 KEYS = (
     "path", "train", "val", "test", "names", "masks_dir", "masks", "map", "palette", "bands",
     "scale", "nodata", "ignore_index", "max_megapixels", "layout", "values", "values_nodata",
+    "overlapping", "colours", "missing_masks",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
 
@@ -56,6 +59,7 @@ class DataConfig:
         quantities: What the bands of the masks measure; none: masks hold classes.
         values_nodata: Raw values of such masks that mean "unknown", beside NaN, infinity and what
             their files say.
+        overlapping: How masks hold several labels per pixel; None: they hold something else.
     """
 
     file: Path
@@ -73,6 +77,7 @@ class DataConfig:
     max_megapixels: float = MAX_MEGAPIXELS
     quantities: tuple[Quantity, ...] = ()
     values_nodata: tuple[float, ...] = ()
+    overlapping: Overlapping | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
@@ -115,6 +120,11 @@ class DataConfig:
         return self.path / place, self.path.joinpath(*parts)
 
     @property
+    def numbers(self) -> bool:
+        """Whether a mask may be any file of numbers, NPY too."""
+        return bool(self.quantities) or self.overlapping is not None
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The splits that the data set has."""
         places = (self.train, self.val, self.test)
@@ -124,6 +134,10 @@ class DataConfig:
 def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """With what the layout says."""
     content = dict(given)
+    try:
+        check_kind(content)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
     for key in content:
         if key not in KEYS:
             wrong = unknown("key", str(key), KEYS)
@@ -141,12 +155,17 @@ def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
-    quantities = _quantities(content)
+    quantities, labels = _quantities(content), "overlapping" in content
     names = tuple(q.name for q in quantities) or _names(content.get("names"))
+    if not labels and not quantities:
+        several(names)
     palette = _palette(content.get("palette"), len(names))
     # Beyond 255 classes the usual 255 is a class itself; masks then have 16 bits.
     ignore_index = keys.whole_number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
-    classes = Classes(names, palette or default_palette(len(names)), ignore_index)
+    usual = default_palette(len(names) + 1)[1:] if labels else default_palette(len(names))
+    classes = Classes(names, palette or usual, ignore_index)
+    overlapping = parse_overlapping(content, names, ignore_index) if labels else None
+    files = overlapping is not None and overlapping.how == "files"
     config = DataConfig(
         file=file,
         path=keys.root(file, content),
@@ -154,15 +173,16 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
         val=keys.text(content, "val", None),
         test=keys.text(content, "test", None),
         classes=classes,
-        values=_values(content.get("map"), classes, palette, str(file)),
+        values=_values(None if labels else content.get("map"), classes, palette, str(file)),
         masks_dir=_masks_dir(content.get("masks_dir")),
-        mask_names=MaskNames.parse(content.get("masks")),
+        mask_names=MaskNames.parse(None if files else content.get("masks")),
         bands=keys.bands(content.get("bands")),
         scale=keys.scale(content.get("scale")),
         nodata=keys.nodata(content.get("nodata")),
         max_megapixels=keys.max_megapixels(content.get("max_megapixels")),
         quantities=quantities,
         values_nodata=keys.nodata(content.get("values_nodata"), "values_nodata"),
+        overlapping=overlapping,
     )
     if not config.splits:
         raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
@@ -207,7 +227,7 @@ def _names(value: object) -> tuple[str, ...]:
             )
         if not str(name).strip():
             raise InputError(f"names: class {number} is empty; write a name for each class")
-    return several(tuple(str(name) for name in value))
+    return tuple(str(name) for name in value)
 
 
 def _numbered(value: dict[Any, Any], key: str, count: int) -> list[Any]:

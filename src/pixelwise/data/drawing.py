@@ -35,6 +35,33 @@ class Canvas:
         if label is not None:
             self.mask[at][distance < 0] = label
 
+    def shade(self, shadow: Array, tint: Array) -> None:
+        """Darken the picture by a shadow (h, w) from 0 to 1; the mask keeps what lies below."""
+        self.picture[...] *= 1 - shadow[..., None] * tint
+
+
+@dataclass(frozen=True)
+class Layers(Canvas):
+    """A canvas that also keeps the whole extent of what each label covers, hidden parts too.
+
+    `extents` is (k, size, size); the last is of shadows.
+    """
+
+    extents: NDArray[np.bool_]
+
+    def paint(
+        self, distance: Array, colour: Array, label: int | None, at: tuple[slice, slice]
+    ) -> None:
+        """As on a canvas; what was painted there before keeps its extent."""
+        super().paint(distance, colour, label, at)
+        if label is not None:
+            self.extents[label][at] |= distance < 0
+
+    def shade(self, shadow: Array, tint: Array) -> None:
+        """As on a canvas; a shadow is there from a half on."""
+        super().shade(shadow, tint)
+        self.extents[-1] |= shadow > 0.5
+
 
 @dataclass(frozen=True)
 class Patch:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError, unknown
 
-SETS = ("scenes", "puppets", "depth-scenes")
+SETS = ("scenes", "puppets", "depth-scenes", "overlapping-scenes")
 SPLITS = ("train", "val", "test")
 
 

@@ -109,7 +109,7 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
     """
     pictures_dir, masks_dir = config.folders(split)
     names = config.mask_names
-    found = _files(pictures_dir, PICTURE_SUFFIXES)
+    found = files_in(pictures_dir, PICTURE_SUFFIXES)
     if pictures_dir == masks_dir:
         found = [file for file in found if not names.is_mask(file)]
     pictures = [(file, n) for file in found if (n := names.of_picture(file)) is not None]
@@ -119,7 +119,7 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
             f"{config.file}: {split!r} has no picture in {pictures_dir}{more}; check the folder"
         )
     masks: dict[Path, list[Path]] = {}
-    for mask in _files(masks_dir, NUMBER_SUFFIXES if config.quantities else MASK_SUFFIXES):
+    for mask in files_in(masks_dir, NUMBER_SUFFIXES if config.numbers else MASK_SUFFIXES):
         if (star := names.of_mask(mask)) is not None:
             masks.setdefault(mask.relative_to(masks_dir).parent / star, []).append(mask)
     pairs: dict[Path, tuple[Path, Path]] = {}
@@ -128,9 +128,7 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
         of_it = masks.get(key, [])
         if not of_it:
             other = (
-                ".tif, .npy: JPEG blurs values"
-                if config.quantities
-                else ".tif, .bmp: JPEG blurs ids"
+                ".tif, .npy: JPEG blurs values" if config.numbers else ".tif, .bmp: JPEG blurs ids"
             )
             raise InputError(
                 f"{config.file}: {picture} has no mask; it should be "
@@ -149,7 +147,8 @@ def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
     return list(pairs.values())
 
 
-def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    """The files below a folder that end so, hidden ones left out, sorted."""
     return sorted(
         file
         for file in folder.rglob("*")

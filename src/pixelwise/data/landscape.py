@@ -8,11 +8,23 @@ tells which it is. Everything is drawn from (seed, split, index, size) with nump
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.drawing import Array, Canvas, Colour, box, curve, hull, noise, patch, polyline
+from pixelwise.data.drawing import (
+    Array,
+    Canvas,
+    Colour,
+    Layers,
+    box,
+    curve,
+    hull,
+    noise,
+    patch,
+    polyline,
+)
 from pixelwise.data.scenery import (
     cast_shadows,
     paint_houses,
@@ -22,6 +34,8 @@ from pixelwise.data.scenery import (
 )
 
 GROUND, BUILDING, ROAD, TREE, WATER, CAR, BOAT = range(7)
+KINDS = 7
+
 
 FIELDS = ((0.47, 0.56, 0.33), (0.56, 0.61, 0.37), (0.66, 0.63, 0.44), (0.72, 0.66, 0.48),
           (0.41, 0.52, 0.32), (0.60, 0.54, 0.40))  # fmt: skip
@@ -65,6 +79,39 @@ def draw(
     `water` forces the kind of the ways; by default one picture of each pair (2 i, 2 i + 1) has
     canals.
     """
+    canvas = Canvas(*_blank(size))
+    out, turn, flip = _painted(canvas, seed, split, index, water)
+    picture, mask = (_turned(array, turn, flip) for array in (out, canvas.mask))
+    return picture, mask
+
+
+def draw_layers(
+    seed: int, split: int, index: int, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The same picture, and whole extents (7, size, size).
+
+    These are those of building, road, tree, water, car, boat and shadow: what lies on top of a
+    thing hides nothing of it.
+    """
+    canvas = Layers(*_blank(size), np.zeros((KINDS + 1, size, size), np.bool_))
+    out, turn, flip = _painted(canvas, seed, split, index, None)
+    extents = np.stack([_turned(extent, turn, flip) for extent in canvas.extents[1:]])
+    return _turned(out, turn, flip), extents
+
+
+def _blank(size: int) -> tuple[Array, NDArray[np.uint8]]:
+    return np.zeros((size, size, 3), np.float32), np.full((size, size), GROUND, np.uint8)
+
+
+def _turned(array: NDArray[Any], turn: int, flip: bool) -> NDArray[Any]:
+    return np.ascontiguousarray(np.rot90(array[:, ::-1] if flip else array, turn))
+
+
+def _painted(
+    canvas: Canvas, seed: int, split: int, index: int, water: bool | None
+) -> tuple[NDArray[np.uint8], int, bool]:
+    """The picture, and how it and its masks are to be turned and mirrored."""
+    size = canvas.size
     if water is None:
         first = np.random.default_rng([seed, split, index // 2, 1]).random() < 0.5
         water = bool(first) != bool(index % 2)
@@ -73,7 +120,7 @@ def draw(
     while len(vehicles) < FEWEST:
         plan = _plan(rng, size)
         vehicles = _place_vehicles(rng, size, plan)
-    canvas = Canvas(_ground(rng, size), np.full((size, size), GROUND, np.uint8))
+    canvas.picture[...] = _ground(rng, size)
     label = WATER if water else ROAD
     ways = np.minimum.reduce([polyline(size, way) for way in plan.ways]) - plan.half_width
     whole = patch(size, plan.end, plan.angle, 2.0 * size)
@@ -92,8 +139,7 @@ def draw(
     picture = (canvas.picture * light.astype(np.float32) + grain) * np.float32(255)
     turn, flip = int(rng.integers(4)), bool(rng.integers(2))
     out = np.clip(picture, 0, 255).astype(np.uint8)
-    views = [np.rot90(a[:, ::-1] if flip else a, turn) for a in (out, canvas.mask)]
-    return np.ascontiguousarray(views[0]), np.ascontiguousarray(views[1])
+    return out, turn, flip
 
 
 def _plan(rng: np.random.Generator, size: int) -> Plan:

@@ -9,6 +9,8 @@ from pixelwise.data.config import DataConfig
 from pixelwise.data.depth_scenes import DepthScenes
 from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource
+from pixelwise.data.labels_folder import FolderLabelsSource
+from pixelwise.data.overlapping_scenes import OverlappingScenes
 from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.data.points.discovery import describe, is_class_table
 from pixelwise.data.puppets import Puppets
@@ -17,10 +19,11 @@ from pixelwise.data.source import Source
 from pixelwise.data.values_folder import FolderValuesSource
 from pixelwise.errors import InputError
 
-DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes]] = {
+DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes] | type[OverlappingScenes]] = {
     "scenes": Scenes,
     "puppets": Puppets,
     "depth-scenes": DepthScenes,
+    "overlapping-scenes": OverlappingScenes,
 }
 """Data sets without files."""
 
@@ -28,13 +31,15 @@ DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes]] = {
 def open_data(spec: str | Path) -> Source:
     """Open a data set, of the kind that its data.yaml says.
 
-    With `labels:` or `points:` it has points, with `values:` numbers, else classes.
+    With `overlapping:` it has several labels per pixel, with `labels:` or `points:` points, with
+    `values:` numbers, else classes.
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
             (the CamVid layout); a file of labelled points, or a folder with one beside pictures,
-            with labelme files, or with a DeepLabCut project; or "scenes", "puppets" or
-            "depth-scenes", which are drawn, with options as "scenes:seed=1,size=128,train=400".
+            with labelme files, or with a DeepLabCut project; or "scenes", "puppets",
+            "depth-scenes" or "overlapping-scenes", which are drawn, with options as
+            "scenes:seed=1,size=128,train=400".
 
     Raises:
         InputError: There is no such data set, or its description or layout is wrong.
@@ -70,9 +75,11 @@ def open_data(spec: str | Path) -> Source:
         content = yaml_files.read(path)
         if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
             return open_data(path.parent)
-        if {"points", "labels"} & content.keys():
+        if {"points", "labels"} & content.keys() and "overlapping" not in content:
             return FolderPoints(PointsConfig.of(path, content))
         config = DataConfig.of(path, content)
+        if config.overlapping is not None:
+            return FolderLabelsSource(config)
         return FolderValuesSource(config) if config.quantities else FolderSource(config)
     raise InputError(
         f"{path}: does not describe a data set; give a data.yaml, a classes.csv, or labels of"

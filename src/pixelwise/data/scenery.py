@@ -106,8 +106,7 @@ def cast_shadows(
         here = patch(canvas.size, (x, y), 0.0, tree.radius + 1)
         edge = np.hypot(here.along, here.across) - np.float32(tree.radius)
         np.maximum(shadow[here.at], np.clip(0.5 - edge, 0, 1), out=shadow[here.at])
-    tint = np.array([0.50, 0.46, 0.38], np.float32)
-    canvas.picture[...] *= 1 - shadow[..., None] * tint
+    canvas.shade(shadow, np.array([0.50, 0.46, 0.38], np.float32))
 
 
 def paint_houses(

@@ -7,6 +7,7 @@ is told apart by hue alone: classes have outlines and a legend, marks differ in 
 from pixelwise.pictures.charts import confusion_matrix, curves
 from pixelwise.pictures.comparison import comparison, legend, side_by_side, triptych
 from pixelwise.pictures.files import png, write_bytes
+from pixelwise.pictures.labels import label_overlay, label_panels, label_sheet, threshold_curves
 from pixelwise.pictures.masks import (
     coloured,
     displayable,
@@ -27,6 +28,9 @@ __all__ = [
     "curves",
     "displayable",
     "error_curves",
+    "label_overlay",
+    "label_panels",
+    "label_sheet",
     "legend",
     "map_overlay",
     "overlay",
@@ -34,6 +38,7 @@ __all__ = [
     "shaded",
     "side_by_side",
     "stacked",
+    "threshold_curves",
     "triptych",
     "value_panels",
     "with_points",

@@ -12,9 +12,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from pixelwise.data.evaluation import EvaluationSet
-from pixelwise.data.source import LabelledPictures, Source, Split
+from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
+from pixelwise.losses import class_weights_from_counts
 
 LARGEST_CROP = 512
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -99,6 +100,10 @@ class Result(ABC):
     def warning(self) -> str | None:
         """A line where the network has learnt nothing useful."""
         return None
+
+    def learnt(self) -> Mapping[str, Any]:
+        """`task_options` that were chosen on the pictures, for the network to keep."""
+        return {}
 
 
 class Scorer(ABC):
@@ -193,6 +198,11 @@ class Task(ABC):
             )
         return {}
 
+    @classmethod
+    def class_weights(cls, found: Found) -> Tensor:
+        """The weights of `LossChoice` by what the training pictures hold: rare ones weigh more."""
+        return class_weights_from_counts(found.counts)
+
     @property
     def outputs(self) -> int:
         """Logits per place."""
@@ -241,6 +251,10 @@ class Task(ABC):
         Raises:
             InputError: No such loss, or weights that do not fit.
         """
+
+    def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor | None:
+        """The loss of a network's word on what occurs in a picture; None: of no use here."""
+        return None
 
     def chosen(self, choice: LossChoice) -> str:
         """The name of the loss that a choice means.
@@ -352,7 +366,7 @@ class Task(ABC):
 
 KINDS = {
     "classes": "one class per pixel (`names:`)",
-    "labels": "several labels per pixel (`labels:`)",
+    "labels": "several labels per pixel (`overlapping:`)",
     "values": "numbers per pixel (`values:`)",
     "points": "named points (`points:`)",
 }

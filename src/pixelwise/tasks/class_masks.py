@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.data.classes import Colour, default_palette
-from pixelwise.losses import PIXEL_LOSSES, loss_for
+from pixelwise.losses import PIXEL_LOSSES, loss_for, presence_loss
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.tasks.base import Loss, LossChoice, Result, Scorer, Task
 
@@ -148,6 +148,10 @@ class ClassMasks(Task):
             class_weights=choice.weights,
             ignore_index=self.described.ignore_index,
         )
+
+    def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor:
+        """Which classes occur."""
+        return presence_loss(logits, target, ignore_index=self.described.ignore_index)
 
     def scorer(self) -> ClassScorer:
         """A confusion matrix."""

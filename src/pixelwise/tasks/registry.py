@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 OWN = {
     "multiclass": "pixelwise.tasks.multiclass:Multiclass",
     "binary": "pixelwise.tasks.binary:Binary",
+    "multilabel": "pixelwise.tasks.multilabel.task:Multilabel",
     "keypoints": "pixelwise.tasks.keypoints.task:Keypoints",
     "regression": "pixelwise.tasks.regression.task:Regression",
 }
 """Task -> where it stands; names are known without loading torch."""
-FOR_DATA = {"classes": "multiclass", "points": "keypoints", "values": "regression"}
+FOR_DATA = {
+    "classes": "multiclass",
+    "labels": "multilabel",
+    "points": "keypoints",
+    "values": "regression",
+}
 """The usual task of each kind of data set."""
 
 

@@ -40,7 +40,7 @@ def open_splits(settings: TrainSettings) -> Data:
     name = FOR_DATA[source.kind] if settings.task == "auto" else settings.task
     task = task_class(name)
     task.check_source(source)
-    if settings.class_weights == "auto" and task.data != "classes":
+    if settings.class_weights == "auto" and task.data not in ("classes", "labels"):
         raise InputError(
             f"class_weights='auto': is for classes; leave it out for task {task.key!r}"
         )

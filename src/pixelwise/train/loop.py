@@ -24,7 +24,6 @@ from pixelwise.checks import parse_duration
 from pixelwise.cost import predict
 from pixelwise.data.workers import ending_workers, quiet_worker, worker_died
 from pixelwise.errors import InputError
-from pixelwise.losses import presence_loss
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.shortage import memory_here, told_as_input
@@ -81,6 +80,8 @@ class State:
     best_step: int = 0
     without_better: int = 0
     """Evaluations since then."""
+    learnt: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of the task that the last evaluation chose."""
 
 
 class Loop:
@@ -177,6 +178,17 @@ class Loop:
         averaged = self.averaged.module
         assert isinstance(averaged, Segmenter)
         return averaged
+
+    def keep(self, folder: Path) -> None:
+        """Save the network with the options that the last evaluation chose."""
+        model = self.result
+        training = model.config
+        options = {**training.task_options, **self.state.learnt}
+        try:
+            model.config = dataclasses.replace(training, task_options=options)
+            model.save_pretrained(folder)
+        finally:
+            model.config = training  # the next evaluation chooses anew
 
     def _progress(self) -> float:
         length = self.plan.length
@@ -334,10 +346,10 @@ class Loop:
         for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
-        if outputs.presence is not None and plan.data.task.data == "classes":
-            weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
-            ignored = plan.data.source.classes.ignore_index
-            loss = loss + weight * presence_loss(outputs.presence, mask, ignore_index=ignored)
+        if outputs.presence is not None:
+            extra = plan.model.task.presence_loss(outputs.presence, mask)
+            if extra is not None:
+                loss = loss + plan.model.decoder.presence_weight * plan.settings.auxiliary * extra
         return loss
 
     def _not_finite(self, what: str, names: list[str]) -> NoReturn:
@@ -369,10 +381,11 @@ class Loop:
         }
         journal.validation(row)
         state.without_better += 1
+        state.learnt = dict(result.learnt())
         if result.best > state.best:
             state.best, state.best_step, state.without_better = result.best, state.step, 0
             self.complete = result if every == 1 else None
-            self.result.save_pretrained(self.run)
+            self.keep(self.run)
         self.watcher.validated(state.step, result)
 
     def _evaluate(

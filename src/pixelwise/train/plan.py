@@ -15,7 +15,6 @@ from torch import Tensor
 from pixelwise.checks import parse_duration
 from pixelwise.data.source import Found, Progress
 from pixelwise.devices import pick_device
-from pixelwise.losses import class_weights_from_counts
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.tasks.base import Items, Loss, LossChoice, Stream
 from pixelwise.train.inputs import (
@@ -106,7 +105,7 @@ def make_plan(
         device=device,
         stream=training_stream(settings, data, model, crop, varied),
         val_inputs=evaluation_set(data, model),
-        loss=_loss(settings, model, _weights(settings, found, device)),
+        loss=_loss(settings, model, _weights(settings, data, found, device)),
     )
 
 
@@ -144,10 +143,12 @@ def _report(
     ]
 
 
-def _weights(settings: TrainSettings, found: Found | None, device: str) -> Tensor | None:
+def _weights(
+    settings: TrainSettings, data: Data, found: Found | None, device: str
+) -> Tensor | None:
     if settings.class_weights == "none" or found is None:
         return None
-    return class_weights_from_counts(found.counts).to(device)
+    return data.task.class_weights(found).to(device)
 
 
 def _loss(settings: TrainSettings, model: Segmenter, weights: Tensor | None = None) -> Loss:

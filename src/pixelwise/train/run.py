@@ -113,7 +113,7 @@ def _trained(
     try:
         loop = Loop(plan, run, watcher)
         state = loop.fit()
-        loop.result.save_pretrained(run / "last")
+        loop.keep(run / "last")
     finally:
         torch.use_deterministic_algorithms(before)
     result = _finish(plan, run, loop, watcher)

@@ -29,7 +29,7 @@ class TrainSettings:
     data: str = setting(
         "",
         "data set: data.yaml, classes.csv, a folder with either, or a drawn one: 'scenes',"
-        " 'puppets', 'depth-scenes'",
+        " 'puppets', 'depth-scenes', 'overlapping-scenes'",
     )
     model: str = setting(
         "auto", "network; 'pixelwise models' lists them; default: fcn, for points hrnet_pose"

@@ -1,0 +1,1 @@
+"""Several labels per pixel, each there or not."""

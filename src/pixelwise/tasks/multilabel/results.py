@@ -1,0 +1,155 @@
+"""Scores of predicted labels as training and people see them."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pixelwise import pictures
+from pixelwise.errors import InputError
+from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.multilabel.scores import GRID, LabelCounts, LabelScores
+
+MEASURES = {"iou": "IoU %", "precision": "precision %", "recall": "recall %", "f1": "F1 %"}
+"""Attribute of the scores -> its heading."""
+NOTHING = "no label is true at any counted pixel"
+
+
+class LabelResult(Result):
+    """Intersection over union, precision and recall per label.
+
+    Args:
+        labels: Name of a label -> its scores.
+        chosen: Whether the thresholds were chosen on these very pictures.
+    """
+
+    title = "mIoU"
+
+    def __init__(self, labels: Mapping[str, LabelScores], *, chosen: bool) -> None:
+        self.labels, self.chosen = dict(labels), chosen
+
+    @property
+    def best(self) -> float:
+        """The mean IoU over the labels that the truth has; 0 where it has none."""
+        return self._mean("iou") or 0.0
+
+    def line(self) -> str:
+        """Mean IoU and F1."""
+        miou, f1 = self._mean("iou"), self._mean("f1")
+        if miou is None or f1 is None:
+            return NOTHING
+        return f"mIoU {miou:.4f}  mean F1 {f1:.4f}"
+
+    def numbers(self) -> Mapping[str, float | int | None]:
+        """Mean IoU and F1, and the IoU of each label."""
+        return {
+            "miou": self._mean("iou"),
+            "mean_f1": self._mean("f1"),
+            **{f"iou_{name}": found.iou for name, found in self.labels.items()},
+        }
+
+    def summary(self) -> Mapping[str, Any]:
+        """The means, and all numbers by label."""
+        each = self.labels.items()
+        return {
+            "miou": self._mean("iou"),
+            "mean_f1": self._mean("f1"),
+            **{m: {name: getattr(found, m) for name, found in each} for m in MEASURES},
+            "thresholds": {name: found.threshold for name, found in each},
+            "thresholds_chosen_here": self.chosen,
+            "truth_pixels": {name: found.truth for name, found in each},
+            "predicted_pixels": {name: found.predicted for name, found in each},
+        }
+
+    def table(self) -> str:
+        """All numbers per label, in percent."""
+        width = max(5, *(len(name) for name in self.labels))
+        heads = "  ".join(f"{head:>11}" for head in MEASURES.values())
+        lines = [f"{'label':{width}}  {heads}  {'threshold':>9}  {'truth pixels':>13}"]
+        for name, found in self.labels.items():
+            cells = "  ".join(f"{_cell(getattr(found, m), found):>11}" for m in MEASURES)
+            lines.append(
+                f"{name:{width}}  {cells}  {found.threshold:>9.3g}  {found.truth:>13,}".rstrip()
+            )
+        means = (self._mean(m) if m in ("iou", "f1") else None for m in MEASURES)
+        cells = "  ".join(f"{'' if mean is None else f'{100 * mean:.2f}':>11}" for mean in means)
+        lines.append(
+            f"{'mean':{width}}  {cells}".rstrip() if self._mean("iou") is not None else NOTHING
+        )
+        if self.chosen:
+            lines.append("the thresholds were chosen on these pictures")
+        return "\n".join(lines)
+
+    def files(self) -> Mapping[str, bytes]:
+        """The table as CSV, and the IoU by threshold as a picture."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["label", *MEASURES, "threshold", "truth_pixels", "predicted_pixels"])
+        for name, found in self.labels.items():
+            numbers = [getattr(found, measure) for measure in MEASURES]
+            writer.writerow([name, *numbers, found.threshold, found.truth, found.predicted])
+        curves = {
+            f"{number} {name}": (found.by_threshold, found.threshold, found.iou)
+            for number, (name, found) in enumerate(self.labels.items())
+            if found.iou is not None
+        }
+        return {
+            "labels.csv": text.getvalue().encode(),
+            "thresholds.png": pictures.threshold_curves(GRID, curves),
+        }
+
+    def warning(self) -> str | None:
+        """A line where labels that are there are predicted nowhere."""
+        never = [name for name, one in self.labels.items() if one.truth and not one.predicted]
+        if not never:
+            return None
+        what = "no label" if len(never) == len(self.labels) else f"{', '.join(never)} nowhere"
+        return (
+            f"the best network says {what} in all of val, where the truth has"
+            f" {'some' if what == 'no label' else 'them'}; try --class-weights auto, task_options"
+            " {thresholds: auto}, more steps, or --pretrained, and look whether the masks show them"
+        )
+
+    def learnt(self) -> Mapping[str, Any]:
+        """The thresholds, where they were chosen here."""
+        if not self.chosen:
+            return {}
+        return {"thresholds": tuple(found.threshold for found in self.labels.values())}
+
+    def _mean(self, measure: str) -> float | None:
+        found = [getattr(one, measure) for one in self.labels.values() if one.truth]
+        return float(sum(found) / len(found)) if found else None
+
+
+class LabelScorer(Scorer):
+    """Counts predicted and true pixels per label.
+
+    Args:
+        names: Of the labels.
+        thresholds: One per label; None: they are to be chosen.
+    """
+
+    def __init__(self, names: Sequence[str], thresholds: Sequence[float] | None) -> None:
+        self.names, self.chosen = names, thresholds is None
+        each = (None,) * len(names) if thresholds is None else thresholds
+        self._counts = [LabelCounts(threshold) for threshold in each]
+
+    def update(self, answer: Tensor, target: Tensor) -> None:
+        """One picture: probabilities and truth, both (k, h, w)."""
+        for counts, chance, truth in zip(self._counts, answer, target, strict=True):
+            counts.add(chance, truth)
+
+    def result(self) -> LabelResult:
+        """All of them."""
+        if not any(counts.known for counts in self._counts):
+            raise InputError("no pixel was counted: no label is known anywhere; look at the masks")
+        scores = (counts.scores() for counts in self._counts)
+        return LabelResult(dict(zip(self.names, scores, strict=True)), chosen=self.chosen)
+
+
+def _cell(value: float | None, found: LabelScores) -> str:
+    if value is None:
+        return "none" if found.truth else "absent"
+    return f"{100 * value:.2f}"
