@@ -1,0 +1,126 @@
+"""Every network learns every task: it trains, stops, goes on, is saved and loaded, bit for bit."""
+
+import json
+import signal
+
+import pytest
+import torch
+from PIL import Image
+
+from pixelwise.data.opening import DRAWN, open_data
+from pixelwise.networks.registry import names
+from pixelwise.networks.segmenter import load
+from pixelwise.tasks.registry import available, task_class
+from pixelwise.train.interrupt import Interrupted
+from pixelwise.train.run import read_settings, train
+from pixelwise.train.settings import TrainSettings
+
+COUNTS = "size=64,train=3,val=2,test=1"
+FAST = ("encnet",)
+"""What has most parts of its own in the loss; the others are `slow`."""
+
+
+class Watcher:
+    """Keeps the last scores; stops a run after its first step where told to."""
+
+    def __init__(self, *, stop):
+        self.stop, self.result = stop, None
+
+    def say(self, line):
+        pass
+
+    def busy(self, what, done, total):
+        pass
+
+    def step(self, progress, step, loss, elapsed):
+        if self.stop and step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    def validated(self, step, result):
+        self.result = result
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Task -> its drawn data set; of a binary task, the scenes' first class or not, in files."""
+    specs = [f"{name}:{COUNTS}" for name in DRAWN]
+    by_kind = {open_data(spec).kind: spec for spec in specs}
+    folder = tmp_path_factory.mktemp("two")
+    scenes = open_data(by_kind["classes"])
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+        for i, sample in enumerate(scenes.split(split)):
+            picture = Image.fromarray(sample.image.permute(1, 2, 0).numpy())
+            picture.save(folder / split / "images" / f"{i}.png")
+            ground = Image.fromarray((sample.mask == 0).byte().numpy())
+            ground.save(folder / split / "masks" / f"{i}.png")
+    text = "train: train/images\nval: val/images\nnames: [other, ground]\n"
+    (folder / "data.yaml").write_text(text)
+    return {task: by_kind[task_class(task).data] for task in available()} | {"binary": str(folder)}
+
+
+def settings(network, task, data, folder, **changes):
+    values = {
+        "data": data,
+        "task": task,
+        "model": network,
+        "backbone": "test_resnet",
+        "steps": 2,
+        "batch_size": 2,
+        "crop": "64",
+        "validations": 1,
+        "workers": 0,
+        "checkpoint_every": "0",
+        "device": "cpu",
+        "runs": str(folder),
+    }
+    return TrainSettings(**values | changes)
+
+
+CASES = [
+    pytest.param(network, task, marks=() if network in FAST else pytest.mark.slow)
+    for task in available()
+    for network in names()
+]
+
+
+@pytest.mark.parametrize(("network", "task"), CASES)
+def test_network_learns_task(network, task, drawn, tmp_path, record_property):
+    record_property("network", network)
+    record_property("task", task)
+    watcher = Watcher(stop=False)
+    whole = train(settings(network, task, drawn[task], tmp_path, name="whole"), watcher).run
+    with pytest.raises(Interrupted) as stop:
+        train(settings(network, task, drawn[task], tmp_path, name="cut"), Watcher(stop=True))
+    cut = stop.value.run
+    assert train(read_settings(cut), Watcher(stop=False), resume=cut).steps == 2
+    for file in ("model.safetensors", "last/model.safetensors", "config.json"):
+        assert (whole / file).read_bytes() == (cut / file).read_bytes(), file
+
+    scores = json.loads(json.dumps(watcher.result.summary()))  # of the network before it was saved
+    told = json.loads((whole / "metrics.json").read_text())
+    assert {name: told[name] for name in scores} == scores
+    assert set(task_class(task).result_files) <= {path.name for path in whole.iterdir()}
+
+    model = load(whole)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        picture = torch.randn(1, model.config.in_channels, 64, 48)
+        answer = model.answer(model(picture))
+        model.save_pretrained(tmp_path / "again")
+        again = load(tmp_path / "again")
+        assert torch.equal(again.answer(again(picture)), answer)
+    idle = untrained(whole)
+    record_property("verdict", f"without {', '.join(idle)}" if idle else "yes")
+
+
+def untrained(run):
+    """Parts of the network whose weights the second step did not change."""
+    first, second = (
+        torch.load(run / "checkpoints" / f"step_{i:08d}.pt", weights_only=True)["model"]
+        for i in (1, 2)
+    )
+    learnt = load(run).named_parameters()
+    same = [name for name, _ in learnt if torch.equal(first[name], second[name])]
+    return sorted({f"`{name.rpartition('.')[0]}`" for name in same})
