@@ -46,7 +46,7 @@ def pytest_addoption(parser):
         "--tasks",
         type=Path,
         metavar="FILE",
-        help="write which network learns which task, from a run of tests/tasks/test_every_network.py",
+        help="write which network learns which task, from a run of test_every_network.py",
     )
 
 

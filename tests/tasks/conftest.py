@@ -1,10 +1,17 @@
-"""`--tasks FILE`: which network learns which task, from a run of test_every_network.py.
+"""A drawn data set for every task; and `--tasks FILE`: which network learns which task.
 
-Cells that the run left out (`-k keypoints`) stay as they are in the file.
+That is from a run of test_every_network.py. Cells that the run left out (`-k keypoints`) stay as
+they are in the file.
 """
 
+import pytest
+from PIL import Image
+
+from pixelwise.data.opening import DRAWN, open_data
 from pixelwise.networks.registry import names
-from pixelwise.tasks.registry import available
+from pixelwise.tasks.registry import available, task_class
+
+COUNTS = "size=64,train=3,val=2,test=1"
 
 HEAD = """# Networks and tasks
 
@@ -16,6 +23,26 @@ for bit; the saved network gives the same scores, and loaded and saved once more
 for: they are saved, but no loss reaches them, and they change no answer.
 
 """
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Task -> its drawn data set; of a binary task, the scenes' first class or not, in files."""
+    specs = [f"{name}:{COUNTS}" for name in DRAWN]
+    by_kind = {open_data(spec).kind: spec for spec in specs}
+    folder = tmp_path_factory.mktemp("two")
+    scenes = open_data(by_kind["classes"])
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+        for i, sample in enumerate(scenes.split(split)):
+            picture = Image.fromarray(sample.image.permute(1, 2, 0).numpy())
+            picture.save(folder / split / "images" / f"{i}.png")
+            ground = Image.fromarray((sample.mask == 0).byte().numpy())
+            ground.save(folder / split / "masks" / f"{i}.png")
+    text = "train: train/images\nval: val/images\nnames: [other, ground]\n"
+    (folder / "data.yaml").write_text(text)
+    return {task: by_kind[task_class(task).data] for task in available()} | {"binary": str(folder)}
 
 
 def pytest_terminal_summary(terminalreporter, config):

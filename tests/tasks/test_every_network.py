@@ -5,9 +5,7 @@ import signal
 
 import pytest
 import torch
-from PIL import Image
 
-from pixelwise.data.opening import DRAWN, open_data
 from pixelwise.networks.registry import names
 from pixelwise.networks.segmenter import load
 from pixelwise.tasks.registry import available, task_class
@@ -15,7 +13,6 @@ from pixelwise.train.interrupt import Interrupted
 from pixelwise.train.run import read_settings, train
 from pixelwise.train.settings import TrainSettings
 
-COUNTS = "size=64,train=3,val=2,test=1"
 FAST = ("encnet",)
 """What has most parts of its own in the loss; the others are `slow`."""
 
@@ -38,26 +35,6 @@ class Watcher:
 
     def validated(self, step, result):
         self.result = result
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Task -> its drawn data set; of a binary task, the scenes' first class or not, in files."""
-    specs = [f"{name}:{COUNTS}" for name in DRAWN]
-    by_kind = {open_data(spec).kind: spec for spec in specs}
-    folder = tmp_path_factory.mktemp("two")
-    scenes = open_data(by_kind["classes"])
-    for split in ("train", "val"):
-        for kind in ("images", "masks"):
-            (folder / split / kind).mkdir(parents=True)
-        for i, sample in enumerate(scenes.split(split)):
-            picture = Image.fromarray(sample.image.permute(1, 2, 0).numpy())
-            picture.save(folder / split / "images" / f"{i}.png")
-            ground = Image.fromarray((sample.mask == 0).byte().numpy())
-            ground.save(folder / split / "masks" / f"{i}.png")
-    text = "train: train/images\nval: val/images\nnames: [other, ground]\n"
-    (folder / "data.yaml").write_text(text)
-    return {task: by_kind[task_class(task).data] for task in available()} | {"binary": str(folder)}
 
 
 def settings(network, task, data, folder, **changes):
