@@ -15,12 +15,16 @@ COUNTS = "size=64,train=3,val=2,test=1"
 
 HEAD = """# Networks and tasks
 
-Written by `pytest -m slow tests/tasks/test_every_network.py --tasks docs/tasks.md`. Each cell is
-one test on a tiny backbone and the task's drawn data set. It builds the network, trains two steps,
-evaluates and saves; the same run, stopped after one step and resumed, ends in the same weights, bit
-for bit; the saved network gives the same scores, and loaded and saved once more the same answers.
-"yes": all that, and every weight is trained. "without ..." names weights that the task has no use
-for: they are saved, but no loss reaches them, and they change no answer.
+Written by `pytest -m "slow or not slow" tests/tasks/test_every_network.py --tasks docs/tasks.md`.
+Each cell is one test on a tiny backbone and drawn pictures. The network is built, trained for two
+steps, evaluated and saved; the same run, stopped after one step and resumed, ends in the same
+weights, bit for bit; and the saved network has the same scores and gives the same answers as before.
+
+- yes: all of that holds. So it does in every other cell.
+- without presence loss: that loss is about which classes a picture shows, so the task has none. The
+  weights for it are saved, but not trained, and no answer depends on them.
+- with one region: each output is a region that pixels ask. A single output is a single region, so
+  every pixel gets the same context, and the weights that compare pixels with regions have no effect.
 
 """
 
@@ -64,6 +68,11 @@ def pytest_terminal_summary(terminalreporter, config):
     rest = before.partition("\n\n## ")[1:]
     file.write_text(f"{HEAD}{table}" + ("".join(rest) if rest[0] else "\n"))
     terminalreporter.write_line(f"wrote {file}")
+
+
+@pytest.fixture
+def cells_of():
+    return read
 
 
 def read(text):
