@@ -18,13 +18,16 @@ HEAD = """# Networks and tasks
 Written by `pytest -m "slow or not slow" tests/tasks/test_every_network.py --tasks docs/tasks.md`.
 Each cell is one test on a tiny backbone and drawn pictures. The network is built, trained for two
 steps, evaluated and saved; the same run, stopped after one step and resumed, ends in the same
-weights, bit for bit; and the saved network has the same scores and gives the same answers as before.
+weights, bit for bit; and the saved network has the same scores, and gives the same answers, as
+before it was saved.
 
 - yes: all of that holds. So it does in every other cell.
 - without presence loss: that loss is about which classes a picture shows, so the task has none. The
   weights for it are saved, but not trained, and no answer depends on them.
 - with one region: each output is a region that pixels ask. A single output is a single region, so
-  every pixel gets the same context, and the weights that compare pixels with regions have no effect.
+  every pixel gets the same context, and weights that compare pixels with regions have no effect.
+
+Every attention layer also trains in a network of every task (`tests/tasks/test_every_layer.py`).
 
 """
 
