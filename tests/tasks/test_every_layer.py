@@ -44,7 +44,7 @@ def test_layers_learn_task(task, drawn, tmp_path):
         loss.backward()
         assert loss.isfinite(), layer
         parts = [p for p in plan.model.modules() if getattr(p, "key", "") == layer]
-        assert parts, layer
+        assert parts or layer in STRIDES, layer  # these have no weights and become a shuffle
         weights = [weight for part in parts for weight in part.parameters()]
         for weight in filter(lambda weight: weight.requires_grad, weights):
             assert weight.grad is not None, layer
