@@ -42,6 +42,12 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="write what every network is on every backbone, from a run of the network matrix",
     )
+    parser.addoption(
+        "--tasks",
+        type=Path,
+        metavar="FILE",
+        help="write which network learns which task, from a run of test_every_network.py",
+    )
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ class Record:
     """How raw values of masks and pictures are read."""
     files: Mapping[str, tuple[int, ...]]
     """Picture -> its size in bytes, and a check sum of its mask."""
+    task: str = ""
+    """What the data was for; empty in records of older versions."""
 
     @classmethod
     def of(cls, settings: TrainSettings, data: Data) -> "Record":
@@ -39,7 +41,7 @@ class Record:
         values += f" {source.band_numbers}, white {source.scale:g}"
         files = {**_files("train", data.train), **_files("val", data.val)}
         plain = json.loads(json.dumps(as_plain(settings)))
-        return cls(plain, source.classes.names, values, files)
+        return cls(plain, source.classes.names, values, files, data.task.key)
 
     @classmethod
     def load(cls, run: Path) -> "Record | None":
@@ -47,7 +49,8 @@ class Record:
         try:
             found = json.loads((run / FILE).read_text(encoding="utf-8"))
             files = {name: tuple(numbers) for name, numbers in found["files"].items()}
-            return cls(found["settings"], tuple(found["classes"]), found["values"], files)
+            classes, task = tuple(found["classes"]), str(found.get("task", ""))
+            return cls(found["settings"], classes, found["values"], files, task)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -99,7 +102,8 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
         accept: Go on where classes mean something else.
 
     Raises:
-        InputError: The classes are others, or the network is another than that of the checkpoint.
+        InputError: The classes or the task are others, or the network is another than that of the
+            checkpoint.
     """
     before = Record.load(run)
     if before is None:
@@ -109,6 +113,11 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
         raise InputError(
             f"{run / 'config.yaml'}: {', '.join(built)}, which does not fit the weights of the"
             " checkpoints; undo that, or start a new run"
+        )
+    if before.task and now.task != before.task:
+        raise InputError(
+            f"{run}: the data was for task {before.task!r} and is for {now.task!r} now, which does"
+            " not fit the run's network; undo that, or start a new run"
         )
     if now.classes != before.classes:
         line = f"the classes were {', '.join(before.classes)} and are {', '.join(now.classes)} now"

@@ -232,3 +232,16 @@ def test_a_published_recipe_trains_with_and_without_attention(data, tmp_path):
         assert model.backbone.channels == [64, 16]
         layers = [part for part in model.modules() if getattr(part, "key", "") == "psa_p"]
         assert bool(layers) == (attention != "none")
+
+
+def test_a_run_does_not_go_on_with_data_of_another_kind(data, tmp_path, capsys):
+    words = ["train", "--data", str(data), *SMALL, "--steps", "1", "--quiet", "--name", "one"]
+    assert main([*words, "--runs", str(tmp_path)]) == 0
+    (tmp_path / "train" / "one" / "metrics.json").unlink()
+    again = ["train", "--resume", str(tmp_path / "train" / "one"), "--accept-changes", "--quiet"]
+    capsys.readouterr()
+    assert main([*again, "--data", "depth-scenes:size=64,train=2,val=2,test=1"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "for task 'keypoints' and is for 'regression' now" in error
+    assert "\n" not in error
+    assert main([*again, "--data", str(data)]) == 0
