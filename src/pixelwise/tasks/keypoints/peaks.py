@@ -39,9 +39,10 @@ def peaks(
 
     `missing` is x and y where no cell is above 0; None: the largest cell nevertheless.
     """
-    scores, index = maps.flatten(2).max(dim=2)
-    width = maps.shape[3]
-    cells = torch.stack([index % width, index // width], dim=-1)
+    # Rows first: an ONNX file has no remainder by a width that is left open.
+    scores, rows = maps.amax(dim=3).max(dim=2)
+    row = rows[..., None, None].expand(-1, -1, 1, maps.shape[3])
+    cells = torch.stack([maps.gather(2, row)[:, :, 0].argmax(dim=2), rows], dim=-1)
     if missing is not None:
         cells = torch.where(scores[..., None] > 0, cells, missing)
     return cells, scores
@@ -81,7 +82,7 @@ def dark(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Plac
 
 def udp(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Places:
     """One Newton step on the logarithm of the blurred map, whose border is repeated once."""
-    log = blurred(maps, kernel, mirrored=True).clamp(0.001, 50).log()
+    log = blurred(maps, kernel, mirrored=True).clamp(0.001, 50.0).log()
     h, w = maps.shape[2:]
     rows, columns = (torch.arange(-1, n + 1, device=maps.device).clamp(0, n - 1) for n in (h, w))
     row = log[:, :, rows][..., columns].flatten()
