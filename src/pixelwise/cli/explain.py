@@ -66,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
+        import torch
+
         from pixelwise.explanation.explain import Explanation, explain
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.explanation.question import check_pixel
@@ -104,7 +106,10 @@ def main(arguments: Sequence[str]) -> int:
                 if at is not None:
                     check_pixel(at, (height, width))
                     query_at = model.task.seen_at(at, (height, width))
-                image = seen_of(model, image)
+                kind, image = image.dtype, seen_of(model, image)
+                shown = image
+                if kind == torch.uint8 != image.dtype:  # as it was, not stretched
+                    shown = image.round().clamp(0, 255).to(kind)
                 if query_at is None:
                     answer = predict_answer(model, image, window=None)
                     queries = model.task.queries(answer, found.point)
@@ -130,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
                         class_maps=found.class_maps or index is not None,
                         class_index=index,
                         output=output,
-                        picture=displayable(image),
+                        picture=displayable(shown),
                     )
                     explanations.append(explanation)
                     asked.append(model.task.seen_from(query, (height, width)))
