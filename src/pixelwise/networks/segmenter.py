@@ -196,7 +196,7 @@ class Segmenter(ReferenceWeights):
         return cls(config)
 
 
-def _up(side: int, step: int) -> int:
+def _up(side: int | torch.SymInt, step: int) -> int | torch.SymInt:
     """Rounded up, and without a negative number, which ONNX divides in another way."""
     return (side + step - 1) // step
 

@@ -60,7 +60,7 @@ def blurred(
     return F.conv2d(flat, weights.view(1, 1, 1, side)).reshape(b, k, h, w)
 
 
-def _mirror(count: int, reach: int, device: torch.device) -> Tensor:
+def _mirror(count: int | torch.SymInt, reach: int, device: torch.device) -> Tensor:
     """Places in 0..count-1 that -reach..count-1+reach stand for; reflections may repeat."""
     period = max(2 * (count - 1), 1)
     # A tensor, as an ONNX file has no remainder by a number that is left open.

@@ -19,11 +19,13 @@ from pixelwise.checks import one_of
 
 PLACEMENTS = ("halves", "integers", "corners")
 
+Side = int | torch.SymInt
+"""A number of rows or columns, which `torch.export` may leave open."""
 Stride = int | float | tuple[float, float]
 
 
 def cells_of(
-    points: Float[Tensor, "*b 2"], stride: Stride, size: tuple[int, int], placement: str = "halves"
+    points: Float[Tensor, "*b 2"], stride: Stride, size: tuple[Side, Side], placement: str = "halves"
 ) -> Float[Tensor, "*b 2"]:
     """The cells of points, for a map of `size` (height, width)."""
     steps, shift, cell_shift = _steps(points, stride, size, placement)
@@ -31,7 +33,7 @@ def cells_of(
 
 
 def points_of(
-    cells: Float[Tensor, "*b 2"], stride: Stride, size: tuple[int, int], placement: str = "halves"
+    cells: Float[Tensor, "*b 2"], stride: Stride, size: tuple[Side, Side], placement: str = "halves"
 ) -> Float[Tensor, "*b 2"]:
     """The points of cells: the inverse of `cells_of`."""
     steps, shift, cell_shift = _steps(cells, stride, size, placement)
@@ -39,7 +41,7 @@ def points_of(
 
 
 def _steps(
-    like: Tensor, stride: Stride, size: tuple[int, int], placement: str
+    like: Tensor, stride: Stride, size: tuple[Side, Side], placement: str
 ) -> tuple[Tensor, float, float]:
     """Pixels from cell to cell along (x, y); the first centre in pixels, and in cells."""
     one_of(PLACEMENTS, placement=placement)
