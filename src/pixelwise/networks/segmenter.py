@@ -124,10 +124,11 @@ class Segmenter(ReferenceWeights):
         multiple = self.multiple
         if multiple == 1:
             return image
+        # Rounded up without a negative number, which ONNX divides in another way.
         # By index rather than by pad and slice, whose guards torch.export cannot keep free.
         for axis in (2, 3):
             side = image.shape[axis]
-            index = torch.arange(_up(side, multiple) * multiple, device=image.device)
+            index = torch.arange((side + multiple - 1) // multiple * multiple, device=image.device)
             image = image.index_select(axis, index.clamp(max=side - 1))
         return image
 
@@ -135,14 +136,16 @@ class Segmenter(ReferenceWeights):
         height, width = image.shape[-2:]
         multiple = self.multiple
         stride = self.stride
-        size = tuple(_up(side, multiple) * multiple // stride for side in (height, width))
+        size = tuple(
+            (side + multiple - 1) // multiple * multiple // stride for side in (height, width)
+        )
         logits = F.interpolate(
             logits, size=size, mode="bilinear", align_corners=self.decoder.align_corners
         )
         if multiple == 1:
             return logits
         for axis, side in ((2, height), (3, width)):
-            kept = torch.arange(_up(side, stride), device=image.device)
+            kept = torch.arange((side + stride - 1) // stride, device=image.device)
             logits = logits.index_select(axis, kept)
         return logits
 
@@ -194,11 +197,6 @@ class Segmenter(ReferenceWeights):
         """The network, where the decoder's options are of their types."""
         check_option_types(config.arch, config.options)
         return cls(config)
-
-
-def _up(side: int | torch.SymInt, step: int) -> int | torch.SymInt:
-    """Rounded up, and without a negative number, which ONNX divides in another way."""
-    return (side + step - 1) // step
 
 
 def load(where: str | Path) -> Segmenter:

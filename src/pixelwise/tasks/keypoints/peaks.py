@@ -113,7 +113,7 @@ def udp_offset(
     return cells + steps, scores
 
 
-def _starts(maps: Tensor, length: int) -> Tensor:
+def _starts(maps: Tensor, length: int | torch.SymInt) -> Tensor:
     """Where each map begins in a row of maps of this length."""
     b, k = maps.shape[:2]
     return length * torch.arange(b * k, device=maps.device).view(b, k)
