@@ -20,6 +20,8 @@ of a batch as one row, like the authors' code: for the place (-1, -1), which tha
 map without a peak, they read the end of the map before. `decode` never uses such a place.
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -116,7 +118,7 @@ def udp_offset(
 def _starts(maps: Tensor, length: int | torch.SymInt) -> Tensor:
     """Where each map begins in a row of maps of this length."""
     b, k = maps.shape[:2]
-    return length * torch.arange(b * k, device=maps.device).view(b, k)
+    return torch.arange(b * k, device=maps.device).view(b, k) * cast(int, length)
 
 
 def _read(maps: Tensor, cells: Tensor, *steps: tuple[int, int]) -> list[Tensor]:
