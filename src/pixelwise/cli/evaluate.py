@@ -1,7 +1,7 @@
 """`pixelwise evaluate`: a trained network's scores on labelled pictures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.data.opening import open_data
         from pixelwise.data.workers import worker_died
         from pixelwise.networks.segmenter import load
+        from pixelwise.pictures import displayable
         from pixelwise.predict.evaluation import evaluate
         from pixelwise.predict.images import expected
 
@@ -101,7 +102,8 @@ def main(arguments: Sequence[str]) -> int:
                 f"{sum(pixels for _, pixels in holed)} pixels in {len(holed)} pictures, as"
                 f" {holed[0][0]}, have no data and do not count"
             )
-    _write(out, result, {"data": data, "split": found.split})
+    drawn = result.picture_files(lambda i: displayable(pictures[i].image))
+    _write(out, result, drawn, {"data": data, "split": found.split})
     print(result.table())
     print(f"numbers and pictures: {out}")
     return 0
@@ -137,11 +139,12 @@ def _check_fit(model: Any, source: Any, run: str) -> None:
         )
 
 
-def _write(out: Path, result: Any, about: dict[str, str]) -> None:
+def _write(out: Path, result: Any, drawn: Mapping[str, bytes], about: dict[str, str]) -> None:
     from pixelwise import pictures
 
     summary = about | dict(result.summary())
-    files = {METRICS: (json.dumps(summary, indent=2) + "\n").encode(), **result.files()}
+    numbers = (json.dumps(summary, indent=2) + "\n").encode()
+    files = {METRICS: numbers, **result.files(), **drawn}
     with Outputs(out, "evaluate") as outputs, outputs.writing(*files):
         for name, content in files.items():
             pictures.write_bytes(out / name, content)

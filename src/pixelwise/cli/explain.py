@@ -37,6 +37,9 @@ def main(arguments: Sequence[str]) -> int:
         "--at", type=str | None, help="pixel to explain, ROW,COLUMN; default: one per class"
     )
     parser.add_argument(
+        "--point", type=str | None, help="explain where this point is found; default: all points"
+    )
+    parser.add_argument(
         "--layers", type=str | None, help="names of layers, separated by commas; default: all"
     )
     parser.add_argument(
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     at = None if found.at is None else _pair(found.at)
+    if at is not None and found.point is not None:
+        raise InputError(f"at={found.at}: excludes point={found.point!r}; leave one of them out")
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
     check_device(found.device)
     check_pictures(found.pictures)
@@ -61,8 +66,11 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.explanation.explain import explain
+        import torch
+
+        from pixelwise.explanation.explain import Explanation, explain
         from pixelwise.explanation.queries import automatic_queries
+        from pixelwise.explanation.question import check_pixel
         from pixelwise.networks.segmenter import load
         from pixelwise.pictures import displayable
         from pixelwise.predict.images import (
@@ -80,6 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         config = model.config
         index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
+        explained = 0
         for file, name in output_names(files, model.task.file_names).items():
             check_before(out / name, "explain", ("look.html", "explain.json"))
             image, missing = read_picture(file, model, as_is=found.as_is)
@@ -93,19 +102,30 @@ def main(arguments: Sequence[str]) -> int:
             if missing is not None:
                 console.warn(_without_data(file, missing, at))
             with told_as_input(f"{file}: {height} rows, {width} columns: {SMALLER}"):
-                query_at = None if at is None else model.task.seen_at(at, (height, width))
-                image = seen_of(model, image)
+                query_at = None
+                if at is not None:
+                    check_pixel(at, (height, width))
+                    query_at = model.task.seen_at(at, (height, width))
+                kind, image = image.dtype, seen_of(model, image)
+                shown = image
+                if kind == torch.uint8 != image.dtype:  # as it was, not stretched
+                    shown = image.round().clamp(0, 255).to(kind)
                 if query_at is None:
                     answer = predict_answer(model, image, window=None)
-                    queries = model.task.places(answer)
+                    queries = model.task.queries(answer, found.point)
                     if queries is None:
                         known = answer if missing is None else answer.masked_fill(missing, -1)
                         ignore = None if missing is None else -1
-                        queries = automatic_queries(known, ignore=ignore)
+                        queries = [(q, None) for q in automatic_queries(known, ignore=ignore)]
                 else:
-                    queries = [query_at]
-                explanations = []
-                for done, query in enumerate(queries, start=1):
+                    queries = [(query_at, None)]
+                if not queries:
+                    what = "no point" if found.point is None else f"point {found.point!r}"
+                    console.warn(f"{file}: {what} is found there; ask about a pixel with --at")
+                    continue
+                explanations: list[Explanation] = []
+                asked: list[tuple[int, int]] = []
+                for done, (query, output) in enumerate(queries, start=1):
                     explanation = explain(
                         model,
                         network_input(model, image[None]),
@@ -114,17 +134,20 @@ def main(arguments: Sequence[str]) -> int:
                         deletion=not found.no_deletion,
                         class_maps=found.class_maps or index is not None,
                         class_index=index,
-                        picture=displayable(image),
+                        output=output,
+                        picture=displayable(shown),
                     )
                     explanations.append(explanation)
-                    console.say(_line(explanation))
+                    asked.append(model.task.seen_from(query, (height, width)))
+                    console.say(_line(explanation, asked[-1]))
                     console.busy("explaining", done, len(queries))
-            written = _write(out / name, file, explanations)
+            explained += 1
+            written = _write(out / name, file, explanations, asked)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
             console.print(f"{count} explained: {written}")
-        if at is None:
+        if at is None and explained:
             console.say(f"next: pixelwise explain {found.run} {files[0]} --at ROW,COLUMN")
-    return 0
+    return 0 if explained else 1
 
 
 def _without_data(file: Path, missing: "Tensor", at: tuple[int, int] | None) -> str:
@@ -157,15 +180,20 @@ def _class_index(given: str | None, names: Sequence[str], count: int) -> int | N
     raise unknown("class", given, names)
 
 
-def _line(found: "Explanation") -> str:
-    row, column = found.at
+def _line(found: "Explanation", asked: tuple[int, int]) -> str:
+    row, column = asked
     return (
         f"  row {row}, column {column}: {found.class_name} ({100 * found.probability:.0f} %), "
         f"{len(found.maps)} maps, {found.seconds:.1f} s"
     )
 
 
-def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -> Path:
+def _write(
+    folder: Path,
+    picture: Path,
+    explanations: Sequence["Explanation"],
+    asked: Sequence[tuple[int, int]],
+) -> Path:
     """Write the page, a picture per query and the numbers; all of them or none."""
     from pixelwise.explanation.page.numbers import numbers
     from pixelwise.explanation.page.page import save
@@ -173,12 +201,11 @@ def _write(folder: Path, picture: Path, explanations: Sequence["Explanation"]) -
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".explaining-") as hidden:
         entries = []
-        for found in explanations:
-            row, column = found.at
+        for found, (row, column) in zip(explanations, asked, strict=True):
             plain = re.sub(r"[^\w-]+", "_", found.class_name)
             file = f"{plain}_{row}_{column}.png"
             save([found], Path(hidden) / file)
-            entries.append({"file": file, **numbers(found)})
+            entries.append({"file": file, "at_in_picture": [row, column], **numbers(found)})
         save(explanations, Path(hidden) / "look.html")
         text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
         (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, pick_device
+from pixelwise.errors import InputError
 
 TEXT = "Write masks, values or points, by the task, and an overlay for every picture."
 
@@ -39,6 +40,14 @@ def main(arguments: Sequence[str]) -> int:
         default=179.0,
         help="read larger pictures too, which take memory; TIFFs always are",
     )
+    parser.add_argument(
+        "--boxes",
+        type=str | None,
+        help="look for points in boxes: CSV file,left,top,width,height[,figure] or COCO JSON",
+    )
+    parser.add_argument(
+        "--image-ids", type=str | None, help="COCO JSON whose `images` number the pictures"
+    )
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
@@ -47,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
     check_pictures(found.pictures)
     check_model(found.run)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
+    for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
+        if file is not None and not Path(file).is_file():
+            raise InputError(f"{name}={file!r}: no such file; check the path")
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
@@ -62,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
             f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
             f"input   {len(files)} pictures, on {device}"
         )
-        problems, holed = [], []
+        problems, holed, empty = [], [], []
         results = predict_pictures(
             model,
             files,
@@ -71,6 +83,8 @@ def main(arguments: Sequence[str]) -> int:
             overlap=found.overlap,
             as_is=found.as_is,
             max_megapixels=found.max_megapixels,
+            boxes=found.boxes,
+            image_ids=found.image_ids,
         )
         with enough_memory(model, found.window):
             for done, result in enumerate(results, start=1):
@@ -78,10 +92,17 @@ def main(arguments: Sequence[str]) -> int:
                 if result.problem is not None:
                     problems.append(result.problem)
                     console.warn(f"error: {result.problem}")
+                if result.boxes == 0:
+                    empty.append(result)
                 if result.missing:
                     holed.append(result)
                 if 0 < result.pixels == result.missing:
                     console.warn(f"{result.picture}: no pixel has data, so nothing is known of it")
+        if empty:
+            console.warn(
+                f"{len(empty)} of {len(files)} pictures, as {empty[0].picture}, have no box in"
+                f" {found.boxes}, so no point is looked for there"
+            )
         if holed:
             console.warn(
                 f"{sum(r.missing for r in holed)} of {sum(r.pixels for r in holed)} pixels in "

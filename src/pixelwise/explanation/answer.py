@@ -37,7 +37,9 @@ class Answer:
         height, width = found.shape[2:]
         if found.shape[2:] == self.size or found.shape[2:].numel() == 1:
             return found[:, :, min(self.at[0], height - 1), min(self.at[1], width - 1)]
-        row, column = ((2 * i + 1) / side - 1 for i, side in zip(self.at, self.size, strict=True))
+        stride = 1 if self.task is None else self.task.stride
+        covers = self.size if stride == 1 else (height * stride, width * stride)
+        row, column = ((2 * i + 1) / side - 1 for i, side in zip(self.at, covers, strict=True))
         place = found.new_tensor([column, row]).expand(len(found), 1, 1, 2)
         sampled = F.grid_sample(found, place, padding_mode="border", align_corners=False)
         return sampled[:, :, 0, 0]
@@ -46,6 +48,7 @@ class Answer:
         """All logits in float32; (n, k, 1, 1) of a network that has none per pixel."""
         logits = logits_of(self.model(images)).float()
         logits = logits[:, :, None, None] if logits.ndim == 2 else logits
+        logits = logits if self.task is None else self.task.evidence(logits)
         several = logits.shape[1] > 1 or (self.task is not None and self.task.data != "classes")
         return logits if several else torch.cat([-logits / 2, logits / 2], dim=1)
 

@@ -49,6 +49,7 @@ def explain(
     deletion: bool = True,
     class_maps: bool = False,
     class_index: int | None = None,
+    output: int | None = None,
     picture: UInt8[ndarray, "_ _ 3"] | None = None,
     seed: int = 0,
 ) -> Explanation:
@@ -69,7 +70,8 @@ def explain(
         deletion: Delete what each map points at, and as much at random; see
             `explanation.deletion`. Some 7 forward passes per map, 21 per size of the maps.
         class_maps: Add the gradient and the occlusion map; see `explanation.class_maps`.
-        class_index: The class of these; None is the one predicted at the pixel.
+        class_index: The class of these; None is the one asked about.
+        output: Which class, or point, is asked about at the pixel; None is the one predicted there.
         picture: What to draw on; None is `image`, without a segmenter's normalisation.
         seed: Of the random deletions.
 
@@ -92,7 +94,8 @@ def explain(
             dense = answer.dense(image)
         chosen = _chosen(model, calls, layers)
         logits = answer.at_pixel(dense)
-        predicted, wanted = chosen_class(logits, None), chosen_class(logits, class_index)
+        predicted = chosen_class(logits, output)
+        wanted = chosen_class(logits, predicted if class_index is None else class_index)
         found = [layer_map(call, at) for call in chosen]
         rolled = rollout_map(model, image, chosen, found) if rollout else None
         deleted: tuple[Deletion, ...] = ()

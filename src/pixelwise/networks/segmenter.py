@@ -14,6 +14,7 @@ from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
 from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks import files
+from pixelwise.networks.answering import Answering
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
@@ -114,15 +115,20 @@ class Segmenter(ReferenceWeights):
         """What the logits say, by the task: of multiclass the class of every pixel (n, h, w)."""
         return self.task.answer(logits)
 
+    def answering(self) -> Answering:
+        """The network with its decoder behind it, as one module to export."""
+        return Answering(self)
+
     def _padded(self, image: Tensor) -> Tensor:
         """Repeat the last row and column until the backbone and the task can divide the picture."""
         multiple = self.multiple
         if multiple == 1:
             return image
+        # Rounded up without a negative number, which ONNX divides in another way.
         # By index rather than by pad and slice, whose guards torch.export cannot keep free.
         for axis in (2, 3):
             side = image.shape[axis]
-            index = torch.arange(-(-side // multiple) * multiple, device=image.device)
+            index = torch.arange((side + multiple - 1) // multiple * multiple, device=image.device)
             image = image.index_select(axis, index.clamp(max=side - 1))
         return image
 
@@ -130,14 +136,16 @@ class Segmenter(ReferenceWeights):
         height, width = image.shape[-2:]
         multiple = self.multiple
         stride = self.stride
-        size = tuple(-(-side // multiple) * multiple // stride for side in (height, width))
+        size = tuple(
+            (side + multiple - 1) // multiple * multiple // stride for side in (height, width)
+        )
         logits = F.interpolate(
             logits, size=size, mode="bilinear", align_corners=self.decoder.align_corners
         )
         if multiple == 1:
             return logits
         for axis, side in ((2, height), (3, width)):
-            kept = torch.arange(-(-side // stride), device=image.device)
+            kept = torch.arange((side + stride - 1) // stride, device=image.device)
             logits = logits.index_select(axis, kept)
         return logits
 

@@ -16,7 +16,14 @@ from pixelwise.pictures.masks import (
     wrong_pixels,
 )
 from pixelwise.pictures.overlays import map_overlay
-from pixelwise.pictures.points import error_curves, with_points
+from pixelwise.pictures.points import (
+    error_curves,
+    error_histograms,
+    point_sheet,
+    point_tile,
+    points_beside,
+    with_points,
+)
 from pixelwise.pictures.values import bias_chart, colour_bar, shaded, stacked, value_panels
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "curves",
     "displayable",
     "error_curves",
+    "error_histograms",
     "label_overlay",
     "label_panels",
     "label_sheet",
@@ -35,6 +43,9 @@ __all__ = [
     "map_overlay",
     "overlay",
     "png",
+    "point_sheet",
+    "point_tile",
+    "points_beside",
     "shaded",
     "side_by_side",
     "stacked",

@@ -39,7 +39,7 @@ def evaluate(
     training = model.training
     task: Any = model.task
     assert isinstance(task, Task)
-    scorer, run = task.scorer(), task.predictor(model)
+    scorer, run = task.scorer_for(pictures), task.predictor(model)
     tile = (window, window) if task.tiled else None
     data: Any = pictures
     loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
@@ -58,6 +58,7 @@ def evaluate(
                     on_missing(name, missing)
                 logits = predict_logits(run, image[None].to(device), window=tile)
                 answer = task.answer(logits)[0].cpu()
+                scorer.named(name)
                 scorer.update(answer, target)
                 on_picture(index, answer, target)
     finally:

@@ -15,12 +15,16 @@ from pixelwise.data.fitting import Expected
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import PICTURE_SUFFIXES
+from pixelwise.data.regions import Box, Regions, read_regions
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable
 from pixelwise.predict.windows import predict_bands
 from pixelwise.tasks.base import Task
+
+TOGETHER = 16
+"""Boxes of a picture that go through the network at once."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Predicted:
     pixels: int = 0
     missing: int = 0
     """Pixels without data."""
+    boxes: int | None = None
+    """How many were looked into; None: the picture as a whole was."""
 
 
 def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
@@ -94,16 +100,22 @@ def predict_answer(
     *,
     window: int | None = 1024,
     overlap: float = 0.25,
+    boxes: Sequence[Box] | None = None,
 ) -> Tensor:
     """What a network says of a picture of raw values, as `Task.answer` has it, on the CPU.
 
-    With one class per pixel that is the mask (h, w).
+    With one class per pixel that is the mask (h, w); of points it is (k, 3), with boxes
+    (boxes, k, 3).
 
     Args:
         model: In eval mode, on any device; tiles are moved there one at a time.
         image: Raw values as read from a file; scale, mean and std are the model's own.
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
+        boxes: (left, top, width, height) of parts to look at, each by itself.
+
+    Raises:
+        InputError: Boxes for a task that does not look into them.
     """
     task = model.task
     run = task.predictor(model)
@@ -111,6 +123,9 @@ def predict_answer(
     def logits(tiles: Tensor) -> Tensor:
         return run(network_input(model, tiles))
 
+    if boxes is not None:
+        check_boxed(task)
+        return _in_boxes(model, logits, image, boxes)
     size = None if window is None or not task.tiled else (window, window)
     seen = seen_of(model, image)
     bands = predict_bands(logits, seen[None], window=size, overlap=overlap)
@@ -119,9 +134,33 @@ def predict_answer(
     return task.placed(answer, (image.shape[-2], image.shape[-1]))
 
 
-def seen_of(model: Segmenter, image: Shaped[Tensor, "c h w"]) -> Shaped[Tensor, "c i j"]:
-    """What a network sees of a whole picture of raw values; the mean is around it."""
-    return model.task.view(image, model.config.scale * torch.tensor(model.config.mean))
+def _in_boxes(
+    model: Segmenter, logits: Callable[[Tensor], Tensor], image: Tensor, boxes: Sequence[Box]
+) -> Tensor:
+    """The answers in boxes, a few at a time, in pixels of the whole picture."""
+    task, size = model.task, (image.shape[-2], image.shape[-1])
+    found = []
+    for start in range(0, len(boxes), TOGETHER):
+        some = boxes[start : start + TOGETHER]
+        views = torch.stack([seen_of(model, image, box) for box in some])
+        answers = task.answer(logits(views)).cpu()
+        found += [task.placed(a, size, box) for a, box in zip(answers, some, strict=True)]
+    return torch.stack(found) if found else torch.zeros(0, model.config.num_classes, 3)
+
+
+def check_boxed(task: Task) -> None:
+    """Raise an InputError where a task does not look into boxes."""
+    if not task.boxed:
+        raise InputError(
+            f"boxes: task {task.key!r} looks at whole pictures; leave --boxes and --image-ids out"
+        )
+
+
+def seen_of(
+    model: Segmenter, image: Shaped[Tensor, "c h w"], box: Box | None = None
+) -> Shaped[Tensor, "c i j"]:
+    """What a network sees of a picture of raw values, or of a box in it; the mean is around it."""
+    return model.task.view(image, model.config.scale * torch.tensor(model.config.mean), box)
 
 
 def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -143,6 +182,8 @@ def predict_pictures(
     stop_on_error: bool = False,
     as_is: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
+    boxes: str | Path | None = None,
+    image_ids: str | Path | None = None,
 ) -> Iterator[Predicted]:
     """Predict files one by one and write the task's files for each into a folder.
 
@@ -160,19 +201,24 @@ def predict_pictures(
             its `problem` and going on.
         as_is: Take values that are unlike those of the training pictures too.
         max_megapixels: Larger pictures are refused, unless they are TIFFs.
+        boxes: A file of boxes to look into; see `data.regions`.
+        image_ids: A COCO file that numbers the pictures.
 
     Raises:
-        InputError: results that cannot be written, or would replace a file that `predict` did not
-            write; another `predict` at work in the folder; with
-            `stop_on_error`, a file that cannot be read or has another number of bands.
+        InputError: boxes or numbers that do not fit; results that cannot be written, or would
+            replace a file that `predict` did not write; another `predict` at work in the folder;
+            with `stop_on_error`, a file that cannot be read or has another number of bands.
     """
+    if boxes is not None or image_ids is not None:
+        check_boxed(model.task)
+    regions = read_regions(pictures, boxes, image_ids, model.config.names)
     names = output_names(pictures, model.task.file_names)
     _check_untouched(names, folder, model.task)
     with Outputs(folder, "predict") as outputs:
         each = [file for name in names.values() for file in model.task.file_names(name)]
-        outputs.check([*each, *model.task.common_files])
+        outputs.check([*each, *model.task.common(regions)])
         yield from _predicted(
-            model, names, outputs, window, overlap, stop_on_error, as_is, max_megapixels
+            model, names, outputs, regions, window, overlap, stop_on_error, as_is, max_megapixels
         )
 
 
@@ -180,6 +226,7 @@ def _predicted(
     model: Segmenter,
     names: dict[Path, str],
     outputs: Outputs,
+    regions: Regions,
     window: int | None,
     overlap: float,
     stop_on_error: bool,
@@ -195,21 +242,27 @@ def _predicted(
             image, missing = read_picture(
                 picture, model, as_is=as_is, max_megapixels=max_megapixels
             )
+            size = (image.shape[-2], image.shape[-1])
+            inside = None if regions.boxes is None else regions.boxes[picture]
+            for region in inside or ():
+                region.check_inside(size)
         except InputError as error:
             if stop_on_error:
                 raise
             yield replace(done, problem=str(error))
             continue
-        answer = predict_answer(model, image, window=window, overlap=overlap)
+        boxes = None if inside is None else [region.box for region in inside]
+        answer = predict_answer(model, image, window=window, overlap=overlap, boxes=boxes)
         with outputs.writing(*files):
             task.write(folder, name, displayable(image), answer, missing, picture)
         if task.common_files:
             answers[picture] = answer
         without = 0 if missing is None else int(missing.sum())
-        yield replace(done, pixels=image[0].numel(), missing=without)
+        count = None if inside is None else len(inside)
+        yield replace(done, pixels=image[0].numel(), missing=without, boxes=count)
     if answers:
-        with outputs.writing(*task.common_files):
-            task.write_common(folder, answers)
+        with outputs.writing(*task.common(regions)):
+            task.write_common(folder, answers, regions)
 
 
 def output_names(

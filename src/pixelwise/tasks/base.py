@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from pixelwise.data.evaluation import EvaluationSet
+from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
@@ -97,6 +98,14 @@ class Result(ABC):
     def files(self) -> Mapping[str, bytes]:
         """File name -> contents, of the task's `result_files`: tables (CSV) and pictures (PNG)."""
 
+    def picture_files(self, image: Callable[[int], ndarray]) -> Mapping[str, bytes]:
+        """More of the `result_files`: those that show pictures of the data set.
+
+        Args:
+            image: The picture of an item by its number, for display, uint8 (h, w, 3).
+        """
+        return {}
+
     def warning(self) -> str | None:
         """A line where the network has learnt nothing useful."""
         return None
@@ -112,6 +121,9 @@ class Scorer(ABC):
     @abstractmethod
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture's answer, as `Task.answer` gives it, and its target."""
+
+    def named(self, name: str) -> None:  # noqa: B027 - not every task needs it
+        """Told before `update` which picture comes, by the name that its item has."""
 
     @abstractmethod
     def result(self) -> Result:
@@ -227,12 +239,16 @@ class Task(ABC):
         """What gives the logits: the network, or it and more."""
         return model
 
-    def view(self, image: Tensor, fill: Tensor) -> Tensor:
-        """What the network sees of a whole picture of raw values.
+    boxed: ClassVar[bool] = False
+    """Whether it can look into boxes of a picture, one by one."""
+
+    def view(self, image: Tensor, fill: Tensor, box: Box | None = None) -> Tensor:
+        """What the network sees of a picture of raw values.
 
         Args:
             image: (c, h, w).
             fill: A value per band for what is around the picture.
+            box: The part to look at, where the task is `boxed`; None: all.
         """
         return image
 
@@ -240,7 +256,11 @@ class Task(ABC):
         """Where a pixel (row, column) of a whole picture of `size` lies in its `view`."""
         return at
 
-    def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
+    def seen_from(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Which pixel of a whole picture of `size` a pixel of its `view` shows."""
+        return at
+
+    def placed(self, answer: Tensor, size: tuple[int, int], box: Box | None = None) -> Tensor:
         """The answer on a `view`, for the whole picture of `size` (height, width)."""
         return answer
 
@@ -302,6 +322,10 @@ class Task(ABC):
         assert isinstance(pictures, LabelledPictures)
         return EvaluationSet(pictures, mean=mean, std=std, scale=scale, expected=expected)
 
+    def evidence(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+        """The logits where what speaks for a class depends on all places: one map per class."""
+        return logits
+
     def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """How sure the logits at one pixel are of each class, 0 to 1."""
         return logits.softmax(dim=1)
@@ -310,12 +334,35 @@ class Task(ABC):
         """Pixels (row, column) worth explaining; None: some of each class of the answer."""
         return None
 
+    def queries(
+        self, answer: Tensor, name: str | None = None
+    ) -> list[tuple[tuple[int, int], int | None]] | None:
+        """`places`, and which output is asked about there; None: the largest. May be empty.
+
+        Args:
+            answer: Of one picture.
+            name: The one point that is asked about, for tasks with points; None: any.
+
+        Raises:
+            InputError: No such point.
+        """
+        if name is not None:
+            raise InputError(
+                f"point={name!r}: task {self.key!r} has no points; take --at or --class"
+            )
+        found = self.places(answer)
+        return None if found is None else [(at, None) for at in found]
+
     result_files: ClassVar[tuple[str, ...]] = ()
     """Names of the files of `Result.files`, known before anything is evaluated."""
 
     @abstractmethod
     def scorer(self) -> Scorer:
         """Counts what `answer` says beside the truth."""
+
+    def scorer_for(self, items: Items) -> Scorer:
+        """The scorer for items of an evaluation set, which may say more than the network does."""
+        return self.scorer()
 
     @abstractmethod
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
@@ -355,7 +402,13 @@ class Task(ABC):
     common_files: ClassVar[tuple[str, ...]] = ()
     """Files that `write_common` writes for all pictures together."""
 
-    def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:  # noqa: B027
+    def common(self, regions: Regions) -> tuple[str, ...]:
+        """Those of the `common_files` that are written for such pictures."""
+        return self.common_files
+
+    def write_common(  # noqa: B027
+        self, folder: Path, answers: Mapping[Path, Tensor], regions: Regions
+    ) -> None:
         """Write what was predicted of all pictures; called where there are `common_files`."""
 
     @property

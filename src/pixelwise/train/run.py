@@ -168,7 +168,8 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
     result = loop.complete or found
     rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
     pictures.write_bytes(run / "curves.png", pictures.curves({plan.model.config.arch: rows}))
-    for name, content in result.files().items():
+    drawn = result.picture_files(lambda i: pictures.displayable(plan.data.val[i].image))
+    for name, content in {**result.files(), **drawn}.items():
         pictures.write_bytes(run / name, content)
     summary = {
         **result.summary(),

@@ -1,6 +1,9 @@
 """A heat map drawn at a known place is decoded to that place, border included."""
 
+import csv
+import importlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +11,15 @@ import torch
 
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
+from pixelwise.networks.answering import Answering
+from pixelwise.networks.config import ModelConfig
+from pixelwise.networks.factory import create_model
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode, decode_points, soft_argmax
 from pixelwise.tasks.keypoints.flipping import flip_average, flip_back
 from pixelwise.tasks.keypoints.geometry import crop_matrix, inverse, mirrored_points, transformed
 from pixelwise.tasks.keypoints.placing import PLACEMENTS, cells_of, points_of
 from pixelwise.tasks.keypoints.targets import TARGETS, draw_targets
+from pixelwise.tasks.registry import task_of
 
 MOST = 0.05
 """Pixels of the picture."""
@@ -261,3 +268,111 @@ def test_part_of_an_exported_network(method):
     for count in (2, 5):
         found, wanted = (f(maps[:count]) for f in (program.module(), Network()))
         torch.testing.assert_close(found, wanted, equal_nan=True)
+
+
+STUDIES = Path(__file__).parents[3] / "studies"
+
+
+def test_the_study_of_planted_points(monkeypatch):
+    """Its CSV is what its script gives, and what the guide tells."""
+    monkeypatch.syspath_prepend(str(STUDIES))
+    study = importlib.import_module("planted_points")
+    with (STUDIES / "planted_points.csv").open(newline="") as file:
+        recorded = list(csv.DictReader(file))
+    assert len(recorded) == len(DECODERS) * 2 * 2 * 3
+    guide = (STUDIES.parent / "docs" / "keypoints.md").read_text()
+    for row in recorded:
+        largest, stride = float(row["largest_px"]), int(row["stride"])
+        assert row["decoder"] not in EXACT or largest < MOST
+        if row["way"] == "plain":
+            assert f" {row['largest_px']} | {row['mean_px']} |" in guide
+        if row["decoder"] in ("dark", "argmax"):
+            found = study.errors(row["decoder"], stride, row["place"], row["way"], 20)
+            assert found.max() < largest + 1e-3
+            assert found.mean() == pytest.approx(float(row["mean_px"]), abs=0.3 * largest + 1e-4)
+
+
+class Blurred(torch.nn.Module):
+    """Stands for a network: its maps are the means of its input's channels over 4 x 4 pixels."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.config = ModelConfig(
+            "fcn", "test_resnet", 3, task="keypoints", task_options={"pairs": ((1, 2),), **options}
+        )
+        self.task = task_of("keypoints", self.config)
+
+    def forward(self, image):
+        return torch.nn.functional.avg_pool2d(image, 4)
+
+
+def bumps(count, height, width):
+    """Images (count, 3, height, width) of which each channel shows one bump."""
+    rng = np.random.default_rng([count, height, width])
+    y, x = np.mgrid[:height, :width] + 0.5
+    places = rng.uniform((1, 1), (width - 1, height - 1), (count, 3, 2))[..., None, None]
+    squares = (x - places[:, :, 0]) ** 2 + (y - places[:, :, 1]) ** 2
+    found = torch.from_numpy(np.exp(-squares / (2 * 8.0**2))).float()
+    return found, torch.from_numpy(places[..., 0, 0]).float()
+
+
+ENDS = [(m, flip) for m in ("argmax", "dark", "udp", "soft_argmax") for flip in (False, True)]
+
+
+@pytest.mark.parametrize("method", ["argmax", "dark", "udp", "soft_argmax"])
+def test_a_network_that_ends_with_its_decoder(method):
+    network = Answering(Blurred(decoder=method, maps="heat"))
+    image, places = bumps(3, 64, 96)
+    found = network(image)
+    assert found.shape == (3, 3, 3)
+    assert error(found[..., :2], places) < (4 if method == "argmax" else 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "flip"), ENDS)
+@pytest.mark.filterwarnings("ignore")
+def test_exported_with_its_decoder(method, flip, tmp_path):
+    """As a program and as an ONNX file, batch and size free: the eager answer within 1e-4 px."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    network = Answering(Blurred(decoder=method, flip=flip, maps="heat")).eval()
+    free = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    sample = bumps(2, 64, 96)[0]
+    program = torch.export.export(network, (sample,), dynamic_shapes=free)
+    file = tmp_path / "network.onnx"
+    torch.onnx.export(program, dynamo=True, verbose=False).save(file)
+    session = runtime.InferenceSession(str(file))
+    for size in ((1, 48, 80), (3, 64, 96), (5, 100, 72)):
+        image = bumps(*size)[0]
+        wanted = network(image)
+        torch.testing.assert_close(program.module()(image), wanted, rtol=0, atol=1e-4)
+        (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_network_as_an_onnx_file_of_any_size(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    options = {"decoder": "argmax", "maps": "softmax", "flip": True, "pairs": ((0, 1),)}
+    model = create_model(
+        "fcn",
+        "test_resnet",
+        num_classes=3,
+        task="keypoints",
+        task_options=options,
+        output_stride=16,
+    ).eval()
+    free = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)
+    program = torch.onnx.export(
+        model.answering(), (torch.randn(2, 3, 64, 96),), dynamo=True, dynamic_shapes=free
+    )
+    program.save(tmp_path / "network.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "network.onnx"))
+    for size in ((1, 64, 96), (3, 70, 90), (2, 33, 47)):
+        image = torch.randn(size[0], 3, *size[1:])
+        (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        wanted = model.answering()(image)
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=0, atol=1e-4)

@@ -6,7 +6,7 @@ stay. Several categories share points of the same name, unless one is chosen.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from pixelwise.data.points.figure import MISSING, Figure
 from pixelwise.data.points.labels import PointLabels, empty_points
+from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.points.text import FAR, picture_path
 from pixelwise.errors import InputError, unknown
 from pixelwise.pictures.files import write_bytes
@@ -80,15 +81,22 @@ def read_coco(
 
 
 def write_coco_results(
-    file: Path, figures: Sequence[Figure], scores: Sequence[float], category_id: int = 1
+    file: Path,
+    figures: Sequence[Figure],
+    scores: Sequence[float],
+    category_id: int = 1,
+    order: Sequence[int] | None = None,
 ) -> None:
     """Write what `loadRes` of pycocotools reads: an entry per figure.
+
+    It has no `bbox`: with one, pycocotools would measure the figure by it, not by its points.
 
     Args:
         file: Where to; replaced as a whole.
         figures: With `image_id`.
         scores: One per figure.
         category_id: Of figures that have none of their own.
+        order: Numbers of the points in the order that the file is to have; None: as they are.
 
     Raises:
         InputError: A figure has no `image_id`, or the scores are not one finite number per figure.
@@ -103,7 +111,7 @@ def write_coco_results(
             raise InputError(f"{figure.file}: has no image_id for COCO; write a CSV instead")
         points = np.nan_to_num(figure.points - 0.5)
         points[figure.visible == MISSING] = 0
-        rows = np.column_stack([points, figure.visible]).round(4)
+        rows = np.column_stack([points, figure.visible]).round(4)[order or slice(None)]
         category = category_id if figure.category_id is None else figure.category_id
         entries.append(
             {
@@ -114,6 +122,24 @@ def write_coco_results(
             }
         )
     write_bytes(file, json.dumps(entries).encode())
+
+
+def write_coco_images(
+    file: Path, image_ids: Mapping[Path, int], skeleton: Skeleton, category_id: int = 1
+) -> None:
+    """Write which picture has which number, as a COCO file without annotations.
+
+    `COCO(file).loadRes(results)` of pycocotools reads the two together.
+    """
+    kind = {
+        "id": category_id,
+        "name": "figure",
+        "keypoints": list(skeleton.names),
+        "skeleton": [[first + 1, second + 1] for first, second in skeleton.edges],
+    }
+    images = [{"id": number, "file_name": name.as_posix()} for name, number in image_ids.items()]
+    content = {"info": {}, "images": images, "annotations": [], "categories": [kind]}
+    write_bytes(file, json.dumps(content, ensure_ascii=False, indent=1).encode())
 
 
 def _categories(

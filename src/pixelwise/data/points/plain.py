@@ -80,10 +80,11 @@ def write_plain(
         for i, name in enumerate(names):
             there = figure.visible[i] != MISSING
             x, y = (round(float(v) - 0.5, 4) for v in figure.points[i]) if there else ("", "")
+            own = counted[figure.file] if figure.figure_id is None else figure.figure_id
             table.writerow(
                 [
                     figure.file.as_posix(), name, x, y, int(figure.visible[i]),
-                    counted[figure.file], round(float(score[i]), 6),
+                    own, round(float(score[i]), 6),
                 ]
             )  # fmt: skip
     write_bytes(file, text.getvalue().encode())

@@ -60,8 +60,9 @@ def blurred(
     return F.conv2d(flat, weights.view(1, 1, 1, side)).reshape(b, k, h, w)
 
 
-def _mirror(count: int, reach: int, device: torch.device) -> Tensor:
+def _mirror(count: int | torch.SymInt, reach: int, device: torch.device) -> Tensor:
     """Places in 0..count-1 that -reach..count-1+reach stand for; reflections may repeat."""
     period = max(2 * (count - 1), 1)
-    place = torch.arange(-reach, count + reach, device=device) % period
+    # A tensor, as an ONNX file has no remainder by a number that is left open.
+    place = torch.arange(-reach, count + reach, device=device) % torch.full((), period).to(device)
     return torch.where(place < count, place, period - place)

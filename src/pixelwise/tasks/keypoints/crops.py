@@ -19,33 +19,35 @@ from pixelwise.tasks.keypoints.warping import warp
 
 @dataclass(frozen=True)
 class PointTarget:
-    """The truth of one figure, as one tensor (k + 3, 3) that a loader can hand over.
+    """The truth of one figure, as one tensor (k + 4, 3) that a loader can hand over.
 
     Args:
         points: (x, y) in pixels of the picture; NaN where missing.
         visible: 0 missing, 1 hidden, 2 seen.
         matrix: From the picture to the crop.
         area: Of the figure in square pixels; NaN where not known.
-        box: Width and height of its box.
+        box: Left, top, width and height; the whole picture where it has no box.
     """
 
     points: Float64[Tensor, "k 2"]
     visible: Float64[Tensor, " k"]
     matrix: Matrix
     area: float
-    box: tuple[float, float]
+    box: tuple[float, float, float, float]
 
     def packed(self) -> Float64[Tensor, "rows 3"]:
-        """Points and visibility, the two rows of the matrix, and area, width and height."""
-        about = torch.tensor([[self.area, *self.box]], dtype=torch.float64)
+        """Points and visibility, the two rows of the matrix, and two of area and box."""
+        rows = [[self.area, *self.box[:2]], [0.0, *self.box[2:]]]
+        about = torch.tensor(rows, dtype=torch.float64)
         points = torch.cat([self.points, self.visible[:, None]], dim=1)
         return torch.cat([points, torch.from_numpy(np.ascontiguousarray(self.matrix)), about])
 
     @classmethod
     def read(cls, packed: Float64[Tensor, "rows 3"]) -> "PointTarget":
         """What `packed` gave."""
-        area, width, height = packed[-1].tolist()
-        return cls(packed[:-3, :2], packed[:-3, 2], packed[-3:-1].numpy(), area, (width, height))
+        (area, left, top), (_, width, height) = packed[-2:].tolist()
+        points, matrix = packed[:-4], packed[-4:-2].numpy()
+        return cls(points[:, :2], points[:, 2], matrix, area, (left, top, width, height))
 
     def in_picture(self, answer: Float[Tensor, "k 3"]) -> Float64[np.ndarray, "k 2"]:
         """Places in the crop, in pixels of the picture."""

@@ -20,6 +20,8 @@ of a batch as one row, like the authors' code: for the place (-1, -1), which tha
 map without a peak, they read the end of the map before. `decode` never uses such a place.
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -39,9 +41,10 @@ def peaks(
 
     `missing` is x and y where no cell is above 0; None: the largest cell nevertheless.
     """
-    scores, index = maps.flatten(2).max(dim=2)
-    width = maps.shape[3]
-    cells = torch.stack([index % width, index // width], dim=-1)
+    # Rows first: an ONNX file has no remainder by a width that is left open.
+    scores, rows = maps.amax(dim=3).max(dim=2)
+    row = rows[..., None, None].expand(-1, -1, 1, maps.shape[3])
+    cells = torch.stack([maps.gather(2, row)[:, :, 0].argmax(dim=2), rows], dim=-1)
     if missing is not None:
         cells = torch.where(scores[..., None] > 0, cells, missing)
     return cells, scores
@@ -81,7 +84,7 @@ def dark(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Plac
 
 def udp(maps: Float[Tensor, "b k h w"], cells: Cells, kernel: int = 11) -> Places:
     """One Newton step on the logarithm of the blurred map, whose border is repeated once."""
-    log = blurred(maps, kernel, mirrored=True).clamp(0.001, 50).log()
+    log = blurred(maps, kernel, mirrored=True).clamp(0.001, 50.0).log()
     h, w = maps.shape[2:]
     rows, columns = (torch.arange(-1, n + 1, device=maps.device).clamp(0, n - 1) for n in (h, w))
     row = log[:, :, rows][..., columns].flatten()
@@ -112,10 +115,10 @@ def udp_offset(
     return cells + steps, scores
 
 
-def _starts(maps: Tensor, length: int) -> Tensor:
+def _starts(maps: Tensor, length: int | torch.SymInt) -> Tensor:
     """Where each map begins in a row of maps of this length."""
     b, k = maps.shape[:2]
-    return length * torch.arange(b * k, device=maps.device).view(b, k)
+    return torch.arange(b * k, device=maps.device).view(b, k) * cast(int, length)
 
 
 def _read(maps: Tensor, cells: Tensor, *steps: tuple[int, int]) -> list[Tensor]:

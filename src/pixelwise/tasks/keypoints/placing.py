@@ -11,6 +11,8 @@ Only "halves" stays right under a mirror and at any stride; the others are what 
 were trained with. Two strides are (along x, along y).
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,11 +21,14 @@ from pixelwise.checks import one_of
 
 PLACEMENTS = ("halves", "integers", "corners")
 
+Side = int | torch.SymInt
+"""A number of rows or columns, which `torch.export` may leave open."""
+Size = tuple[Side, Side]
 Stride = int | float | tuple[float, float]
 
 
 def cells_of(
-    points: Float[Tensor, "*b 2"], stride: Stride, size: tuple[int, int], placement: str = "halves"
+    points: Float[Tensor, "*b 2"], stride: Stride, size: Size, placement: str = "halves"
 ) -> Float[Tensor, "*b 2"]:
     """The cells of points, for a map of `size` (height, width)."""
     steps, shift, cell_shift = _steps(points, stride, size, placement)
@@ -31,21 +36,19 @@ def cells_of(
 
 
 def points_of(
-    cells: Float[Tensor, "*b 2"], stride: Stride, size: tuple[int, int], placement: str = "halves"
+    cells: Float[Tensor, "*b 2"], stride: Stride, size: Size, placement: str = "halves"
 ) -> Float[Tensor, "*b 2"]:
     """The points of cells: the inverse of `cells_of`."""
     steps, shift, cell_shift = _steps(cells, stride, size, placement)
     return (cells + cell_shift) * steps + shift
 
 
-def _steps(
-    like: Tensor, stride: Stride, size: tuple[int, int], placement: str
-) -> tuple[Tensor, float, float]:
+def _steps(like: Tensor, stride: Stride, size: Size, placement: str) -> tuple[Tensor, float, float]:
     """Pixels from cell to cell along (x, y); the first centre in pixels, and in cells."""
     one_of(PLACEMENTS, placement=placement)
     strides = stride if isinstance(stride, tuple) else (float(stride), float(stride))
     if placement == "corners":
-        height, width = size
+        height, width = cast(tuple[int, int], size)
         strides = (
             (strides[0] * width - 1) / max(width - 1, 1),
             (strides[1] * height - 1) / max(height - 1, 1),

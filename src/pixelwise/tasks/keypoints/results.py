@@ -3,43 +3,78 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from torch import Tensor
+from jaxtyping import Float64
 
 from pixelwise import pictures
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
-from pixelwise.tasks.base import Result, Scorer
-from pixelwise.tasks.keypoints.crops import PointTarget
-from pixelwise.tasks.keypoints.oks import oks
-from pixelwise.tasks.keypoints.scores import (
-    PixelErrors,
-    named_length,
-    pck,
-    pixel_errors,
-    share_within,
-)
-from pixelwise.tasks.keypoints.scores import distances as distances_of
+from pixelwise.tasks.base import Result
+from pixelwise.tasks.keypoints.scores import PixelErrors, pixel_errors, share_within
 
+WORST = 12
+"""Figures on the sheet of the worst."""
+ERRORS = ["file", "figure", "point", "x", "y", "predicted_x", "predicted_y", "error_px", "score"]
 WITHIN = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50)
 """Pixels of the curve."""
-NO_BOX = np.zeros((1, 4))
-"""Figures without a label, for which boxes are, do not count here."""
+STATS = {
+    "AP": "ap",
+    "AP50": "ap_50",
+    "AP75": "ap_75",
+    "AP medium": "ap_medium",
+    "AP large": "ap_large",
+    "AR": "ar",
+    "AR50": "ar_50",
+    "AR75": "ar_75",
+    "AR medium": "ar_medium",
+    "AR large": "ar_large",
+}
+"""What `average_precision` calls them, and `metrics.json`."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure in pixels of its picture.
+
+    Args:
+        name: Of the picture.
+        figure: Number of the figure in it.
+        predicted: Points; NaN where nothing was found.
+        scores: Of the points.
+        truth: Labels; NaN where there is none.
+        box: Left, top, width and height.
+    """
+
+    name: str
+    figure: int
+    predicted: Float64[np.ndarray, "k 2"]
+    scores: Float64[np.ndarray, " k"]
+    truth: Float64[np.ndarray, "k 2"]
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Mean object keypoint similarity, and average precision and recall by it."""
+
+    oks: float
+    stats: Mapping[str, float | None]
 
 
 class PointResult(Result):
     """Distances of predicted points from their labels.
 
     Args:
+        items: The figures.
         distance: Pixels of the pictures, (figures, points); NaN without a label, infinite where
             nothing was predicted.
-        extent: Of each figure's box, pixels: what a point that was not found counts as.
         skeleton: Names of the points.
         relative: Share of points near in units of a named length, all and per point, by name.
-        similarity: Mean object keypoint similarity; None where sigmas or areas are not known.
+        similarity: By the sigmas and areas, or the reason why it is not known.
         confused: Labels of points with a partner that are nearer to the partner's prediction.
     """
 
@@ -47,14 +82,14 @@ class PointResult(Result):
 
     def __init__(
         self,
+        items: Sequence[Compared],
         distance: np.ndarray,
-        extent: np.ndarray,
         skeleton: Skeleton,
         relative: Mapping[str, Sequence[float | None]],
-        similarity: float | None,
+        similarity: Similarity | str,
         confused: int,
     ) -> None:
-        self.distance, self.extent, self.skeleton = distance, extent, skeleton
+        self.items, self.distance, self.skeleton = items, distance, skeleton
         self.relative, self.similarity, self.confused = relative, similarity, confused
         self.overall = pixel_errors(distance)
         if not self.overall.labelled:
@@ -64,8 +99,13 @@ class PointResult(Result):
     @property
     def best(self) -> float:
         """Minus the mean error, where a point that was not found is a box away."""
-        capped = np.where(np.isinf(self.distance), self.extent[:, None], self.distance)
-        return -float(np.nanmean(capped))
+        return -float(np.nanmean(self.capped))
+
+    @property
+    def capped(self) -> Float64[np.ndarray, "n k"]:
+        """The distances, where a point that was not found is the diagonal of its box away."""
+        extent = np.array([math.hypot(*item.box[2:]) for item in self.items])
+        return np.where(np.isinf(self.distance), extent[:, None], self.distance)
 
     def line(self) -> str:
         """Mean and median, and the share within five pixels."""
@@ -80,6 +120,7 @@ class PointResult(Result):
         """Errors of all points and of each, and the curve."""
         found = self.overall
         shares = share_within(self.distance, WITHIN)
+        similar = None if isinstance(self.similarity, str) else self.similarity
         return {
             "mean_error": -self.best,
             "mean": found.mean,
@@ -89,7 +130,8 @@ class PointResult(Result):
             "swapped": self.confused,
             **{f"within_{t}": share for t, share in zip(WITHIN, shares, strict=True)},
             **{name: values[0] for name, values in self.relative.items()},
-            "oks": self.similarity,
+            "oks": similar.oks if similar else None,
+            **{key: similar.stats[name] if similar else None for name, key in STATS.items()},
             **{f"mean_{n}": e.mean for n, e in zip(self.skeleton.names, self.each, strict=True)},
         }
 
@@ -111,21 +153,68 @@ class PointResult(Result):
             lines.append(f"{name}  {shown}")
         if self.skeleton.pairs:
             lines.append(f"nearer to the other side's prediction: {self.confused} labels")
-        if self.similarity is not None:
-            lines.append(f"object keypoint similarity, mean  {self.similarity:.4f}")
+        if isinstance(self.similarity, str):
+            lines.append(f"OKS and AP  not told: {self.similarity}")
+        else:
+            stats = self.similarity.stats
+            lines.append(
+                f"OKS  mean {self.similarity.oks:.4f}  "
+                + "  ".join(
+                    f"{name} {_share(stats[name])}" for name in ("AP", "AP50", "AP75", "AR")
+                )
+            )
         return "\n".join(lines)
 
     def files(self) -> Mapping[str, bytes]:
-        """The table, and how the errors are spread."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["point", "labels", "missed", "mean_px", "median_px", "rmse_px"])
-        for name, e in [*zip(self.skeleton.names, self.each, strict=True), ("all", self.overall)]:
-            writer.writerow([name, e.labelled, e.missed, e.mean, e.median, e.rmse])
+        """Tables per point and per figure, and how the errors are spread."""
+        names = self.skeleton.names
+        head = ["point", "labels", "missed", "mean_px", "median_px", "rmse_px"]
+        points = [*zip(names, self.each, strict=True), ("all", self.overall)]
+        rows = [[name, e.labelled, e.missed, e.mean, e.median, e.rmse] for name, e in points]
         return {
-            "points.csv": text.getvalue().encode(),
-            "errors.png": pictures.error_curves(self.distance, self.skeleton.names),
+            "points.csv": _csv([head, *rows]),
+            "errors.csv": _csv([ERRORS, *self._errors()]),
+            "errors.png": pictures.error_curves(self.distance, names),
+            "histogram.png": pictures.error_histograms(self.distance, names),
         }
+
+    def _errors(self) -> Iterator[list[object]]:
+        """A row per labelled point of each figure, whole numbers at pixel centres."""
+        for item, distance in zip(self.items, self.distance, strict=True):
+            for k, name in enumerate(self.skeleton.names):
+                if math.isnan(distance[k]):
+                    continue
+                places = [*item.truth[k], *item.predicted[k]]
+                shown = [round(float(v) - 0.5, 4) if math.isfinite(v) else "" for v in places]
+                away = round(float(distance[k]), 4) if math.isfinite(distance[k]) else ""
+                score = round(float(item.scores[k]), 6)
+                yield [item.name, item.figure, name, *shown, away, score]
+
+    def picture_files(self, image: Callable[[int], np.ndarray]) -> Mapping[str, bytes]:
+        """A sheet of the figures with the largest mean errors, worst first."""
+        each = np.nanmean(self.capped[self._counted], axis=1)
+        worst = self._counted[np.argsort(-each, kind="stable")][:WORST]
+        tiles = []
+        for number in worst.tolist():
+            item, away = self.items[number], self.distance[number]
+            missed = int(np.isinf(away).sum())
+            mean = pixel_errors(away).mean
+            farthest = int(np.nanargmax(away))
+            about = f"mean {_pixels(mean)}, at most {self.skeleton.names[farthest]} "
+            about += "not found" if missed else _pixels(float(away[farthest]))
+            title = Path(item.name).name + (f", figure {item.figure}" if item.figure else "")
+            tiles.append(
+                pictures.point_tile(
+                    image(number), item.truth, item.predicted, self.skeleton.edges, (title, about)
+                )
+            )
+        names = self.skeleton.names
+        return {"worst.png": pictures.png(pictures.point_sheet(tiles, names))}
+
+    @property
+    def _counted(self) -> np.ndarray:
+        """Numbers of the figures with a label."""
+        return np.flatnonzero(~np.isnan(self.distance).all(axis=1))
 
     def warning(self) -> str | None:
         """A line where points are not found at all."""
@@ -137,65 +226,14 @@ class PointResult(Result):
         )
 
 
-class PointScorer(Scorer):
-    """Gathers predicted and labelled points in pixels of the pictures.
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
-    Args:
-        skeleton: Names, pairs and sigmas.
-        length: [first, second, alpha] of PCK; None: not told.
-    """
 
-    def __init__(self, skeleton: Skeleton, length: Sequence[Any] | None) -> None:
-        self.skeleton, self.length = skeleton, length
-        self._found: list[tuple[np.ndarray, PointTarget]] = []
-
-    def update(self, answer: Tensor, target: Tensor) -> None:
-        """One figure: points (k, 3) in pixels of the crop, and its packed target."""
-        truth = PointTarget.read(target)
-        self._found.append((truth.in_picture(answer), truth))
-
-    def result(self) -> PointResult:
-        """All distances."""
-        if not self._found:
-            raise InputError("no figure was counted; give pictures with labelled points")
-        predicted = np.stack([points for points, _ in self._found])
-        truth = np.stack([target.points.numpy() for _, target in self._found])
-        labelled = np.stack([target.labelled for _, target in self._found])
-        extent = np.array([math.hypot(*target.box) for _, target in self._found])
-        distance = distances_of(predicted, truth, labelled)
-        relative = {}
-        if self.length is not None:
-            first, second, alpha = self.length
-            lengths = named_length(truth, self.skeleton, first, second)
-            relative[f"PCK@{alpha:g} of {first} to {second}"] = pck(distance, lengths, alpha)
-        return PointResult(
-            distance,
-            extent,
-            self.skeleton,
-            relative,
-            self._similarity(predicted, truth, labelled),
-            self._confused(predicted, truth, distance),
-        )
-
-    def _similarity(
-        self, predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray
-    ) -> float | None:
-        areas = np.array([target.area for _, target in self._found])
-        if self.skeleton.sigmas is None or not np.isfinite(areas).all():
-            return None
-        each = [
-            oks(p[None] - 0.5, t[None] - 0.5, k[None], NO_BOX, a[None], self.skeleton.sigmas)[0, 0]
-            for p, t, k, a in zip(predicted, truth, labelled, areas, strict=True)
-            if k.any()
-        ]
-        return float(np.mean(each)) if each else None
-
-    def _confused(self, predicted: np.ndarray, truth: np.ndarray, distance: np.ndarray) -> int:
-        """Labels whose partner's prediction is nearer, and not far."""
-        partners = np.array(self.skeleton.mirrored())
-        other = np.linalg.norm(predicted[:, partners] - truth, axis=-1)
-        paired = partners != np.arange(len(partners))
-        return int((paired & (other < distance)).sum())
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
 
 
 def _pixels(value: float | None) -> str:

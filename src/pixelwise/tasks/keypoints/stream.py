@@ -118,7 +118,8 @@ class PointEvaluationSet(Dataset[Any]):
         sample = self.figures[index]
         image, missing = self.prepare(sample)
         left, top, width, height = sample.box.tolist()
-        crop, matrix = view(image, (left, top, width, height), self.size, self.margin)
+        box = (left, top, width, height)
+        crop, matrix = view(image, box, self.size, self.margin)
         area = float("nan") if sample.area is None else sample.area
-        target = PointTarget(sample.points, sample.visible.double(), matrix, area, (width, height))
+        target = PointTarget(sample.points, sample.visible.double(), matrix, area, box)
         return crop, target.packed(), sample.name, missing

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,21 +16,20 @@ from pixelwise import pictures
 from pixelwise.checks import in_range, one_of
 from pixelwise.data.evaluation import Preparation
 from pixelwise.data.fitting import Expected
-from pixelwise.data.points.deeplabcut import write_deeplabcut
-from pixelwise.data.points.figure import MISSING, SEEN, Figure
-from pixelwise.data.points.plain import write_plain
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.points.source import LabelledFigures, PointSource
+from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Source, Split
 from pixelwise.data.stream import Augmentation
 from pixelwise.errors import InputError, unknown
-from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
+from pixelwise.tasks.base import Items, Loss, LossChoice, Predictor, Task
 from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
+from pixelwise.tasks.keypoints.files import names_of_files, write_tables
 from pixelwise.tasks.keypoints.flipping import flip_average
 from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
 from pixelwise.tasks.keypoints.losses import heatmap_loss
-from pixelwise.tasks.keypoints.results import PointScorer
+from pixelwise.tasks.keypoints.scorer import PointScorer
 from pixelwise.tasks.keypoints.stream import PointEvaluationSet, PointStream
 from pixelwise.tasks.keypoints.targets import TARGETS, draw_targets
 
@@ -72,7 +72,8 @@ class Keypoints(Task):
     stride = STRIDE
     tiled = False
     zoom = (0.75, 1.33)
-    result_files = ("points.csv", "errors.png")
+    boxed = True
+    result_files = ("points.csv", "errors.csv", "errors.png", "histogram.png", "worst.png")
     losses: ClassVar[Mapping[str, str]] = {
         "location": "cross-entropy over the places of a map, for maps 'softmax'",
         "mse": "squared error of labelled points",
@@ -146,6 +147,11 @@ class Keypoints(Task):
         return bool(self.option("maps") == "softmax")
 
     @property
+    def _peak(self) -> float:
+        """Makes the peak of a Gaussian whose cells sum up to 1 into 1."""
+        return 2 * math.pi * float(self.option("sigma")) ** 2
+
+    @property
     def skeleton(self) -> Skeleton:
         """Names, pairs and lines."""
         count, options = self.described.num_classes, self.described.task_options
@@ -185,8 +191,7 @@ class Keypoints(Task):
         sigma = float(self.option("sigma"))
         maps = logits
         if self.softmax:
-            peak = 2 * math.pi * sigma**2  # of a Gaussian whose cells sum up to 1 becomes 1
-            maps = peak * logits.float().flatten(2).softmax(dim=2).view_as(logits)
+            maps = self._peak * logits.float().flatten(2).softmax(dim=2).view_as(logits)
         points, scores = decode_points(
             maps,
             STRIDE,
@@ -277,10 +282,10 @@ class Keypoints(Task):
 
         return both
 
-    def view(self, image: Tensor, fill: Tensor) -> Tensor:
-        """The whole picture as a crop; around it `fill` per band."""
+    def view(self, image: Tensor, fill: Tensor, box: Box | None = None) -> Tensor:
+        """The picture, or a box with a margin, as a crop; around it `fill` per band."""
         around = fill[:, None, None]
-        matrix = self._to_crop((image.shape[-2], image.shape[-1]))
+        matrix = self._to_crop((image.shape[-2], image.shape[-1]), box)
         return cut(image.float() - around, matrix, self.size) + around
 
     def seen_at(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
@@ -288,38 +293,67 @@ class Keypoints(Task):
         ((x, y),) = transformed(np.array([[at[1] + 0.5, at[0] + 0.5]]), self._to_crop(size))
         return int(y), int(x)
 
-    def placed(self, answer: Tensor, size: tuple[int, int]) -> Tensor:
-        """An answer on `view` in pixels of the picture, whose rows and columns are `size`."""
+    def seen_from(self, at: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """The pixel of the picture, or the nearest one for a place around it."""
         back = inverse(self._to_crop(size))
+        ((x, y),) = transformed(np.array([[at[1] + 0.5, at[0] + 0.5]]), back)
+        return min(max(0, int(y)), size[0] - 1), min(max(0, int(x)), size[1] - 1)
+
+    def placed(self, answer: Tensor, size: tuple[int, int], box: Box | None = None) -> Tensor:
+        """An answer on `view` in pixels of the picture, whose rows and columns are `size`."""
+        back = inverse(self._to_crop(size, box))
         points = transformed(answer[:, :2].double().numpy(), back)
         return torch.cat([torch.from_numpy(points), answer[:, 2:].double()], dim=1)
 
-    def _to_crop(self, size: tuple[int, int]) -> Matrix:
-        """From a whole picture of `size` to its `view`."""
-        return crop_matrix(whole(size), self.size, margin=1.0)
+    def _to_crop(self, size: tuple[int, int], box: Box | None = None) -> Matrix:
+        """From a picture of `size` to its `view`, as `crops.view` has it for evaluation."""
+        left, top, width, height = whole(size) if box is None else box
+        seen = (float(left), float(top), float(width), float(height))
+        margin = 1.0 if seen == whole(size) else float(self.option("margin"))
+        return crop_matrix(seen, self.size, margin=margin)
+
+    def evidence(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+        """Of softmax maps the logarithm of their heights, of offsets the discs."""
+        if self.softmax:
+            return logits.flatten(2).log_softmax(dim=2).view_as(logits) + math.log(self._peak)
+        return logits[:, :: TARGETS[self.option("target")].maps]
 
     def confidence(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The heights of the maps."""
-        return logits.sigmoid() if self.softmax else logits.clamp(0, 1)
+        return (logits.exp() if self.softmax else logits).clamp(0, 1)
 
-    def places(self, answer: Tensor) -> list[tuple[int, int]]:
-        """The pixels of the points that were found."""
-        found = answer[answer.isfinite().all(dim=1), :2]
-        return [(int(max(0, y)), int(max(0, x))) for x, y in found.tolist()]
+    def queries(
+        self, answer: Tensor, name: str | None = None
+    ) -> list[tuple[tuple[int, int], int | None]]:
+        """The pixels of the points that were found, or of one of them."""
+        names = self.skeleton.names
+        if name is not None and name not in names:
+            raise unknown("point", name, names)
+        height, width = self.size
+        found: list[tuple[tuple[int, int], int | None]] = []
+        for number, (x, y, _) in enumerate(answer.tolist()):
+            if math.isfinite(x) and math.isfinite(y) and name in (None, names[number]):
+                at = (min(max(0, int(y)), height - 1), min(max(0, int(x)), width - 1))
+                found.append((at, number))
+        return found
 
     def scorer(self) -> PointScorer:
         """Distances in pixels of the pictures."""
         return PointScorer(self.skeleton, self.option("pck"))
 
+    def scorer_for(self, items: Items) -> PointScorer:
+        """With the sigmas of the data where it has some."""
+        skeleton = self.skeleton
+        sigmas = items.figures.skeleton.sigmas if isinstance(items, PointEvaluationSet) else None
+        known = skeleton if sigmas is None else replace(skeleton, sigmas=sigmas)
+        return PointScorer(known, self.option("pck"))
+
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
-        """The truth beside the prediction, both on the picture."""
-        truth = PointTarget.read(target)
-        points, skeleton = truth.in_picture(answer), self.skeleton
-        return pictures.side_by_side(
-            {
-                "truth": pictures.with_points(image, truth.points.numpy(), skeleton.edges),
-                "prediction": pictures.with_points(image, points, skeleton.edges),
-            }
+        """Truth, prediction, and how far they are from each other, on the picture."""
+        target_ = PointTarget.read(target)
+        truth = np.where(target_.labelled[:, None], target_.points.numpy(), np.nan)
+        return pictures.points_beside(
+            image, truth, target_.in_picture(answer), self.skeleton.edges, self.skeleton.names
         )
 
     def file_names(self, name: str) -> tuple[str, ...]:
@@ -335,26 +369,22 @@ class Keypoints(Task):
         missing: Tensor | None,
         source: Path,
     ) -> None:
-        """The picture with its points and lines."""
-        shown = pictures.with_points(image, answer[:, :2].numpy(), self.skeleton.edges)
+        """The picture with its points and lines, those of every box."""
+        skeleton = self.skeleton
+        figures = answer[..., :2].reshape(-1, len(skeleton), 2).numpy()
+        shown = pictures.with_points(image, figures, skeleton.edges, skeleton.names)
         pictures.write_bytes(folder / self.file_names(name)[0], pictures.png(shown))
 
-    common_files = ("points.csv", "points_deeplabcut.csv")
+    common_files = names_of_files(Regions())
 
-    def write_common(self, folder: Path, answers: Mapping[Path, Tensor]) -> None:
-        """All points of all pictures, as a plain table and like DeepLabCut's."""
-        figures = [_figure(file, answer) for file, answer in answers.items()]
-        scores = [answer[:, 2].numpy() for answer in answers.values()]
-        names, (plain, like) = self.skeleton.names, self.common_files
-        write_plain(folder / plain, figures, names, scores)
-        write_deeplabcut(folder / like, figures, names, scores)
+    def common(self, regions: Regions) -> tuple[str, ...]:
+        """Without the table that has room for one figure alone, where there are boxes."""
+        return names_of_files(regions)
+
+    def write_common(self, folder: Path, answers: Mapping[Path, Tensor], regions: Regions) -> None:
+        """All points of all pictures, as tables and for COCO."""
+        write_tables(folder, answers, self.skeleton, regions)
 
 
 SCALE = 100.0
 """Maps are 0 nearly everywhere, so that their mean error is small; this makes gradients usual."""
-
-
-def _figure(file: Path, answer: Tensor) -> Figure:
-    points = answer[:, :2].double().numpy()
-    found = np.isfinite(points).all(axis=1)
-    return Figure(file, points, np.where(found, SEEN, MISSING).astype(np.uint8))
