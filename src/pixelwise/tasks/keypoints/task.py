@@ -1,7 +1,7 @@
 """Named points: a heat map per point at a quarter of the size, decoded to sub-pixel places."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from pixelwise.errors import InputError, unknown
 from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
 from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
+from pixelwise.tasks.keypoints.demonstration import PUPPETS
 from pixelwise.tasks.keypoints.flipping import flip_average
 from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
 from pixelwise.tasks.keypoints.losses import heatmap_loss
@@ -73,6 +74,7 @@ class Keypoints(Task):
     tiled = False
     zoom = (0.75, 1.33)
     result_files = ("points.csv", "errors.png")
+    demonstration = PUPPETS
     losses: ClassVar[Mapping[str, str]] = {
         "location": "cross-entropy over the places of a map, for maps 'softmax'",
         "mse": "squared error of labelled points",
@@ -307,18 +309,27 @@ class Keypoints(Task):
         found = answer[answer.isfinite().all(dim=1), :2]
         return [(int(max(0, y)), int(max(0, x))) for x, y in found.tolist()]
 
+    def place(self, names: Sequence[str], answer: Tensor) -> tuple[int, int] | None:
+        """The pixel of the first of these points that was found."""
+        named = [self.skeleton.names.index(n) for n in names if n in self.skeleton.names]
+        return next(iter(self.places(answer[named])), None)
+
     def scorer(self) -> PointScorer:
         """Distances in pixels of the pictures."""
         return PointScorer(self.skeleton, self.option("pck"))
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """The truth beside the prediction, both on the picture."""
+        return self.compared(image, target, {"prediction": answer})
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """The truth beside the predictions, all on the picture."""
         truth = PointTarget.read(target)
-        points, skeleton = truth.in_picture(answer), self.skeleton
+        found = {label: truth.in_picture(answer) for label, answer in answers.items()}
         return pictures.side_by_side(
             {
-                "truth": pictures.with_points(image, truth.points.numpy(), skeleton.edges),
-                "prediction": pictures.with_points(image, points, skeleton.edges),
+                label: pictures.with_points(image, points, self.skeleton.edges)
+                for label, points in {"truth": truth.points.numpy(), **found}.items()
             }
         )
 
