@@ -21,14 +21,17 @@ class DemoSettings:
 
     task: str = setting("multiclass", "what to learn: multiclass, keypoints or regression")
     attention: str = setting("psa_s@2,3,4", "layer, and the stages of the backbone to put it after")
-    steps: int = setting(300, "optimiser steps of each of the two networks")
+    steps: int | None = setting(
+        None, "optimiser steps of each of the two networks; default: 300, for keypoints 700"
+    )
     seed: int = setting(0, "random seed of the scenes and of the training")
     device: str = setting("auto", DEVICES)
     runs: str = setting("runs", "folder that runs are written to")
 
     def __post_init__(self) -> None:
         one_of(available(), task=self.task)
-        in_range(1, 1_000_000, steps=self.steps)
+        if self.steps is not None:
+            in_range(1, 1_000_000, steps=self.steps)
         in_range(0, 2**31, seed=self.seed)
         check_device(self.device)
 

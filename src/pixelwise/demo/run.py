@@ -60,7 +60,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
     """Train both networks and write the folder `runs/demo/<n>`.
 
     Args:
-        settings: `task`, `attention`, `steps`, `seed`, `device`, `runs`.
+        settings: `task`, `attention`, `steps` (None: the task's), `seed`, `device`, `runs`.
         watcher: Told what happens.
 
     Raises:
@@ -80,7 +80,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         model="fcn",
         backbone=BACKBONE,
         output_stride=8,
-        steps=settings.steps,
+        steps=shows.steps if settings.steps is None else settings.steps,
         batch_size=8,
         lr=3e-3,
         crop=str(shows.size),
@@ -96,7 +96,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
     base = dataclasses.replace(base, **shows.training)
     trained: dict[str, Trained] = {}
     for label, attention in named.items():
-        watcher.say(f"\n{label}: {settings.steps} steps")
+        watcher.say(f"\n{label}: {base.steps} steps")
         chosen = dataclasses.replace(base, attention=attention, name=label.replace(" ", "_"))
         trained[label] = _train(chosen, test, watcher)
     shown_files = _write(folder, trained, test, base, shows.noun)

@@ -14,6 +14,7 @@ class Demonstration:
         noun: What one of its pictures shows.
         size: Side of the pictures, pixels.
         pictures: How many each split has.
+        steps: Optimiser steps.
         training: Settings of `pixelwise train`, network and crop aside.
         remark: End of the sentence on the training.
         title: Of the page.
@@ -55,6 +56,7 @@ class Demonstration:
     charts: str
     charts_text: str
     writes: str
+    steps: int = 300
     marked: tuple[str, ...] = ()
     evidence: bool = False
     remark: str = ""

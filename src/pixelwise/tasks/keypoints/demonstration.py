@@ -5,7 +5,8 @@ from pixelwise.tasks.demonstration import Demonstration
 PUPPETS = Demonstration(
     data="puppets",
     noun="puppet",
-    size=96,
+    size=80,
+    steps=700,
     pictures={"train": 1000, "val": 40, "test": 100},
     training={"scale_min": 1.0, "scale_max": 1.0, "turn": 10.0},
     title="What attention adds to named points",
