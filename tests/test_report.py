@@ -120,8 +120,8 @@ def test_a_table_of_classes_marks_the_better_and_says_absent():
     assert table.rows == (
         ("a", "75.0", Cell("100.0", better=True), Cell("88.9")),
         ("b", "25.0", Cell("66.7"), Cell("75.0", better=True)),
-        ("c", "0", Cell("0.0"), Cell("absent")),
-        ("mean IoU", "", Cell("55.6"), Cell("81.9", better=True)),
+        ("c", "0", Cell("absent"), Cell("absent")),
+        ("mean IoU", "", Cell("83.3", better=True), Cell("81.9")),
         ("pixel accuracy", "", Cell("91.7"), Cell("91.7")),
     )
     alone = measures_table({"ours": ours})
