@@ -126,13 +126,15 @@ def _maps(best: Trained, shows: Demonstration) -> Iterator[Figure]:
     image, _, name, _ = best.inputs[0]
     at = best.model.task.place(shows.marked, best.answers[0])
     middle = (image.shape[1] // 2, image.shape[2] // 2)
+    names = best.model.config.names
     found = explain(
         best.model,
         image,
         at or middle,
         rollout=False,
         deletion=False,
-        class_maps=shows.evidence,
+        class_maps=shows.evidence is not None,
+        class_index=None if shows.evidence is None else names.index(shows.evidence),
     )
     spatial = {maps.name: maps.spatial for maps in found.maps if maps.spatial is not None}
     evidence = {f"{one.class_name}: {one.method}": one.values for one in found.class_maps}

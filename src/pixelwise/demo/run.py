@@ -101,7 +101,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         trained[label] = _train(chosen, test, watcher)
     shown_files = _write(folder, trained, test, base, shows.noun)
     better = gain(trained, shows)
-    learnt = (shows.helped if better > 0 else shows.not_helped).format(gain=better)
+    learnt = (shows.helped if better > 0 else shows.not_helped).format(gain=better, loss=-better)
     write_report(folder, page(trained, test, base, shows, learnt, shown_files))
     measures = {label: one.measures for label, one in trained.items()}
     return Shown(folder, shown_files, shows.heading, measures, learnt)
@@ -145,15 +145,13 @@ def _write(
     best = next(iter(trained.values()))
     for name in (WEIGHTS, CONFIG, SETTINGS):
         shutil.copy(best.run / name, folder / name)
-    task, written = best.model.task, {}
+    task = best.model.task
     for index, answer in best.answers.items():
         image = pictures.displayable(test[index].image)
         path = folder / f"{noun}s" / f"{noun}_{index}.png"
         pictures.write_bytes(path, pictures.png(image))
-        placed = written[path] = task.placed(answer, test.size(index))
+        placed = task.placed(answer, test.size(index))
         task.write(folder / "predictions", path.stem, image, placed, None, path)
-    if task.common_files:
-        task.write_common(folder / "predictions", written)
     numbers = {
         label: {
             **one.result.summary(),

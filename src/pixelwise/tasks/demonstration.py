@@ -26,11 +26,11 @@ class Demonstration:
         decides: The measures that far context decides: of several the mean counts.
         decides_name: What people call them; `decides_of` says how their difference is counted.
         helped: A sentence with "{gain}", by how much they were better with attention.
-        not_helped: A sentence with "{gain}" where they were not.
+        not_helped: A sentence with "{gain}" or "{loss}" where they were not.
         results: Heading of the table.
         marked: Classes or points of which a place is marked in the maps.
         looking: What the maps are.
-        evidence: Also draw which regions speak for the answer at the mark.
+        evidence: A class or point: also draw which regions speak for it at the mark.
         charts: Heading of the charts of a result, and `charts_text` a line on them.
         writes: What `pixelwise predict` writes.
     """
@@ -58,6 +58,6 @@ class Demonstration:
     writes: str
     steps: int = 300
     marked: tuple[str, ...] = ()
-    evidence: bool = False
+    evidence: str | None = None
     remark: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)

@@ -28,17 +28,17 @@ PUPPETS = Demonstration(
         " which only the mark on the hat tells apart."
     ),
     not_helped=(
-        "Attention did not help here: {gain:.1f} % fewer of the labels of limbs have left and right"
+        "Attention did not help here: {loss:.1f} % more of the labels of limbs have left and right"
         " confused."
     ),
     results="Error per point",
-    marked=("left hand", "left elbow", "left knee", "left foot", "head"),
-    evidence=True,
+    marked=("left knee",),
+    evidence="left knee",
     looking=(
         "Polarized self-attention has no map per pixel: it weighs all pixels once for the whole"
         " picture. Each map shows the gate that a layer puts on every pixel of the first puppet;"
-        " the cross marks the left hand that was predicted. The last two maps are no attention:"
-        " they show which regions speak for a left hand at the cross, by gradients and by covering"
+        " the cross marks the left knee that was predicted. The last two maps are no attention:"
+        " they show which regions speak for a left knee at the cross, by gradients and by covering"
         " parts of the picture."
     ),
     charts="How large the errors are",

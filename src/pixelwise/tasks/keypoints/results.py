@@ -14,6 +14,7 @@ from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
 from pixelwise.tasks.base import Result, Scorer
 from pixelwise.tasks.keypoints.crops import PointTarget
+from pixelwise.tasks.keypoints.measures import point_measures
 from pixelwise.tasks.keypoints.oks import oks
 from pixelwise.tasks.keypoints.scores import (
     PixelErrors,
@@ -23,14 +24,10 @@ from pixelwise.tasks.keypoints.scores import (
     share_within,
 )
 from pixelwise.tasks.keypoints.scores import distances as distances_of
-from pixelwise.tasks.measures import Measure, Measures
+from pixelwise.tasks.measures import Measures
 
 WITHIN = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50)
 """Pixels of the curve."""
-CAPTION = (
-    "Mean distance from the label in pixels. A label counts as confused where the prediction of "
-    "the other side's point is nearer to it."
-)
 NO_BOX = np.zeros((1, 4))
 """Figures without a label, for which boxes are, do not count here."""
 
@@ -100,27 +97,7 @@ class PointResult(Result):
 
     def measures(self) -> Measures:
         """Errors per point and of all, and how many have left and right confused."""
-        rows = [
-            Measure(name, found.mean, False, str(found.labelled))
-            for name, found in zip(self.skeleton.names, self.each, strict=True)
-        ]
-        total = self.overall
-        rows.append(Measure("all points: mean", -self.best, False, str(total.labelled)))
-        rows.append(Measure("all points: median", total.median, False, str(total.labelled)))
-        (near,) = share_within(self.distance, [5])
-        rows.append(
-            Measure("all points: within 5 px, %", 100 * (near or 0), True, str(total.labelled))
-        )
-        if count := self.paired:
-            share = 100 * self.confused / count
-            rows.append(Measure("left and right confused, %", share, False, str(count)))
-        return Measures(tuple(rows), "point", "labels", digits=2, caption=CAPTION)
-
-    @property
-    def paired(self) -> int:
-        """Labels of points that have a partner on the other side."""
-        columns = [number for pair in self.skeleton.pairs for number in pair]
-        return int((~np.isnan(self.distance[:, columns])).sum())
+        return point_measures(self.distance, self.skeleton, mean=-self.best, confused=self.confused)
 
     def table(self) -> str:
         """Errors per point in pixels of the pictures."""

@@ -23,6 +23,7 @@ from pixelwise.data.points.source import LabelledFigures, PointSource
 from pixelwise.data.source import Source, Split
 from pixelwise.data.stream import Augmentation
 from pixelwise.errors import InputError, unknown
+from pixelwise.pictures.colours import LINES
 from pixelwise.tasks.base import Loss, LossChoice, Predictor, Task
 from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
@@ -73,8 +74,8 @@ class Keypoints(Task):
     stride = STRIDE
     tiled = False
     zoom = (0.75, 1.33)
-    result_files = ("points.csv", "errors.png")
     demonstration = PUPPETS
+    result_files = ("points.csv", "errors.png")
     losses: ClassVar[Mapping[str, str]] = {
         "location": "cross-entropy over the places of a map, for maps 'softmax'",
         "mse": "squared error of labelled points",
@@ -309,6 +310,19 @@ class Keypoints(Task):
         found = answer[answer.isfinite().all(dim=1), :2]
         return [(int(max(0, y)), int(max(0, x))) for x, y in found.tolist()]
 
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """The truth beside the predictions, all on the picture, and the names of the points."""
+        truth, skeleton = PointTarget.read(target), self.skeleton
+        found = {label: truth.in_picture(answer) for label, answer in answers.items()}
+        sheet = pictures.side_by_side(
+            {
+                label: pictures.with_points(image, points, skeleton.edges)
+                for label, points in {"truth": truth.points.numpy(), **found}.items()
+            }
+        )
+        entries = {f"{i} {n}": LINES[i % len(LINES)] for i, n in enumerate(skeleton.names)}
+        return np.concatenate([sheet, pictures.legend(entries, sheet.shape[1])])
+
     def place(self, names: Sequence[str], answer: Tensor) -> tuple[int, int] | None:
         """The pixel of the first of these points that was found."""
         named = [self.skeleton.names.index(n) for n in names if n in self.skeleton.names]
@@ -320,16 +334,12 @@ class Keypoints(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """The truth beside the prediction, both on the picture."""
-        return self.compared(image, target, {"prediction": answer})
-
-    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
-        """The truth beside the predictions, all on the picture."""
         truth = PointTarget.read(target)
-        found = {label: truth.in_picture(answer) for label, answer in answers.items()}
+        points, skeleton = truth.in_picture(answer), self.skeleton
         return pictures.side_by_side(
             {
-                label: pictures.with_points(image, points, self.skeleton.edges)
-                for label, points in {"truth": truth.points.numpy(), **found}.items()
+                "truth": pictures.with_points(image, truth.points.numpy(), skeleton.edges),
+                "prediction": pictures.with_points(image, points, skeleton.edges),
             }
         )
 

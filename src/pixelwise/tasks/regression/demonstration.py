@@ -22,8 +22,7 @@ DEPTH_SCENES = Demonstration(
     decides_of="% of the depth",
     helped="Attention takes {gain:.1f} % of the depth off the mean relative error.",
     not_helped=(
-        "Attention did not help here: it takes {gain:.1f} % of the depth off the mean relative"
-        " error."
+        "Attention did not help here: the mean relative error is {loss:.1f} % of the depth larger."
     ),
     results="Errors",
     looking=(
