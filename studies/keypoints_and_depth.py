@@ -1,15 +1,12 @@
 """Train `fcn` on generated puppets and depth scenes with and without attention, several seeds.
 
-python studies/keypoints_and_depth.py puppets --steps 850 --out studies/puppets.csv
+python studies/keypoints_and_depth.py puppets --steps 700 --out studies/puppets.csv
 python studies/keypoints_and_depth.py depth-scenes --steps 300 --out studies/depth_scenes.csv
 
 A seed is that of the pictures and of the training. Its two networks take the same number of steps
 on the same pictures in the same order, side by side, one thread each. Rows hold the numbers on the
 test split, the wall time of training and validation, and the processor time of the process. The
 rows "guess" are what the training labels alone say: each point's mean place, or the median depth.
-
-The network sees 29 pixels in each direction: in puppets of 96 pixels, the mark that tells left from
-right is farther away than that from most hands, and from all knees and feet.
 """
 
 import argparse
@@ -33,7 +30,10 @@ COMMON = [
     "--batch-size", "8", "--lr", "0.003", "--scale-min", "1", "--scale-max", "1", "--turn", "10",
     "--validations", "5", "--workers", "0", "--device", "cpu", "--quiet",
 ]  # fmt: skip
-PICTURES = "size=96,train=1000,val=100,test=200"
+PICTURES = {
+    "puppets": "size=64,train=1000,val=100,test=200",
+    "depth-scenes": "size=96,train=1000,val=100,test=200",
+}
 
 
 def trained(data, attention, seed, steps, folder):
@@ -102,7 +102,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         for seed in options.seeds:
-            data = f"{options.set}:seed={seed},{PICTURES}"
+            data = f"{options.set}:seed={seed},{PICTURES[options.set]}"
             waiting = {
                 attention: pool.submit(trained, data, attention, seed, options.steps, Path(folder))
                 for attention in options.attention
