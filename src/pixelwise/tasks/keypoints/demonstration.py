@@ -5,7 +5,7 @@ from pixelwise.tasks.demonstration import Demonstration
 PUPPETS = Demonstration(
     data="puppets",
     noun="puppet",
-    size=80,
+    size=64,
     steps=700,
     pictures={"train": 1000, "val": 40, "test": 100},
     training={"scale_min": 1.0, "scale_max": 1.0, "turn": 10.0},
