@@ -56,6 +56,12 @@ def test_a_task_without_a_demonstration_is_refused_before_anything_is_written(tm
     assert not any(tmp_path.iterdir())
 
 
+def test_a_demonstration_needs_a_layer(tmp_path, capsys):
+    assert main(["demo", "--attention", "none", "--runs", str(tmp_path)]) == 2
+    assert "attention='none': the other network has none; name a layer" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_what_a_demonstration_names_is_there(name):
     from pixelwise.data.opening import open_data

@@ -7,6 +7,7 @@ from pixelwise.checks import in_range, one_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
 from pixelwise.devices import DEVICES, check_device
+from pixelwise.errors import InputError
 from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
 
@@ -30,6 +31,11 @@ class DemoSettings:
 
     def __post_init__(self) -> None:
         one_of(available(), task=self.task)
+        if self.attention.partition("@")[0] in ("", "none", "auto"):
+            raise InputError(
+                f"attention={self.attention!r}: the other network has none; name a layer, such as"
+                " psa_s@2,3,4"
+            )
         if self.steps is not None:
             in_range(1, 1_000_000, steps=self.steps)
         in_range(0, 2**31, seed=self.seed)
