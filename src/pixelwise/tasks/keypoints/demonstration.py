@@ -22,23 +22,23 @@ PUPPETS = Demonstration(
     of="of all points, on test",
     decides=("left and right confused, %",),
     decides_name="left and right confused",
-    decides_of="% of the labels of limbs",
+    decides_of="percentage points of the labels of limbs",
     helped=(
-        "With attention, {gain:.1f} % fewer of the labels of limbs have left and right confused,"
-        " which only the mark on the hat tells apart."
+        "With attention, the share of limbs' labels that have left and right confused is {gain:.1f}"
+        " percentage points smaller; only the mark on the hat tells them apart."
     ),
     not_helped=(
-        "Attention did not help here: {loss:.1f} % more of the labels of limbs have left and right"
-        " confused."
+        "Attention did not help here: the share of limbs' labels that have left and right confused"
+        " is {loss:.1f} percentage points larger."
     ),
     results="Error per point",
-    marked=("left knee",),
-    evidence="left knee",
+    marked=("left hand",),
+    evidence="left hand",
     looking=(
         "Polarized self-attention has no map per pixel: it weighs all pixels once for the whole"
         " picture. Each map shows the gate that a layer puts on every pixel of the first puppet;"
-        " the cross marks the left knee that was predicted. The last two maps are no attention:"
-        " they show which regions speak for a left knee at the cross, by gradients and by covering"
+        " the cross marks the left hand that was predicted. The last two maps are no attention:"
+        " they show which regions speak for a left hand at the cross, by gradients and by covering"
         " parts of the picture."
     ),
     charts="How large the errors are",

@@ -19,10 +19,10 @@ DEPTH_SCENES = Demonstration(
     of="of the depth, on test",
     decides=("relative error, %",),
     decides_name="relative error",
-    decides_of="% of the depth",
-    helped="Attention takes {gain:.1f} % of the depth off the mean relative error.",
+    decides_of="percentage points, mean over the pixels",
+    helped="With attention, the relative error is {gain:.1f} percentage points smaller.",
     not_helped=(
-        "Attention did not help here: the mean relative error is {loss:.1f} % of the depth larger."
+        "Attention did not help here: the relative error is {loss:.1f} percentage points larger."
     ),
     results="Errors",
     looking=(
