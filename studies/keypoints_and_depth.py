@@ -1,6 +1,6 @@
 """Train `fcn` on generated puppets and depth scenes with and without attention, several seeds.
 
-python studies/keypoints_and_depth.py puppets --steps 700 --out studies/puppets.csv
+python studies/keypoints_and_depth.py puppets --steps 700 --seeds 0 1 2 3 --out studies/puppets.csv
 python studies/keypoints_and_depth.py depth-scenes --steps 300 --out studies/depth_scenes.csv
 
 A seed is that of the pictures and of the training. Its two networks take the same number of steps
