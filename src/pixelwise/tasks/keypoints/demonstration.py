@@ -13,8 +13,8 @@ PUPPETS = Demonstration(
     story=(
         "The arms and legs of these puppets look alike. Which of them are left can only be seen"
         " from a mark on the tall hat: a light badge if the puppet is seen from the front, a dark"
-        " knot if it is seen from behind. Both networks see the whole picture; how soon one finds"
-        " the mark depends on the seed."
+        " knot if it is seen from behind. Both networks see the whole picture; which of"
+        " them finds the mark first depends on the seed."
     ),
     heading="mean error on test, px",
     main="all points: mean",
