@@ -2,10 +2,11 @@ import html.parser
 import io
 
 import pytest
+import torch
 from PIL import Image
 
 from pixelwise.errors import InputError
-from pixelwise.metrics import Scores
+from pixelwise.metrics import Confusion
 from pixelwise.report import (
     BETTER,
     Cell,
@@ -17,10 +18,12 @@ from pixelwise.report import (
     Settings,
     Table,
     Text,
+    measures_table,
     render,
-    scores_table,
     write_report,
 )
+from pixelwise.tasks.class_masks import ClassResult
+from pixelwise.tasks.measures import Measure, Measures
 
 
 def dot():
@@ -109,22 +112,38 @@ def test_better_is_marked_by_a_symbol():
     assert ("span", {"role": "img", "aria-label": "best"}) in page.tags
 
 
-def test_scores_table_marks_the_better_and_says_absent():
-    ours = Scores((0.9, 0.5001, None, 0.25), 0.55, 0.8, (60, 30, 0, 10))
-    theirs = Scores((0.8, 0.5004, None, 0.75), 0.68, 0.8, (60, 30, 0, 10))
-    table = scores_table({"ours": ours, "theirs": theirs}, ("a", "b", "c", "d"))
+def test_a_table_of_classes_marks_the_better_and_says_absent():
+    ours = classes([[90, 0, 0], [0, 20, 10], [0, 0, 0]])
+    theirs = classes([[80, 10, 0], [0, 30, 0], [0, 0, 0]])
+    table = measures_table({"ours": ours, "theirs": theirs})
     assert table.header == ("class", "share of pixels, %", "ours", "theirs")
     assert table.rows == (
-        ("a", "60.0", Cell("90.0", better=True), Cell("80.0")),
-        ("b", "30.0", Cell("50.0"), Cell("50.0")),
+        ("a", "75.0", Cell("100.0", better=True), Cell("88.9")),
+        ("b", "25.0", Cell("66.7"), Cell("75.0", better=True)),
         ("c", "0", Cell("absent"), Cell("absent")),
-        ("d", "10.0", Cell("25.0"), Cell("75.0", better=True)),
-        ("mean IoU", "", Cell("55.0"), Cell("68.0", better=True)),
-        ("pixel accuracy", "", Cell("80.0"), Cell("80.0")),
+        ("mean IoU", "", Cell("83.3", better=True), Cell("81.9")),
+        ("pixel accuracy", "", Cell("91.7"), Cell("91.7")),
     )
-    alone = scores_table({"ours": ours}, ("a", "b", "c", "d"))
+    alone = measures_table({"ours": ours})
     assert not any(cell.better for row in alone.rows for cell in row[2:])
     assert BETTER not in alone.caption
+
+
+def classes(matrix):
+    confusion = Confusion(3, 255)
+    confusion.matrix = torch.tensor(matrix)
+    return ClassResult(confusion, ("a", "b", "c")).measures()
+
+
+def test_the_smaller_error_is_the_better_one():
+    first = Measures((Measure("error", 2.0, False), Measure("bias", -1.0)), digits=1)
+    second = Measures((Measure("error", 3.0, False), Measure("bias", 4.0)), digits=1)
+    table = measures_table({"first": first, "second": second})
+    assert table.header == ("measure", "first", "second")
+    assert table.rows == (
+        ("error", Cell("2.0", better=True), Cell("3.0")),
+        ("bias", Cell("-1.0"), Cell("4.0")),
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -13,8 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from string import Template
 
-from pixelwise.metrics import Scores
 from pixelwise.pictures import write_bytes
+from pixelwise.tasks.measures import Measures
 
 BETTER = "\N{BLACK UP-POINTING TRIANGLE}"
 
@@ -124,39 +124,36 @@ def write_report(folder: Path, report: Report) -> Path:
     return path
 
 
-def scores_table(results: Mapping[str, Scores], names: Sequence[str]) -> Table:
-    """IoU per class of one or more networks; the best of each row is marked if they differ.
+def measures_table(results: Mapping[str, Measures]) -> Table:
+    """Numbers of one or more networks; the best of each row is marked if they differ.
 
     Args:
-        results: Scores on the same pictures, by the network's name.
-        names: The classes.
+        results: Numbers on the same pictures, by the network's name.
     """
-    pixels = next(iter(results.values())).pixels
-    total = max(1, sum(pixels))
-    rows: list[tuple[str | Cell, ...]] = [
-        (
-            name,
-            f"{100 * count / total:.1f}" if count else "0",
-            *_compared([s.iou[i] for s in results.values()]),
-        )
-        for i, (name, count) in enumerate(zip(names, pixels, strict=True))
-    ]
-    rows.append(("mean IoU", "", *_compared([scores.miou for scores in results.values()])))
-    rows.append(("pixel accuracy", "", *_compared([s.accuracy for s in results.values()])))
-    caption = (
-        "Intersection over union in % of the union; accuracy in % of the counted pixels. The mean "
-        "is over the classes that occur. 'absent': no pixel of the class in the truth."
-    )
+    first = next(iter(results.values()))
+    rows: list[tuple[str | Cell, ...]] = []
+    for number, row in enumerate(first.rows):
+        values = [found.rows[number].value for found in results.values()]
+        counted = (row.counted,) if first.counted else ()
+        rows.append((row.name, *counted, *_compared(values, first, row.larger)))
+    caption = first.caption
     if len(results) > 1:
-        caption += f" {BETTER} marks the best of a row, to one decimal."
-    return Table(("class", "share of pixels, %", *results), tuple(rows), caption)
+        plural = "s" * (first.digits != 1)
+        caption += f" {BETTER} marks the best of a row, to {_WORDS[first.digits]} decimal{plural}."
+    header = (first.heading, *([first.counted] if first.counted else []), *results)
+    return Table(header, tuple(rows), caption.strip())
 
 
-def _compared(values: Sequence[float | None]) -> list[Cell]:
-    texts = ["absent" if value is None else f"{100 * value:.1f}" for value in values]
-    numbers = [float(text) for text in texts if text != "absent"]
-    differ = len(set(numbers)) > 1
-    return [Cell(t, differ and t != "absent" and float(t) == max(numbers)) for t in texts]
+_WORDS = ("no", "one", "two", "three")
+
+
+def _compared(values: Sequence[float | None], table: Measures, larger: bool | None) -> list[Cell]:
+    texts = [table.text(value) for value in values]
+    numbers = [float(text) for text, v in zip(texts, values, strict=True) if v is not None]
+    if larger is None or len(set(numbers)) < 2:
+        return [Cell(text) for text in texts]
+    best = table.text(max(numbers) if larger else min(numbers))
+    return [Cell(text, text == best) for text in texts]
 
 
 def render(report: Report) -> str:

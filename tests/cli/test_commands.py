@@ -262,17 +262,3 @@ def test_signals_end_the_process_with_their_code(tmp_path, number, code):
     assert process.returncode == code, said
     assert f"pixelwise train --resume {run}" in said
     assert len(list((run / "checkpoints").glob("*.pt"))) == 1
-
-
-@pytest.mark.slow
-def test_demo(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("pixelwise.demo.PICTURES", {"train": 30, "val": 4, "test": 12})
-    assert main(["demo", "--steps", "3", "--runs", str(tmp_path), "--device", "cpu"]) == 0
-    text = capsys.readouterr().out
-    folder = tmp_path / "demo" / "1"
-    assert str(folder / "report.html") in text
-    assert "boat" in text
-    for name in ("report.html", "metrics.json", "model.safetensors", "config.json", "config.yaml"):
-        assert (folder / name).is_file()
-    assert len(list((folder / "predictions").glob("*.png"))) == 12
-    assert main(["predict", str(folder), str(folder / "scenes"), "--quiet"]) == 0

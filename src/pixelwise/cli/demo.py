@@ -1,30 +1,43 @@
-"""`pixelwise demo`: two small networks on made-up scenes, and a page to look at."""
+"""`pixelwise demo`: two small networks on made-up pictures, and a page to look at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelwise.checks import in_range
+from pixelwise.checks import in_range, one_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
 from pixelwise.devices import DEVICES, check_device
+from pixelwise.errors import InputError
 from pixelwise.settings import setting
+from pixelwise.tasks.registry import available
 
-TEXT = """Train a small network with attention and the same one without on made-up aerial scenes, in
-which only the far surroundings tell a car from a boat; then compare them on a page."""
+TEXT = """Train a small network with attention and the same one without on made-up pictures, then
+compare them on a page. In the aerial scenes of the task multiclass, only the far surroundings tell
+a car from a boat."""
 
 
 @dataclass(frozen=True)
 class DemoSettings:
     """Settings of `pixelwise demo`."""
 
+    task: str = setting("multiclass", "what to learn: multiclass, keypoints or regression")
     attention: str = setting("psa_s@2,3,4", "layer, and the stages of the backbone to put it after")
-    steps: int = setting(300, "optimiser steps of each of the two networks")
+    steps: int | None = setting(
+        None, "optimiser steps of each of the two networks; default: 300, for keypoints 700"
+    )
     seed: int = setting(0, "random seed of the scenes and of the training")
     device: str = setting("auto", DEVICES)
     runs: str = setting("runs", "folder that runs are written to")
 
     def __post_init__(self) -> None:
-        in_range(1, 1_000_000, steps=self.steps)
+        one_of(available(), task=self.task)
+        if self.attention.partition("@")[0] in ("", "none", "auto"):
+            raise InputError(
+                f"attention={self.attention!r}: the other network has none; name a layer, such as"
+                " psa_s@2,3,4"
+            )
+        if self.steps is not None:
+            in_range(1, 1_000_000, steps=self.steps)
         in_range(0, 2**31, seed=self.seed)
         check_device(self.device)
 
@@ -36,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     settings = take(found, DemoSettings)
+    again = "" if settings.task == DemoSettings.task else f" --task {settings.task}"
     with Console(quiet=found.quiet) as console:
         console.say("loading PyTorch ...")
         from pixelwise.demo import run_demo
@@ -45,25 +59,23 @@ def main(arguments: Sequence[str]) -> int:
         try:
             shown = run_demo(settings, console)
         except Interrupted as stop:
-            console.warn(f"interrupted by {stop}; start again with: pixelwise demo")
+            console.warn(f"interrupted by {stop}; start again with: pixelwise demo{again}")
             return stop.exit_code
         except Stopped as stop:
             console.warn(f"stopped: {stop}")
             return 1
-    names = list(shown.scores)
-    heading = "IoU on test, %"
-    width = max(len(name) for name in (*shown.names, heading))
-    print(f"\n{heading:{width}}" + "".join(f"  {n:>20}" for n in names))
-    rows = [(c, [s.iou[i] for s in shown.scores.values()]) for i, c in enumerate(shown.names)]
-    rows.append(("mean IoU", [s.miou for s in shown.scores.values()]))
-    for label, values in rows:
-        cells = ["absent" if v is None else f"{100 * v:.1f}" for v in values]
-        print(f"{label:{width}}" + "".join(f"  {cell:>20}" for cell in cells))
+    tables = shown.measures
+    first = next(iter(tables.values()))
+    width = max(len(name) for name in (*(row.name for row in first.rows), shown.heading))
+    print(f"\n{shown.heading:{width}}" + "".join(f"  {name:>20}" for name in tables))
+    for number, row in enumerate(first.rows):
+        cells = [table.text(table.rows[number].value) for table in tables.values()]
+        print(f"{row.name:{width}}" + "".join(f"  {cell:>20}" for cell in cells))
     print(
         f"\n{shown.learnt}\n"
         f"page:    {shown.folder / 'report.html'}\n"
         f"weights: {shown.folder / 'model.safetensors'}\n"
-        f"next:    pixelwise predict {shown.folder} {shown.folder / 'scenes'}\n"
+        f"next:    pixelwise predict {shown.folder} {shown.pictures}\n"
         f"         pixelwise train --data YOUR/data.yaml --attention {settings.attention}"
     )
     return 0

@@ -2,7 +2,7 @@
 
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -11,12 +11,15 @@ from jaxtyping import Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
+from pixelwise import pictures
 from pixelwise.data.evaluation import EvaluationSet
 from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 from pixelwise.losses import class_weights_from_counts
+from pixelwise.tasks.demonstration import Demonstration
+from pixelwise.tasks.measures import Measure, Measures
 
 LARGEST_CROP = 512
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -90,6 +93,10 @@ class Result(ABC):
         """What `metrics.json` holds."""
         return self.numbers()
 
+    def measures(self) -> Measures:
+        """What is told beside the numbers of another network."""
+        return Measures(tuple(Measure(name, value) for name, value in self.numbers().items()))
+
     @abstractmethod
     def table(self) -> str:
         """All numbers as text for a terminal."""
@@ -159,7 +166,7 @@ class Task(ABC):
     of data set it takes (`Source.kind`); `losses` are the names of its losses with a line each,
     the first by default; `stride` is how many rows of a picture one row of the output stands for,
     `tiled` whether larger pictures may be predicted in tiles, `zoom` how far the size of training
-    pictures usually varies.
+    pictures usually varies; `demonstration` is what `pixelwise demo` shows of it, if anything.
     """
 
     key: ClassVar[str]
@@ -169,6 +176,7 @@ class Task(ABC):
     stride: ClassVar[int] = 1
     tiled: ClassVar[bool] = True
     zoom: ClassVar[tuple[float, float]] = (0.5, 2.0)
+    demonstration: ClassVar[Demonstration | None] = None
 
     def __init__(self, described: Described) -> None:
         self.described = described
@@ -353,6 +361,10 @@ class Task(ABC):
         found = self.places(answer)
         return None if found is None else [(at, None) for at in found]
 
+    def place(self, names: Sequence[str], answer: Tensor) -> tuple[int, int] | None:
+        """A pixel (row, column) of any of these classes or points; None: there is none."""
+        return None
+
     result_files: ClassVar[tuple[str, ...]] = ()
     """Names of the files of `Result.files`, known before anything is evaluated."""
 
@@ -373,6 +385,10 @@ class Task(ABC):
             target: As the scorer takes it.
             answer: Likewise.
         """
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """As `picture`, with several answers by who gave them."""
+        return pictures.stacked([self.picture(image, target, found) for found in answers.values()])
 
     @abstractmethod
     def file_names(self, name: str) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """One class per pixel: scores, pictures and files that several tasks share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
@@ -14,6 +15,12 @@ from pixelwise.data.classes import Colour, default_palette
 from pixelwise.losses import PIXEL_LOSSES, loss_for, presence_loss
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.tasks.base import Loss, LossChoice, Result, Scorer, Task
+from pixelwise.tasks.measures import Measure, Measures
+
+CAPTION = (
+    "Intersection over union in % of the union; accuracy in % of the counted pixels. The mean "
+    "is over the classes that occur. 'absent': no pixel of the class in the truth."
+)
 
 
 class ClassResult(Result):
@@ -77,6 +84,19 @@ class ClassResult(Result):
             "confusion.png": pictures.confusion_matrix(matrix, self.names),
         }
 
+    def measures(self) -> Measures:
+        """IoU per class with its share of the pixels, mean IoU and accuracy."""
+        total = max(1, sum(self.scores.pixels))
+        rows = [
+            Measure(name, _percent(iou), True, f"{100 * n / total:.1f}" if n else "0")
+            for name, iou, n in self._rows()
+        ]
+        rows.append(Measure("mean IoU", _percent(self.scores.miou), True))
+        rows.append(Measure("pixel accuracy", _percent(self.scores.accuracy), True))
+        return Measures(
+            tuple(rows), "class", "share of pixels, %", digits=1, absent="absent", caption=CAPTION
+        )
+
     def warning(self) -> str | None:
         """A line where the network says one class everywhere, and the truth does not."""
         predicted = self.confusion.matrix.sum(dim=0).nonzero().flatten().tolist()
@@ -91,6 +111,10 @@ class ClassResult(Result):
 
     def _rows(self) -> list[tuple[str, float | None, int]]:
         return list(zip(self.names, self.scores.iou, self.scores.pixels, strict=True))
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 class ClassScorer(Scorer):
@@ -159,15 +183,28 @@ class ClassMasks(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true mask and predicted mask."""
-        found: ndarray = pictures.triptych(
+        return self.compared(image, target, {"prediction": answer})
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """Picture, true mask and predicted masks."""
+        found: ndarray = pictures.comparison(
             image,
             target.numpy(),
-            answer.numpy(),
+            {label: answer.numpy() for label, answer in answers.items()},
             self.names,
             self.palette,
             ignore_index=self.described.ignore_index,
         )
         return found
+
+    def place(self, names: Sequence[str], answer: Tensor) -> tuple[int, int] | None:
+        """The middle one, in reading order, of the pixels of these classes."""
+        wanted = [number for number, name in enumerate(self.names) if name in names]
+        found = torch.isin(answer, torch.tensor(wanted)).nonzero()
+        if not len(found):
+            return None
+        row, column = found[len(found) // 2].tolist()
+        return row, column
 
     def file_names(self, name: str) -> tuple[str, ...]:
         """The index mask and the overlay."""

@@ -14,7 +14,9 @@ from pixelwise import pictures
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
 from pixelwise.tasks.base import Result
+from pixelwise.tasks.keypoints.measures import point_measures
 from pixelwise.tasks.keypoints.scores import PixelErrors, pixel_errors, share_within
+from pixelwise.tasks.measures import Measures
 
 WORST = 12
 """Figures on the sheet of the worst."""
@@ -134,6 +136,10 @@ class PointResult(Result):
             **{key: similar.stats[name] if similar else None for name, key in STATS.items()},
             **{f"mean_{n}": e.mean for n, e in zip(self.skeleton.names, self.each, strict=True)},
         }
+
+    def measures(self) -> Measures:
+        """Errors per point and of all, and how many have left and right confused."""
+        return point_measures(self.distance, self.skeleton, mean=-self.best, confused=self.confused)
 
     def table(self) -> str:
         """Errors per point in pixels of the pictures."""

@@ -1,7 +1,7 @@
 """Named points: a heat map per point at a quarter of the size, decoded to sub-pixel places."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,9 +22,11 @@ from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Source, Split
 from pixelwise.data.stream import Augmentation
 from pixelwise.errors import InputError, unknown
+from pixelwise.pictures.colours import LINES
 from pixelwise.tasks.base import Items, Loss, LossChoice, Predictor, Task
 from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
+from pixelwise.tasks.keypoints.demonstration import PUPPETS
 from pixelwise.tasks.keypoints.files import names_of_files, write_tables
 from pixelwise.tasks.keypoints.flipping import flip_average
 from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
@@ -73,6 +75,7 @@ class Keypoints(Task):
     tiled = False
     zoom = (0.75, 1.33)
     boxed = True
+    demonstration = PUPPETS
     result_files = ("points.csv", "errors.csv", "errors.png", "histogram.png", "worst.png")
     losses: ClassVar[Mapping[str, str]] = {
         "location": "cross-entropy over the places of a map, for maps 'softmax'",
@@ -336,6 +339,24 @@ class Keypoints(Task):
                 at = (min(max(0, int(y)), height - 1), min(max(0, int(x)), width - 1))
                 found.append((at, number))
         return found
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """The truth beside the predictions, all on the picture, and the names of the points."""
+        truth, skeleton = PointTarget.read(target), self.skeleton
+        found = {label: truth.in_picture(answer) for label, answer in answers.items()}
+        sheet = pictures.side_by_side(
+            {
+                label: pictures.with_points(image, points, skeleton.edges)
+                for label, points in {"truth": truth.points.numpy(), **found}.items()
+            }
+        )
+        entries = {f"{i} {n}": LINES[i % len(LINES)] for i, n in enumerate(skeleton.names)}
+        return np.concatenate([sheet, pictures.legend(entries, sheet.shape[1])])
+
+    def place(self, names: Sequence[str], answer: Tensor) -> tuple[int, int] | None:
+        """The pixel of the first of these points that was found."""
+        known = [name for name in names if name in self.skeleton.names]
+        return next((at for name in known for at, _ in self.queries(answer, name)), None)
 
     def scorer(self) -> PointScorer:
         """Distances in pixels of the pictures."""

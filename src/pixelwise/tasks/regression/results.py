@@ -11,6 +11,7 @@ from torch import Tensor
 from pixelwise import pictures
 from pixelwise.errors import InputError
 from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.measures import Measure, Measures
 from pixelwise.tasks.regression.scores import BandScores, Sums
 
 CONSTANT = 0.98
@@ -93,6 +94,20 @@ class ValueResult(Result):
             },
         }
 
+    def measures(self) -> Measures:
+        """Errors of each band."""
+        rows = []
+        for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
+            of, told = "" if len(self.bands) == 1 else f"{name}: ", f", {unit}" if unit else ""
+            rows += [
+                Measure(f"{of}MAE{told}", found.mae, False),
+                Measure(f"{of}RMSE{told}", found.rmse, False),
+                Measure(f"{of}bias{told}", found.bias),
+                Measure(f"{of}relative error, %", _percent(found.relative), False),
+                Measure(f"{of}within a factor of 1.25, %", _percent(found.within), True),
+            ]
+        return Measures(tuple(rows), digits=2)
+
     def table(self) -> str:
         """Errors per band in its unit, and the bias per range of true values."""
         width = max(5, *(len(name) for name in self.bands))
@@ -171,6 +186,10 @@ class ValueScorer(Scorer):
         """All of them."""
         scores = (one.scores() for one in self._sums)
         return ValueResult(dict(zip(self.names, scores, strict=True)), self.units, self.std)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _with(value: float | None, unit: str) -> str:

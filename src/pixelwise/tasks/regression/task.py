@@ -17,6 +17,7 @@ from pixelwise.data.keys import as_float
 from pixelwise.data.source import LabelledPictures, Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.tasks.base import Loss, LossChoice, Task
+from pixelwise.tasks.regression.demonstration import DEPTH_SCENES
 from pixelwise.tasks.regression.losses import LOGARITHMIC, LOSSES, log_softplus, value_loss
 from pixelwise.tasks.regression.measuring import QUANTILES, measure
 from pixelwise.tasks.regression.results import ValueScorer
@@ -47,6 +48,7 @@ class Regression(Task):
     data = "values"
     losses = LOSSES
     zoom = (1.0, 1.0)
+    demonstration = DEPTH_SCENES
 
     def check(self) -> None:
         """Raise for options that there are not, or that do not fit the bands."""
@@ -191,17 +193,16 @@ class Regression(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, truth and prediction, a row per band, each with its colour bar."""
-        return pictures.stacked(
-            [
-                pictures.value_panels(
-                    image,
-                    {"truth": truth, "prediction": found},
-                    self._ends(i, truth, found),
-                    self._label(i),
-                )
-                for i, (truth, found) in enumerate(zip(target.numpy(), answer.numpy(), strict=True))
-            ]
-        )
+        return self.compared(image, target, {"prediction": answer})
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """Picture, truth and predictions, a row per band, each with its colour bar."""
+        rows = []
+        for i, truth in enumerate(target.numpy()):
+            maps = {"truth": truth, **{label: one[i].numpy() for label, one in answers.items()}}
+            ends = self._ends(i, *maps.values())
+            rows.append(pictures.value_panels(image, maps, ends, self._label(i)))
+        return pictures.stacked(rows)
 
     def file_names(self, name: str) -> tuple[str, ...]:
         """The values, and a picture of them."""
