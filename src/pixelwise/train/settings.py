@@ -60,7 +60,9 @@ class TrainSettings:
         "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
     )
     recipe: str = setting("adamw", "adamw or sgd")
-    schedule: str = setting("poly", "learning rate: poly, cosine, one_cycle or constant")
+    schedule: str = setting(
+        "poly", "learning rate: poly, cosine, one_cycle or constant", advanced=True
+    )
     lr: float | None = setting(None, "peak learning rate; default: 0.001 (adamw), 0.01 (sgd)")
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or bf16: autocast to bfloat16")

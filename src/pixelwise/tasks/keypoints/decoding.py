@@ -26,9 +26,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+import pixelwise.tasks.keypoints.peaks as published
 from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.tasks.keypoints import peaks as published
 from pixelwise.tasks.keypoints.placing import Stride, points_of
 from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
 from pixelwise.tasks.keypoints.targets import TARGETS

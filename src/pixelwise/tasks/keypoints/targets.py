@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+import pixelwise.tasks.keypoints.published_targets as published
 from pixelwise.checks import one_of
 from pixelwise.errors import InputError
-from pixelwise.tasks.keypoints import published_targets as published
 from pixelwise.tasks.keypoints.bumps import Drawn, bump, product
 from pixelwise.tasks.keypoints.placing import Stride, cells_of
 from pixelwise.tasks.keypoints.published_targets import OFFSET_RADIUS
