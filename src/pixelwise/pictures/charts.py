@@ -111,7 +111,7 @@ def confusion_matrix(matrix: Integer[np.ndarray, "k k"], names: Sequence[str]) -
     return as_png(figure)
 
 
-def threshold_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+def precision_over_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Precision over recall, in percent, while the threshold of a class's probability changes.
 
     Args:

@@ -146,7 +146,7 @@ class ClassExamination(ClassResult):
             ),
             "pictures.csv": self._pictures(),
             "thresholds.csv": self._thresholds(),
-            "thresholds.png": pictures.threshold_curves(
+            "thresholds.png": pictures.precision_over_recall(
                 {
                     self.names[c]: (curve.recall.numpy(), curve.precision.numpy())
                     for c, curve in self._rarest()
