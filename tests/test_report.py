@@ -22,7 +22,7 @@ from pixelwise.report import (
     render,
     write_report,
 )
-from pixelwise.tasks.class_masks import ClassResult
+from pixelwise.tasks.class_results import ClassResult
 from pixelwise.tasks.measures import Measure, Measures
 
 

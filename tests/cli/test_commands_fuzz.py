@@ -44,7 +44,10 @@ FLAGS = {
         "--print_config", "--preset", "--quiet", "--accept-changes",
     ],
     "predict": ["--out", "--window", "--overlap", "--device", "--quiet"],
-    "evaluate": ["--data", "--split", "--window", "--workers", "--device", "--out"],
+    "evaluate": [
+        *("--data", "--split", "--window", "--boundary", "--threshold"),
+        *("--workers", "--device", "--out"),
+    ],
     "explain": ["--at", "--layers", "--class", "--class-maps", "--no-deletion", "--out"],
     "import": ["--out", "--backbone-only"],
     "insert": ["--at", "--size", "--per-channel", "--out"],

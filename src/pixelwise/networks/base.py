@@ -56,7 +56,7 @@ class Decoder(ReferenceWeights, ABC):
     presence_weight: float = 0.0
     """Weight of the presence loss, for networks that predict which classes a picture shows."""
     loss: ClassVar[str] = "cross_entropy"
-    """The loss per pixel that the authors train with, a key of `losses.PIXEL_LOSSES`."""
+    """The loss per pixel that the authors train with, a key of `losses.LOSSES`."""
 
     def __init__(self) -> None:
         super().__init__()

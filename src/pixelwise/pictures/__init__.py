@@ -4,7 +4,7 @@ Pictures are uint8 (h, w, 3) arrays or PNG bytes; `write_bytes` puts the latter 
 is told apart by hue alone: classes have outlines and a legend, marks differ in lightness.
 """
 
-from pixelwise.pictures.charts import confusion_matrix, curves
+from pixelwise.pictures.charts import confusion_matrix, curves, precision_over_recall
 from pixelwise.pictures.comparison import comparison, legend, side_by_side, triptych
 from pixelwise.pictures.files import png, write_bytes
 from pixelwise.pictures.labels import label_overlay, label_panels, label_sheet, threshold_curves
@@ -46,6 +46,7 @@ __all__ = [
     "point_sheet",
     "point_tile",
     "points_beside",
+    "precision_over_recall",
     "shaded",
     "side_by_side",
     "stacked",

@@ -109,3 +109,24 @@ def confusion_matrix(matrix: Integer[np.ndarray, "k k"], names: Sequence[str]) -
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     return as_png(figure)
+
+
+def precision_over_recall(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Precision over recall, in percent, while the threshold of a class's probability changes.
+
+    Args:
+        curves: Recall and precision at rising thresholds by the class's name; the first 8 are
+            drawn.
+    """
+    figure = empty_figure(5.2, 4.4)
+    axes = figure.subplots()
+    for i, (name, (recall, precision)) in enumerate(list(curves.items())[:8]):
+        colour, style = line(i)
+        label = name.replace("$", r"\$")
+        axes.plot(100 * recall, 100 * precision, style, color=colour, linewidth=1.8, label=label)
+    axes.set(xlim=(0, 101), ylim=(0, 101), xlabel="recall, %", ylabel="precision, %")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(frameon=False, fontsize=9)
+    return as_png(figure)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
 from pixelwise.predict.windows import predict_logits
-from pixelwise.tasks.base import Items, Result, Task
+from pixelwise.tasks.base import Items, Result, Scorer, Task
 
 
 @torch.no_grad()
@@ -19,6 +19,7 @@ def evaluate(
     window: int,
     device: torch.device | str = "cpu",
     workers: int = 0,
+    scorer: Scorer | None = None,
     on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, answer, target: None,
     on_missing: Callable[[str, int], None] = lambda name, pixels: None,
 ) -> Result:
@@ -31,6 +32,7 @@ def evaluate(
             the task can.
         device: Where the network is.
         workers: Processes that load pictures.
+        scorer: Counts; by default the task's.
         on_picture: Called after each picture with its index, answer and target; what it raises
             ends the evaluation.
         on_missing: Called before that with the name of a picture and how many of its pixels have
@@ -39,7 +41,7 @@ def evaluate(
     training = model.training
     task: Any = model.task
     assert isinstance(task, Task)
-    scorer, run = task.scorer_for(pictures), task.predictor(model)
+    scorer, run = scorer or task.scorer_for(pictures), task.predictor(model)
     tile = (window, window) if task.tiled else None
     data: Any = pictures
     loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
@@ -59,6 +61,7 @@ def evaluate(
                 logits = predict_logits(run, image[None].to(device), window=tile)
                 answer = task.answer(logits)[0].cpu()
                 scorer.named(name)
+                scorer.look(name, logits[0], target)
                 scorer.update(answer, target)
                 on_picture(index, answer, target)
     finally:

@@ -132,6 +132,13 @@ class Scorer(ABC):
     def named(self, name: str) -> None:  # noqa: B027 - not every task needs it
         """Told before `update` which picture comes, by the name that its item has."""
 
+    def look(self, name: str, logits: Tensor, target: Tensor) -> None:  # noqa: B027 - for some
+        """One picture's name, logits (k, h, w) and target, before its `update`."""
+
+    def last(self) -> float | None:
+        """How good the last picture's answer is; None: not told picture by picture."""
+        return None
+
     @abstractmethod
     def result(self) -> Result:
         """The numbers over all pictures.
@@ -375,6 +382,22 @@ class Task(ABC):
     def scorer_for(self, items: Items) -> Scorer:
         """The scorer for items of an evaluation set, which may say more than the network does."""
         return self.scorer()
+
+    examiner_files: ClassVar[tuple[str, ...]] = ()
+    """Names of the files that `examiner`'s result may have beside `result_files`."""
+
+    def examiner(self, *, boundary: int | None = None) -> Scorer | None:
+        """Counts more than `scorer`, for whole evaluations; None: there is no more to tell.
+
+        Args:
+            boundary: Tolerance in pixels of scores along borders; None: they are left out.
+        """
+        if boundary is not None:
+            raise InputError(
+                f"boundary={boundary}: is for one class per pixel; leave it out for task"
+                f" {self.key!r}"
+            )
+        return None
 
     @abstractmethod
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:

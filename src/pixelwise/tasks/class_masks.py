@@ -2,143 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.data.classes import Colour, default_palette
-from pixelwise.losses import PIXEL_LOSSES, loss_for, presence_loss
-from pixelwise.metrics import Confusion, Scores
-from pixelwise.tasks.base import Loss, LossChoice, Result, Scorer, Task
-from pixelwise.tasks.measures import Measure, Measures
-
-CAPTION = (
-    "Intersection over union in % of the union; accuracy in % of the counted pixels. The mean "
-    "is over the classes that occur. 'absent': no pixel of the class in the truth."
-)
-
-
-class ClassResult(Result):
-    """Intersection over union per class, from one confusion matrix.
-
-    Args:
-        confusion: The counts.
-        names: Of the classes.
-    """
-
-    title = "mIoU"
-
-    def __init__(self, confusion: Confusion, names: tuple[str, ...]) -> None:
-        self.confusion, self.names = confusion, names
-        self.scores: Scores = confusion.scores()
-
-    @property
-    def best(self) -> float:
-        """The mean IoU."""
-        return self.scores.miou
-
-    def line(self) -> str:
-        """Mean IoU and accuracy."""
-        return f"mIoU {self.scores.miou:.4f}  pixel accuracy {self.scores.accuracy:.4f}"
-
-    def numbers(self) -> Mapping[str, float | int | None]:
-        """Mean IoU, accuracy, and the IoU of each class."""
-        each = zip(self.names, self.scores.iou, strict=True)
-        return {
-            "miou": self.scores.miou,
-            "accuracy": self.scores.accuracy,
-            **{f"iou_{name}": iou for name, iou in each},
-        }
-
-    def summary(self) -> Mapping[str, Any]:
-        """Mean IoU, accuracy, and IoU and true pixels by class."""
-        return {
-            "miou": self.scores.miou,
-            "accuracy": self.scores.accuracy,
-            "iou": dict(zip(self.names, self.scores.iou, strict=True)),
-            "truth_pixels": dict(zip(self.names, self.scores.pixels, strict=True)),
-        }
-
-    def table(self) -> str:
-        """Per-class IoU in percent of the union of truth and prediction."""
-        width = max(5, *(len(name) for name in self.names))
-        lines = [f"{'class':{width}}  {'IoU %':>7}  {'truth pixels':>13}"]
-        for name, iou, pixels in self._rows():
-            shown = "absent" if iou is None else f"{100 * iou:.2f}"
-            lines.append(f"{name:{width}}  {shown:>7}  {pixels:>13,}")
-        accuracy = f"(pixel accuracy {100 * self.scores.accuracy:.2f} %)"
-        lines.append(f"{'mean':{width}}  {100 * self.scores.miou:7.2f}  {accuracy}")
-        return "\n".join(lines)
-
-    def files(self) -> Mapping[str, bytes]:
-        """The table as CSV, and the confusion matrix as a picture."""
-        rows = [f"{name},{'' if iou is None else iou},{n}" for name, iou, n in self._rows()]
-        matrix = self.confusion.matrix.numpy()
-        return {
-            "classes.csv": ("\n".join(["class,iou,truth_pixels", *rows]) + "\n").encode(),
-            "confusion.png": pictures.confusion_matrix(matrix, self.names),
-        }
-
-    def measures(self) -> Measures:
-        """IoU per class with its share of the pixels, mean IoU and accuracy."""
-        total = max(1, sum(self.scores.pixels))
-        rows = [
-            Measure(name, _percent(iou), True, f"{100 * n / total:.1f}" if n else "0")
-            for name, iou, n in self._rows()
-        ]
-        rows.append(Measure("mean IoU", _percent(self.scores.miou), True))
-        rows.append(Measure("pixel accuracy", _percent(self.scores.accuracy), True))
-        return Measures(
-            tuple(rows), "class", "share of pixels, %", digits=1, absent="absent", caption=CAPTION
-        )
-
-    def warning(self) -> str | None:
-        """A line where the network says one class everywhere, and the truth does not."""
-        predicted = self.confusion.matrix.sum(dim=0).nonzero().flatten().tolist()
-        truth = self.confusion.matrix.sum(dim=1).nonzero().flatten().tolist()
-        if len(predicted) != 1 or set(truth) == set(predicted):
-            return None
-        return (
-            f"the best network says {self.names[predicted[0]]!r} for every pixel of val, so it has"
-            " learnt nothing of the other classes; try --class-weights auto, more steps, a lower"
-            " --lr, or --pretrained, and look whether the masks show them"
-        )
-
-    def _rows(self) -> list[tuple[str, float | None, int]]:
-        return list(zip(self.names, self.scores.iou, self.scores.pixels, strict=True))
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-class ClassScorer(Scorer):
-    """Counts pixels by true and predicted class."""
-
-    def __init__(self, names: tuple[str, ...], ignore_index: int) -> None:
-        self.names = names
-        self.confusion = Confusion(len(names), ignore_index)
-
-    def update(self, answer: Int64[Tensor, "h w"], target: Int64[Tensor, "h w"]) -> None:
-        """Count one picture."""
-        self.confusion.update(answer, target)
-
-    def result(self) -> ClassResult:
-        """All counts."""
-        return ClassResult(self.confusion, self.names)
+from pixelwise.losses import LOSSES, loss_for, presence_loss, read_loss
+from pixelwise.tasks.base import Loss, LossChoice, Task
+from pixelwise.tasks.class_examination import FILES as EXAMINER_FILES
+from pixelwise.tasks.class_examiner import ClassExaminer
+from pixelwise.tasks.class_results import ClassScorer
 
 
 class ClassMasks(Task):
     """What the tasks with one class per pixel share."""
 
     data = "classes"
-    losses = PIXEL_LOSSES
+    losses = LOSSES
     result_files = ("classes.csv", "confusion.png")
+    examiner_files = EXAMINER_FILES
 
     @property
     def count(self) -> int:
@@ -165,7 +51,7 @@ class ClassMasks(Task):
         return 255 if self.count <= 255 else 65535
 
     def loss(self, choice: LossChoice) -> Loss:
-        """Cross-entropy, of all pixels or of the hard ones."""
+        """Cross-entropy, another loss, or a weighted sum of several."""
         return loss_for(
             self.key,
             loss=self.chosen(choice),
@@ -177,9 +63,34 @@ class ClassMasks(Task):
         """Which classes occur."""
         return presence_loss(logits, target, ignore_index=self.described.ignore_index)
 
+    def chosen(self, choice: LossChoice) -> str:
+        """The loss, or the sum of losses, that a choice means."""
+        if choice.name == "auto":
+            return super().chosen(choice)
+        read_loss(choice.name)
+        return choice.name
+
     def scorer(self) -> ClassScorer:
         """A confusion matrix."""
         return ClassScorer(self.names, self.described.ignore_index)
+
+    def examiner(self, *, boundary: int | None = None) -> ClassExaminer:
+        """The matrix of every picture, calibration and thresholds, and borders where asked."""
+        return ClassExaminer(
+            self.names,
+            self.described.ignore_index,
+            self.probabilities,
+            boundary,
+            single=self.described.num_classes == 1,
+        )
+
+    def probabilities(self, logits: Float[Tensor, "k h w"]) -> Float[Tensor, "c h w"]:
+        """Of every class, the background of a single logit included; in float32 at least."""
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if len(wide) > 1:
+            return wide.softmax(dim=0)
+        positive = wide.sigmoid()
+        return torch.cat([1 - positive, positive])
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true mask and predicted mask."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from pixelwise.checks import parse_duration
@@ -89,7 +90,8 @@ def make_plan(
     options = model.task.trained_at(crop)
     model.config = dataclasses.replace(model.config, task_options=options)
     varied = augmentation(settings, data.task)
-    _loss(settings, model)  # raises here what would otherwise be told after all masks are read
+    weights = None if settings.class_weights == "none" else torch.ones(len(data.source.classes))
+    _loss(settings, model, weights)  # raises here what would be told after all masks are read
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 

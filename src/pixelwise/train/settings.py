@@ -64,10 +64,15 @@ class TrainSettings:
         "poly", "learning rate: poly, cosine, one_cycle or constant", advanced=True
     )
     lr: float | None = setting(None, "peak learning rate; default: 0.001 (adamw), 0.01 (sgd)")
+    loss: str = setting(
+        "auto",
+        "loss of the task, or a sum for classes: ce+0.5*dice, focal(gamma=2); default: the"
+        " network's own, or the usual one",
+    )
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or bf16: autocast to bfloat16")
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
-    seed: int = setting(0, "random seed")
+    seed: int = setting(0, "random seed", advanced=True)
     workers: int = setting(2, "processes that load pictures")
     device: str = setting("auto", DEVICES)
     name: str | None = setting(None, "name of the run; default: the next free number")
@@ -86,9 +91,6 @@ class TrainSettings:
     )
     align_corners: bool | None = setting(
         None, "how logits are resized; default: as the network's authors do", advanced=True
-    )
-    loss: str = setting(
-        "auto", "a loss of the task; auto: the network's own, or the usual one", advanced=True
     )
     task_options: Mapping[str, Any] | None = setting(
         None, "options of the task, such as {decoder: dark} for keypoints", advanced=True

@@ -119,8 +119,7 @@ def network(config: dict[str, Any]) -> Subject:
 def ohem(config: dict[str, Any]) -> Subject:
     loss = loss_for(
         "multiclass",
-        loss="ohem",
-        threshold=config["thresh"],
+        loss=f"ohem(threshold={config['thresh']})",
         ignore_index=config.get("lb_ignore", 255),
     )
 

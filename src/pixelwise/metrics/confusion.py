@@ -5,6 +5,8 @@ With M[t, p] the number of counted pixels of true class t that are predicted as 
     IoU_c = M[c, c] / (sum_p M[c, p] + sum_t M[t, c] - M[c, c])
     mIoU  = mean of IoU_c over the classes that occur in the truth
     accuracy = sum_c M[c, c] / sum M
+    precision_c = M[c, c] / sum_t M[t, c],  recall_c = M[c, c] / sum_p M[c, p]
+    F1_c = 2 M[c, c] / (sum_p M[c, p] + sum_t M[t, c])
 """
 
 from dataclasses import dataclass
@@ -32,6 +34,21 @@ class Scores:
     miou: float
     accuracy: float
     pixels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What else it says of each class, 0..1.
+
+    Args:
+        precision: None where the class is never predicted.
+        recall: None where no true pixel has it.
+        f1: Likewise.
+    """
+
+    precision: tuple[float | None, ...]
+    recall: tuple[float | None, ...]
+    f1: tuple[float | None, ...]
 
 
 class Confusion:
@@ -104,4 +121,14 @@ class Confusion:
             miou=sum(present) / len(present),
             accuracy=sum(right) / sum(truth),
             pixels=tuple(truth),
+        )
+
+    def rates(self) -> Rates:
+        """Precision, recall and F1 per class."""
+        truth, predicted = self.matrix.sum(dim=1).tolist(), self.matrix.sum(dim=0).tolist()
+        each = list(zip(self.matrix.diagonal().tolist(), truth, predicted, strict=True))
+        return Rates(
+            precision=tuple(r / p if p else None for r, _, p in each),
+            recall=tuple(r / t if t else None for r, t, _ in each),
+            f1=tuple(2 * r / (t + p) if t else None for r, t, p in each),
         )

@@ -79,3 +79,12 @@ def test_faults():
     with pytest.raises(InputError, match="num_classes"):
         Confusion(0)
     assert confusion.matrix.sum() == 0
+
+
+def test_precision_recall_and_f1():
+    confusion = Confusion(4)
+    confusion.update(torch.tensor([[0, 1, 1, 1, 2, 2]]), torch.tensor([[0, 0, 1, 1, 1, 3]]))
+    rates = confusion.rates()
+    assert rates.precision == (1.0, 2 / 3, 0.0, None)
+    assert rates.recall == (1 / 2, 2 / 3, None, 0.0)
+    assert rates.f1 == (2 / 3, 2 / 3, None, 0.0)

@@ -1,0 +1,207 @@
+"""All scores of masks with one class per pixel, as people see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pixelwise import pictures
+from pixelwise.metrics import (
+    BoundaryCounts,
+    Calibration,
+    Confusion,
+    Interval,
+    PictureCounts,
+    ThresholdCounts,
+    intervals,
+)
+from pixelwise.tasks.class_results import ClassResult, csv_table
+
+FILES = ("pictures.csv", "thresholds.csv", "thresholds.png")
+SHOWN = 3
+"""So many of the worst pictures are named."""
+EVERY = 10
+"""Of the thresholds, those that a table has."""
+BORDERS = {
+    "boundary_iou": "boundary IoU",
+    "boundary_f": "boundary F",
+    "tolerant_f1": "tolerant F1",
+}
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """What an evaluation counted; `single` is whether one logit stands for both classes."""
+
+    names: tuple[str, ...]
+    confusion: Confusion
+    pictures: PictureCounts
+    calibration: Calibration
+    thresholds: ThresholdCounts
+    borders: BoundaryCounts | None
+    single: bool
+
+
+class ClassExamination(ClassResult):
+    """IoU with intervals, precision, recall and F1, calibration, thresholds, and each picture."""
+
+    def __init__(self, counts: ClassCounts) -> None:
+        super().__init__(counts.confusion, counts.names)
+        self.counts = counts
+        self.rates = counts.confusion.rates()
+        self.intervals = intervals(counts.pictures)
+        number = range(len(self.names))
+        self.average_precision = tuple(map(counts.thresholds.average_precision, number))
+        self.calibration_error = counts.calibration.error()
+        self.curves = {c: curve for c in number if (curve := counts.thresholds.curve(c))}
+        self.borders: dict[str, tuple[float | None, ...]] = {}
+        if counts.borders is not None:
+            self.borders = {name: getattr(counts.borders, name)() for name in BORDERS}
+
+    @property
+    def best_threshold(self) -> float | None:
+        """Of class 1, where F1 is largest; None where there is nothing to choose or no class 1."""
+        if not self.counts.single or 1 not in self.curves:
+            return None
+        return float(self.curves[1].thresholds[self.curves[1].best])
+
+    def summary(self) -> Mapping[str, Any]:
+        """All numbers but those of pictures and thresholds."""
+        columns = {
+            "precision": self.rates.precision,
+            "recall": self.rates.recall,
+            "f1": self.rates.f1,
+            "average_precision": self.average_precision,
+            "iou_interval": self.intervals.iou,
+            **self.borders,
+        }
+        borders = self.counts.borders
+        return {
+            **super().summary(),
+            "miou_interval": self.intervals.miou,
+            "calibration_error": self.calibration_error,
+            **{
+                name: dict(zip(self.names, values, strict=True)) for name, values in columns.items()
+            },
+            **({} if borders is None else {"boundary_tolerance": borders.tolerance}),
+            **({} if self.best_threshold is None else {"best_threshold": self.best_threshold}),
+        }
+
+    def table(self) -> str:
+        """Per class all shares in percent; below it the means, and what else there is to tell."""
+        heads = ["IoU %", "95 % interval", "precision", "recall", "F1", "AP"]
+        heads += [BORDERS[name] for name in self.borders]
+        columns = [
+            [_percent(iou, "absent") for iou in self.scores.iou],
+            map(_interval, self.intervals.iou),
+            *(map(_percent, values) for values in self._shares()),
+        ]
+        rows = [
+            [name, *cells, f"{pixels:,}"]
+            for name, *cells, pixels in zip(self.names, *columns, self.scores.pixels, strict=True)
+        ]
+        means = [_percent(self._mean(values)) for values in self._shares()]
+        low_high = _interval(self.intervals.miou)
+        rows.append(["mean", f"{100 * self.scores.miou:.2f}", low_high, *means, ""])
+        rows.insert(0, ["class", *heads, "truth pixels"])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, *self._remarks()])
+
+    def _remarks(self) -> list[str]:
+        told = f"pixel accuracy {100 * self.scores.accuracy:.2f} %"
+        if self.calibration_error is not None:
+            told += f", calibration error (ECE) {100 * self.calibration_error:.2f} %"
+        counts, best = self.counts.pictures, self.best_threshold
+        lines = [f"{told}, {len(counts.counts)} pictures"]
+        if len(counts.counts) > 1:
+            worst = [f"{n} {_percent(counts.miou(n))}" for n in counts.worst_first()[:SHOWN]]
+            lines.append(f"lowest mIoU: {', '.join(worst)}")
+        if best is not None:
+            f1 = 100 * float(self.curves[1].f1.max())
+            lines.append(f"largest F1 of {self.names[1]}: {f1:.2f} % at threshold {best:g}")
+        return lines
+
+    def files(self) -> Mapping[str, bytes]:
+        """Tables of classes, pictures (the worst first) and thresholds, and pictures of them."""
+        shares = ["precision", "recall", "f1", "average_precision", *self.borders]
+        ends = [("", "") if one is None else one for one in self.intervals.iou]
+        classes = [
+            [name, iou, pixels, *interval, *rest]
+            for (name, iou, pixels), interval, *rest in zip(
+                self._rows(), ends, *self._shares(), strict=True
+            )
+        ]
+        return {
+            **super().files(),
+            "classes.csv": csv_table(
+                ["class", "iou", "truth_pixels", "iou_low", "iou_high", *shares], classes
+            ),
+            "pictures.csv": self._pictures(),
+            "thresholds.csv": self._thresholds(),
+            "thresholds.png": pictures.precision_over_recall(
+                {
+                    self.names[c]: (curve.recall.numpy(), curve.precision.numpy())
+                    for c, curve in self._rarest()
+                }
+            ),
+        }
+
+    def _shares(self) -> list[tuple[float | None, ...]]:
+        rates = self.rates
+        each = [rates.precision, rates.recall, rates.f1, self.average_precision]
+        return each + list(self.borders.values())
+
+    def _mean(self, values: tuple[float | None, ...]) -> float | None:
+        """Over the classes that occur; what is never predicted has a precision of 0."""
+        pairs = zip(values, self.scores.iou, strict=True)
+        known = [value for value, iou in pairs if iou is not None]
+        if values == self.rates.precision:
+            known = [value or 0.0 for value in known]
+        there = [value for value in known if value is not None]
+        return sum(there) / len(there) if there else None
+
+    def _rarest(self) -> list[tuple[int, Any]]:
+        """The curves that are drawn: all but the first of two classes, rare ones first."""
+        shown = [c for c in self.curves if not (self.counts.single and c == 0)]
+        return [(c, self.curves[c]) for c in sorted(shown, key=lambda c: self.scores.pixels[c])]
+
+    def _pictures(self) -> bytes:
+        counts = self.counts.pictures
+        rows = [
+            [
+                name,
+                counts.miou(name),
+                counts.accuracy(name),
+                int(counts.counts[name][1].sum()),
+                *counts.iou(name),
+            ]
+            for name in counts.worst_first()
+        ]
+        head = ["picture", "miou", "accuracy", "truth_pixels", *(f"iou_{n}" for n in self.names)]
+        return csv_table(head, rows)
+
+    def _thresholds(self) -> bytes:
+        rows = [
+            [self.names[c], *(f"{value:.6g}" for value in row)]
+            for c, curve in self._rarest()
+            for row in torch.stack([curve.thresholds, curve.precision, curve.recall, curve.f1])
+            .T[EVERY - 1 :: EVERY]
+            .tolist()
+        ]
+        return csv_table(["class", "threshold", "precision", "recall", "f1"], rows)
+
+
+def _percent(value: float | None, otherwise: str = "-") -> str:
+    return otherwise if value is None else f"{100 * value:.2f}"
+
+
+def _interval(ends: Interval) -> str:
+    return "" if ends is None else f"{100 * ends[0]:.2f}-{100 * ends[1]:.2f}"
