@@ -1,0 +1,55 @@
+"""What the doctor has to say."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["stop", "warn", "note"]
+ORDER: tuple[Severity, ...] = ("stop", "warn", "note")
+FEW = 4
+"""So many files are named in a line."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem.
+
+    Args:
+        severity: "stop": training must not start; "warn": it may, but look at it; "note": to know.
+        key: A short name that stays the same.
+        text: What was found, with counts.
+        remedy: What to do about it.
+        files: All files that it is about, relative to the data set's folder.
+        repair: Keys of data.yaml that mend it; None: only the files can be mended.
+    """
+
+    severity: Severity
+    key: str
+    text: str
+    remedy: str
+    files: tuple[str, ...] = ()
+    repair: Mapping[str, Any] | None = None
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.key}: {self.text}{few(self.files)}; {self.remedy}"
+
+
+def few(files: Iterable[str]) -> str:
+    """ " (a.png, b.png and 7 more)", or nothing."""
+    names = list(files)
+    if not names:
+        return ""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f" ({', '.join(names[:FEW])}{more})"
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 mask", "3 masks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The gravest first."""
+    return sorted(findings, key=lambda finding: ORDER.index(finding.severity))
