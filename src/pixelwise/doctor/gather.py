@@ -205,17 +205,18 @@ def _mask(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | None]
     coloured = raw.ndim == 3
     if coloured:
         codes = codes[..., 0] << 16 | codes[..., 1] << 8 | codes[..., 2]
-    values, counts = np.unique(codes, return_counts=True)
+    values, counts, places = _distinct(codes)
     most = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     kept = {int(values[i]): int(counts[i]) for i in most}
-    ids, unlisted = _ids(codes, coloured, reading, nodata)
+    targets, unlisted = _targets(values, counts, coloured, reading, nodata)
     about_classes: dict[str, Any] = {}
-    if ids is not None:
-        inside = ids[(ids != UNKNOWN) & (ids != reading.ignore_index)]
+    if targets is not None:
+        known = [int(counts[targets == i].sum()) for i in range(reading.classes)]
+        tidy = not error and not unlisted
         about_classes = {
-            "counts": tuple(np.bincount(inside, minlength=reading.classes).tolist()),
-            "ignored": int((ids == reading.ignore_index).sum()),
-            "regions": region_sizes(ids) if not error and len(kept) <= 256 else {},
+            "counts": tuple(known),
+            "ignored": int(counts[targets == reading.ignore_index].sum()),
+            "regions": region_sizes(targets[places].reshape(codes.shape)) if tidy else {},
         }
     facts = MaskFacts(
         container,
@@ -258,20 +259,40 @@ def _read_anyway(file: Path) -> NDArray[Any] | None:
         return None
 
 
-def _ids(
-    codes: NDArray[np.int64], coloured: bool, reading: Reading, nodata: float | None
+def _distinct(
+    codes: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The different values, how often each occurs, and which of them each pixel has."""
+    flat = codes.ravel()
+    low, high = int(flat.min()), int(flat.max())
+    if high - low >= 2**16:
+        values, places, counts = np.unique(flat, return_inverse=True, return_counts=True)
+        return values, counts, places
+    every = np.bincount(flat - low, minlength=high - low + 1)
+    present = np.flatnonzero(every)
+    number = np.zeros(len(every), np.int64)
+    number[present] = np.arange(len(present))
+    return present + low, every[present], number[flat - low]
+
+
+def _targets(
+    values: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    coloured: bool,
+    reading: Reading,
+    nodata: float | None,
 ) -> tuple[NDArray[np.int64] | None, dict[int, int]]:
-    """Class ids as the map has them, and the values that it lacks."""
+    """The class id of each value as the map has it, and those that it lacks."""
     if reading.values is None:
         return None, {}
     table = table_of(reading.values, coloured=coloured)
-    values, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    targets = np.array([look_up(table, int(v), coloured, reading.values) for v in values])
+    found = [look_up(table, int(value), coloured, reading.values) for value in values]
+    targets = np.array(found, np.int64)
     if nodata is not None and not coloured:
         targets[(targets == UNKNOWN) & (values == nodata)] = reading.ignore_index
-    lacking = [(int(v), int(c)) for v, c, t in zip(values, counts, targets, strict=True) if t < 0]
-    lacking.sort(key=lambda pair: -pair[1])
-    return targets[places].reshape(codes.shape), dict(lacking[:MOST_VALUES])
+    lacking = np.flatnonzero(targets == UNKNOWN)
+    lacking = lacking[np.argsort(-counts[lacking], kind="stable")][:MOST_VALUES]
+    return targets, {int(values[i]): int(counts[i]) for i in lacking}
 
 
 def table_of(values: ValueMap, *, coloured: bool) -> dict[int, int]:
