@@ -71,7 +71,7 @@ class Container:
     lossy: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureFacts:
     """A picture.
 
@@ -104,7 +104,7 @@ class PictureFacts:
     thumb: UInt8[ndarray, "t t"] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskFacts:
     """A mask.
 
@@ -141,7 +141,7 @@ class MaskFacts:
     regions: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairFacts:
     """What was found of a job."""
 
