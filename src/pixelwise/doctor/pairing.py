@@ -185,6 +185,8 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
         words = "".join(parts)
         if "*" in words or not any(map(str.isalpha, words)):
             continue
+        if (head.lower(), tail.lower()) == (their_head.lower(), their_tail.lower()):
+            continue
         pattern = MaskNames(f"{head}*{tail}", f"{their_head}*{their_tail}")
         stars = {m.parent / star for m in masks if (star := pattern.of_mask(m)) is not None}
         hits = sum(
@@ -192,7 +194,7 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
             for p in pictures
         )
         rank = (hits, sum(word in words.lower() for word in LIKELY))
-        if rank > most and hits > most[0] * (best is None) and (head, tail) != parts[2:]:
+        if rank > most and hits > most[0] * (best is None):
             best, most = pattern, rank
     return best
 

@@ -181,4 +181,5 @@ def _resemble(group: Sequence[PairFacts]) -> bool:
     near = np.array([float(values[i] @ values[i + 1]) for i in at])
     half = len(group) // 2
     far = np.array([float(values[i] @ values[(i + half) % len(group)]) for i in range(len(group))])
-    return bool(1 - np.median(near) < 0.4 * (1 - np.median(far)))
+    above = (near[:, None] > far[None]).mean()
+    return bool(above > 0.9 and np.median(near) > np.median(far) + 0.1)

@@ -14,6 +14,8 @@ from pixelwise.doctor.seen import Seen
 THIN = 0.6
 """Share of pixels of 255 near another value, above which 255 is a border."""
 SHOWN = 6
+CERTAIN = frozenset({"values-instances", "values-label-ids", "values-are-ids"})
+"""Many values that are no smeared borders."""
 Masks = Sequence[tuple[PairFacts, MaskFacts]]
 
 
@@ -99,8 +101,9 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
         yield Finding("stop", "palette-indices", text + found[0], found[1], names, found[2])
         return
     every = _total(masks)
+    proposal = propose(every, classes, _thin(masks))
     meant = peaks(every, classes)
-    if meant is not None:
+    if meant is not None and (proposal is None or proposal.key not in CERTAIN):
         yield _smeared(seen, lacking, masks, meant, names)
         return
     if found_mixed := _mixed(lacking, masks, classes, _declared(seen)):
@@ -111,8 +114,10 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
             None if mended is None else {"map": mended},
         )  # fmt: skip
         return
-    proposal = propose(every, classes, _thin(masks))
-    if proposal is None or set(unlisted) - set(proposal.map):
+    known = proposal is not None and not set(unlisted) - set(proposal.map)
+    if known and proposal is not None and proposal.key == "values-are-ids":
+        known = not set(unlisted) <= set(VOID)
+    if proposal is None or not known:
         proposal = _strays(unlisted, _declared(seen), masks)
     remedy = "map what stands in the masks to the classes"
     remedy += f"; {proposal.remedy}" if proposal.remedy else ""
@@ -222,7 +227,17 @@ def _quiet(seen: Seen, masks: Masks) -> Iterator[Finding]:
     ignored = sum(m.ignored for _, m in masks)
     every = _total([(f, m) for f, m in masks if not m.coloured or _is_grey(m)])
     classes = len(config.classes)
-    if ignored and len(present) < 2 and not _thin(masks):
+    if _are_train_ids(seen, every):
+        yield Finding(
+            "stop",
+            "values-train-ids",
+            "the map is that of Cityscapes' label ids (0 to 33), but masks hold only 0 to 18 and"
+            " 255, as its train ids do",
+            "map each train id to itself, or take the files *_labelIds",
+            _names(seen, masks),
+            {"map": {**{i: i for i in range(classes)}, 255: IGNORE}},
+        )
+    elif ignored and len(present) < 2:
         proposal = propose(every, classes, thin=False)
         table = (
             proposal.map
@@ -239,20 +254,29 @@ def _quiet(seen: Seen, masks: Masks) -> Iterator[Finding]:
             _names(seen, masks),
             {"map": table} if len(every) > 1 else None,
         )
-    elif _are_train_ids(seen, every):
+    elif half := _black_and_white(masks, classes):
         yield Finding(
             "stop",
-            "values-train-ids",
-            "the map is that of Cityscapes' label ids (0 to 33), but masks hold only 0 to 18 and"
-            " 255, as its train ids do",
-            "map each train id to itself, or take the files *_labelIds",
-            _names(seen, masks),
-            {"map": {**{i: i for i in range(classes)}, 255: IGNORE}},
+            "values-mixed",
+            f"{len(half)} of {counted(len(masks), 'mask')} are black and white (0 and 255), the"
+            " others 0 and 1; 255 is ignored as the map is",
+            "write that map, or save all in the same way",
+            _names(seen, half),
+            {"map": {0: 0, 1: 1, 255: 1}},
         )
     colours = [(f, m) for f, m in masks if m.coloured and not _is_grey(m)]
     if colours and len(colours) < len(masks) and config.values.values and config.values.colours:
         text = f"{len(colours)} of {counted(len(masks), 'mask')} are coloured, the others numbers"
         yield Finding("note", "mask-kinds", text, "nothing, if both are meant", _names(seen, colours))
+
+
+def _black_and_white(masks: Masks, classes: int) -> Masks:
+    """Masks of 0 and 255 among others of 0 and 1, if there is none of all three."""
+    half = [(f, m) for f, m in masks if {*_values(m)} <= {0, 255} and 255 in _values(m)]
+    ids = [m for _, m in masks if 1 in _values(m)]
+    if classes != 2 or min(len(half), len(ids)) < 2 or any(255 in _values(m) for m in ids):
+        return []
+    return half if any(m.counts[0] and m.ignored > 0.02 * m.counts[0] for _, m in half) else []
 
 
 def _are_train_ids(seen: Seen, every: Mapping[int, int]) -> bool:
