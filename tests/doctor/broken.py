@@ -17,7 +17,10 @@ from pixelwise.data.classes import parse_colour
 from pixelwise.data.layouts import CITYSCAPES
 from pixelwise.doctor.palettes import voc
 
-COLOURS = np.array([parse_colour(f"#{i * 37 % 256:02x}{i * 91 % 256:02x}{i * 150 % 256:02x}") for i in range(7)], np.uint8)
+COLOURS = np.array(
+    [parse_colour(f"#{i * 37 % 256:02x}{i * 91 % 256:02x}{i * 150 % 256:02x}") for i in range(7)],
+    np.uint8,
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,16 @@ def city_train_ids(folder):
     whole(folder, names=None, train=None, val=None)
     place = {"train": "leftImg8bit/train/a", "val": "leftImg8bit/val/a"}
     for split in COUNTS:
-        for i, (p, m) in enumerate(zip(files(folder, "images", split), files(folder, "masks", split), strict=True)):
+        for i, (p, m) in enumerate(
+            zip(files(folder, "images", split), files(folder, "masks", split), strict=True)
+        ):
             copy(p, folder / place[split] / f"a_{i}_leftImg8bit.png")
-            copy(m, folder / place[split].replace("leftImg8bit", "gtFine") / f"a_{i}_gtFine_labelIds.png")
+            copy(
+                m,
+                folder
+                / place[split].replace("leftImg8bit", "gtFine")
+                / f"a_{i}_gtFine_labelIds.png",
+            )
     (folder / "data.yaml").write_text("layout: cityscapes\n")
 
 
@@ -85,7 +95,9 @@ def voc_border(folder):
 def deep(folder, factor=257, dtype=np.uint16):
     whole(folder)
     for file in files(folder, "masks"):
-        tifffile.imwrite(file.with_suffix(".tif"), (load(file).astype(np.uint16) * factor).astype(dtype))
+        tifffile.imwrite(
+            file.with_suffix(".tif"), (load(file).astype(np.uint16) * factor).astype(dtype)
+        )
         file.unlink()
 
 
@@ -112,7 +124,10 @@ def instances(folder):
     for file in files(folder, "masks"):
         mask = load(file).astype(np.uint16)
         strips = (np.arange(SIZE) // 16)[None] + np.zeros((SIZE, 1), int)
-        tifffile.imwrite(file.with_suffix(".tif"), (mask * 1000 + strips * (mask > 0) + rng.integers(0, 3)).astype(np.uint16))
+        tifffile.imwrite(
+            file.with_suffix(".tif"),
+            (mask * 1000 + strips * (mask > 0) + rng.integers(0, 3)).astype(np.uint16),
+        )
         file.unlink()
 
 
@@ -135,7 +150,9 @@ def jpeg_masks(folder, suffix=".jpg"):
 def exif(folder, orientation, turned, suffix=".jpg", only=None, crop=None):
     """Pictures that are shown turned by EXIF, masks as they were before."""
     whole(folder)
-    for mask_file, file in list(zip(files(folder, "masks"), files(folder, "images"), strict=True))[:only]:
+    for mask_file, file in list(zip(files(folder, "masks"), files(folder, "images"), strict=True))[
+        :only
+    ]:
         picture, mask = load(file)[:crop], load(mask_file)[:crop]
         save(mask_file, mask)
         data = Image.Exif()
@@ -205,14 +222,18 @@ def four_bands(folder):
     for file in files(folder, "images")[:2]:
         values = load(file)
         extra = np.dstack([values, values[..., :1]])
-        tifffile.imwrite(file.with_suffix(".tif"), extra, photometric="minisblack", planarconfig="contig")
+        tifffile.imwrite(
+            file.with_suffix(".tif"), extra, photometric="minisblack", planarconfig="contig"
+        )
         file.unlink()
 
 
 def two_depths(folder):
     whole(folder)
     for file in files(folder, "images")[:3]:
-        tifffile.imwrite(file.with_suffix(".tif"), load(file).astype(np.uint16) * 257, photometric="rgb")
+        tifffile.imwrite(
+            file.with_suffix(".tif"), load(file).astype(np.uint16) * 257, photometric="rgb"
+        )
         file.unlink()
 
 
@@ -221,7 +242,9 @@ def dim_val(folder):
     whole(folder)
     for file in files(folder, "images"):
         factor = 257 if "train" in file.parts else 1
-        tifffile.imwrite(file.with_suffix(".tif"), load(file).astype(np.uint16) * factor, photometric="rgb")
+        tifffile.imwrite(
+            file.with_suffix(".tif"), load(file).astype(np.uint16) * factor, photometric="rgb"
+        )
         file.unlink()
 
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
+from pixelwise.data.drawn import is_drawn
+from pixelwise.data.mask_names import MaskNames
+from pixelwise.data.opening import open_data
+from pixelwise.data.source import Source
 from pixelwise.doctor.checks.classes import ClassTable, check_classes, class_table
 from pixelwise.doctor.checks.copies import check_copies
 from pixelwise.doctor.checks.files import check_files
-from pixelwise.doctor.checks.names import check_names
+from pixelwise.doctor.checks.names import check_names, check_splits
 from pixelwise.doctor.checks.placing import check_placing
 from pixelwise.doctor.checks.sizes import check_bands, check_sizes
 from pixelwise.doctor.checks.values import check_values
@@ -17,7 +21,7 @@ from pixelwise.doctor.finding import Finding, in_order
 from pixelwise.doctor.gather import gather
 from pixelwise.doctor.pairing import Pairs, listed, pair_up
 from pixelwise.doctor.seen import Seen
-from pixelwise.doctor.subject import Subject, find_subject
+from pixelwise.doctor.subject import Subject, find_subject, is_other_kind
 from pixelwise.errors import InputError
 
 Progress = Callable[[int, int], None]
@@ -60,6 +64,8 @@ def examine(
     Raises:
         InputError: Nothing is there that could be looked at.
     """
+    if not isinstance(spec, Subject) and (is_drawn(str(spec)) or is_other_kind(Path(spec))):
+        return examine_source(str(spec), workers=workers, progress=progress)
     subject = spec if isinstance(spec, Subject) else find_subject(spec)
     config = subject.config
     numbers = config is not None and bool(config.quantities)
@@ -94,10 +100,59 @@ def _jobs(pairs: dict[str, Pairs]) -> Iterator[Job]:
             yield Job(split, None, mask)
 
 
+def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = None) -> Examination:
+    """Look at points, at other kinds of labels, and at what is drawn: files, copies, own check."""
+    path = Path(spec)
+    root = path if path.is_dir() else path.parent
+    findings: list[Finding] = []
+    jobs: list[Job] = []
+    splits: tuple[str, ...] = ("train", "val")
+    try:
+        source = open_data(spec)
+    except InputError as error:
+        findings.append(_refusal("description", error))
+        jobs = [Job("", root / place, None) for place in listed(root).pictures]
+        if not jobs:
+            raise
+    else:
+        splits = source.splits
+        for split in splits:
+            jobs += [Job(split, file, None) for file in _files(source, split, root)]
+            findings += _checked(source, split)
+    reading = Reading(None, 0, 255, (), MAX_MEGAPIXELS)
+    facts = gather(jobs, reading, workers, progress)
+    subject = Subject(root, path, {}, None, {}, MaskNames(), tuple(findings))
+    pairs = {split: Pairs() for split in splits}
+    seen = Seen(subject, pairs, {}, facts, reading)
+    findings += [*check_splits(splits), *check_files(seen), *check_bands(seen), *check_copies(seen)]
+    return Examination(seen, tuple(in_order(findings)), None)
+
+
+def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
+    for name in source.split(split).files():
+        beside = [Path(name), root / name]
+        if found := next((file for file in beside if file.is_file()), None):
+            yield found
+
+
+def _checked(source: Source, split: str) -> Iterator[Finding]:
+    """What the set's own check of a split raises or tells."""
+    try:
+        found = source.split(split).check()
+    except InputError as error:
+        yield _refusal("refused", error)
+    else:
+        for line in found.lines(source.classes.names):
+            yield Finding("note", "told", f"{split}: {' '.join(line.split())}", "nothing")
+
+
+def _refusal(key: str, error: InputError) -> Finding:
+    what, _, remedy = " ".join(str(error).split()).rpartition("; ")
+    return Finding("stop", key, what or str(error), remedy if what else "correct it")
+
+
 def _own_check(seen: Seen) -> list[Finding]:
     """What opening the set says, where nothing else was found: the last word is the library's."""
-    from pixelwise.data.opening import open_data
-
     subject = seen.subject
     if subject.file is None:
         return []
@@ -108,6 +163,5 @@ def _own_check(seen: Seen) -> list[Finding]:
             if seen.reading.numbers:
                 source.split(split).check()
     except InputError as error:
-        what, _, remedy = str(error).rpartition("; ")
-        return [Finding("stop", "refused", what or str(error), remedy or "correct it")]
+        return [_refusal("refused", error)]
     return []

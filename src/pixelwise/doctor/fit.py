@@ -7,6 +7,7 @@ s(T)    mean of E over B(T)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
@@ -85,12 +86,15 @@ def _edges(grey: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"] | None:
     if min(grey.shape) < 8:
         return None
     values = grey.astype(np.float32)
-    found = np.zeros(values.shape, np.float32)
+    raw = np.zeros(values.shape, np.float32)
     across, down = np.abs(np.diff(values, axis=1)), np.abs(np.diff(values, axis=0))
-    found[:, :-1] += across
-    found[:-1] += down
-    padded = np.pad(found, 1, mode="edge")
-    found = sum(padded[i : i + len(found), j : j + found.shape[1]] for i in (0, 1, 2) for j in (0, 1, 2))
+    raw[:, :-1] += across
+    raw[:-1] += down
+    padded = np.pad(raw, 1, mode="edge")
+    high, wide = raw.shape
+    found = np.zeros_like(raw)
+    for row, column in product(range(3), range(3)):
+        found += padded[row : row + high, column : column + wide]
     found = np.minimum(found, np.percentile(found, 97))
     deviation = float(found.std())
     return (found - found.mean()) / deviation if deviation > 1e-3 else None

@@ -97,7 +97,7 @@ def _read(jobs: Sequence[Job], reading: Reading, workers: int) -> Iterator[PairF
     )
 
 
-def _as_it_is(facts: PairFacts) -> PairFacts:
+def _as_it_is(facts: Any) -> Any:
     return facts
 
 
@@ -108,9 +108,7 @@ def facts_of(job: Job, reading: Reading) -> PairFacts:
     fit: Fit | None = None
     if grey is not None and raw is not None and mask is not None and not mask.container.lossy:
         fit = measure(grey, raw)
-    return PairFacts(
-        job.split, str(job.picture or ""), str(job.mask or ""), picture, mask, fit
-    )
+    return PairFacts(job.split, str(job.picture or ""), str(job.mask or ""), picture, mask, fit)
 
 
 def _container(file: Path) -> tuple[Container, str]:
@@ -120,9 +118,7 @@ def _container(file: Path) -> tuple[Container, str]:
         return Container("", 0, ""), f"cannot be read ({error.strerror})"
 
 
-def _picture(
-    file: Path, reading: Reading
-) -> tuple[PictureFacts, UInt8[np.ndarray, "h w"] | None]:
+def _picture(file: Path, reading: Reading) -> tuple[PictureFacts, UInt8[np.ndarray, "h w"] | None]:
     container, error = _container(file)
     if error or container.told:
         return PictureFacts(container, error or f"is {container.told}"), None
@@ -200,7 +196,7 @@ def _mask(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | None]
             return MaskFacts(container, error), None
         raw = found
     if raw.dtype.kind == "f":
-        return MaskFacts(container, error, *raw.shape[:2], str(raw.dtype)), None
+        return MaskFacts(container, error, *_size(raw), str(raw.dtype)), None
     codes = raw.astype(np.int64)
     coloured = raw.ndim == 3
     if coloured:
@@ -221,7 +217,7 @@ def _mask(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | None]
     facts = MaskFacts(
         container,
         error,
-        *codes.shape,
+        *_size(codes),
         dtype=str(raw.dtype),
         coloured=coloured,
         values=kept,
@@ -241,7 +237,11 @@ def _numbers(
         raw = read_numbers(file, reading.max_megapixels)
     except InputError as refused:
         return MaskFacts(container, _without(file, refused)), None
-    return MaskFacts(container, "", *raw.shape[1:], dtype=str(raw.dtype), distinct=len(raw)), None
+    return MaskFacts(container, "", *_size(raw[0]), dtype=str(raw.dtype), distinct=len(raw)), None
+
+
+def _size(raw: NDArray[Any]) -> tuple[int, int]:
+    return raw.shape[0], raw.shape[1]
 
 
 def _read_anyway(file: Path) -> NDArray[Any] | None:
@@ -332,3 +332,19 @@ def _thin(found: NDArray[np.bool_]) -> float:
         upper = np.take(sums, range(width, width + length), axis=axis)
         deep = upper - np.take(sums, range(length), axis=axis) == width
     return 1.0 - float(deep.sum()) / max(1, int(found.sum()))
+
+
+def mask_ids(file: Path, reading: Reading) -> NDArray[np.int64] | None:
+    """A mask as class ids, to be looked at: what the map lacks is ignored.
+
+    Where no map is known, the values are numbered; None: the mask cannot be read.
+    """
+    facts, codes = _mask(file, reading)
+    if codes is None:
+        return None
+    values, counts, places = _distinct(codes)
+    targets, _ = _targets(values, counts, facts.coloured, reading, None)
+    if targets is None:
+        targets = np.minimum(np.arange(len(values)), 254)
+    targets = np.where(targets == UNKNOWN, reading.ignore_index, targets)
+    return targets[places].reshape(codes.shape)

@@ -13,7 +13,20 @@ from pixelwise.data.reading import MASK_SUFFIXES, NUMBER_SUFFIXES, PICTURE_SUFFI
 
 READABLE = PICTURE_SUFFIXES | {".gif", ".npy"}
 FOREIGN = frozenset(
-    {".gif", ".heic", ".heif", ".jp2", ".avif", ".svg", ".pdf", ".psd", ".raw", ".dcm", ".npy", ".mat"}
+    {
+        ".gif",
+        ".heic",
+        ".heif",
+        ".jp2",
+        ".avif",
+        ".svg",
+        ".pdf",
+        ".psd",
+        ".raw",
+        ".dcm",
+        ".npy",
+        ".mat",
+    }
 )
 """Suffixes of pictures that are passed over."""
 LIKELY = ("label", "mask", "ids", "labelids", "gt", "seg")
@@ -174,7 +187,10 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
         ):
             if reverse:
                 core = os.path.commonprefix([file.stem[::-1], other[::-1]])[::-1]
-                head, theirs = file.stem[: len(file.stem) - len(core)], other[: len(other) - len(core)]
+                head, theirs = (
+                    file.stem[: len(file.stem) - len(core)],
+                    other[: len(other) - len(core)],
+                )
                 votes[head, "", theirs, ""] += bool(core)
             else:
                 core = os.path.commonprefix([file.stem, other])

@@ -73,6 +73,18 @@ def find_subject(spec: str | Path) -> Subject:
     return _of_yaml(path)
 
 
+def is_other_kind(path: Path) -> bool:
+    """Whether a data.yaml, or that of a folder, has points or labels in place of class masks."""
+    inside = [path / name for name in DESCRIPTIONS[:2]] if path.is_dir() else [path]
+    file = next((f for f in inside if f.is_file() and f.suffix.lower() in {".yaml", ".yml"}), None)
+    if file is None:
+        return False
+    try:
+        return bool({"points", "labels"} & yaml_files.read(file).keys())
+    except InputError:
+        return False
+
+
 def _undescribed(folder: Path) -> Subject:
     found = guess(folder)
     if not found:

@@ -88,9 +88,7 @@ def _absent(table: ClassTable) -> Iterator[Finding]:
             "check `names` and `map`, if they should have some",
         )  # fmt: skip
     for split, pixels in table.pixels.items():
-        absent = [
-            i for i, n in enumerate(pixels) if not n and everywhere[i]
-        ]
+        absent = [i for i, n in enumerate(pixels) if not n and everywhere[i]]
         if not absent or not sum(pixels):
             continue
         grave = [i for i in absent if split == "train" and _weighs(table, i)]

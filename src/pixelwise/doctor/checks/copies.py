@@ -49,7 +49,7 @@ def _near(facts: Sequence[PairFacts]) -> list[tuple[PairFacts, PairFacts]]:
     able = [f for f in facts if f.picture is not None and f.picture.thumb is not None]
     if len(able) < 2:
         return []
-    details = np.stack([_detail(f.picture.thumb) for f in able])  # type: ignore[union-attr,arg-type]
+    details = np.stack([_detail(f.picture.thumb) for f in able])  # type: ignore[union-attr]
     found = []
     for start in range(0, len(able), ROWS):
         product = details[start : start + ROWS] @ details[start:].T

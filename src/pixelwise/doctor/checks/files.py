@@ -19,7 +19,11 @@ def _pictures(seen: Seen) -> Iterator[Finding]:
     everything = len(seen.pictures())
 
     def told(
-        severity: Severity, key: str, which: Callable[[PictureFacts], object], what: str, remedy: str
+        severity: Severity,
+        key: str,
+        which: Callable[[PictureFacts], object],
+        what: str,
+        remedy: str,
     ) -> Iterator[Finding]:
         hits = [facts for facts, _ in seen.pictures(which)]
         if hits:
@@ -73,9 +77,7 @@ def _misnamed(
         yield Finding("warn", f"{what}-suffix", text, "rename them", names)
 
 
-def _refused(
-    seen: Seen, what: str, errors: Sequence[tuple[PairFacts, str]]
-) -> Iterator[Finding]:
+def _refused(seen: Seen, what: str, errors: Sequence[tuple[PairFacts, str]]) -> Iterator[Finding]:
     if not errors:
         return
     is_picture = what == "picture"

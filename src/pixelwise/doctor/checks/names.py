@@ -1,6 +1,6 @@
 """Pictures without masks, masks without pictures, and names that almost fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.pairing import as_masks
@@ -10,12 +10,13 @@ from pixelwise.doctor.seen import Seen
 def check_names(seen: Seen) -> list[Finding]:
     """All of them, split by split."""
     found = [finding for split in seen.splits for finding in _split(seen, split)]
-    return [*_whole(seen), *found]
+    return [*check_splits(seen.splits), *found]
 
 
-def _whole(seen: Seen) -> Iterator[Finding]:
+def check_splits(splits: Sequence[str]) -> Iterator[Finding]:
+    """The splits without which no network is trained."""
     for split, use in (("train", "trains on"), ("val", "is scored on")):
-        if split not in seen.splits:
+        if split not in splits:
             yield Finding(
                 "stop",
                 f"no-{split}",

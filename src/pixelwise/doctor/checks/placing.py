@@ -133,7 +133,7 @@ def _finding_turned(seen: Seen, how: str, wrong: Sequence[_Judged], of: int) -> 
 def _moved(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
     if len(group) < FEWEST:
         return
-    mean = sum(item.moved for item in group) / len(group)
+    mean = np.mean([item.moved for item in group], axis=0)
     row, column = (int(n) for n in np.unravel_index(mean.argmax(), mean.shape))
     here = mean[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2].max()
     offset = row - REACH, column - REACH

@@ -85,7 +85,9 @@ def _declared(seen: Seen) -> dict[int, Any]:
 def _unlisted(masks: Masks) -> Counter[int]:
     total: Counter[int] = Counter()
     for _, mask in masks:
-        total.update({v & 255: n for v, n in mask.unlisted.items()} if mask.coloured else mask.unlisted)
+        total.update(
+            {v & 255: n for v, n in mask.unlisted.items()} if mask.coloured else mask.unlisted
+        )
     return total
 
 
@@ -188,7 +190,7 @@ def _mixed(
         return None
     if classes == 2 and of_good | of_bad <= {0, 1, 255, 65535} and 0 in of_bad:
         if not any({1, 255} <= set(_values(m)) for _, m in masks):
-            top = {v: 1 for v in (1, 255, 65535) if v in of_good | of_bad}
+            top: dict[int, Any] = {v: 1 for v in (1, 255, 65535) if v in of_good | of_bad}
             return "some masks are 0 and 1, others black and white", {0: 0, **top}
         return None
     proposal = propose(_total(lacking), classes, thin=False)
@@ -267,7 +269,9 @@ def _quiet(seen: Seen, masks: Masks) -> Iterator[Finding]:
     colours = [(f, m) for f, m in masks if m.coloured and not _is_grey(m)]
     if colours and len(colours) < len(masks) and config.values.values and config.values.colours:
         text = f"{len(colours)} of {counted(len(masks), 'mask')} are coloured, the others numbers"
-        yield Finding("note", "mask-kinds", text, "nothing, if both are meant", _names(seen, colours))
+        yield Finding(
+            "note", "mask-kinds", text, "nothing, if both are meant", _names(seen, colours)
+        )
 
 
 def _black_and_white(masks: Masks, classes: int) -> Masks:
@@ -288,7 +292,9 @@ def _are_train_ids(seen: Seen, every: Mapping[int, int]) -> bool:
         return False
     low = {v: n for v, n in every.items() if v < 7}
     ignored = sum(n for v, n in low.items() if declared.get(v) == void)
-    return max(v for v in every if v != 255) < len(CITYSCAPES) and ignored > 0.3 * sum(every.values())
+    return max(v for v in every if v != 255) < len(CITYSCAPES) and ignored > 0.3 * sum(
+        every.values()
+    )
 
 
 def _colours(seen: Seen, coloured: Masks, masks: Masks) -> Iterator[Finding]:
@@ -357,9 +363,7 @@ def _strange_colours(
     )
 
 
-def colour_map(
-    colours: Counter[int], classes: int, seen: Seen
-) -> tuple[dict[str, Any], str]:
+def colour_map(colours: Counter[int], classes: int, seen: Seen) -> tuple[dict[str, Any], str]:
     """Colour -> class id, and how they were told."""
     config = seen.subject.config
     own = [palettes.code(c) for c in config.classes.palette] if config is not None else []
@@ -385,7 +389,8 @@ def _unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
         if len(every) > 256:
             yield from _colours(seen, coloured, masks)
             return
-        table, told = colour_map(every, 0, seen)
+        by_colour, told = colour_map(every, 0, seen)
+        table = {**by_colour}
         text = f"masks are in {len(every)} colours; {told}"
     else:
         found = _total(masks)
