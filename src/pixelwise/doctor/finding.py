@@ -37,7 +37,7 @@ class Finding:
 
 
 def few(files: Iterable[str]) -> str:
-    """ " (a.png, b.png and 7 more)", or nothing."""
+    """The first files in brackets, and how many more; nothing where there is none."""
     names = list(files)
     if not names:
         return ""
@@ -46,7 +46,7 @@ def few(files: Iterable[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 mask", "3 masks"."""
+    """A number and its noun: "3 masks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

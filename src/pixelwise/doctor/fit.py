@@ -91,7 +91,7 @@ def _edges(grey: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"] | None:
     raw[:, :-1] += across
     raw[:-1] += down
     padded = np.pad(raw, 1, mode="edge")
-    high, wide = raw.shape
+    high, wide = grey.shape
     found = np.zeros_like(raw)
     for row, column in product(range(3), range(3)):
         found += padded[row : row + high, column : column + wide]

@@ -12,13 +12,18 @@ from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.doctor.pairing import as_masks, best_pattern
 
 PICTURES = frozenset(
-    "image images img imgs jpegimages leftimg8bit picture pictures photo photos input inputs rgb raw"
-    " frames x".split()
-)
+    {
+        "image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "picture", "pictures",
+        "photo", "photos", "input", "inputs", "rgb", "raw", "frames", "x",
+    }
+)  # fmt: skip
 MASKS = frozenset(
-    "mask masks label labels annotation annotations annot segmentationclass segmentationclassraw"
-    " segmentation segmentations gt gtfine gts groundtruth truth target targets seg y".split()
-)
+    {
+        "mask", "masks", "label", "labels", "annotation", "annotations", "annot", "gt", "gtfine",
+        "segmentationclass", "segmentationclassraw", "segmentation", "segmentations", "gts", "seg",
+        "groundtruth", "truth", "target", "targets", "y",
+    }
+)  # fmt: skip
 SPLIT_WORDS = {
     "train": frozenset({"train", "training", "trn", "trainset"}),
     "val": frozenset({"val", "valid", "validation", "dev"}),

@@ -54,7 +54,7 @@ def lines(examination: Examination) -> Iterator[str]:
 
 
 def as_line(repair: Mapping[str, Any]) -> Iterator[str]:
-    """ "map: {0: 0, 255: 1}" for each key; long maps are cut short."""
+    """A line for each key, such as `map: {0: 0, 255: 1}`; long maps are cut short."""
     for key, value in repair.items():
         if value is None:
             yield f"remove {key}"
@@ -115,7 +115,7 @@ def _blocks(examination: Examination, severity: str) -> Iterator[Block]:
         if finding.severity == severity:
             yield Text(finding.key, _told(finding))
             if finding.repair:
-                yield Commands({line: "in data.yaml" for line in as_line(finding.repair)})
+                yield Commands(dict.fromkeys(as_line(finding.repair), "in data.yaml"))
 
 
 def _told(finding: Finding) -> str:
@@ -130,7 +130,7 @@ def _told(finding: Finding) -> str:
 
 
 def _classes(examination: Examination, table: ClassTable) -> Section:
-    splits = [split for split in table.pixels]
+    splits = [*table.pixels]
     rows = []
     for i, name in enumerate(table.names):
         row = [name]

@@ -1,10 +1,10 @@
 """Which mask belongs to which picture, also where the names are not as they should be."""
 
 import bisect
-import os.path
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from pixelwise.data.listing import is_hidden
@@ -186,14 +186,14 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
             *((s[::-1], True) for s in _near(mirrored, file.stem[::-1])),
         ):
             if reverse:
-                core = os.path.commonprefix([file.stem[::-1], other[::-1]])[::-1]
+                core = _common(file.stem[::-1], other[::-1])[::-1]
                 head, theirs = (
                     file.stem[: len(file.stem) - len(core)],
                     other[: len(other) - len(core)],
                 )
                 votes[head, "", theirs, ""] += bool(core)
             else:
-                core = os.path.commonprefix([file.stem, other])
+                core = _common(file.stem, other)
                 votes["", file.stem[len(core) :], "", other[len(core) :]] += bool(core)
     best, most = None, (min(2, len(pictures) - 1), 0)
     for parts, _ in votes.most_common(12):
@@ -213,6 +213,13 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
         if rank > most and hits > most[0] * (best is None):
             best, most = pattern, rank
     return best
+
+
+def _common(one: str, other: str) -> str:
+    """What both begin with."""
+    return "".join(
+        a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    )
 
 
 def _near(names: Sequence[str], name: str) -> Sequence[str]:

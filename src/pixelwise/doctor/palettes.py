@@ -30,7 +30,7 @@ def code(colour: Collection[int]) -> int:
 
 
 def shown(number: int) -> str:
-    """ "#rrggbb"."""
+    """As data.yaml has it: "#rrggbb"."""
     return f"#{number:06x}"
 
 

@@ -1,7 +1,6 @@
 """What the doctor looks at: a described data set, or folders that nothing describes rightly."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,16 +174,11 @@ def _one_better(file: Path, content: dict[Any, Any], wrong: str) -> dict[Any, An
         try:
             DataConfig.of(file, edited)
         except InputError as error:
-            if next_best is None and _kind(str(error)) != _kind(wrong):
+            if next_best is None and str(error) != wrong:
                 next_best = edited
         else:
             return edited
     return next_best
-
-
-def _kind(message: str) -> str:
-    """A message without names and numbers: two of one kind are about the same key."""
-    return re.sub(r"'[^']*'|\d+", "", message)
 
 
 def _edits(file: Path, content: dict[Any, Any]) -> Iterator[dict[Any, Any]]:

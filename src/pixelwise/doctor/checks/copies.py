@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,7 @@ def _sequences(seen: Seen, facts: Sequence[PairFacts]) -> Iterator[Finding]:
             continue  # each split counts from the start
         group.sort(key=lambda pair: pair[0])
         splits = [f.split for _, f in group]
-        switches = sum(a != b for a, b in zip(splits, splits[1:], strict=False))
+        switches = sum(a != b for a, b in pairwise(splits))
         if switches < SWITCHES:
             continue
         fewer = [f for _, f in group if f.split != max(set(splits), key=splits.count)]

@@ -139,12 +139,14 @@ def _labels_in_alpha(mask: MaskFacts) -> bool:
 
 
 def _passed_over(seen: Seen) -> Iterator[Finding]:
-    hidden = [f"{folder}/{p}" for folder, l in seen.listings.items() for p in l.hidden]
+    hidden = [f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.hidden]
     if hidden:
         names = tuple(map(seen.subject.told, hidden))
         text = f"{counted(len(hidden), 'file')} hidden or a tool's own, passed over"
         yield Finding("note", "hidden-files", text, "remove them where they are copies", names)
-    foreign = [f"{folder}/{p}" for folder, l in seen.listings.items() for p in l.foreign]
+    foreign = [
+        f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
+    ]
     masks = {f.mask_name for f in seen.facts}
     foreign = [name for name in foreign if name not in masks]
     if foreign:

@@ -112,7 +112,7 @@ def _turned(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
         own = np.array([item.own for item in able])
         gain = theirs - own
         certain = gain.mean() / (gain.std() / len(able) ** 0.5 + 1e-6)
-        clear = theirs.mean() > max(1.2, 2 * own.mean()) and certain > 4
+        clear = theirs.mean() > max(1.2, 4 / len(able) ** 0.5, 2 * own.mean()) and certain > 4
         if clear and (gain > 0).mean() >= AGREE and (best is None or theirs.mean() > best[0]):
             best = float(theirs.mean()), how, [i for i, g in zip(able, gain, strict=True) if g > 0]
     if best is not None:
@@ -137,7 +137,11 @@ def _moved(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
     row, column = (int(n) for n in np.unravel_index(mean.argmax(), mean.shape))
     here = mean[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2].max()
     offset = row - REACH, column - REACH
-    if max(map(abs, offset)) < FAR or mean.max() < 1.5 or here > 0.6 * mean.max():
+    if (
+        max(map(abs, offset)) < FAR
+        or mean.max() < max(1.5, 5 / len(group) ** 0.5)
+        or here > 0.6 * mean.max()
+    ):
         return
     around = (slice(max(0, row - 1), row + 2), slice(max(0, column - 1), column + 2))
     better = [item for item in group if item.moved[around].max() > item.own]

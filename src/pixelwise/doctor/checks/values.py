@@ -214,7 +214,7 @@ def _strays(unlisted: Mapping[int, int], declared: dict[int, Any], masks: Masks)
     border = set(unlisted) == {255} and _thin(masks)
     return Proposal(
         "values-border" if border else "values-unlisted",
-        declared | {v: IGNORE for v in sorted(unlisted)},
+        declared | dict.fromkeys(sorted(unlisted), IGNORE),
         "255 is a thin border, as in VOC" if border else f"they are {share:.3g} % of all pixels",
         "" if border else "or name the classes that they are",
     )

@@ -3,15 +3,29 @@
 A maker is called with an empty folder. `mends` says that a data.yaml alone can mend it.
 """
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tifffile
-import yaml
-from made import COUNTS, NAMES, SIZE, binary, copy, describe, files, for_masks, for_pictures, load
-from made import rename, save, scene, whole
 from PIL import Image
+from whole_sets import (
+    COUNTS,
+    NAMES,
+    SIZE,
+    binary,
+    copy,
+    describe,
+    files,
+    for_masks,
+    for_pictures,
+    load,
+    rename,
+    save,
+    scene,
+    whole,
+)
 
 from pixelwise.data.classes import parse_colour
 from pixelwise.data.layouts import CITYSCAPES
@@ -32,6 +46,10 @@ class Broken:
     file: str = ""
     mends: bool = False
     severity: str = "stop"
+
+
+def hexadecimal(colour):
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def smear(mask, factor=0.6):
@@ -65,7 +83,7 @@ def city_train_ids(folder):
 
 def palette_png(folder):
     """Indices 10, 20, ... of a palette that has the declared colours."""
-    whole(folder, palette=["#%02x%02x%02x" % tuple(c) for c in COLOURS.tolist()])
+    whole(folder, palette=[hexadecimal(c) for c in COLOURS.tolist()])
     table = np.zeros((256, 3), np.uint8)
     table[10:80:10] = COLOURS
     for file in files(folder, "masks"):
@@ -324,8 +342,6 @@ def beside(folder):
     for file in files(folder, "images", "train"):
         copy(file, folder / "photos" / file.name)
         copy(file.parent.parent / "masks" / file.name, folder / "labels" / f"{file.stem}_mask.png")
-    import shutil
-
     shutil.rmtree(folder / "train")
     shutil.rmtree(folder / "val")
 
@@ -354,18 +370,69 @@ def elsewhere(folder):
 BROKEN = {
     # values
     "0 and 255": Broken(lambda f: binary(f, 0, 255), "values-0-255", "p0.png", mends=True),
-    "from 1": Broken(lambda f: (whole(f), for_masks(f, lambda m: m + 1)), "values-from-1", "p0.png", mends=True),
-    "zero is other": Broken(lambda f: (whole(f, names=NAMES[:6])), "values-zero-other", mends=True),
-    "grey levels": Broken(lambda f: (whole(f), for_masks(f, lambda m: m * 40)), "values-grey-levels", "p0.png", mends=True),
-    "odd grey levels": Broken(lambda f: (whole(f), for_masks(f, lambda m: np.array([3, 50, 77, 110, 150, 201, 240], np.uint8)[m])), "values-grey-levels", mends=True),
-    "antialiased": Broken(lambda f: (binary(f, 0, 255, map={0: 0, 255: 1}), for_masks(f, smear)), "mask-smeared", "p0.png", mends=True),
-    "antialiased classes": Broken(lambda f: (whole(f, map={i * 40: i for i in range(7)}), for_masks(f, lambda m: smear(m * 40))), "mask-smeared", "p0.png", mends=True),
+    "from 1": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m + 1)), "values-from-1", "p0.png", mends=True
+    ),
+    "zero is other": Broken(lambda f: whole(f, names=NAMES[:6]), "values-zero-other", mends=True),
+    "grey levels": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m * 40)),
+        "values-grey-levels",
+        "p0.png",
+        mends=True,
+    ),
+    "odd grey levels": Broken(
+        lambda f: (
+            whole(f),
+            for_masks(f, lambda m: np.array([3, 50, 77, 110, 150, 201, 240], np.uint8)[m]),
+        ),
+        "values-grey-levels",
+        mends=True,
+    ),
+    "antialiased": Broken(
+        lambda f: (binary(f, 0, 255, map={0: 0, 255: 1}), for_masks(f, smear)),
+        "mask-smeared",
+        "p0.png",
+        mends=True,
+    ),
+    "antialiased classes": Broken(
+        lambda f: (
+            whole(f, map={i * 40: i for i in range(7)}),
+            for_masks(f, lambda m: smear(m * 40)),
+        ),
+        "mask-smeared",
+        "p0.png",
+        mends=True,
+    ),
     "JPEG masks": Broken(jpeg_masks, "mask-lossy", "p0.jpg"),
     "JPEG masks called PNG": Broken(lambda f: jpeg_masks(f, ".png"), "mask-lossy", "p0.png"),
-    "JPEG saved as PNG": Broken(lambda f: (jpeg_masks(f, ".png"), [Image.open(x).save(x, "PNG") for x in files(f, "masks")]), "mask-smeared", "p0.png", mends=True),
+    "JPEG saved as PNG": Broken(
+        lambda f: (
+            jpeg_masks(f, ".png"),
+            [Image.open(x).save(x, "PNG") for x in files(f, "masks")],
+        ),
+        "mask-smeared",
+        "p0.png",
+        mends=True,
+    ),
     "colours": Broken(lambda f: in_colours(f, COLOURS), "mask-colours", "p0.png", mends=True),
-    "VOC's colours": Broken(lambda f: in_colours(f, np.array([[c >> 16, c >> 8 & 255, c & 255] for c in voc(7)], np.uint8)), "mask-colours", "p0.png", mends=True),
-    "a colour too many": Broken(lambda f: in_colours(f, COLOURS, map={"#%02x%02x%02x" % tuple(c): i for i, c in enumerate(COLOURS[:6].tolist())}, names=NAMES[:6]), "colours-unlisted", mends=True),
+    "VOC's colours": Broken(
+        lambda f: in_colours(
+            f, np.array([[c >> 16, c >> 8 & 255, c & 255] for c in voc(7)], np.uint8)
+        ),
+        "mask-colours",
+        "p0.png",
+        mends=True,
+    ),
+    "a colour too many": Broken(
+        lambda f: in_colours(
+            f,
+            COLOURS,
+            map={hexadecimal(c): i for i, c in enumerate(COLOURS[:6].tolist())},
+            names=NAMES[:6],
+        ),
+        "colours-unlisted",
+        mends=True,
+    ),
     "palette indices": Broken(palette_png, "palette-indices", "p0.png", mends=True),
     "1 bit": Broken(one_bit, "values-are-ids", "p0.png", mends=True),
     "16 bit": Broken(deep, "values-grey-levels", "p0.tif", mends=True),
@@ -377,31 +444,94 @@ BROKEN = {
     "instances": Broken(instances, "values-instances", "p0.tif", mends=True),
     "two conventions": Broken(half_and_half, "values-mixed", "val/masks/p0.png", mends=True),
     "val from 1": Broken(mixed_from_1, "values-mixed", "val/masks/p0.png"),
-    "a stray value": Broken(lambda f: (whole(f), for_masks(f, lambda m: np.where(np.indices(m.shape).sum(0) < 5, 99, m).astype(np.uint8), "train", 1)), "values-unlisted", "train/masks/p0.png", mends=True),
-    "one colour mask": Broken(lambda f: (whole(f), for_masks(f, lambda m: COLOURS[m], "train", 1)), "mask-colours", "train/masks/p0.png"),
+    "a stray value": Broken(
+        lambda f: (
+            whole(f),
+            for_masks(
+                f,
+                lambda m: np.where(np.indices(m.shape).sum(0) < 5, 99, m).astype(np.uint8),
+                "train",
+                1,
+            ),
+        ),
+        "values-unlisted",
+        "train/masks/p0.png",
+        mends=True,
+    ),
+    "one colour mask": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: COLOURS[m], "train", 1)),
+        "mask-colours",
+        "train/masks/p0.png",
+    ),
     # placing
-    "other sizes": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[::2, ::2], "train", 2)), "sizes-differ", "train/masks/p1.png"),
-    "a row less": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[:-1], "train", 2)), "sizes-differ", "train/masks/p1.png"),
+    "other sizes": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[::2, ::2], "train", 2)),
+        "sizes-differ",
+        "train/masks/p1.png",
+    ),
+    "a row less": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[:-1], "train", 2)),
+        "sizes-differ",
+        "train/masks/p1.png",
+    ),
     "EXIF 6": Broken(lambda f: exif(f, 6, None, crop=90), "exif-turned", "p0.jpg"),
     "EXIF 3": Broken(lambda f: exif(f, 3, None), "exif-turned", "p0.jpg"),
     "EXIF 8, square": Broken(lambda f: exif(f, 8, None), "exif-turned", "p0.jpg"),
-    "masks on their side": Broken(lambda f: (whole(f), for_pictures(f, lambda p: p[:90]), for_masks(f, lambda m: np.rot90(m[:90]))), "mask-turned", "p0.png"),
+    "masks on their side": Broken(
+        lambda f: (
+            whole(f),
+            for_pictures(f, lambda p: p[:90]),
+            for_masks(f, lambda m: np.rot90(m[:90])),
+        ),
+        "mask-turned",
+        "p0.png",
+    ),
     "moved": Broken(lambda f: shifted(f, 5, -7), "mask-moved", "p0.png"),
-    "moved in train": Broken(lambda f: shifted(f, 0, 6, "train"), "mask-moved", "train/masks/p1.png"),
-    "mirrored": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[:, ::-1])), "mask-mirrored", "p0.png"),
-    "upside down": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[::-1])), "mask-mirrored", "p0.png"),
-    "turned by 180": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[::-1, ::-1])), "mask-turned", "p0.png"),
-    "transposed": Broken(lambda f: (whole(f), for_masks(f, lambda m: m.T)), "mask-turned", "p0.png"),
-    "some mirrored": Broken(lambda f: (whole(f), for_masks(f, lambda m: m[:, ::-1], "train", 4)), "mask-mirrored", "p1.png"),
+    "moved in train": Broken(
+        lambda f: shifted(f, 0, 6, "train"), "mask-moved", "train/masks/p1.png"
+    ),
+    "mirrored": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[:, ::-1])), "mask-mirrored", "p0.png"
+    ),
+    "upside down": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[::-1])), "mask-mirrored", "p0.png"
+    ),
+    "turned by 180": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[::-1, ::-1])), "mask-turned", "p0.png"
+    ),
+    "transposed": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m.T)), "mask-turned", "p0.png"
+    ),
+    "some mirrored": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[:, ::-1], "train", 4)),
+        "mask-mirrored",
+        "p1.png",
+    ),
     # files
-    "picture cut off": Broken(lambda f: truncated(f, "images"), "picture-unreadable", "images/p1.png"),
+    "picture cut off": Broken(
+        lambda f: truncated(f, "images"), "picture-unreadable", "images/p1.png"
+    ),
     "mask cut off": Broken(lambda f: truncated(f, "masks"), "mask-unreadable", "masks/p1.png"),
-    "empty file": Broken(lambda f: written(f, "images", b""), "picture-unreadable", "images/p1.png"),
-    "Git LFS": Broken(lambda f: written(f, "images", b"version https://git-lfs.github.com/spec/v1\noid sha256:1"), "picture-unreadable", "images/p1.png"),
-    "web page": Broken(lambda f: written(f, "masks", b"<!DOCTYPE html><html></html>"), "mask-unreadable", "masks/p1.png"),
-    "no picture at all": Broken(lambda f: written(f, "images", b"hello" * 50), "picture-unreadable", "images/p1.png"),
+    "empty file": Broken(
+        lambda f: written(f, "images", b""), "picture-unreadable", "images/p1.png"
+    ),
+    "Git LFS": Broken(
+        lambda f: written(f, "images", b"version https://git-lfs.github.com/spec/v1\noid sha256:1"),
+        "picture-unreadable",
+        "images/p1.png",
+    ),
+    "web page": Broken(
+        lambda f: written(f, "masks", b"<!DOCTYPE html><html></html>"),
+        "mask-unreadable",
+        "masks/p1.png",
+    ),
+    "no picture at all": Broken(
+        lambda f: written(f, "images", b"hello" * 50), "picture-unreadable", "images/p1.png"
+    ),
     "PNG called JPEG": Broken(suffix_wrong, "picture-suffix", "images/p0.jpg", severity="warn"),
-    "CMYK": Broken(lambda f: saved_as(f, "CMYK", ".jpg", quality=95), "picture-cmyk", "p0.jpg", severity="warn"),
+    "CMYK": Broken(
+        lambda f: saved_as(f, "CMYK", ".jpg", quality=95), "picture-cmyk", "p0.jpg", severity="warn"
+    ),
     "animated": Broken(animated, "picture-animated", "p0.webp"),
     "transparent": Broken(transparent, "picture-alpha", "p0.png", severity="warn"),
     "NaN": Broken(lambda f: as_floats(f, np.nan), "picture-nan", "p0.tif", severity="warn"),
@@ -409,43 +539,90 @@ BROKEN = {
     "four bands": Broken(four_bands, "bands-differ", "p0.tif", mends=True),
     "two depths": Broken(two_depths, "types-differ", "p0.tif"),
     "dim val": Broken(dim_val, "range-differs"),
-    "black picture": Broken(lambda f: (whole(f), for_pictures(f, lambda p: p * 0, "train", 1)), "picture-constant", "train/images/p0.png", severity="warn"),
+    "black picture": Broken(
+        lambda f: (whole(f), for_pictures(f, lambda p: p * 0, "train", 1)),
+        "picture-constant",
+        "train/images/p0.png",
+        severity="warn",
+    ),
     "hidden": Broken(hidden, "hidden-files", "._p0.png", severity="note"),
     "GIF masks": Broken(lambda f: saved_as(f, "L", ".gif", "masks"), "mask-format", "p0.gif"),
     # names
-    "suffix _mask": Broken(lambda f: (whole(f), rename(f, "masks", lambda x: f"{x.stem}_mask.png")), "names-differ", "p0.png", mends=True),
-    "Cityscapes' names": Broken(lambda f: (whole(f), rename(f, "images", lambda x: f"a_{x.stem}_leftImg8bit.png"), rename(f, "masks", lambda x: f"a_{x.stem}_gtFine_labelIds.png")), "names-differ", "p0_leftImg8bit.png", mends=True),
-    "other beginnings": Broken(lambda f: (whole(f), rename(f, "images", lambda x: f"image_{x.name[1:]}"), rename(f, "masks", lambda x: f"label_{x.name[1:]}")), "names-differ", "image_0.png", mends=True),
+    "suffix _mask": Broken(
+        lambda f: (whole(f), rename(f, "masks", lambda x: f"{x.stem}_mask.png")),
+        "names-differ",
+        "p0.png",
+        mends=True,
+    ),
+    "Cityscapes' names": Broken(
+        lambda f: (
+            whole(f),
+            rename(f, "images", lambda x: f"a_{x.stem}_leftImg8bit.png"),
+            rename(f, "masks", lambda x: f"a_{x.stem}_gtFine_labelIds.png"),
+        ),
+        "names-differ",
+        "p0_leftImg8bit.png",
+        mends=True,
+    ),
+    "other beginnings": Broken(
+        lambda f: (
+            whole(f),
+            rename(f, "images", lambda x: f"image_{x.name[1:]}"),
+            rename(f, "masks", lambda x: f"label_{x.name[1:]}"),
+        ),
+        "names-differ",
+        "image_0.png",
+        mends=True,
+    ),
     "capitals": Broken(capitals, "names-case", "p0.png"),
     "mask missing": Broken(lambda f: remove(f, "masks", 2), "mask-missing", "train/images/p1.png"),
-    "many orphans": Broken(lambda f: remove(f, "images", 5), "mask-orphan", "train/masks/p1.png", severity="warn"),
-    "two masks": Broken(lambda f: (whole(f), Image.open(f / "train/masks/p0.png").save(f / "train/masks/p0.tif")), "mask-several", "p0.tif"),
+    "many orphans": Broken(
+        lambda f: remove(f, "images", 5), "mask-orphan", "train/masks/p1.png", severity="warn"
+    ),
+    "two masks": Broken(
+        lambda f: (whole(f), Image.open(f / "train/masks/p0.png").save(f / "train/masks/p0.tif")),
+        "mask-several",
+        "p0.tif",
+    ),
     # splits
     "leak": Broken(leak, "leak", "val/images/p0.png"),
     "near leak": Broken(lambda f: leak(f, near=True), "near-leak", "val/images/p0.jpg"),
     "twice": Broken(twice, "duplicates", "q.png", severity="warn"),
-    "twice, saved anew": Broken(lambda f: twice(f, near=True), "near-duplicates", "q.jpg", severity="note"),
+    "twice, saved anew": Broken(
+        lambda f: twice(f, near=True), "near-duplicates", "q.jpg", severity="note"
+    ),
     "twice, other masks": Broken(contradicting, "labels-contradict", "q.png", severity="warn"),
     "torn sequence": Broken(torn, "sequence-torn", "frame_0002.png", severity="warn"),
     "no val": Broken(lambda f: whole(f, val=None), "no-val"),
     # classes
     "absent from train": Broken(train_without, "class-absent-train", severity="warn"),
-    "absent everywhere": Broken(lambda f: whole(f, names=[*NAMES, "unicorn"]), "class-absent", severity="note"),
-    "constant": Broken(lambda f: (whole(f), for_masks(f, lambda m: m * 0)), "mask-constant", "p0.png"),
-    "all ignored": Broken(lambda f: (whole(f), for_masks(f, lambda m: m * 0 + 255, "train", 3)), "mask-empty", "p0.png", severity="warn"),
+    "absent everywhere": Broken(
+        lambda f: whole(f, names=[*NAMES, "unicorn"]), "class-absent", severity="note"
+    ),
+    "constant": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m * 0)), "mask-constant", "p0.png"
+    ),
+    "all ignored": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m * 0 + 255, "train", 3)),
+        "mask-empty",
+        "p0.png",
+        severity="warn",
+    ),
     # descriptions
     "no data.yaml": Broken(undescribed, "no-data-yaml", mends=True),
     "two folders": Broken(beside, "no-names"),
     "misspelt": Broken(misspelt, "description", "data.yaml", mends=True),
     "two mistakes": Broken(two_mistakes, "description", "data.yaml", mends=True),
-    "not YAML": Broken(lambda f: with_text(f, "names: [a, b\ntrain: x"), "description", "data.yaml"),
+    "not YAML": Broken(
+        lambda f: with_text(f, "names: [a, b\ntrain: x"), "description", "data.yaml"
+    ),
     "no names": Broken(lambda f: whole(f, names=None), "description", "data.yaml", mends=True),
     "masks elsewhere": Broken(elsewhere, "description", "data.yaml", mends=True),
-    "folder not there": Broken(lambda f: whole(f, train="trian/images"), "description", "data.yaml", mends=True),
-    "map to no class": Broken(lambda f: whole(f, map={0: 9}), "description", "data.yaml", mends=True),
-}  # fmt: skip
+    "folder not there": Broken(
+        lambda f: whole(f, train="trian/images"), "description", "data.yaml", mends=True
+    ),
+    "map to no class": Broken(
+        lambda f: whole(f, map={0: 9}), "description", "data.yaml", mends=True
+    ),
+}
 """Name of the fault -> how it is made and told."""
-
-
-def written_yaml(file):
-    return yaml.safe_load(file.read_text())

@@ -2,8 +2,8 @@
 
 import numpy as np
 import tifffile
-from made import files, for_masks, for_pictures, load, save
 from PIL import Image
+from whole_sets import files, for_masks, for_pictures, load, save
 
 
 def resized(folder):
