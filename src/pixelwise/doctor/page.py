@@ -131,41 +131,38 @@ def _told(finding: Finding) -> str:
 
 def _classes(examination: Examination, table: ClassTable) -> Section:
     splits = [*table.pixels]
-    rows = []
+    shares, sizes = [], []
     for i, name in enumerate(table.names):
         row = [name]
         for split in splits:
             total = sum(table.pixels[split])
             row.append(f"{100 * table.pixels[split][i] / total:.3g}" if total else "")
-        row += [str(table.pictures[split][i]) for split in splits]
         weight = table.weights[i]
-        row.append("" if weight is None else f"{weight:.2f}")
-        row += [
-            "" if (share := table.lost[stride][i]) is None else f"{100 * share:.0f}"
-            for stride in table.lost
-        ]
-        rows.append(tuple(row))
-    header = (
-        "class",
-        *(f"{split}, %" for split in splits),
-        *(f"pictures of {split}" for split in splits),
-        "weight",
-        *(f"lost at {stride}, %" for stride in table.lost),
-    )
+        shares.append((*row, "" if weight is None else f"{weight:.2f}"))
+        lost = [table.lost[stride][i] for stride in table.lost]
+        told = ["" if share is None else f"{100 * share:.0f}" for share in lost]
+        sizes.append((name, *(str(table.pictures[split][i]) for split in splits), *told))
     ignored = ", ".join(
         f"{split} {100 * table.ignored[split] / total:.3g} %"
         for split in splits
         if (total := sum(table.pixels[split]) + table.ignored[split])
     )
-    caption = (
-        f"Shares of the pixels that count; ignored: {ignored or 'none'}. Weights for a loss: the"
-        " inverse root of the share in train, 1 on average. Lost at n: regions smaller than n x n"
-        " pixels, one place of a network of that output stride."
-    )
-    blocks: list[Block] = [Table(header, tuple(rows), caption)]
+    blocks: list[Block] = [
+        Table(("class", *(f"{split}, %" for split in splits), "weight"), tuple(shares)),
+        Text(
+            "Pictures and regions",
+            "How many pictures hold the class, and how many % of its regions are smaller than one"
+            " place of a network of output stride 8, 16 or 32.",
+        ),
+        Table(("class", *splits, *(f"below {n} x {n}" for n in table.lost)), tuple(sizes)),
+    ]
     if entries := dict(legend_entries(examination)):
-        blocks.append(Figure(png(legend(entries, 900)), "Colours of the classes", wide=True))
-    return Section("Classes", "", tuple(blocks))
+        blocks.append(Figure(png(legend(entries, 460)), "Colours of the classes"))
+    text = (
+        f"Shares of the pixels that count. Ignored: {ignored or 'none'}. Proposed weights for a"
+        " loss: the inverse root of the share in train, 1 on average."
+    )
+    return Section("Classes", text, tuple(blocks))
 
 
 def _files(examination: Examination) -> Section:

@@ -352,8 +352,8 @@ def _strange_colours(
     yield Finding(
         "stop",
         "mask-smeared" if smeared else "colours-unlisted",
-        f"{len(coloured)} of {counted(len(masks), 'mask')} hold {len(unlisted)} colours that are not"
-        f" listed, {share:.3g} % of the pixels: {listed}"
+        f"{len(coloured)} of {counted(len(masks), 'mask')} hold {len(unlisted)} colours that are"
+        f" not listed, {share:.3g} % of the pixels: {listed}"
         + ("; borders are smeared" if smeared else ""),
         "draw or resize the masks anew by nearest neighbour; the map ignores what lies between"
         if smeared
@@ -405,9 +405,10 @@ def _unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
     number = len({i for i in table.values() if i != IGNORE})
     names = ["background", "foreground"] if number <= 2 else [f"class {i}" for i in range(number)]
     repair: dict[str, Any] = {"names": dict(enumerate(names)), "map": table}
-    if all(table[v] == v or (v == 255 and table[v] == IGNORE) for v in table if isinstance(v, int)):
-        if all(isinstance(v, int) for v in table):
-            repair["map"] = None
+    if all(target == v or (v == 255 and target == IGNORE) for v, target in table.items()):
+        repair["map"] = None
+    if "palette" in seen.subject.content:
+        repair["palette"] = None
     yield Finding(
         "stop", "no-names", f"no usable names are declared; {text}",
         f"name the {number} classes under `names:`", (), repair,
