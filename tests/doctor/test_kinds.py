@@ -54,7 +54,7 @@ def numbers(folder):
     for file in files(folder, "masks"):
         tifffile.imwrite(file.with_suffix(".tif"), load(file).astype(np.float32) + 0.5)
         file.unlink()
-    describe(folder, names=None, values={"depth": "m"})
+    describe(folder, names=None, values={"depth": {"unit": "m"}})
     return folder
 
 
@@ -77,7 +77,7 @@ def test_drawn_sets():
 def test_nothing_there(tmp_path):
     with pytest.raises(InputError, match="nothing there"):
         examine(tmp_path / "nowhere.yaml")
-    with pytest.raises(InputError, match="write a data.yaml"):
+    with pytest.raises(InputError, match="holds neither"):
         examine(tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_processes_find_the_same(tmp_path):
     whole(tmp_path)
     pairs = zip(files(tmp_path, "images"), files(tmp_path, "masks"), strict=True)
     jobs = [Job("train", *pair) for pair in pairs] * 5
-    reading = Reading(None, 0, 255, (), 179)
+    reading = Reading(None, 0, 255, (), 179.0)
     done = []
     alone = gather(jobs, reading, 0)
     shared = gather(jobs, reading, 2, lambda i, n: done.append((i, n)))

@@ -110,6 +110,8 @@ def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = N
     try:
         source = open_data(spec)
     except InputError as error:
+        if not path.exists():
+            raise
         findings.append(_refusal("description", error))
         jobs = [Job("", root / place, None) for place in listed(root).pictures]
         if not jobs:
