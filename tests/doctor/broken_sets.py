@@ -361,6 +361,56 @@ def with_text(folder, text):
     (folder / "data.yaml").write_text(text)
 
 
+def grey_in_colour(folder):
+    binary(folder, 0, 255)
+    for_masks(folder, lambda m: np.repeat(m[..., None], 3, axis=2))
+
+
+def mirrored_leak(folder):
+    whole(folder)
+    for kind in ("images", "masks"):
+        for i in range(3):
+            values = load(folder / "train" / kind / f"p{i}.png")
+            save(folder / "val" / kind / f"p{i}.png", np.ascontiguousarray(values[:, ::-1]))
+
+
+def dangling(folder):
+    whole(folder)
+    file = files(folder, "images")[1]
+    file.unlink()
+    file.symlink_to("nowhere.png")
+
+
+def with_copies(folder):
+    """Cityscapes' four files for each picture."""
+    whole(folder)
+    rename(folder, "images", lambda f: f"c_{f.stem}_leftImg8bit.png")
+    for file in files(folder, "masks"):
+        for kind in ("color", "instanceIds", "labelIds", "labelTrainIds"):
+            copy(file, file.with_name(f"c_{file.stem}_gtFine_{kind}.png"))
+        file.unlink()
+
+
+def in_one_folder(folder):
+    whole(folder, train="train", val="val")
+    for split in COUNTS:
+        for file in files(folder, "images", split):
+            file.rename(folder / split / file.name)
+        for file in files(folder, "masks", split):
+            file.rename(folder / split / f"{file.stem}_mask.png")
+        (folder / split / "images").rmdir()
+        (folder / split / "masks").rmdir()
+
+
+def below_zero(folder):
+    whole(folder)
+    for file in files(folder, "masks"):
+        mask = load(file).astype(np.int16)
+        mask[:9, :9] = -1
+        tifffile.imwrite(file.with_suffix(".tif"), mask)
+        file.unlink()
+
+
 def elsewhere(folder):
     whole(folder)
     for split in COUNTS:
@@ -620,6 +670,35 @@ BROKEN = {
     "masks elsewhere": Broken(elsewhere, "description", "data.yaml", mends=True),
     "folder not there": Broken(
         lambda f: whole(f, train="trian/images"), "description", "data.yaml", mends=True
+    ),
+    "names from 1": Broken(
+        lambda f: whole(f, names={i + 1: name for i, name in enumerate(NAMES)}),
+        "description",
+        "data.yaml",
+        mends=True,
+    ),
+    "one name": Broken(
+        lambda f: binary(f) and describe(f, names=["building"]),
+        "description",
+        "data.yaml",
+        mends=True,
+    ),
+    "key of another program": Broken(
+        lambda f: whole(f, nc=7), "description", "data.yaml", mends=True
+    ),
+    "black and white in colour": Broken(grey_in_colour, "values-0-255", "p0.png", mends=True),
+    "below zero": Broken(below_zero, "values-unlisted", "p0.tif", mends=True),
+    "mirrored leak": Broken(mirrored_leak, "near-leak", "val/images/p0.png"),
+    "dangling link": Broken(dangling, "picture-unreadable", "images/p1.png"),
+    "Cityscapes' copies": Broken(with_copies, "names-differ", "p0_leftImg8bit.png", mends=True),
+    "in one folder": Broken(in_one_folder, "description", "data.yaml", mends=True),
+    "some moved": Broken(
+        lambda f: shifted(f, 8, 8, "train", 4), "mask-moved", "train/masks/p1.png"
+    ),
+    "moved by 22": Broken(lambda f: shifted(f, 22, 0), "mask-moved", "p0.png"),
+    "val is train": Broken(lambda f: whole(f, val="train/images"), "leak", "p0.png"),
+    "val is empty": Broken(
+        lambda f: (whole(f), [x.unlink() for x in files(f, "images", "val")]), "split-empty"
     ),
     "map to no class": Broken(
         lambda f: whole(f, map={0: 9}), "description", "data.yaml", mends=True

@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 
-REACH = 16
+REACH = 24
 """Pixels that a mask may be moved by."""
 LONGEST = 512
 """Larger pictures are looked at by every other, third, ... pixel."""

@@ -9,7 +9,7 @@ from typing import Any
 from pixelwise.data.layouts import CITYSCAPES, LABEL_IDS, LAYOUTS
 
 IGNORE = "ignore"
-VOID = (255, 65535)
+VOID = (-1, 255, 65535)
 PEAKS = 0.6
 """Share of the pixels that the frequent values of smeared masks have, at least."""
 MANY = 12
@@ -52,7 +52,8 @@ def propose(values: Mapping[int, int], classes: int, thin: bool) -> Proposal | N
             "values-0-255", {0: 0, found[1]: 1}, f"masks are black and white: 0 and {found[1]}"
         )
     if set(core) <= {*range(classes)} and core:
-        if len(core) + len(rest) == classes and rest and not thin and len(core) < classes:
+        white = len(core) + len(rest) == classes and -1 not in rest
+        if white and not thin and len(core) < classes:
             told = f"classes are grey levels, {found[-1]} among them"
             return Proposal("values-grey-levels", _in_order(found), told)
         return Proposal("values-are-ids", {v: v for v in core} | rest, f"values are ids{border}")

@@ -31,6 +31,7 @@ FOREIGN = frozenset(
 """Suffixes of pictures that are passed over."""
 LIKELY = ("label", "mask", "ids", "labelids", "gt", "seg")
 """Words in the names of masks: Cityscapes has coloured copies beside them."""
+SYSTEM = frozenset({"Thumbs.db", "desktop.ini"})
 ASKED = 200
 """So many pictures are asked for the pattern of their masks' names."""
 
@@ -56,10 +57,12 @@ def listed(folder: Path) -> Listing:
     for file in sorted(folder.rglob("*")):
         place = file.relative_to(folder)
         suffix = file.suffix.lower()
-        if file.is_dir() or suffix not in READABLE | FOREIGN:
+        if file.is_dir():
             continue
-        if is_hidden(place):
+        if is_hidden(place) or file.name in SYSTEM:
             hidden.append(place)
+        elif suffix not in READABLE | FOREIGN:
+            continue
         elif suffix in FOREIGN:
             foreign.append(place)
         else:
@@ -145,7 +148,14 @@ def pair_up(
         taken = {mask for _, mask in found.pairs}
         left = [file for file in left if masks_dir / file not in taken]
     found.lacking = [pictures_dir / file for file in left]
-    found.orphans = [masks_dir / m for m in free]
+    # Beside the masks may lie coloured copies, and other files of the same picture.
+    meant = found.pattern or names
+    paired = {mask.relative_to(masks_dir).with_suffix("") for _, mask in found.pairs}
+    found.orphans = [
+        masks_dir / m
+        for m in free
+        if meant.of_mask(m) is not None and m.with_suffix("") not in paired
+    ]
     found.pairs.sort()
     return found
 

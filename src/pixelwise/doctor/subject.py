@@ -198,6 +198,13 @@ def _edits(file: Path, content: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         there = {k: v for k, v in splits.items() if (root / str(v)).is_dir()}
         for places in ({**layout, **there}, layout):
             yield {**kept, **places}
+    names = content.get("names")
+    listed = [*names.values()] if isinstance(names, dict) else names
+    if isinstance(listed, list) and listed:
+        words = {True: "yes", False: "no"}
+        told = [words.get(n, n) if isinstance(n, bool) else n for n in listed]
+        for better in (told, ["background", *told]):
+            yield {**content, "names": better}
     for key in content:
         if key not in ("names", "values", "train"):
             yield {k: v for k, v in content.items() if k != key}
@@ -205,6 +212,7 @@ def _edits(file: Path, content: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
 
 def _mistake(file: Path, error: InputError, repair: Mapping[str, Any] | None = None) -> Finding:
     text = " ".join(str(error).split()).replace(f"{file}: ", "").replace(str(file), file.name)
+    text = text.replace(f"{file.parent}/", "")
     what, _, remedy = text.rpartition("; ")
     return Finding(
         "stop", "description", what or text, remedy or "correct it", (file.name,), repair

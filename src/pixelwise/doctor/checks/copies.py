@@ -51,9 +51,12 @@ def _near(facts: Sequence[PairFacts]) -> list[tuple[PairFacts, PairFacts]]:
     if len(able) < 2:
         return []
     details = np.stack([_detail(f.picture.thumb) for f in able])  # type: ignore[union-attr]
+    side = able[0].picture.thumb.shape[0]  # type: ignore[union-attr]
+    mirrored = details.reshape(-1, side, side)[:, :, ::-1].reshape(len(able), -1)
     found = []
     for start in range(0, len(able), ROWS):
         product = details[start : start + ROWS] @ details[start:].T
+        product = np.maximum(product, mirrored[start : start + ROWS] @ details[start:].T)
         for i, j in zip(*np.nonzero(product >= ALIKE), strict=True):
             if j > i:
                 found.append((able[start + i], able[start + j]))

@@ -1,6 +1,7 @@
 """Single files: damaged, called wrongly, animated, lossy, transparent, hidden."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from pixelwise.doctor.container import suits
 from pixelwise.doctor.facts import MaskFacts, PairFacts, PictureFacts
@@ -147,8 +148,10 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
     ]
-    masks = {f.mask_name for f in seen.facts}
-    foreign = [name for name in foreign if name not in masks]
+    known = {
+        f"{Path(n).with_suffix('')}" for f in seen.facts for n in (f.picture_name, f.mask_name)
+    }
+    foreign = [name for name in foreign if str(Path(name).with_suffix("")) not in known]
     if foreign:
         names = tuple(map(seen.subject.told, foreign))
         text = f"{counted(len(foreign), 'file')} of kinds that are not read, passed over"

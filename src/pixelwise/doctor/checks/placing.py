@@ -22,6 +22,8 @@ AGREE = 0.75
 """Share of the pictures that must say the same."""
 STRONG = 3.5
 """Deviations above the mean of all shifts at which a single picture counts."""
+CLEAR = 2.5
+"""The same where several pictures name the same shift."""
 WEAK = 1.5
 """What it has as it is then, at most."""
 FAR = 3
@@ -178,17 +180,18 @@ def _some_turned(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
 
 
 def _some_moved(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
+    """Pictures that say the same shift; by chance their peaks lie anywhere."""
     strong = [
-        item for item in group
-        if item.moved.max() >= STRONG
-        and item.own < WEAK
-        and max(map(abs, item.peak)) >= FAR
-    ]  # fmt: skip
+        item
+        for item in group
+        if item.moved.max() >= max(CLEAR, 2 * item.own) and max(map(abs, item.peak)) >= FAR
+    ]
     votes = Counter(item.peak for item in strong)
     for offset, _ in votes.most_common(1):
         wrong = [
-            item for item in strong
+            item
+            for item in strong
             if max(abs(item.peak[0] - offset[0]), abs(item.peak[1] - offset[1])) <= 1
-        ]  # fmt: skip
-        if len(wrong) >= max(3, 0.02 * len(group), 0.5 * len(strong)):
+        ]
+        if len(wrong) >= max(4, 0.02 * len(group), 0.6 * len(strong)):
             yield _finding_moved(seen, offset, wrong, len(group))
