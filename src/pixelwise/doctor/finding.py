@@ -46,8 +46,12 @@ def few(files: Iterable[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun: "3 masks"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """A number, its noun and perhaps a verb: "3 masks", "1 mask is" or "2 masks are"."""
+    word, _, verb = noun.partition(" ")
+    if number == 1:
+        return f"1 {noun}"
+    plural = {"": "", "is": " are", "has": " have"}.get(verb, f" {verb.removesuffix('s')}")
+    return f"{number} {word}s{plural}"
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -81,7 +81,7 @@ def _exact(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterator[Findi
         yield Finding(
             "warn" if len(within) > 0.05 * len(seen.facts) else "note",
             "duplicates",
-            f"{counted(len(within), 'picture')} occur twice within a split",
+            f"{counted(len(within), 'picture occurs')} twice within a split",
             "keep one of each",
             tuple(map(seen.subject.told, within)),
         )
@@ -114,7 +114,7 @@ def _alike(seen: Seen, near: Sequence[tuple[PairFacts, PairFacts]]) -> Iterator[
         yield Finding(
             "note",
             "near-duplicates",
-            f"{counted(len(files), 'picture')} look the same as another one of their split",
+            f"{counted(len(files), 'picture looks')} the same as another one of their split",
             "keep one of each, if they are copies",
             tuple(map(seen.subject.told, files)),
         )
@@ -134,7 +134,7 @@ def _contradicting(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterat
         yield Finding(
             "warn",
             "labels-contradict",
-            f"{counted(len(differ), 'picture')} occur twice, with different masks",
+            f"{counted(len(differ), 'picture occurs')} twice, with different masks",
             "keep the right one",
             tuple(map(seen.subject.told, files)),
         )
@@ -164,7 +164,7 @@ def _sequences(seen: Seen, facts: Sequence[PairFacts]) -> Iterator[Finding]:
         yield Finding(
             "warn" if proven else "note",
             "sequence-torn",
-            f"numbers of {counted(len(torn), 'picture')} lie between those of another split"
+            f"numbers of {counted(len(torn), 'picture lies')} between those of another split"
             + (", and neighbours look alike: frames of one sequence" if proven else ""),
             "put whole sequences into one split, or the score is of what was learnt"
             if proven

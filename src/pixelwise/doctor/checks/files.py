@@ -72,8 +72,8 @@ def _misnamed(
     if wrong:
         kinds = {(f.picture if what == "picture" else f.mask).container.format for f in wrong}  # type: ignore[union-attr]
         text = (
-            f"{counted(len(wrong), what)} hold {' or '.join(sorted(kinds))}, which the names do not"
-            " say; they are read nevertheless"
+            f"{counted(len(wrong), f'{what} holds')} {' or '.join(sorted(kinds))}, which the names do"
+            " not say; they are read nevertheless"
         )
         yield Finding("warn", f"{what}-suffix", text, "rename them", names)
 
@@ -143,7 +143,7 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     hidden = [f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.hidden]
     if hidden:
         names = tuple(map(seen.subject.told, hidden))
-        text = f"{counted(len(hidden), 'file')} hidden or a tool's own, passed over"
+        text = f"{counted(len(hidden), 'file is')} hidden or a tool's own, passed over"
         yield Finding("note", "hidden-files", text, "remove them where they are copies", names)
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign

@@ -35,7 +35,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "exif-turned",
-                f"{counted(len(exif), 'picture')} are shown turned, as EXIF says, but their masks"
+                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but their masks"
                 " fit them unturned",
                 "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
                 seen.picture_names(exif),
@@ -46,7 +46,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "mask-turned",
-                f"{counted(len(swapped), 'mask')} have their picture's height as width",
+                f"{counted(len(swapped), 'mask has')} their picture's height as width",
                 f"turn them{_way(swapped)}",
                 seen.mask_names(swapped),
             )
@@ -56,7 +56,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "sizes-differ",
-                f"{counted(len(differ), 'mask')} have another size than their picture, the first"
+                f"{counted(len(differ), 'mask has')} another size than their picture, the first"
                 f" {words} (height x width)",
                 _remedy(differ),
                 seen.mask_names(differ),
@@ -101,7 +101,7 @@ def _bands(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[F
         most = max(config.bands) + 1
         short = [f for f, p in good if p.bands + (p.container.mode in {"RGBA", "LA"}) < most]
         if short:
-            text = f"{counted(len(short), 'picture')} have fewer than {most} bands"
+            text = f"{counted(len(short), 'picture has')} fewer than {most} bands"
             yield Finding(
                 "stop", "bands-differ", text, "correct `bands`", seen.picture_names(short)
             )
@@ -165,7 +165,7 @@ def _sentinels(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "picture-nodata",
-            f"{counted(len(hits), 'picture')} hold {', '.join(f'{n:g}' for n in numbers)}, which"
+            f"{counted(len(hits), 'picture holds')} {', '.join(f'{n:g}' for n in numbers)}, which"
             " rasters are filled with where there is no data",
             f"write nodata: {[*known, *numbers]}",
             seen.picture_names([f for f, _ in hits]),
