@@ -10,6 +10,7 @@ from pixelwise import yaml_files
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import KEYS, SPLITS, DataConfig
 from pixelwise.data.mask_names import MaskNames
+from pixelwise.data.points.discovery import describe, is_class_table
 from pixelwise.doctor.finding import Finding
 from pixelwise.doctor.guessing import described, guess
 from pixelwise.errors import InputError
@@ -73,15 +74,22 @@ def find_subject(spec: str | Path) -> Subject:
 
 
 def is_other_kind(path: Path) -> bool:
-    """Whether a data.yaml, or that of a folder, has points or labels in place of class masks."""
-    inside = [path / name for name in DESCRIPTIONS[:2]] if path.is_dir() else [path]
-    file = next((f for f in inside if f.is_file() and f.suffix.lower() in {".yaml", ".yml"}), None)
-    if file is None:
-        return False
-    try:
-        return bool({"points", "labels"} & yaml_files.read(file).keys())
-    except InputError:
-        return False
+    """Whether a path leads to points, or to labels in place of class masks."""
+    if path.is_dir():
+        inside = [path / name for name in DESCRIPTIONS if (path / name).is_file()]
+        try:
+            return describe(path) is not None if not inside else is_other_kind(inside[0])
+        except InputError:
+            return True
+    suffix = path.suffix.lower()
+    if suffix in {".yaml", ".yml"} and path.is_file():
+        try:
+            return bool({"points", "labels", "bodyparts"} & yaml_files.read(path).keys())
+        except InputError:
+            return False
+    if suffix == ".csv" and path.is_file():
+        return path.name != DESCRIPTIONS[-1] and not is_class_table(path)
+    return suffix == ".json"
 
 
 def _undescribed(folder: Path) -> Subject:

@@ -87,12 +87,15 @@ def _exact(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterator[Findi
         )
     across = [(a, b) for a, b in same if a.split != b.split]
     if across:
-        yield _leak(seen, "leak", across, "are byte for byte in another split too", LEAK)
+        yield _leak(seen, "leak", across, LEAK)
 
 
 def _leak(
-    seen: Seen, key: str, across: Sequence[tuple[PairFacts, PairFacts]], what: str, limit: float
+    seen: Seen, key: str, across: Sequence[tuple[PairFacts, PairFacts]], limit: float
 ) -> Finding:
+    exact = key == "leak"
+    verb = "is" if exact else "looks"
+    what = "byte for byte in another split too" if exact else "the same as one of another split"
     splits = sorted({f"{a.split} and {b.split}" for a, b in across})
     files = tuple(dict.fromkeys(f.picture_name for pair in across for f in pair))
     number = len({b.picture_name for _, b in across})
@@ -100,8 +103,8 @@ def _leak(
     return Finding(
         "stop" if number >= limit * fewest else "warn",
         key,
-        f"{counted(number, 'picture')} {what} ({', '.join(splits)}): the score would be of pictures"
-        " that were learnt",
+        f"{counted(number, f'picture {verb}')} {what} ({', '.join(splits)}): the score would be of"
+        " pictures that were learnt",
         "keep each in one split only",
         tuple(map(seen.subject.told, files)),
     )
@@ -120,7 +123,7 @@ def _alike(seen: Seen, near: Sequence[tuple[PairFacts, PairFacts]]) -> Iterator[
         )
     across = [pair for pair in near if pair[0].split != pair[1].split]
     if across:
-        yield _leak(seen, "near-leak", across, "look the same as one of another split", 0.05)
+        yield _leak(seen, "near-leak", across, 0.05)
 
 
 def _contradicting(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterator[Finding]:

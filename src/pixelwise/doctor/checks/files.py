@@ -72,8 +72,8 @@ def _misnamed(
     if wrong:
         kinds = {(f.picture if what == "picture" else f.mask).container.format for f in wrong}  # type: ignore[union-attr]
         text = (
-            f"{counted(len(wrong), f'{what} holds')} {' or '.join(sorted(kinds))}, which the names do"
-            " not say; they are read nevertheless"
+            f"{counted(len(wrong), f'{what} holds')} {' or '.join(sorted(kinds))}, which the"
+            " names do not say; they are read nevertheless"
         )
         yield Finding("warn", f"{what}-suffix", text, "rename them", names)
 
@@ -148,11 +148,10 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
     ]
-    known = {
-        f"{Path(n).with_suffix('')}" for f in seen.facts for n in (f.picture_name, f.mask_name)
-    }
+    names = [name for f in seen.facts for name in (f.picture_name, f.mask_name) if name]
+    known = {str(Path(name).with_suffix("")) for name in names}
     foreign = [name for name in foreign if str(Path(name).with_suffix("")) not in known]
     if foreign:
-        names = tuple(map(seen.subject.told, foreign))
+        told = tuple(map(seen.subject.told, foreign))
         text = f"{counted(len(foreign), 'file')} of kinds that are not read, passed over"
-        yield Finding("warn", "foreign-files", text, "convert them to PNG, or remove them", names)
+        yield Finding("warn", "foreign-files", text, "convert them to PNG, or remove them", told)
