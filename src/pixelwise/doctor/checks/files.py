@@ -148,8 +148,8 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
     ]
-    names = [name for f in seen.facts for name in (f.picture_name, f.mask_name) if name]
-    known = {str(Path(name).with_suffix("")) for name in names}
+    read = [name for f in seen.facts for name in (f.picture_name, f.mask_name) if name]
+    known = {str(Path(name).with_suffix("")) for name in read}
     foreign = [name for name in foreign if str(Path(name).with_suffix("")) not in known]
     if foreign:
         told = tuple(map(seen.subject.told, foreign))
