@@ -696,6 +696,23 @@ BROKEN = {
         lambda f: shifted(f, 8, 8, "train", 4), "mask-moved", "train/masks/p1.png"
     ),
     "moved by 22": Broken(lambda f: shifted(f, 22, 0), "mask-moved", "p0.png"),
+    "ADE20K as it is": Broken(
+        lambda f: (
+            whole(f, names=["wall", *(f"thing {i}" for i in range(149))]),
+            for_masks(f, lambda m: m + (m > 0)),
+        ),
+        "values-zero-other",
+        "p0.png",
+        mends=True,
+        severity="warn",
+    ),
+    "val of one class": Broken(
+        lambda f: (
+            whole(f),
+            for_masks(f, lambda m: np.where(m > 0, 255, 0).astype(np.uint8), "val"),
+        ),
+        "split-one-class",
+    ),
     "val is train": Broken(lambda f: whole(f, val="train/images"), "leak", "p0.png"),
     "val is empty": Broken(
         lambda f: (whole(f), [x.unlink() for x in files(f, "images", "val")]), "split-empty"

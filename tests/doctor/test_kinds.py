@@ -142,6 +142,18 @@ def test_meaning_of_values(values, classes, key):
         assert set(values) <= set(found.map)
 
 
+def test_names_of_any_kind(tmp_path):
+    whole(tmp_path)
+    for kind in ("images", "masks"):
+        for i, name in enumerate(("图 片", "a[1]", "b*", "-n", "ü" * 40)):
+            file = tmp_path / "train" / kind / f"p{i}.png"
+            file.rename(file.with_name(f"{name}.png"))
+    (tmp_path / "train/masks/图 片.png").unlink()
+    found = [f for f in examine(tmp_path).findings if f.severity != "note"]
+    assert [f.key for f in found] == ["mask-missing"]
+    assert found[0].files == ("train/images/图 片.png",)
+
+
 def test_regions():
     ids = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
     sizes = {label: bins[:4] for label, bins in region_sizes(ids).items()}

@@ -78,6 +78,17 @@ def check_classes(seen: Seen) -> list[Finding]:
 
 
 def _absent(table: ClassTable) -> Iterator[Finding]:
+    for split, pixels in table.pixels.items():
+        present = [name for name, n in zip(table.names, pixels, strict=True) if n]
+        others = any(sum(n > 0 for n in p) > 1 for p in table.pixels.values())
+        if table.ignored[split] and len(present) < 2 and others:
+            yield Finding(
+                "stop",
+                "split-one-class",
+                f"{split!r} holds only {present[0] if present else 'ignored pixels'}"
+                f"{' and ignored pixels' if present else ''}, unlike other splits",
+                "look how its masks were saved, and at `map`",
+            )
     everywhere = [sum(p[i] for p in table.pixels.values()) for i in range(len(table.names))]
     nowhere = [name for name, n in zip(table.names, everywhere, strict=True) if not n]
     if nowhere and len(nowhere) < len(table.names):

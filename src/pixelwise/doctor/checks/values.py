@@ -14,6 +14,7 @@ from pixelwise.doctor.seen import Seen
 THIN = 0.6
 """Share of pixels of 255 near another value, above which 255 is a border."""
 SHOWN = 6
+ADE_CLASSES = 150
 CERTAIN = frozenset({"values-instances", "values-label-ids", "values-are-ids"})
 """Many values that are no smeared borders."""
 Masks = Sequence[tuple[PairFacts, MaskFacts]]
@@ -266,6 +267,16 @@ def _quiet(seen: Seen, masks: Masks) -> Iterator[Finding]:
             _names(seen, half),
             {"map": {0: 0, 1: 1, 255: 1}},
         )
+    elif _are_raw_ade(seen, every):
+        yield Finding(
+            "warn",
+            "values-zero-other",
+            "these are ADE20K's 150 classes; in its masks 0 means other and wall is 1, but the map"
+            " takes 0 for wall, and no mask holds 255",
+            "map 0 to ignore and each other value to one less, unless they were renumbered",
+            _names(seen, masks),
+            {"map": {0: IGNORE, **{i: i - 1 for i in range(1, classes + 1)}}},
+        )
     colours = [(f, m) for f, m in masks if m.coloured and not _is_grey(m)]
     if colours and len(colours) < len(masks) and config.values.values and config.values.colours:
         text = f"{len(colours)} of {counted(len(masks), 'mask')} are coloured, the others numbers"
@@ -281,6 +292,14 @@ def _black_and_white(masks: Masks, classes: int) -> Masks:
     if classes != 2 or min(len(half), len(ids)) < 2 or any(255 in _values(m) for m in ids):
         return []
     return half if any(m.counts[0] and m.ignored > 0.02 * m.counts[0] for _, m in half) else []
+
+
+def _are_raw_ade(seen: Seen, every: Mapping[int, int]) -> bool:
+    config = seen.subject.config
+    assert config is not None
+    names = [name.lower() for name in config.classes.names[:2]]
+    known = len(config.classes) == ADE_CLASSES and names[0].startswith("wall")
+    return known and config.values.values.get(0) == 0 and 0 in every and 255 not in every
 
 
 def _are_train_ids(seen: Seen, every: Mapping[int, int]) -> bool:
