@@ -160,7 +160,7 @@ def _sentinel(read: Picture, low: float, high: float) -> float | None:
 
 def _grey(read: Picture) -> UInt8[np.ndarray, "h w"]:
     """All bands as one, over the range of the picture."""
-    values = read.values.numpy().astype(np.float32).mean(0)
+    values = read.values.numpy().astype(np.float64).mean(0)
     if read.dtype == "uint8":
         return values.astype(np.uint8)
     finite = np.isfinite(values)
