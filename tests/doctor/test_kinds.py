@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from whole_sets import COUNTS, describe, files, load, whole
+from whole_sets import COUNTS, describe, files, load, save, whole
 
 from pixelwise.doctor.examine import examine
 from pixelwise.doctor.facts import Job, Reading
@@ -47,6 +47,31 @@ def test_points_without_labels(tmp_path):
     points(tmp_path)
     (tmp_path / "train.csv").unlink()
     assert keys(tmp_path)[0] == "description"
+
+
+def overlapping(folder):
+    whole(folder)
+    for file in files(folder, "masks"):
+        for value, name in ((1, "building"), (2, "road")):
+            target = file.parent / name / file.name
+            target.parent.mkdir(exist_ok=True)
+            save(target, (load(file) == value).astype(np.uint8))
+        file.unlink()
+    describe(folder, names=["building", "road"], overlapping="files")
+    return folder
+
+
+def test_labels_that_overlap(tmp_path):
+    found = examine(overlapping(tmp_path))
+    assert [f.line for f in found.findings if f.severity != "note"] == []
+    assert len(found.seen.pictures()) == sum(COUNTS.values())
+
+
+def test_a_label_is_missing_and_a_picture_is_damaged(tmp_path):
+    overlapping(tmp_path)
+    (tmp_path / "train/masks/road/p1.png").unlink()
+    (tmp_path / "val/images/p1.png").write_bytes(b"")
+    assert {"description", "picture-unreadable"} <= set(keys(tmp_path))
 
 
 def numbers(folder):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.drawn import is_drawn
+from pixelwise.data.folder import FolderSource
+from pixelwise.data.labels_folder import FolderLabelsSource
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.opening import open_data
 from pixelwise.data.source import Source
@@ -19,6 +21,7 @@ from pixelwise.doctor.checks.values import check_values
 from pixelwise.doctor.facts import Job, Reading
 from pixelwise.doctor.finding import Finding, in_order
 from pixelwise.doctor.gather import gather
+from pixelwise.doctor.guessing import MASKS
 from pixelwise.doctor.pairing import Pairs, listed, pair_up
 from pixelwise.doctor.seen import Seen
 from pixelwise.doctor.subject import Subject, find_subject, is_other_kind
@@ -113,14 +116,18 @@ def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = N
         if not path.exists():
             raise
         findings.append(_refusal("description", error))
-        jobs = [Job("", root / place, None) for place in listed(root).pictures]
+        jobs = [Job("", root / place, None) for place in listed(root).pictures if not _aside(place)]
         if not jobs:
             raise
     else:
         splits = source.splits
         for split in splits:
-            jobs += [Job(split, file, None) for file in _files(source, split, root)]
-            findings += _checked(source, split)
+            try:
+                jobs += [Job(split, file, None) for file in _files(source, split, root)]
+            except InputError as error:
+                findings.append(_refusal("refused", error))
+            else:
+                findings += _checked(source, split)
     reading = Reading(None, 0, 255, (), MAX_MEGAPIXELS)
     facts = gather(jobs, reading, workers, progress)
     subject = Subject(root, path, {}, None, {}, MaskNames(), tuple(findings))
@@ -130,9 +137,17 @@ def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = N
     return Examination(seen, tuple(in_order(findings)), None)
 
 
+def _aside(place: Path) -> bool:
+    """Whether a file lies in a folder of masks."""
+    return any(part.lower() in MASKS for part in place.parts[:-1])
+
+
 def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
+    folders = [root]
+    if isinstance(source, FolderSource | FolderLabelsSource):
+        folders.append(source.config.folders(split)[0])
     for name in source.split(split).files():
-        beside = [Path(name), root / name]
+        beside = [Path(name), *(folder / name for folder in folders)]
         if found := next((file for file in beside if file.is_file()), None):
             yield found
 

@@ -84,7 +84,9 @@ def is_other_kind(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in {".yaml", ".yml"} and path.is_file():
         try:
-            return bool({"points", "labels", "bodyparts"} & yaml_files.read(path).keys())
+            return bool(
+                {"points", "labels", "bodyparts", "overlapping"} & yaml_files.read(path).keys()
+            )
         except InputError:
             return False
     if suffix == ".csv" and path.is_file():
