@@ -167,6 +167,13 @@ def test_meaning_of_values(values, classes, key):
         assert set(values) <= set(found.map)
 
 
+def test_a_stray_file_beside_folders_of_masks(tmp_path):
+    whole(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "info.json").write_text("{")
+    assert set(keys(tmp_path)) == {"no-data-yaml", "no-names"}
+
+
 def test_names_of_any_kind(tmp_path):
     whole(tmp_path)
     for kind in ("images", "masks"):

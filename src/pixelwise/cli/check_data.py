@@ -9,6 +9,7 @@ from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_out
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
 from pixelwise.outputs import Outputs, check_before
 
 FILES = ("report.html", "findings.json")
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     workers = min(MOST_WORKERS, os.cpu_count() or 1) if found.workers is None else found.workers
     in_range(0, 256, workers=workers)
+    if not found.data.strip():
+        raise InputError("data='': must be given; write a data.yaml or a folder")
     check_data(found.data)
     check_out(found.out)
     out = Path(found.out) if found.out else Path("runs/check-data") / _name(found.data)

@@ -78,7 +78,9 @@ def is_other_kind(path: Path) -> bool:
     if path.is_dir():
         inside = [path / name for name in DESCRIPTIONS if (path / name).is_file()]
         try:
-            return describe(path) is not None if not inside else is_other_kind(inside[0])
+            if inside:
+                return is_other_kind(inside[0])
+            return not guess(path) and describe(path) is not None
         except InputError:
             return True
     suffix = path.suffix.lower()
