@@ -13,6 +13,7 @@ from pixelwise.shortage import is_shortage
 
 COMMANDS = {
     "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
+    "check-data": "name everything that is wrong with a data set, and its remedy",
     "train": "train a network on your pictures",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
@@ -24,7 +25,7 @@ COMMANDS = {
     "models": "list the networks, or show one",
 }
 """Name -> one line. The module `pixelwise.cli.<name>` has `main(arguments) -> exit code`; one whose
-name is a word of Python has an underscore behind it."""
+name is a word of Python has an underscore behind it; a hyphen is an underscore."""
 
 SMALLER = "take smaller pictures, or lower --batch-size, --crop or --window"
 LONGEST = 300
@@ -118,7 +119,7 @@ def _one_line(error: InputError) -> str:
 def _run(name: str, arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    file = f"{name}_" if keyword.iskeyword(name) else name
+    file = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
     module = importlib.import_module(f"pixelwise.cli.{file}")
     code: int = module.main(arguments)
     return code

@@ -1,0 +1,176 @@
+"""What the masks hold: shares, absent classes, empty masks, weights, small regions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pixelwise.doctor.finding import Finding, counted
+from pixelwise.doctor.seen import Seen
+
+MUCH_IGNORED = 0.6
+STRIDES = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Numbers of each class.
+
+    Args:
+        names: The classes.
+        pixels: Split -> pixels of each class.
+        ignored: Split -> pixels that do not count.
+        pictures: Split -> pictures that hold each class.
+        weights: Proposed for the loss, 1 on average over the classes that occur in train.
+        lost: Stride -> share of each class's regions that are smaller than one place of it.
+    """
+
+    names: tuple[str, ...]
+    pixels: Mapping[str, tuple[int, ...]]
+    ignored: Mapping[str, int]
+    pictures: Mapping[str, tuple[int, ...]]
+    weights: tuple[float | None, ...]
+    lost: Mapping[int, tuple[float | None, ...]]
+
+
+def class_table(seen: Seen) -> ClassTable | None:
+    """The numbers; None where classes are not known."""
+    config = seen.subject.config
+    if config is None or seen.reading.numbers:
+        return None
+    count = len(config.classes)
+    pixels, ignored, pictures = {}, {}, {}
+    for split in seen.splits:
+        masks = [f.mask for f in seen.of_split(split) if f.mask is not None and f.mask.counts]
+        pixels[split] = tuple(sum(m.counts[i] for m in masks) for i in range(count))
+        pictures[split] = tuple(sum(m.counts[i] > 0 for m in masks) for i in range(count))
+        ignored[split] = sum(m.ignored for m in masks)
+    first = pixels.get("train") or next(iter(pixels.values()), (0,) * count)
+    return ClassTable(
+        config.classes.names, pixels, ignored, pictures, _weights(first),
+        {stride: _lost(seen, count, stride) for stride in STRIDES},
+    )  # fmt: skip
+
+
+def _weights(pixels: tuple[int, ...]) -> tuple[float | None, ...]:
+    """The inverse root of each share: rare classes count more, but not all."""
+    raw = [1 / n**0.5 if n else None for n in pixels]
+    known = [w for w in raw if w is not None]
+    mean = sum(known) / len(known) if known else 1.0
+    return tuple(None if w is None else w / mean for w in raw)
+
+
+def _lost(seen: Seen, count: int, stride: int) -> tuple[float | None, ...]:
+    bins = 2 * (stride.bit_length() - 1)
+    shares: list[float | None] = []
+    for i in range(count):
+        sizes = [m.regions[i] for _, m in seen.masks(lambda m: m.regions) if i in m.regions]
+        every = sum(map(sum, sizes))
+        shares.append(sum(sum(s[:bins]) for s in sizes) / every if every else None)
+    return tuple(shares)
+
+
+def check_classes(seen: Seen) -> list[Finding]:
+    """Classes that are absent, and masks that hold nothing."""
+    table = class_table(seen)
+    masks = seen.masks(lambda m: m.counts and not m.error)
+    if table is None or not masks:
+        return []
+    return [*_absent(table), *_empty(seen), *_small(table)]
+
+
+def _absent(table: ClassTable) -> Iterator[Finding]:
+    for split, pixels in table.pixels.items():
+        present = [name for name, n in zip(table.names, pixels, strict=True) if n]
+        others = any(sum(n > 0 for n in p) > 1 for p in table.pixels.values())
+        if table.ignored[split] and len(present) < 2 and others:
+            yield Finding(
+                "stop",
+                "split-one-class",
+                f"{split!r} holds only {present[0] if present else 'ignored pixels'}"
+                f"{' and ignored pixels' if present else ''}, unlike other splits",
+                "look how its masks were saved, and at `map`",
+            )
+    everywhere = [sum(p[i] for p in table.pixels.values()) for i in range(len(table.names))]
+    nowhere = [name for name, n in zip(table.names, everywhere, strict=True) if not n]
+    if nowhere and len(nowhere) < len(table.names):
+        yield Finding(
+            "note", "class-absent",
+            f"{len(nowhere)} of {len(table.names)} classes have no pixel in any split:"
+            f" {', '.join(nowhere)}",
+            "check `names` and `map`, if they should have some",
+        )  # fmt: skip
+    for split, pixels in table.pixels.items():
+        absent = [i for i, n in enumerate(pixels) if not n and everywhere[i]]
+        if not absent or not sum(pixels):
+            continue
+        grave = [i for i in absent if split == "train" and _weighs(table, i)]
+        yield Finding(
+            "warn" if grave else "note",
+            "class-absent-train" if split == "train" else "class-absent-split",
+            f"{split!r} has no pixel of {', '.join(table.names[i] for i in absent)}",
+            "move pictures of it there; what is not in train cannot be learnt"
+            if split == "train"
+            else "move pictures of it there; nothing is said about it otherwise",
+        )
+
+
+def _weighs(table: ClassTable, i: int) -> bool:
+    """Whether a class that train lacks is a good part of another split."""
+    enough = any(n for n in table.pictures.get("train", ())) and max(table.pictures["train"]) >= 4
+    return enough and any(p[i] > 0.02 * sum(p) for p in table.pixels.values() if sum(p))
+
+
+def _empty(seen: Seen) -> Iterator[Finding]:
+    masks = seen.masks(lambda m: m.counts and not m.error and not m.unlisted)
+    everything = counted(len(masks), "mask")
+    if not masks:
+        return
+    empty = [f for f, m in masks if not any(m.counts)]
+    if empty:
+        share = len(empty) / len(masks)
+        yield Finding(
+            "stop" if share == 1 else "warn" if share > 0.1 else "note",
+            "mask-empty",
+            f"{len(empty)} of {everything} have no pixel that counts",
+            "label them, or remove them",
+            seen.mask_names(empty),
+        )
+    constant = [(f, m) for f, m in masks if sum(n > 0 for n in m.counts) == 1 and not m.ignored]
+    if constant:
+        kinds = {next(i for i, n in enumerate(m.counts) if n) for _, m in constant}
+        whole = len(constant) == len(masks) and len(kinds) == 1
+        share = len(constant) / len(masks)
+        yield Finding(
+            "stop" if whole else "warn" if share > 0.8 else "note",
+            "mask-constant",
+            f"{len(constant)} of {everything} are of one class everywhere",
+            "check how they were saved; there is nothing to tell apart"
+            if whole
+            else "nothing, if the others' things are really absent there",
+            seen.mask_names([f for f, _ in constant]),
+        )
+    pixels = sum(sum(m.counts) + m.ignored for _, m in masks)
+    ignored = sum(m.ignored for _, m in masks)
+    if ignored > MUCH_IGNORED * pixels and len(empty) < len(masks):
+        yield Finding(
+            "warn",
+            "much-ignored",
+            f"{100 * ignored / pixels:.3g} % of all pixels are ignored",
+            "check `map` and `ignore_index`, if more of them were labelled",
+        )
+
+
+def _small(table: ClassTable) -> Iterator[Finding]:
+    for stride in STRIDES:
+        lost = [
+            f"{name} {100 * share:.0f} %"
+            for name, share in zip(table.names, table.lost[stride], strict=True)
+            if share is not None and share > 0.5
+        ]
+        if lost:
+            yield Finding(
+                "note", "small-regions",
+                f"more than half of the regions are smaller than {stride} x {stride} pixels in:"
+                f" {', '.join(lost)}",
+                f"take a network whose output stride is below {stride}, or larger pictures",
+            )  # fmt: skip
+            return
