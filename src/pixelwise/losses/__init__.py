@@ -2,7 +2,7 @@
 
 from pixelwise.losses.choice import Loss, loss_for
 from pixelwise.losses.kinds import LOSSES
-from pixelwise.losses.presence import presence_loss
+from pixelwise.losses.presence import occurrence_loss, presence_loss
 from pixelwise.losses.terms import read_loss
 from pixelwise.losses.weights import class_weights_from_counts
 
@@ -11,6 +11,7 @@ __all__ = [
     "Loss",
     "class_weights_from_counts",
     "loss_for",
+    "occurrence_loss",
     "presence_loss",
     "read_loss",
 ]

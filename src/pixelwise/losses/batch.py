@@ -21,14 +21,15 @@ class Batch:
         logits: float32 or float64.
         labels: Class numbers; for multilabel 0 or 1 per label. 0 where it does not count.
         counted: Which of them count.
-        weights: One per class; per label for multilabel.
+        weights: One per class; for multilabel one per label, or of two rows: where a label is not,
+            and where it is.
     """
 
     task: str
     logits: Float[Tensor, "n k h w"]
     labels: Int64[Tensor, "n *k h w"]
     counted: Bool[Tensor, "n *k h w"]
-    weights: Float[Tensor, "c"] | None = None
+    weights: Float[Tensor, "*sides c"] | None = None
 
     @classmethod
     def of(
@@ -56,8 +57,16 @@ class Batch:
         if self.weights is None:
             return share
         if self.task == "multilabel":
-            return share * self.weights[:, None, None]
+            off, on = self.sides
+            return share * torch.where(self.labels == 1, on, off)
         return share * self.weights[self.labels]
+
+    @property
+    def sides(self) -> tuple[Tensor, Tensor]:
+        """Weights of a label (k, 1, 1) where it is not, and where it is."""
+        assert self.weights is not None
+        off, on = self.weights if self.weights.ndim == 2 else (self.weights, self.weights)
+        return off[:, None, None], on[:, None, None]
 
     @cached_property
     def probabilities(self) -> Float[Tensor, "n k h w"]:

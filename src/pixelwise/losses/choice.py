@@ -30,7 +30,8 @@ def loss_for(
     Args:
         task: "multiclass" (k logits), "binary" (one logit, class 1 is positive) or "multilabel".
         loss: A name of `LOSSES`, with parameters in brackets, or a sum: "ce+0.5*dice".
-        class_weights: One per class, two for binary; none: all classes count alike.
+        class_weights: One per class, two for binary; for multilabel one per label, or two rows:
+            where a label is not, and where it is. None: all count alike.
         ignore_index: Mask value of pixels that do not count.
 
     Raises:
@@ -62,7 +63,8 @@ def loss_for(
 
 
 def _check_weights(task: str, weights: Tensor) -> None:
-    if weights.ndim != 1 or not (weights.isfinite() & (weights >= 0)).all():
+    sides = task == "multilabel" and weights.ndim == 2 and len(weights) == 2
+    if not (weights.ndim == 1 or sides) or not (weights.isfinite() & (weights >= 0)).all():
         raise InputError(
             f"class_weights={weights.tolist()}: must be one finite number, 0 or more, per class;"
             " correct them"

@@ -76,5 +76,6 @@ def _all_classes(batch: Batch, counted: Tensor) -> Tensor:
     elif batch.task == "binary":
         each = (batch.weights[0] * negative + batch.weights[1] * positive) / 2
     else:
-        each = batch.weights[:, None, None] * (negative + positive) / 2
+        off, on = batch.sides
+        each = (off * negative + on * positive) / 2
     return (each * counted).sum()

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
@@ -24,3 +24,17 @@ def presence_loss(
     wide = torch.promote_types(logits.dtype, torch.float32)
     wanted = present[:, classes - k : classes].to(wide)
     return F.binary_cross_entropy_with_logits(logits.to(wide), wanted)
+
+
+def occurrence_loss(
+    logits: Float[Tensor, "n k"], on: Bool[Tensor, "n k h w"], known: Bool[Tensor, "n k h w"]
+) -> Float[Tensor, ""]:
+    """Mean binary cross-entropy of "label k occurs in picture n", for labels that overlap.
+
+    A label of which too little is known to tell does not count.
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    occurs = on.flatten(2).any(dim=2)
+    counted = occurs | known.flatten(2).all(dim=2)
+    each = F.binary_cross_entropy_with_logits(wide, occurs.to(wide), reduction="none")
+    return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)

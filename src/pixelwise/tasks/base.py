@@ -17,7 +17,7 @@ from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
-from pixelwise.losses import class_weights_from_counts
+from pixelwise.losses import class_weights_from_counts, read_loss
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measure, Measures
 
@@ -171,7 +171,8 @@ class Task(ABC):
 
     Class attributes: `key` is what people type; `summary` is a line on it; `data` says what kind
     of data set it takes (`Source.kind`); `losses` are the names of its losses with a line each,
-    the first by default; `stride` is how many rows of a picture one row of the output stands for,
+    the first by default, and `summed` whether they are those of `pixelwise.losses`, which can be
+    added (`ce+0.5*dice`); `stride` is how many rows of a picture one row of the output stands for,
     `tiled` whether larger pictures may be predicted in tiles, `zoom` how far the size of training
     pictures usually varies; `demonstration` is what `pixelwise demo` shows of it, if anything.
     """
@@ -180,6 +181,7 @@ class Task(ABC):
     summary: ClassVar[str]
     data: ClassVar[str]
     losses: ClassVar[Mapping[str, str]]
+    summed: ClassVar[bool] = False
     stride: ClassVar[int] = 1
     tiled: ClassVar[bool] = True
     zoom: ClassVar[tuple[float, float]] = (0.5, 2.0)
@@ -292,7 +294,7 @@ class Task(ABC):
         return None
 
     def chosen(self, choice: LossChoice) -> str:
-        """The name of the loss that a choice means.
+        """The loss, or the sum of losses, that a choice means.
 
         Raises:
             InputError: The task has no such loss.
@@ -300,7 +302,9 @@ class Task(ABC):
         if choice.name == "auto":
             known = choice.preferred in self.losses
             return choice.preferred if known else next(iter(self.losses))
-        if choice.name not in self.losses:
+        if self.summed:
+            read_loss(choice.name)
+        elif choice.name not in self.losses:
             raise InputError(
                 f"loss={choice.name!r}: must be one of {', '.join(self.losses)} for task"
                 f" {self.key!r}; take one, or auto"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.data.classes import Colour, default_palette
-from pixelwise.losses import LOSSES, loss_for, presence_loss, read_loss
+from pixelwise.losses import LOSSES, loss_for, presence_loss
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.class_examination import FILES as EXAMINER_FILES
 from pixelwise.tasks.class_examiner import ClassExaminer
@@ -23,6 +23,7 @@ class ClassMasks(Task):
 
     data = "classes"
     losses = LOSSES
+    summed = True
     result_files = ("classes.csv", "confusion.png")
     examiner_files = EXAMINER_FILES
 
@@ -62,13 +63,6 @@ class ClassMasks(Task):
     def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor:
         """Which classes occur."""
         return presence_loss(logits, target, ignore_index=self.described.ignore_index)
-
-    def chosen(self, choice: LossChoice) -> str:
-        """The loss, or the sum of losses, that a choice means."""
-        if choice.name == "auto":
-            return super().chosen(choice)
-        read_loss(choice.name)
-        return choice.name
 
     def scorer(self) -> ClassScorer:
         """A confusion matrix."""

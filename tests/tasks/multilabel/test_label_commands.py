@@ -162,7 +162,7 @@ def test_a_run_that_was_cut_ends_in_the_same_weights_and_thresholds(
 
 @pytest.mark.parametrize("model", ["encnet", "ocrnet"])
 def test_networks_with_more_outputs_learn_labels(data, tmp_path, model):
-    words = settings(tmp_path, data, steps=1, loss="bce_dice")
+    words = settings(tmp_path, data, steps=1, loss="ce+dice")
     words[words.index("fcn")], words[words.index("gc")] = model, "none"
     assert main([*words, "--class-weights", "auto", "--quiet"]) == 0
 
@@ -185,8 +185,8 @@ def test_a_layer_is_inserted_and_trained_further(run, data, tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"loss": "cross_entropy"}, "must be one of bce"),
-        ({"loss": "dice", "class_weights": "auto"}, "class_weights"),
+        ({"loss": "bce_dice"}, "unknown loss 'bce_dice'"),
+        ({"loss": "dice", "class_weights": "auto"}, "takes no class weights"),
         ({"task": "multiclass"}, "multiclass"),
         ({"task_options": {"threshold": 0.5}}, "did you mean 'thresholds'"),
         ({"task_options": {"thresholds": [0.5]}}, "one per label"),

@@ -17,9 +17,8 @@ from pixelwise.data.keys import as_float
 from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
-from pixelwise.losses import class_weights_from_counts
+from pixelwise.losses import LOSSES, class_weights_from_counts, loss_for, occurrence_loss
 from pixelwise.tasks.base import Loss, LossChoice, Task
-from pixelwise.tasks.multilabel.losses import LOSSES, UNWEIGHTED, label_loss, occurrence_loss
 from pixelwise.tasks.multilabel.results import LabelScorer
 from pixelwise.tasks.multilabel.scores import USUAL
 
@@ -44,6 +43,7 @@ class Multilabel(Task):
     summary = "several labels per pixel, which may overlap"
     data = "labels"
     losses = LOSSES
+    summed = True
     result_files = ("labels.csv", "thresholds.png")
 
     def check(self) -> None:
@@ -129,19 +129,12 @@ class Multilabel(Task):
 
     def loss(self, choice: LossChoice) -> Loss:
         """Of each label on its own."""
-        name, weights = self.chosen(choice), choice.weights
-        if weights is not None and name in UNWEIGHTED:
-            raise InputError(
-                f"class_weights='auto': {name} counts all labels alike already; leave it out, or"
-                " take bce_dice"
-            )
-        ignored = self.described.ignore_index
-
-        def of(logits: Tensor, truth: Tensor) -> Tensor:
-            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            return label_loss(name, wide, truth.to(wide), truth != ignored, weights)
-
-        return of
+        return loss_for(
+            self.key,
+            loss=self.chosen(choice),
+            class_weights=choice.weights,
+            ignore_index=self.described.ignore_index,
+        )
 
     def presence_loss(self, logits: Float[Tensor, "n k"], target: Tensor) -> Tensor:
         """Which labels occur."""
