@@ -108,3 +108,11 @@ def test_a_network_to_start_from_is_scored_before_the_first_step(tmp_path):
         before = list(csv.DictReader(file))
     assert first["step"] == "0"
     assert first["miou"] == max(row["miou"] for row in before)
+
+
+def test_what_the_task_decides_is_in_the_runs_record(tmp_path):
+    words = ["train", "--data", "puppets:size=64,train=2,val=1", "--steps", "1", "--workers", "0"]
+    assert main([*words, "--runs", str(tmp_path), "--device", "cpu", "--quiet"]) == 0
+    told = (tmp_path / "train/1/config.yaml").read_text()
+    for line in ("model: hrnet_pose", "backbone: hrnet_w18_small", "batch_size: 2"):
+        assert line in told

@@ -160,7 +160,7 @@ def _facts(
         "network": f"{settings.model} on {settings.backbone}, output stride 8",
         f"{shows.noun}s": ", ".join(f"{count} {split}" for split, count in shows.pictures.items())
         + f", {shows.size}x{shows.size} pixels, seed {settings.seed}",
-        "training": f"{settings.steps} steps of {settings.batch_size} {shows.noun}s,"
+        "training": f"{settings.steps} steps of {settings.per_batch} {shows.noun}s,"
         f" {settings.recipe}, peak learning rate {settings.peak_lr:g}{shows.remark}",
     }
     for label, one in trained.items():

@@ -200,6 +200,11 @@ class Task(ABC):
         return "fcn", backbone or "resnet18"
 
     @classmethod
+    def batch_size(cls, device: str) -> int:
+        """Pictures per batch where no setting says it."""
+        return 8
+
+    @classmethod
     def check_source(cls, source: Source) -> None:
         """Raise where a data set is not for this task."""
         if source.kind != cls.data:

@@ -226,7 +226,7 @@ class Loop:
         stream: Any = self.plan.stream
         loader: DataLoader[Any] = DataLoader(
             stream,
-            batch_size=settings.batch_size,
+            batch_size=settings.per_batch,
             sampler=self._order(self.state.step * per_step, end),
             num_workers=settings.workers,
             worker_init_fn=quiet_worker,
@@ -317,7 +317,7 @@ class Loop:
     @property
     def _batch_shape(self) -> tuple[int, int, int, int]:
         bands = self.plan.model.config.in_channels
-        return (self.plan.settings.batch_size, bands, *self.plan.stream.crop)
+        return (self.plan.settings.per_batch, bands, *self.plan.stream.crop)
 
     def _step_needs(self) -> int:
         return predict(self.plan.model, self._batch_shape, training=True, device=self.plan.device)
@@ -333,7 +333,7 @@ class Loop:
             return f" in {self.run}/config.yaml{then} (goes on from {newest})" if newest else ""
 
         return told_as_input(
-            f"batch_size={settings.batch_size}, crop={height}x{width}: lower one of them"
+            f"batch_size={settings.per_batch}, crop={height}x{width}: lower one of them"
             " (--batch-size, --crop; accumulate keeps the batch's effect)",
             self._step_needs,
             kept,

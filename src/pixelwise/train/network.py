@@ -13,7 +13,6 @@ from pixelwise.networks.factory import create_model
 from pixelwise.networks.registry import decoder_named, resolve
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
-from pixelwise.tasks.base import Task
 from pixelwise.train.inputs import Data
 from pixelwise.train.recomputing import compute_again
 from pixelwise.train.settings import TrainSettings
@@ -54,10 +53,9 @@ def build_network(settings: TrainSettings, data: Data, described: Path | None) -
 def _new(settings: TrainSettings, data: Data) -> Segmenter:
     source, task = data.source, data.task
     names = source.classes.names
-    key, backbone = _chosen(settings, data.task)
     return create_model(
-        key,
-        backbone,
+        settings.model,
+        _backbone(settings),
         num_classes=task.num_classes(source),
         in_channels=source.bands,
         pretrained=settings.pretrained,
@@ -98,13 +96,10 @@ def _started(start: str, data: Data) -> Segmenter:
     return model
 
 
-def _chosen(settings: TrainSettings, task: type[Task]) -> tuple[str, str | None]:
-    """Network and backbone; no backbone where the network brings its own."""
-    named = settings.backbone != "auto"
-    if settings.model == "auto":
-        return task.usual_network(settings.backbone if named else None)
-    if named:
-        return settings.model, settings.backbone
+def _backbone(settings: TrainSettings) -> str | None:
+    """None where the network brings its own; else a small one."""
+    if settings.backbone != "auto":
+        return settings.backbone
     key = resolve(settings.model)
     own = key in ZOO or decoder_named(key).backbone != "resnet50"
-    return settings.model, None if own else "resnet18"
+    return None if own else "resnet18"

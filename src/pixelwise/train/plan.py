@@ -17,7 +17,7 @@ from pixelwise.checks import parse_duration
 from pixelwise.data.source import Found, Progress
 from pixelwise.devices import pick_device
 from pixelwise.networks.segmenter import Segmenter
-from pixelwise.tasks.base import Items, Loss, LossChoice, Stream
+from pixelwise.tasks.base import Items, Loss, LossChoice, Stream, Task
 from pixelwise.train.inputs import (
     Data,
     augmentation,
@@ -84,6 +84,7 @@ def make_plan(
     """
     device = pick_device(settings.device)
     data = open_splits(settings)
+    settings = _settled(settings, data.task, device)
     network = build_network(settings, data, described)
     length, crop = _length(settings, data), crop_size(settings, data)
     model = network.model
@@ -109,6 +110,17 @@ def make_plan(
         val_inputs=evaluation_set(data, model),
         loss=_loss(settings, model, _weights(settings, data, found, device)),
     )
+
+
+def _settled(settings: TrainSettings, task: type[Task], device: str) -> TrainSettings:
+    """With what the task and the machine decide, so that the run's record holds it."""
+    if settings.batch_size is None:
+        settings = dataclasses.replace(settings, batch_size=task.batch_size(device))
+    if settings.model != "auto" or settings.start is not None:
+        return settings
+    named = None if settings.backbone == "auto" else settings.backbone
+    model, backbone = task.usual_network(named)
+    return dataclasses.replace(settings, model=model, backbone=backbone)
 
 
 def _length(settings: TrainSettings, data: Data) -> Length:

@@ -79,8 +79,8 @@ def train(
         plan = _plan(settings, watcher)
         run = new_run(settings, command)
         with alone(run):
-            (run / SETTINGS).write_text(to_text(as_plain(settings)), encoding="utf-8")
-            Record.of(settings, plan.data).save(run)
+            (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+            Record.of(plan.settings, plan.data).save(run)
             if settings.start is not None:
                 plan.model.described().save(run / DESCRIPTION)
             return _trained(plan, run, watcher, warn)
@@ -91,7 +91,7 @@ def train(
             shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
         trained = checkpoint.newest(resume) is not None
         plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
-        now = Record.of(settings, plan.data)
+        now = Record.of(plan.settings, plan.data)
         told = compare(resume, now, trained=trained, accept=accept_changes)
         if told is not None:
             warn(told)

@@ -19,6 +19,7 @@ NETWORK = (
     "backbone_options", "model_options", "align_corners",
 )  # fmt: skip
 """Settings that say what the network is."""
+BATCH = 8
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 1e-2}
 
 
@@ -55,7 +56,7 @@ class TrainSettings:
     epochs: int | None = setting(None, "passes over the training pictures; default: 50")
     steps: int | None = setting(None, "optimiser steps, instead of epochs")
     time_limit: str | None = setting(None, "wall time such as 15m, instead of epochs")
-    batch_size: int = setting(8, "pictures per batch")
+    batch_size: int | None = setting(None, "pictures per batch; default: 8, for points on a CPU 2")
     crop: str = setting(
         "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
     )
@@ -220,6 +221,11 @@ class TrainSettings:
         return DEFAULT_LR[self.recipe] if self.lr is None else self.lr
 
     @property
+    def per_batch(self) -> int:
+        """Crops in a batch."""
+        return self.batch_size or BATCH
+
+    @property
     def per_step(self) -> int:
         """Crops in an optimiser step."""
-        return self.batch_size * self.accumulate
+        return self.per_batch * self.accumulate
