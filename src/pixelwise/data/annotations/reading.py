@@ -41,18 +41,21 @@ def read_annotations(place: Path) -> Drawn:
 
 
 def read_json(file: Path) -> Any:
-    """The content of a JSON.
+    """The content of a JSON, without the copy of the picture that labelme may keep in it.
 
     Raises:
         InputError: It is none.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: is no JSON ({reason}); export it again") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); check the path") from None
+    if isinstance(content, dict):
+        content.pop("imageData", None)
+    return content
 
 
 def _folder(place: Path) -> Drawn:
