@@ -73,7 +73,7 @@ def test_masks_lie_where_images_is_replaced(tmp_path):
         ("train: train/images\nnames: [a]\n", "names=['a']: must be at least two"),
         ("train: train/images\nnames: [a, a]\n", "'a' occurs twice"),
         ("train: train/images\n", "names=None: must list the classes"),
-        ("train: [x, y]\nnames: [a, b]\n", "must be text; write one folder"),
+        ("train: [x, 3]\nnames: [a, b]\n", "must be a folder, or a list of some"),
         ("names: [a, b]\n", "no split"),
         ("- 1\n", "has no `key: value` lines"),
         ("map: {#ff0000: 1}\n", "colours and other signs need quotes"),

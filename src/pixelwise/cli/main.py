@@ -14,6 +14,7 @@ from pixelwise.shortage import is_shortage
 COMMANDS = {
     "demo": "train a small attention network on made-up scenes and look at it (no data needed)",
     "check-data": "name everything that is wrong with a data set, and its remedy",
+    "data": "write the data.yaml of a published data set (pixelwise data import)",
     "train": "train a network on your pictures",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",

@@ -2,7 +2,9 @@
 
 path: .                        # of the folders below; relative to this file
 train: train/images            # masks lie beside: train/masks
-val: val/images
+val: val/images                # or a list of names (.txt), a pattern of files, or several places
+split: {val: 0.2, by: folder}  # in place of val: pictures of train shared out, see `splitting`
+images: all                    # where the names of lists are looked for
 names: {0: background, 1: building}
 masks_dir: masks
 map: {0: 0, 255: 1}            # raw value or "#rrggbb" -> class id, or ignore
@@ -25,7 +27,9 @@ from pixelwise.data.classes import Classes, Colour, default_palette, parse_colou
 from pixelwise.data.layouts import LAYOUTS
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.overlapping import Overlapping, check_kind, parse_overlapping
+from pixelwise.data.places import fixed_part, is_list
 from pixelwise.data.quantities import Quantity, parse_quantities
+from pixelwise.data.splitting import Shares
 from pixelwise.data.values import ValueMap
 from pixelwise.errors import InputError, unknown
 
@@ -33,8 +37,10 @@ KEYS = (
     "path", "train", "val", "test", "names", "masks_dir", "masks", "map", "palette", "bands",
     "scale", "nodata", "ignore_index", "max_megapixels", "layout", "values", "values_nodata",
     "overlapping", "colours", "missing_masks",
+    "images", "split",
 )  # fmt: skip
 SPLITS = ("train", "val", "test")
+Places = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,12 @@ class DataConfig:
     Args:
         file: The file that states all this; error messages name it.
         path: The folder that the splits are relative to.
-        train: Folder of the training pictures, relative to `path`; likewise `val` and `test`.
-            A split that the data set lacks is None.
+        train: Where the training pictures are, relative to `path`; likewise `val` and `test`: a
+            folder, a .txt list of names, a pattern of files, or several of these. A split that the
+            data set lacks is None.
         classes: From `names`, `palette` and `ignore_index`.
         masks_dir: Stands for the last folder called "images" in a split's path, or else lies
-            beside the pictures' folder; or part -> part: what the parts of a split's path become.
+            beside the pictures' folder; or a split's path, or parts of it -> what they become.
         mask_names: Which mask belongs to a picture.
         values: From `map`; without one, mask values are class ids.
         bands: Which bands of the pictures to read, counted from 0; None: all.
@@ -60,13 +67,15 @@ class DataConfig:
         values_nodata: Raw values of such masks that mean "unknown", beside NaN, infinity and what
             their files say.
         overlapping: How masks hold several labels per pixel; None: they hold something else.
+        images: The folder in which the names of lists are looked for; None: `path`.
+        shares: How the pictures of `train` are shared out to the splits that have no place.
     """
 
     file: Path
     path: Path
-    train: str | None
-    val: str | None
-    test: str | None
+    train: Places
+    val: Places
+    test: Places
     classes: Classes
     values: ValueMap
     masks_dir: str | Mapping[str, str] = "masks"
@@ -78,6 +87,8 @@ class DataConfig:
     quantities: tuple[Quantity, ...] = ()
     values_nodata: tuple[float, ...] = ()
     overlapping: Overlapping | None = None
+    images: str | None = None
+    shares: Shares | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> "DataConfig":
@@ -96,12 +107,26 @@ class DataConfig:
         content = _completed(file, content)
         try:
             return _build(file, content)
-        except InputError as error:
+        except (OSError, ValueError) as error:
+            if not isinstance(error, InputError):  # a name that no file can have
+                told = getattr(error, "strerror", None) or error
+                raise InputError(
+                    f"{file}: a place in it cannot be read ({told}); check its paths"
+                ) from None
             at = str(file)
             raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
     def folders(self, split: str) -> tuple[Path, Path]:
-        """The folders of a split's pictures and of its masks.
+        """The folders of a split's pictures and of its masks; the first where there are several.
+
+        Raises:
+            InputError: The data set has no such split.
+        """
+        place = self.places(split)[0]
+        return self.folders_of(self.images or "." if is_list(place) else fixed_part(place))
+
+    def places(self, split: str) -> tuple[str, ...]:
+        """Where a split's pictures are told: folders, lists or patterns, relative to `path`.
 
         Raises:
             InputError: The data set has no such split.
@@ -109,9 +134,17 @@ class DataConfig:
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         place = {"train": self.train, "val": self.val, "test": self.test}[split]
+        if place is None and split in self.splits:
+            place = self.train
         if place is None:
             raise InputError(f"{self.file}: has no {split!r} split; add `{split}: <folder>`")
+        return (place,) if isinstance(place, str) else place
+
+    def folders_of(self, place: str) -> tuple[Path, Path]:
+        """A folder of pictures, given relative to `path`, and that of their masks."""
         if not isinstance(self.masks_dir, str):
+            if place in self.masks_dir:
+                return self.path / place, self.path / self.masks_dir[place]
             swapped = [self.masks_dir.get(part, part) for part in Path(place).parts]
             return self.path / place, self.path.joinpath(*swapped)
         parts = list(Path(place).parts) or ["."]
@@ -128,7 +161,10 @@ class DataConfig:
     def splits(self) -> tuple[str, ...]:
         """The splits that the data set has."""
         places = (self.train, self.val, self.test)
-        return tuple(s for s, place in zip(SPLITS, places, strict=True) if place is not None)
+        shared = self.shares.splits if self.shares else ()
+        return tuple(
+            s for s, place in zip(SPLITS, places, strict=True) if place is not None or s in shared
+        )
 
 
 def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,10 +192,10 @@ def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
     quantities, labels = _quantities(content), "overlapping" in content
-    names = tuple(q.name for q in quantities) or _names(content.get("names"))
+    names = tuple(q.name for q in quantities) or class_names(content.get("names"))
     if not labels and not quantities:
         several(names)
-    palette = _palette(content.get("palette"), len(names))
+    palette = class_palette(content.get("palette"), len(names))
     # Beyond 255 classes the usual 255 is a class itself; masks then have 16 bits.
     ignore_index = keys.whole_number(content, "ignore_index", 255 if len(names) <= 255 else 65535)
     usual = default_palette(len(names) + 1)[1:] if labels else default_palette(len(names))
@@ -169,9 +205,9 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
     config = DataConfig(
         file=file,
         path=keys.root(file, content),
-        train=keys.text(content, "train", None),
-        val=keys.text(content, "val", None),
-        test=keys.text(content, "test", None),
+        train=places(content, "train"),
+        val=places(content, "val"),
+        test=places(content, "test"),
         classes=classes,
         values=_values(None if labels else content.get("map"), classes, palette, str(file)),
         masks_dir=_masks_dir(content.get("masks_dir")),
@@ -183,17 +219,63 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
         quantities=quantities,
         values_nodata=keys.nodata(content.get("values_nodata"), "values_nodata"),
         overlapping=overlapping,
+        images=keys.text(content, "images", None),
+        shares=Shares.parse(content["split"]) if "split" in content else None,
     )
     if not config.splits:
         raise InputError("has no split; add `train: <folder of pictures>` and `val: <folder>`")
+    _check_shares(config)
     for split in config.splits:
-        for folder in config.folders(split):
-            if not folder.is_dir():
-                what = "pictures" if folder == config.folders(split)[0] else "masks"
-                raise InputError(
-                    f"{split}: its {what} should be in {folder}, which is no folder; check the path"
-                )
+        for place in config.places(split):
+            _check_place(config, split, place)
     return config
+
+
+def _check_shares(config: DataConfig) -> None:
+    if config.overlapping is not None and config.overlapping.how == "files":
+        told = [p for split in config.splits for p in config.places(split)]
+        plain = len(told) == len(config.splits) and all(
+            not is_list(place) and fixed_part(place) == place for place in told
+        )
+        if config.shares is not None or not plain:
+            raise InputError(
+                "overlapping: with a mask per label, each split must be one folder; sort the"
+                " pictures into folders"
+            )
+    if config.shares is None:
+        return
+    if config.train is None:
+        raise InputError("split: shares out the pictures of train; add `train: <folder>`")
+    for split, place in (("val", config.val), ("test", config.test)):
+        if place is not None and split in config.shares.splits:
+            raise InputError(f"split: {split} is told already; remove `{split}:`, or its share")
+
+
+def _check_place(config: DataConfig, split: str, place: str) -> None:
+    if is_list(place):
+        if not (config.path / place).is_file():
+            raise InputError(
+                f"{split}: its list should be {config.path / place}, which is no file; check the "
+                "path"
+            )
+        if config.images is None:
+            return  # names in the list lead to the folders
+    folders = config.folders_of(config.images or "." if is_list(place) else fixed_part(place))
+    for what, folder in zip(("pictures", "masks"), folders, strict=True):
+        if not folder.is_dir():
+            raise InputError(
+                f"{split}: its {what} should be in {folder}, which is no folder; check the path"
+            )
+
+
+def places(content: Mapping[str, Any], key: str) -> Places:
+    """Where the pictures of a split are told."""
+    value = content.get(key)
+    if not isinstance(value, list):
+        return keys.text(content, key, None)
+    if not value or not all(isinstance(place, str) and place for place in value):
+        raise InputError(f"{key}={value!r}: must be a folder, or a list of some; write one folder")
+    return tuple(value)
 
 
 def _quantities(content: Mapping[str, Any]) -> tuple[Quantity, ...]:
@@ -208,7 +290,8 @@ def _quantities(content: Mapping[str, Any]) -> tuple[Quantity, ...]:
     return parse_quantities(content["values"])
 
 
-def _names(value: object) -> tuple[str, ...]:
+def class_names(value: object) -> tuple[str, ...]:
+    """The classes of `names:`, by id."""
     if isinstance(value, dict):
         value = _numbered(value, "names", len(value))
     if not isinstance(value, list):
@@ -239,7 +322,8 @@ def _numbered(value: dict[Any, Any], key: str, count: int) -> list[Any]:
     return [value[i] for i in range(count)]
 
 
-def _palette(value: object, count: int) -> tuple[Colour, ...] | None:
+def class_palette(value: object, count: int) -> tuple[Colour, ...] | None:
+    """The colours of `palette:`, by id; None: not told."""
     if value is None:
         return None
     if isinstance(value, dict):

@@ -8,15 +8,8 @@ from torch import Tensor
 
 from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.config import DataConfig
-from pixelwise.data.listing import is_hidden
-from pixelwise.data.reading import (
-    MASK_SUFFIXES,
-    NUMBER_SUFFIXES,
-    PICTURE_SUFFIXES,
-    read_header,
-    read_mask,
-    read_mask_nodata,
-)
+from pixelwise.data.pairing import find_pairs
+from pixelwise.data.reading import read_header, read_mask, read_mask_nodata
 from pixelwise.data.source import LabelledPictures, Sample, Source
 from pixelwise.errors import InputError
 
@@ -66,9 +59,16 @@ class FolderPictures(LabelledPictures):
         """Picture -> its size in bytes, and a check sum of its mask."""
         base = self.config.folders(self.split)[0]
         return {
-            str(picture.relative_to(base)): (picture.stat().st_size, zlib.crc32(mask.read_bytes()))
+            self._name(picture, base): (picture.stat().st_size, zlib.crc32(mask.read_bytes()))
             for picture, mask in self.pairs
         }
+
+    def _name(self, picture: Path, base: Path) -> str:
+        """The picture's path in the split's first folder, or else in the data set."""
+        for folder in (base, self.config.path):
+            if picture.is_relative_to(folder):
+                return str(picture.relative_to(folder))
+        return str(picture)
 
     @property
     def meaning(self) -> str:
@@ -100,57 +100,3 @@ class FolderSource(Source):
     def split(self, name: str) -> LabelledPictures:
         """The pictures of "train", "val" or "test"."""
         return FolderPictures(self.config, name, self.bands, self.scale)
-
-
-def find_pairs(config: DataConfig, split: str) -> list[tuple[Path, Path]]:
-    """(picture, mask) of a split, sorted by name; subfolders are searched alike.
-
-    Hidden folders and files, and those that systems keep for themselves, are passed over.
-    """
-    pictures_dir, masks_dir = config.folders(split)
-    names = config.mask_names
-    found = files_in(pictures_dir, PICTURE_SUFFIXES)
-    if pictures_dir == masks_dir:
-        found = [file for file in found if not names.is_mask(file)]
-    pictures = [(file, n) for file in found if (n := names.of_picture(file)) is not None]
-    if not pictures:
-        more = f" ({len(found)} are not called {names.pictures})" if found else ""
-        raise InputError(
-            f"{config.file}: {split!r} has no picture in {pictures_dir}{more}; check the folder"
-        )
-    masks: dict[Path, list[Path]] = {}
-    for mask in files_in(masks_dir, NUMBER_SUFFIXES if config.numbers else MASK_SUFFIXES):
-        if (star := names.of_mask(mask)) is not None:
-            masks.setdefault(mask.relative_to(masks_dir).parent / star, []).append(mask)
-    pairs: dict[Path, tuple[Path, Path]] = {}
-    for picture, name in pictures:
-        key = picture.relative_to(pictures_dir).parent / name
-        of_it = masks.get(key, [])
-        if not of_it:
-            other = (
-                ".tif, .npy: JPEG blurs values" if config.numbers else ".tif, .bmp: JPEG blurs ids"
-            )
-            raise InputError(
-                f"{config.file}: {picture} has no mask; it should be "
-                f"{masks_dir / key.parent / names.mask_of(name)} (or {other}; other "
-                "names: `masks:`)"
-            )
-        if len(of_it) > 1:
-            listed = " and ".join(file.name for file in of_it)
-            raise InputError(f"{config.file}: {picture} has several masks; keep one of {listed}")
-        if key in pairs:
-            raise InputError(
-                f"{config.file}: {pairs[key][0]} and {picture} have the same mask {of_it[0]}; "
-                f"rename or remove one"
-            )
-        pairs[key] = (picture, of_it[0])
-    return list(pairs.values())
-
-
-def files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    """The files below a folder that end so, hidden ones left out, sorted."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in suffixes and not is_hidden(file.relative_to(folder))
-    )

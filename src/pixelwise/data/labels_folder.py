@@ -12,10 +12,10 @@ from numpy import ndarray
 
 from pixelwise.data.alike import kind_of, read_alike
 from pixelwise.data.config import DataConfig
-from pixelwise.data.folder import files_in, find_pairs
 from pixelwise.data.label_masks import LabelReader
 from pixelwise.data.labels_survey import LabelsSurvey, survey_labels
 from pixelwise.data.overlapping import LabelFiles
+from pixelwise.data.pairing import files_in, find_pairs
 from pixelwise.data.reading import NUMBER_SUFFIXES, PICTURE_SUFFIXES, read_header
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.errors import InputError
@@ -70,7 +70,10 @@ class FolderLabels(LabelledPictures):
         """Picture -> its size in bytes, and a check sum of its masks."""
         base = self.config.folders(self.split)[0]
         return {
-            str(picture.relative_to(base)): (picture.stat().st_size, _check_sum(masks))
+            str(picture.relative_to(base) if picture.is_relative_to(base) else picture): (
+                picture.stat().st_size,
+                _check_sum(masks),
+            )
             for picture, masks in self.files_of
         }
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pixelwise import yaml_files
+from pixelwise.data.annotations import AnnotatedConfig, AnnotatedSource
+from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import DataConfig
 from pixelwise.data.depth_scenes import DepthScenes
@@ -31,8 +33,8 @@ DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes] | type[Over
 def open_data(spec: str | Path) -> Source:
     """Open a data set, of the kind that its data.yaml says.
 
-    With `overlapping:` it has several labels per pixel, with `labels:` or `points:` points, with
-    `values:` numbers, else classes.
+    With `annotations:` it has shapes of a label tool, with `overlapping:` several labels per
+    pixel, with `labels:` or `points:` points, with `values:` numbers, else classes.
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
@@ -75,8 +77,12 @@ def open_data(spec: str | Path) -> Source:
         content = yaml_files.read(path)
         if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
             return open_data(path.parent)
+        if "annotations" in content:
+            return AnnotatedSource(AnnotatedConfig.of(path, content))
         if {"points", "labels"} & content.keys() and "overlapping" not in content:
             return FolderPoints(PointsConfig.of(path, content))
+        if (of_yolo := from_ultralytics(path, content)) is not None:
+            return AnnotatedSource(AnnotatedConfig.of(path, of_yolo))
         config = DataConfig.of(path, content)
         if config.overlapping is not None:
             return FolderLabelsSource(config)

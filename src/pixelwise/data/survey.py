@@ -53,6 +53,7 @@ class Survey:
         dtype: The type of the values where all pictures have the same, else empty.
         values: The range of the values; None: there is none.
         doubts: Lines about values that may not be meant.
+        notes: Lines about shapes that were left out.
     """
 
     counts: tuple[int, ...]
@@ -63,6 +64,7 @@ class Survey:
     dtype: str
     values: Range | None
     doubts: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def lines(self, names: tuple[str, ...]) -> list[str]:
         """The survey for people, a line each."""
@@ -94,6 +96,7 @@ class Survey:
             )
         if self.empty:
             told.append(f"values  {len(self.empty)} pictures without any data, as {self.empty[0]}")
+        told += [f"masks   {note}" for note in self.notes]
         return [*told, *(f"values  {doubt}" for doubt in self.doubts)]
 
 
