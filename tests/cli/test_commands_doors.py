@@ -395,7 +395,7 @@ def test_resume_refuses_another_network_by_name(cut, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("batch_size: 2", "batch_size: 2.0", "batch_size=2.0: must be a whole number"),
+        ("batch_size: 2", "batch_size: 2.0", "batch_size=2.0: must be null or a whole number"),
         ("flip: true", "flip: yes please", "flip='yes please': must be true or false"),
         ("seed: 0", "seed: -1", "seed=-1: must be from 0"),
         ("seed: 0", "sede: 0", "did you mean 'seed'?"),
