@@ -191,3 +191,49 @@ def test_regions():
     sizes = {label: bins[:4] for label, bins in region_sizes(ids).items()}
     # 0: three at the upper left, five on the right; 1: four above, four below on the left
     assert sizes == {0: (0, 1, 1, 0), 1: (0, 0, 2, 0)}
+
+
+def described_otherwise(folder, **changes):
+    describe(folder, **changes)
+    return examine(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": ["train/images", "val/images"], "val": None, "split": {"val": 0.25}},
+        {"train": ["train/images", "val/images"], "val": None, "split": {"folds": 3}},
+        {"train": "train/images/*"},
+        {"val": "val.txt"},
+    ],
+)
+def test_splits_that_are_parts_of_folders(tmp_path, changes):
+    whole(tmp_path)
+    names = [file.relative_to(tmp_path).as_posix() for file in files(tmp_path, "images", "val")]
+    (tmp_path / "val.txt").write_text("\n".join(names))
+    found = described_otherwise(tmp_path, **changes)
+    assert found.may_start, found.findings
+    assert len(found.seen.pictures()) == sum(COUNTS.values())
+
+
+def test_a_list_that_names_what_is_not_there(tmp_path):
+    whole(tmp_path)
+    (tmp_path / "val.txt").write_text("val/images/nothing.png\n")
+    found = described_otherwise(tmp_path, val="val.txt")
+    assert any("1 of 1 names have no file in" in f.text for f in found.findings)
+    assert not found.may_start
+
+
+def test_shapes_of_a_label_tool(tmp_path):
+    whole(tmp_path)
+    for split in COUNTS:
+        for file in files(tmp_path, "images", split):
+            shape = {"label": "roof", "points": [[2, 2], [20, 2], [20, 20]]}
+            content = {"imagePath": file.name, "shapes": [shape]}
+            file.with_suffix(".json").write_text(json.dumps(content))
+    text = "annotations: {train: train/images, val: val/images}\ntrain: train/images\n"
+    (tmp_path / "data.yaml").write_text(text + "val: val/images\n")
+    found = examine(tmp_path)
+    assert found.may_start, found.findings
+    assert len(found.seen.pictures()) == sum(COUNTS.values())
+    assert any("roof" in finding.text for finding in found.findings)

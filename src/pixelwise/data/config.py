@@ -140,6 +140,13 @@ class DataConfig:
             raise InputError(f"{self.file}: has no {split!r} split; add `{split}: <folder>`")
         return (place,) if isinstance(place, str) else place
 
+    @property
+    def by_folders(self) -> bool:
+        """Whether every split is one folder, all of it."""
+        told = [place for split in self.splits for place in self.places(split)]
+        plain = all(not is_list(place) and fixed_part(place) == place for place in told)
+        return plain and self.shares is None and len(told) == len(self.splits)
+
     def folders_of(self, place: str) -> tuple[Path, Path]:
         """A folder of pictures, given relative to `path`, and that of their masks."""
         if not isinstance(self.masks_dir, str):
@@ -232,16 +239,12 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
 
 
 def _check_shares(config: DataConfig) -> None:
-    if config.overlapping is not None and config.overlapping.how == "files":
-        told = [p for split in config.splits for p in config.places(split)]
-        plain = len(told) == len(config.splits) and all(
-            not is_list(place) and fixed_part(place) == place for place in told
+    files = config.overlapping is not None and config.overlapping.how == "files"
+    if files and not config.by_folders:
+        raise InputError(
+            "overlapping: with a mask per label, each split must be one folder; sort the pictures"
+            " into folders"
         )
-        if config.shares is not None or not plain:
-            raise InputError(
-                "overlapping: with a mask per label, each split must be one folder; sort the"
-                " pictures into folders"
-            )
     if config.shares is None:
         return
     if config.train is None:

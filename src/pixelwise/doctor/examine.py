@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelwise.data.annotations import AnnotatedSource
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource
 from pixelwise.data.labels_folder import FolderLabelsSource
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.opening import open_data
+from pixelwise.data.pairing import find_pairs
 from pixelwise.data.source import Source
 from pixelwise.doctor.checks.classes import ClassTable, check_classes, class_table
 from pixelwise.doctor.checks.copies import check_copies
@@ -81,13 +83,21 @@ def examine(
         numbers=numbers,
     )
     pairs, listings = {}, {}
+    refusals: list[Finding] = []
     for split, (pictures, masks) in subject.folders.items():
-        pairs[split] = pair_up(pictures, masks, subject.names, numbers=numbers)
+        if config is None or config.by_folders:
+            pairs[split] = pair_up(pictures, masks, subject.names, numbers=numbers)
+        else:  # lists, patterns and shares mean a part of the folders
+            pairs[split] = Pairs()
+            try:
+                pairs[split].pairs = find_pairs(config, split)
+            except InputError as error:
+                refusals.append(_refusal("refused", error))
         for folder in {pictures, masks} - {None}:
             listings[str(folder)] = listed(Path(str(folder)))
     facts = gather([*_jobs(pairs)], reading, workers, progress)
     seen = Seen(subject, pairs, listings, facts, reading)
-    findings = [*subject.findings, *(f for check in CHECKS for f in check(seen))]
+    findings = [*subject.findings, *refusals, *(f for check in CHECKS for f in check(seen))]
     if not findings or all(f.severity != "stop" for f in findings):
         findings += _own_check(seen)
     return Examination(seen, tuple(in_order(findings)), class_table(seen))
@@ -146,6 +156,8 @@ def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
     folders = [root]
     if isinstance(source, FolderSource | FolderLabelsSource):
         folders.append(source.config.folders(split)[0])
+    elif isinstance(source, AnnotatedSource):
+        folders.append(source.config.path)
     for name in source.split(split).files():
         beside = [Path(name), *(folder / name for folder in folders)]
         if found := next((file for file in beside if file.is_file()), None):

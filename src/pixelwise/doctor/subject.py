@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise import yaml_files
+from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import KEYS, SPLITS, DataConfig
 from pixelwise.data.mask_names import MaskNames
@@ -17,6 +18,8 @@ from pixelwise.errors import InputError
 
 ROUNDS = 8
 """So many mistakes of a data.yaml are told."""
+OTHER = frozenset({"points", "labels", "bodyparts", "overlapping", "annotations"})
+"""Keys of a data.yaml that has no masks of classes."""
 DESCRIPTIONS = ("data.yaml", "data.yml", "classes.csv")
 
 
@@ -86,9 +89,8 @@ def is_other_kind(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in {".yaml", ".yml"} and path.is_file():
         try:
-            return bool(
-                {"points", "labels", "bodyparts", "overlapping"} & yaml_files.read(path).keys()
-            )
+            content = yaml_files.read(path)
+            return bool(OTHER & content.keys()) or from_ultralytics(path, content) is not None
         except InputError:
             return False
     if suffix == ".csv" and path.is_file():
