@@ -111,7 +111,7 @@ def test_every_preset_builds_its_network(name):
     assert "github.com/" in settings.source
     with torch.device("meta"):
         model = create_model(
-            settings.model,
+            settings.model if "model" in given else "fcn",
             settings.backbone if "backbone" in given else "resnet50",
             num_classes=19,
             task="multiclass" if settings.task == "auto" else settings.task,
