@@ -141,7 +141,7 @@ class Keypoints(Task):
 
     @classmethod
     def batch_size(cls, device: str) -> int:
-        """Two on a CPU: many small steps learn more in the time than few large ones."""
+        """Two on a CPU: from as many pictures, many small steps learn more than few large ones."""
         return 2 if device == "cpu" else 8
 
     @property
