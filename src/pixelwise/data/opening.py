@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pixelwise import yaml_files
-from pixelwise.data.annotations import AnnotatedConfig, AnnotatedSource
+from pixelwise.data.annotations.config import AnnotatedConfig
+from pixelwise.data.annotations.folder import AnnotatedSource
 from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import DataConfig

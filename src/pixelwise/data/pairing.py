@@ -66,7 +66,8 @@ def _listed(config: DataConfig, split: str, place: str) -> Pairs:
             else:
                 told.append((picture, mask))
         except InputError as error:
-            raise InputError(f"{file}, line {number}: {error}") from None
+            where = f"{file}, line {number}"
+            raise InputError(f"{where}: {error}") from None
     if absent:
         raise lost(file, absent, len(lines), roots)
     return [*told, *_beside(config, split, set(named))]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixelwise.data.annotations import AnnotatedSource
+from pixelwise.data.annotations.folder import AnnotatedSource
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.data.drawn import is_drawn
 from pixelwise.data.folder import FolderSource

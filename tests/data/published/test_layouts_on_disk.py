@@ -339,7 +339,7 @@ def test_half_a_download(tmp_path, capsys):
     (tmp_path / "voc/JPEGImages/2007_000002.jpg").unlink()
     told = refused(capsys, "voc", tmp_path / "voc")
     assert "train.txt: 1 of 2 names have no file in" in told
-    assert "is the download complete?" in told
+    assert "is the download not complete?" in told
 
 
 def test_matlab_files_are_told(tmp_path, capsys):

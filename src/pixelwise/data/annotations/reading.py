@@ -79,5 +79,7 @@ def _folder(place: Path) -> Drawn:
         return read_labelme(place, shapes)
     for file, content in contents:
         if is_coco(content) or is_label_studio(content):
-            raise InputError(f"{place}: write the file itself, e.g. annotations: {file.name}")
+            raise InputError(
+                f"{place}: is a folder; write the file in it, e.g. annotations: {file.name}"
+            )
     raise InputError(f"{place}: holds no file of {KNOWN}; check the folder")

@@ -41,7 +41,9 @@ def _classes(file: Path) -> dict[int, str]:
         if value.lower() == "pixel value":
             continue
         if not value.isdecimal() or len(name) != 1 or int(value) in found:
-            raise InputError(f"{file}, line {number}: {line!r}: must be a new value and its class")
+            raise InputError(
+                f"{file}, line {number}: {line!r}: must be a new value and its class; correct it"
+            )
         found[int(value)] = name[0]
     return found
 

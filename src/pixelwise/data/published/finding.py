@@ -146,5 +146,5 @@ def _checked(out: Path, content: Content) -> dict[str, int]:
             counts[split] = len(pictures)
     except InputError as error:
         told = str(error).removeprefix(f"{out}: ")
-        raise InputError(f"{told} (is the download complete?)") from None
+        raise InputError(f"{told}; or is the download not complete?") from None
     return counts
