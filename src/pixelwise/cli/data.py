@@ -24,7 +24,9 @@ TEXT = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run a verb; returns the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments:
+        raise InputError("verb='': must be given; write pixelwise data import DIR")
+    if arguments[0] in ("-h", "--help", "help"):
         print(HELP.format(verbs="\n".join(f"  {name:8} {line}" for name, line in VERBS.items())))
         raise SystemExit(0)
     if arguments[0] not in VERBS:

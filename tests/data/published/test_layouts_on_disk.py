@@ -378,7 +378,7 @@ def test_tables_that_are_wrong(tmp_path, capsys):
 
 
 def test_help_of_data(capsys):
-    for words in (["data"], ["data", "--help"]):
+    for words in (["data", "help"], ["data", "--help"]):
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == 0
