@@ -105,16 +105,8 @@ class DataConfig:
     def of(cls, file: Path, content: Mapping[str, Any]) -> "DataConfig":
         """Check the keys and values of a data.yaml; raises as `load`."""
         content = _completed(file, content)
-        try:
+        with keys.told_with(file):
             return _build(file, content)
-        except (OSError, ValueError) as error:
-            if not isinstance(error, InputError):  # a name that no file can have
-                told = getattr(error, "strerror", None) or error
-                raise InputError(
-                    f"{file}: a place in it cannot be read ({told}); check its paths"
-                ) from None
-            at = str(file)
-            raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
     def folders(self, split: str) -> tuple[Path, Path]:
         """The folders of a split's pictures and of its masks; the first where there are several.

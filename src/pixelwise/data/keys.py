@@ -1,12 +1,28 @@
 """Values of a data.yaml that every kind of data set has."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pixelwise.data.bitmaps import MAX_MEGAPIXELS
 from pixelwise.errors import InputError
+
+
+@contextmanager
+def told_with(file: Path) -> Iterator[None]:
+    """Errors inside name the data.yaml; a name that no file can have is one, too."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if not isinstance(error, InputError):
+            told = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"{file}: a place in it cannot be read ({told}); check its paths"
+            ) from None
+        at = str(file)
+        raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
 
 def root(file: Path, content: Mapping[str, Any]) -> Path:

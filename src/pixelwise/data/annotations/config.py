@@ -89,19 +89,11 @@ class AnnotatedConfig:
             InputError: A key is unknown or its value wrong, a label is no class, or a file of
                 annotations is missing or wrong.
         """
-        try:
+        with keys.told_with(file):
             for key in content:
                 if key not in KEYS:
                     raise unknown("key", str(key), KEYS)
             return _build(file, content)
-        except (OSError, ValueError) as error:
-            if not isinstance(error, InputError):  # a name that no file can have
-                told = getattr(error, "strerror", None) or error
-                raise InputError(
-                    f"{file}: a place in it cannot be read ({told}); check its paths"
-                ) from None
-            at = str(file)
-            raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> AnnotatedConfig:

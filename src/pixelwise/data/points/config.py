@@ -82,18 +82,11 @@ class PointsConfig:
             InputError: A key is unknown or its value wrong, a point has no such name, a file of
                 labels is missing or wrong, or two of them have other names.
         """
-        try:
+        with keys.told_with(file):
             for key in content:
                 if key not in KEYS:
                     raise unknown("key", str(key), KEYS)
             return _build(file, content, root or keys.root(file, content))
-        except OSError as error:  # a name that no file can have
-            raise InputError(
-                f"{file}: a place in it cannot be read ({error.strerror}); check its paths"
-            ) from None
-        except InputError as error:
-            at = str(file)
-            raise (error if at in str(error) else InputError(f"{at}: {error}")) from None
 
 
 def _build(file: Path, content: Mapping[str, Any], root: Path) -> PointsConfig:
