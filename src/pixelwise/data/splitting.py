@@ -7,7 +7,7 @@ split: {folds: 5, fold: 0, by: "*_*"}        # by what the first star is: scene7
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -104,19 +104,11 @@ def share_out(pictures: Sequence[PurePath], shares: Shares) -> list[str]:
     else:
         groups = [_group(picture, shares.by) for picture in pictures]
     sizes = Counter(groups)
-    order = sorted(sizes, key=in_order)
-    random.Random(shares.seed).shuffle(order)
-    of: dict[str, str] = {}
-    for split, share in (("test", shares.test), ("val", shares.val)):
-        most, got = share * len(groups), 0
-        for name in [name for name in order if name not in of]:
-            if abs(got + sizes[name] - most) < abs(got - most):  # it brings the share nearer
-                of[name], got = split, got + sizes[name]
-        if share and not got and len(of) < len(sizes):
-            of[min((n for n in order if n not in of), key=sizes.__getitem__)] = split
+    order = by_chance(sizes, shares.seed)
+    of = dealt(order, sizes, {"test": shares.test, "val": shares.val})
     if shares.folds:
         rest = [name for name in order if name not in of]
-        of.update(dict.fromkeys(_dealt(rest, sizes, shares), "val"))
+        of.update(dict.fromkeys(_of_fold(rest, sizes, shares), "val"))
     found = [of.get(name, "train") for name in groups]
     for split in shares.splits:
         if split not in found:
@@ -137,19 +129,61 @@ def in_order(name: str) -> tuple[str, ...]:
 def _blocks(pictures: Sequence[PurePath], shares: Shares) -> list[str]:
     """The block of each picture: some that follow each other by name, in one folder."""
     parts = shares.folds or 1 / min(s for s in (shares.val, shares.test, 1.0) if s > 0)
-    longest = max(1, min(int(len(pictures) / parts), max(SHORTEST, len(pictures) // BLOCKS)))
+    longest = longest_block(len(pictures), int(len(pictures) / parts))
+    found = blocks((picture.as_posix() for picture in pictures), longest)
+    return ["{} {}".format(*found[picture.as_posix()]) for picture in pictures]
+
+
+def by_chance(groups: Iterable[str], seed: int) -> list[str]:
+    """Groups in an order that the seed alone decides."""
+    order = sorted(groups, key=in_order)
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def dealt(
+    order: Sequence[str], sizes: Mapping[str, int], shares: Mapping[str, float]
+) -> dict[str, str]:
+    """Group -> split: each takes groups while they bring it nearer to its share.
+
+    Args:
+        order: Of the groups.
+        sizes: Pictures of each group.
+        shares: Split -> its share of the pictures; 0: none.
+    """
+    of: dict[str, str] = {}
+    for split, share in shares.items():
+        most, got = share * sum(sizes.values()), 0
+        free = [name for name in order if name not in of]
+        for name in free:
+            if abs(got + sizes[name] - most) < abs(got - most):
+                of[name], got = split, got + sizes[name]
+        if share and not got and free:
+            of[min(free, key=sizes.__getitem__)] = split
+    return of
+
+
+def blocks(names: Iterable[str], longest: int) -> dict[str, tuple[str, int]]:
+    """Name -> the first name of its folder, and the number of its block there.
+
+    Blocks are names that follow each other, at most `longest` of them.
+    """
     of_folder: dict[PurePath, list[str]] = {}
-    for name in sorted((picture.as_posix() for picture in pictures), key=in_order):
+    for name in sorted(names, key=in_order):
         of_folder.setdefault(PurePath(name).parent, []).append(name)
-    blocks: dict[str, str] = {}
+    found: dict[str, tuple[str, int]] = {}
     for inside in of_folder.values():
         count = -(-len(inside) // longest)
-        for i, name in enumerate(inside):
-            blocks[name] = f"{inside[0]} {i * count // len(inside)}"
-    return [blocks[picture.as_posix()] for picture in pictures]
+        found.update({name: (inside[0], i * count // len(inside)) for i, name in enumerate(inside)})
+    return found
 
 
-def _dealt(names: Sequence[str], sizes: Mapping[str, int], shares: Shares) -> list[str]:
+def longest_block(pictures: int, smallest: int) -> int:
+    """Pictures of a block, where the smallest split is to get so many."""
+    return max(1, min(smallest, max(SHORTEST, pictures // BLOCKS)))
+
+
+def _of_fold(names: Sequence[str], sizes: Mapping[str, int], shares: Shares) -> list[str]:
     """The groups of one fold: each, the largest first, went to the fold that had the least."""
     got = [0] * shares.folds
     chosen = []

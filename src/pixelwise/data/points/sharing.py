@@ -4,22 +4,16 @@ Neighbouring frames of a video are nearly the same picture. So whole folders go 
 where there is one folder alone, whole blocks of frames that follow each other by name.
 """
 
-import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelwise.checks import in_range, one_of
-from pixelwise.data import keys
+from pixelwise.data import keys, splitting
 from pixelwise.errors import InputError, unknown
 
 WAYS = ("auto", "folder", "block", "picture")
-BLOCKS = 10
-"""So many blocks there are where pictures suffice."""
-SHORTEST = 5
-"""Frames of a block, where that is not more than the smallest share."""
 NAMED = 3  # folders that a line names
 
 
@@ -95,19 +89,20 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
     if by == "auto":
         by = "folder" if len(folders) > len(wanted) else "block"
     if by == "folder":
-        groups = {file: file.parent for file in files}
+        groups = {file: file.parent.as_posix() for file in files}
     elif by == "block":
         smallest = int(len(files) * min(wanted.values(), default=1))
-        groups = _blocks(files, max(1, min(smallest, max(SHORTEST, len(files) // BLOCKS))))
+        groups = _blocks(files, splitting.longest_block(len(files), smallest))
     else:
-        groups = {file: file for file in files}
-    of = _dealt(groups, wanted, shares.seed)
+        groups = {file: file.as_posix() for file in files}
+    sizes = Counter(groups.values())
+    of = splitting.dealt(splitting.by_chance(sizes, shares.seed), sizes, wanted)
     splits = {file: of.get(group, "train") for file, group in groups.items()}
     counts = Counter(splits.values())
     for split in ("train", *reversed(wanted)):
         if not counts[split]:
             raise InputError(
-                f"split: leaves no {by} for {split!r} of {len({*groups.values()})} in the labels;"
+                f"split: leaves no {by} for {split!r} of {len(sizes)} in the labels;"
                 f" label more,{' write `by: block`,' * (by == 'folder')} or lower the shares"
             )
     shown = [
@@ -116,7 +111,7 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
     ]
     how = {
         "folder": f"split by folder, {len(folders)} of them",
-        "block": f"split in {len({*groups.values()})} blocks of neighbouring frames",
+        "block": f"split in {len(sizes)} blocks of neighbouring frames",
         "picture": "split picture by picture, neighbouring frames of a video apart",
     }
     if not wanted:
@@ -126,42 +121,17 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
 
 def in_order(file: Path) -> tuple[str, ...]:
     """A key that sorts img2 before img10."""
-    parts = re.split(r"(\d+)", file.as_posix())
-    return tuple(part.zfill(20) if part.isdecimal() else part for part in parts)
+    return splitting.in_order(file.as_posix())
 
 
-def _blocks(files: Sequence[Path], longest: int) -> dict[Path, Path]:
+def _blocks(files: Sequence[Path], longest: int) -> dict[Path, str]:
     """File -> the first one of its block; a block lies in one folder."""
-    of_folder: dict[Path, list[Path]] = {}
-    for file in files:
-        of_folder.setdefault(file.parent, []).append(file)
-    groups = {}
-    for inside in of_folder.values():
-        pieces = -(-len(inside) // longest)
-        for i, file in enumerate(inside):
-            first = -(-(i * pieces // len(inside)) * len(inside) // pieces)
-            groups[file] = inside[first]
-    return groups
+    numbered = splitting.blocks((file.as_posix() for file in files), longest)
+    first: dict[tuple[str, int], str] = {}
+    return {f: first.setdefault(numbered[f.as_posix()], f.as_posix()) for f in files}
 
 
-def _dealt(groups: Mapping[Path, Path], wanted: Mapping[str, float], seed: int) -> dict[Path, str]:
-    """Group -> split, in an order by chance, while that brings a split nearer to its share."""
-    sizes = Counter(groups.values())
-    order = sorted(sizes, key=in_order)
-    random.Random(seed).shuffle(order)
-    of: dict[Path, str] = {}
-    for split, share in wanted.items():
-        most, got = share * len(groups), 0
-        free = [group for group in order if group not in of]
-        for group in free:
-            if abs(got + sizes[group] - most) < abs(got - most):
-                of[group], got = split, got + sizes[group]
-        if not got and free:
-            of[min(free, key=sizes.__getitem__)] = split
-    return of
-
-
-def _named(of: Mapping[Path, str], split: str) -> str:
-    names = sorted(folder.name for folder, its in of.items() if its == split)
+def _named(of: Mapping[str, str], split: str) -> str:
+    names = sorted(Path(folder).name for folder, its in of.items() if its == split)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}: "
