@@ -60,7 +60,6 @@ def evaluate(
                     on_missing(name, missing)
                 logits = predict_logits(run, image[None].to(device), window=tile)
                 answer = task.answer(logits)[0].cpu()
-                scorer.named(name)
                 scorer.look(name, logits[0], target)
                 scorer.update(answer, target)
                 on_picture(index, answer, target)

@@ -129,9 +129,6 @@ class Scorer(ABC):
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture's answer, as `Task.answer` gives it, and its target."""
 
-    def named(self, name: str) -> None:  # noqa: B027 - not every task needs it
-        """Told before `update` which picture comes, by the name that its item has."""
-
     def look(self, name: str, logits: Tensor, target: Tensor) -> None:  # noqa: B027 - for some
         """One picture's name, logits (k, h, w) and target, before its `update`."""
 

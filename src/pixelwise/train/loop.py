@@ -402,6 +402,7 @@ class Loop:
             return evaluate(
                 self.result,
                 pictures,
+                scorer=plan.model.task.scorer_for(plan.val_inputs),
                 window=plan.settings.window,
                 device=self.fabric.device,
                 workers=plan.settings.workers,

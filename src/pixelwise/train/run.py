@@ -160,6 +160,7 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
     found = evaluate(
         best,
         Subset(cast(Any, plan.val_inputs), looked_at),
+        scorer=best.task.scorer_for(plan.val_inputs),
         window=settings.window,
         device=loop.fabric.device,
         workers=settings.workers,

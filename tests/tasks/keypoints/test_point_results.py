@@ -304,8 +304,19 @@ def test_figures_of_one_picture_are_compared_with_each_other():
             100.0,
             (0.0, 0.0, 80.0, 80.0),
         )
-        scorer.named("one.png")
+        scorer.look("one.png", torch.empty(0), target.packed())
         scorer.update(torch.tensor([[*found, 0.9]]), target.packed())
     numbers = scorer.result().numbers()
     assert numbers["ap"] == pytest.approx(1)
     assert numbers["oks"] == pytest.approx(0)
+
+
+def test_training_knows_the_sigmas_of_the_data(run, data, tmp_path):
+    """Those that the network started without, too."""
+    words = ["train", "--start", str(run), "--data", str(data / "sigmas.yaml"), "--steps", "1"]
+    words += ["--workers", "0", "--device", "cpu", "--runs", str(tmp_path), "--quiet"]
+    assert main(words) == 0
+    found = json.loads((tmp_path / "train/1/metrics.json").read_text())
+    assert 0 <= found["oks"] <= 1
+    rows = csv.DictReader((tmp_path / "train/1/validation.csv").read_text().splitlines())
+    assert all(float(row["oks"]) <= 1 for row in rows)

@@ -43,7 +43,7 @@ class PointScorer(Scorer):
         self._found: list[_Figure] = []
         self._name: str | None = None
 
-    def named(self, name: str) -> None:
+    def look(self, name: str, logits: Tensor, target: Tensor) -> None:
         """The picture of the next figure; figures of one name are in one picture."""
         self._name = name
 
