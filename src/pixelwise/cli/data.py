@@ -50,16 +50,18 @@ def _import(arguments: Sequence[str]) -> int:
         raise InputError(f"folder={found.folder!r}: must be a folder; give that of the data set")
     folder = Path(found.folder)
     out = _out(folder, found.out)
-    if out.exists() and not found.force:
-        raise InputError(f"{out}: is there already; choose another --out, or add --force")
     with Console(quiet=found.quiet) as console:
         from pixelwise import yaml_files
-        from pixelwise.data.published.finding import PUBLISHED, find
+        from pixelwise.data.published.finding import PUBLISHED, find, key_of
 
         if found.layout is None and not folder.is_dir() and found.folder in PUBLISHED:
             raise InputError(
                 f"{folder}: is a layout; give the folder too, pixelwise data import {folder} DIR"
             )
+        if found.layout is not None:
+            key_of(found.layout)
+        if out.exists() and not found.force:
+            raise InputError(f"{out}: is there already; choose another --out, or add --force")
         imported = find(folder, found.layout, out)
         console.say(f"found   {imported.key}: {PUBLISHED[imported.key].title}")
         console.say(f"in      {imported.root}")

@@ -58,7 +58,7 @@ def find(folder: Path, key: str | None, out: Path) -> Imported:
     Raises:
         InputError: No such folder or layout, what it needs is not there, or several layouts fit.
     """
-    key = None if key is None else _key(key)
+    key = None if key is None else key_of(key)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; check the path")
     key, root = _only(folder) if key is None else (key, _root(folder, key))
@@ -68,7 +68,12 @@ def find(folder: Path, key: str | None, out: Path) -> Imported:
     return Imported(key, root, content, _checked(out, content))
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """The layout that a name means.
+
+    Raises:
+        InputError: There is none.
+    """
     known = {folded(key): key for key in PUBLISHED} | ALIASES
     if folded(name) not in known:
         raise unknown("layout", name, PUBLISHED)
