@@ -13,9 +13,8 @@ import yaml
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import load
 from pixelwise.train import checkpoint
-from pixelwise.train.interrupt import Interrupted
+from pixelwise.train.interrupt import Interrupted, Stopped
 from pixelwise.train.journal import read_rows
-from pixelwise.train.loop import Stopped
 from pixelwise.train.run import read_settings, train
 from pixelwise.train.settings import TrainSettings
 
@@ -175,16 +174,16 @@ def test_data_that_changed_under_a_run(settings, silent):
 
 
 def test_a_loss_that_is_not_finite_names_the_pictures(settings, silent, monkeypatch):
-    from pixelwise.train import loop
+    from pixelwise.train.learning import Learner
 
     calls = iter(range(100))
-    plain = loop.Loop._loss
+    plain = Learner._loss
 
     def spoiled(self, image, mask):
         loss = plain(self, image, mask)
         return loss * float("nan") if next(calls) == 3 else loss
 
-    monkeypatch.setattr(loop.Loop, "_loss", spoiled)
+    monkeypatch.setattr(Learner, "_loss", spoiled)
     with pytest.raises(Stopped, match=r"loss is not finite at step 4, in the batch of \S+") as stop:
         train(settings(), silent)
     assert "step_00000003.pt" in str(stop.value)

@@ -22,7 +22,7 @@ PLAIN_EVERY = 15.0
 
 
 class Console:
-    """Says lines and shows progress; implements `pixelwise.train.loop.Watcher`.
+    """Says lines and shows progress; implements `pixelwise.train.watching.Watcher`.
 
     Args:
         quiet: Only results and errors.

@@ -53,8 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         console.say("loading PyTorch ...")
         from pixelwise.demo import run_demo
-        from pixelwise.train.interrupt import Interrupted
-        from pixelwise.train.loop import Stopped
+        from pixelwise.train.interrupt import Interrupted, Stopped
 
         try:
             shown = run_demo(settings, console)

@@ -59,8 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> int:
     with Console(quiet=found.quiet) as console:
-        from pixelwise.train.interrupt import Interrupted
-        from pixelwise.train.loop import Stopped
+        from pixelwise.train.interrupt import Interrupted, Stopped
         from pixelwise.train.run import train
 
         try:

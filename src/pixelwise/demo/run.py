@@ -28,9 +28,9 @@ from pixelwise.settings import numbered_folder
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measures
 from pixelwise.tasks.registry import OWN, task_class
-from pixelwise.train.loop import Watcher
 from pixelwise.train.run import SETTINGS, train
 from pixelwise.train.settings import TrainSettings
+from pixelwise.train.watching import Watcher
 
 BACKBONE = "test_resnet"
 SHOWN = 6

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two steps, after a checkpoint."""
+"""What ends a run early: Ctrl-C and SIGTERM, between two steps, and what makes no sense."""
 
 import signal
 from pathlib import Path
@@ -13,6 +13,10 @@ class Interrupted(Exception):
         self.exit_code = 128 + number
         self.step = step
         self.run = run
+
+
+class Stopped(Exception):
+    """Training cannot go on; the message says why and what is left."""
 
 
 class StopSignals:

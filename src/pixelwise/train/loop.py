@@ -9,61 +9,29 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, cast, runtime_checkable
+from typing import Any, NoReturn, cast
 
-import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
+from torch.utils.data import Subset
 
 from pixelwise.checks import parse_duration
-from pixelwise.cost import predict
-from pixelwise.data.workers import ending_workers, quiet_worker, worker_died
+from pixelwise.data.workers import ending_workers
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.shortage import memory_here, told_as_input
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
-from pixelwise.train.interrupt import Interrupted, StopSignals
+from pixelwise.train.feeding import Batch, batches, loader_died
+from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.journal import Journal
+from pixelwise.train.learning import Learner, NotFinite
+from pixelwise.train.memory import enough_memory, refuse_hopeless
 from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
 from pixelwise.train.plan import TrainingPlan
-from pixelwise.train.recipes import frozen_norms, learning_rate, make_optimizer
-
-LARGE_BATCH = 200
-"""A batch of more than this part of the memory is looked at before the first step."""
-Batches = Iterator[list[Any]]
-"""Pictures, masks and file names, as the loader collates them."""
-
-
-class Stopped(Exception):
-    """Training cannot go on; the message says why and what is left."""
-
-
-@runtime_checkable
-class Watcher(Protocol):
-    """Who looks on: the progress bar, or nobody."""
-
-    def say(self, line: str) -> None:
-        """One line of plain text."""
-
-    def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
-        """After every optimiser step; `progress` is 0 to 1."""
-
-    def busy(self, what: str, done: int, total: int) -> None:
-        """During anything else that takes time: pictures done, of how many."""
-
-    def validated(self, step: int, result: Result) -> None:
-        """After every evaluation of val."""
-
-
-def _average(decay: float) -> Any:
-    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+from pixelwise.train.recipes import learning_rate
+from pixelwise.train.watching import Watcher
 
 
 @dataclasses.dataclass
@@ -102,15 +70,7 @@ class Loop:
         """Seconds between the last step and the end, where a time limit counts them."""
         self.complete: Result | None = None
         """The scores of the best network on all pictures, where this process found them."""
-        self.averaged: AveragedModel | None = None
-        optimizer = make_optimizer(plan.model, settings)
-        self._still = frozen_norms(plan.model)
-        self.model, self.optimizer = self.fabric.setup(plan.model, optimizer)
-        self.model.mark_forward_method("with_auxiliary")
-        if settings.ema:
-            self.averaged = AveragedModel(
-                plan.model, multi_avg_fn=_average(settings.ema), use_buffers=True
-            )
+        self.learner = Learner(plan, self.fabric)
         self._restore()
 
     def fit(self) -> State:
@@ -122,8 +82,8 @@ class Loop:
         """
         journal = Journal(self.run, self.state.step, self.state.validated)
         try:
-            with StopSignals() as signals, ending_workers(), self._enough_memory():
-                self._refuse_hopeless()
+            with StopSignals() as signals, ending_workers(), enough_memory(self.plan, self.run):
+                refuse_hopeless(self.plan)
                 try:
                     self._train(journal, signals)
                 except Interrupted:
@@ -144,7 +104,7 @@ class Loop:
         started = saved_at - self.state.elapsed
         every = self.plan.settings.checkpoint_every
         pause = 0.0 if every == "0" else parse_duration(checkpoint_every=every)
-        batches = self._batches()
+        feed = batches(self.plan, self.state.step)
         if self.plan.settings.start is not None and self.state.validated < 0:
             self._validate(journal, signals)
         seconds: list[float] = []
@@ -155,7 +115,7 @@ class Loop:
                 self._validate(journal, signals)
             if self._in_vain():
                 break
-            row = self._step(batches, learning_rate(self.plan.settings, progress))
+            row = self._step(feed, learning_rate(self.plan.settings, progress))
             journal.step(row)
             seconds.append(row["seconds"])
             if len(seconds) == AFTER:
@@ -170,18 +130,9 @@ class Loop:
             self.state.elapsed = time.monotonic() - started
         self._save(journal)
 
-    @property
-    def result(self) -> Segmenter:
-        """The network that is evaluated and kept: the averaged one where weights are averaged."""
-        if self.averaged is None:
-            return self.plan.model
-        averaged = self.averaged.module
-        assert isinstance(averaged, Segmenter)
-        return averaged
-
     def keep(self, folder: Path) -> None:
         """Save the network with the options that the last evaluation chose."""
-        model = self.result
+        model = self.learner.result
         training = model.config
         options = {**training.task_options, **self.state.learnt}
         try:
@@ -219,28 +170,6 @@ class Loop:
             if (told := advice(plan.settings, steps)) is not None:
                 self.watcher.say(told)
 
-    def _batches(self) -> Batches:
-        settings, steps = self.plan.settings, self.plan.length.steps
-        per_step = settings.per_step
-        end = len(self.plan.stream) if steps is None else steps * per_step
-        stream: Any = self.plan.stream
-        loader: DataLoader[Any] = DataLoader(
-            stream,
-            batch_size=settings.per_batch,
-            sampler=self._order(self.state.step * per_step, end),
-            num_workers=settings.workers,
-            worker_init_fn=quiet_worker,
-            pin_memory=self.plan.device.startswith("cuda"),
-            generator=torch.Generator(),
-        )
-        return iter(loader)
-
-    def _order(self, begun: int, end: int) -> Iterable[int]:
-        """Which items of the stream come, from the first that is not learnt yet."""
-        if self.plan.settings.overfit_one_batch:
-            return (i % self.plan.settings.per_step for i in range(begun, end))
-        return range(begun, end)
-
     def _in_vain(self) -> bool:
         """Whether the run ends early, since evaluations brought nothing better for long."""
         patience, state = self.plan.settings.patience, self.state
@@ -252,115 +181,35 @@ class Loop:
         )
         return True
 
-    def _step(self, batches: Batches, lr: float) -> dict[str, Any]:
-        settings, state = self.plan.settings, self.state
+    def _step(self, feed: Iterator[Batch], lr: float) -> dict[str, Any]:
+        state = self.state
         begun = time.monotonic()
-        for module in self._still:
-            module.eval()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("share", 1.0)
-        torch.manual_seed(settings.seed * 1_000_003 + state.step)  # dropout
-        total, names = 0.0, []
-        for _ in range(settings.accumulate):
-            image, mask, files = self._next(batches)
-            names += files
-            loss = self._loss(image.to(self.fabric.device), mask.to(self.fabric.device))
-            if not torch.isfinite(loss):
-                self._not_finite("loss", names)
-            self.fabric.backward(loss / settings.accumulate)
-            total += loss.item() / settings.accumulate
-        norm = nn.utils.clip_grad_norm_(self.plan.model.parameters(), settings.clip or float("inf"))
-        if not torch.isfinite(norm):
-            self._not_finite("gradient", names)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.plan.model)
+        try:
+            learnt = self.learner.step(state.step, feed, lr)
+        except NotFinite as error:
+            self._not_finite(error)
+        except RuntimeError as error:
+            loader_died(error, state.step + 1, self.run)
         state.step += 1
-        self.watcher.step(self._progress(), state.step, total, state.elapsed)
+        self.watcher.step(self._progress(), state.step, learnt.loss, state.elapsed)
         return {
             "step": state.step,
             "epoch": round(state.step / self.plan.steps_per_epoch, 3),
-            "loss": total,
+            "loss": learnt.loss,
             "lr": lr,
-            "gradient_norm": norm.item(),
+            "gradient_norm": learnt.gradient_norm,
             "seconds": round(time.monotonic() - begun, 4),
         }
 
-    def _next(self, batches: Batches) -> tuple[Tensor, Tensor, list[str]]:
-        try:
-            image, mask, files = next(batches)
-            return image, mask, list(files)
-        except RuntimeError as error:
-            if not worker_died(error):
-                raise
-            self._loader_died(error)
-
-    def _loader_died(self, error: Exception) -> NoReturn:
-        raise Stopped(
-            f"a process that loads pictures was killed at step {self.state.step + 1}, perhaps for"
-            f" lack of memory, shared memory (/dev/shm) too. Go on with fewer 'workers' in"
-            f" {self.run}/config.yaml: pixelwise train --resume {self.run}"
-        ) from error
-
-    def _refuse_hopeless(self) -> None:
-        """Raise where a step needs more than the machine has: Linux would kill the process."""
-        here = memory_here()
-        batch = 4 * math.prod(self._batch_shape)
-        if here is None or self.plan.device != "cpu" or batch < here / LARGE_BATCH:
-            return
-        with contextlib.suppress(InputError):  # of a shape that no tensor can have
-            batch += self._step_needs()
-        if batch > here:
-            raise MemoryError
-
-    @property
-    def _batch_shape(self) -> tuple[int, int, int, int]:
-        bands = self.plan.model.config.in_channels
-        return (self.plan.settings.per_batch, bands, *self.plan.stream.crop)
-
-    def _step_needs(self) -> int:
-        return predict(self.plan.model, self._batch_shape, training=True, device=self.plan.device)
-
-    def _enough_memory(self) -> AbstractContextManager[None]:
-        """Tell a shortage in one line, with what a step needs and the newest checkpoint."""
-        settings = self.plan.settings
-        height, width = self.plan.stream.crop
-
-        def kept() -> str:
-            newest = checkpoint.newest(self.run)
-            then = f", then: pixelwise train --resume {self.run}"
-            return f" in {self.run}/config.yaml{then} (goes on from {newest})" if newest else ""
-
-        return told_as_input(
-            f"batch_size={settings.per_batch}, crop={height}x{width}: lower one of them"
-            " (--batch-size, --crop; accumulate keeps the batch's effect)",
-            self._step_needs,
-            kept,
-        )
-
-    def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
-        plan = self.plan
-        outputs = self.model.with_auxiliary(image)
-        loss = plan.loss(outputs.logits, mask)
-        for name, extra in outputs.auxiliary.items():
-            weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
-            loss = loss + weight * plan.loss(extra, mask)
-        if outputs.presence is not None:
-            extra = plan.model.task.presence_loss(outputs.presence, mask)
-            if extra is not None:
-                loss = loss + plan.model.decoder.presence_weight * plan.settings.auxiliary * extra
-        return loss
-
-    def _not_finite(self, what: str, names: list[str]) -> NoReturn:
+    def _not_finite(self, error: NotFinite) -> NoReturn:
         newest = checkpoint.newest(self.run)
         kept = (
             f"the last good checkpoint is {newest}" if newest else "no checkpoint was written yet"
         )
         raise Stopped(
-            f"the {what} is not finite at step {self.state.step + 1}, in the batch of"
-            f" {', '.join(names)}; {kept}. Lower --lr or set clip, and look at those pictures"
-        )
+            f"the {error.what} is not finite at step {self.state.step + 1}, in the batch of"
+            f" {', '.join(error.names)}; {kept}. Lower --lr or set clip, and look at those pictures"
+        ) from error
 
     def _validate(self, journal: Journal, signals: StopSignals) -> None:
         plan, state, every = self.plan, self.state, self.evaluations.every
@@ -400,7 +249,7 @@ class Loop:
 
         try:
             return evaluate(
-                self.result,
+                self.learner.result,
                 pictures,
                 scorer=plan.model.task.scorer_for(plan.val_inputs),
                 window=plan.settings.window,
@@ -409,22 +258,17 @@ class Loop:
                 on_picture=watch,
             )
         except RuntimeError as error:
-            if not worker_died(error):
-                raise
-            self._loader_died(error)
+            loader_died(error, self.state.step + 1, self.run)
 
     def _save(self, journal: Journal) -> None:
-        if not all(torch.isfinite(p).all() for p in self.plan.model.parameters()):
-            self._not_finite("weight", ["the step before"])
+        try:
+            learnt = self.learner.saved()
+        except NotFinite as error:
+            self._not_finite(error)
         journal.flush()
-        state: dict[str, Any] = {
-            "state": dataclasses.asdict(self.state),
-            "model": self.plan.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        if self.averaged is not None:
-            state["averaged"] = self.averaged.state_dict()
-        checkpoint.save(self.run, self.state.step, state)
+        checkpoint.save(
+            self.run, self.state.step, {"state": dataclasses.asdict(self.state), **learnt}
+        )
 
     def _restore(self) -> None:
         found = checkpoint.load_newest(self.run, self.watcher.say)
@@ -438,10 +282,7 @@ class Loop:
         path, saved = found
         try:
             self.state = State(**saved["state"])
-            self.plan.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            if self.averaged is not None:
-                self.averaged.load_state_dict(saved["averaged"])
+            self.learner.restore(saved)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             told = " ".join(str(error).split())[:200]
             raise InputError(

@@ -20,12 +20,13 @@ from pixelwise.settings import as_plain, numbered_folder
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
-from pixelwise.train.loop import Loop, Watcher
+from pixelwise.train.loop import Loop
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.record import Record, compare
 from pixelwise.train.saved import SETTINGS as SETTINGS
 from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
+from pixelwise.train.watching import Watcher
 from pixelwise.yaml_files import to_text
 
 DESCRIPTION = "network.json"

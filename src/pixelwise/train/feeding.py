@@ -1,0 +1,60 @@
+"""The batches of a run, from the first that is not learnt yet."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pixelwise.data.workers import quiet_worker, worker_died
+from pixelwise.train.interrupt import Stopped
+from pixelwise.train.plan import TrainingPlan
+
+Batch = tuple[Tensor, Tensor, list[str]]
+"""Images, masks and file names."""
+
+
+def batches(plan: TrainingPlan, step: int) -> Iterator[Batch]:
+    """The batches from those of `step` on, `accumulate` of them for each step.
+
+    Raises:
+        RuntimeError: A process that loads pictures died, see `worker_died`.
+    """
+    settings, steps = plan.settings, plan.length.steps
+    end = len(plan.stream) if steps is None else steps * settings.per_step
+    stream: Any = plan.stream
+    loader: DataLoader[Any] = DataLoader(
+        stream,
+        batch_size=settings.per_batch,
+        sampler=_order(plan, step * settings.per_step, end),
+        num_workers=settings.workers,
+        worker_init_fn=quiet_worker,
+        pin_memory=plan.device.startswith("cuda"),
+        generator=torch.Generator(),
+    )
+    for image, mask, files in loader:
+        yield image, mask, list(files)
+
+
+def _order(plan: TrainingPlan, begun: int, end: int) -> Iterable[int]:
+    """Which items of the stream come."""
+    if plan.settings.overfit_one_batch:
+        return (i % plan.settings.per_step for i in range(begun, end))
+    return range(begun, end)
+
+
+def loader_died(error: RuntimeError, step: int, run: Path) -> NoReturn:
+    """Tell that a process that loads pictures was killed in a step; other errors go on.
+
+    Raises:
+        Stopped: In words.
+    """
+    if not worker_died(error):
+        raise error
+    raise Stopped(
+        f"a process that loads pictures was killed at step {step}, perhaps for lack of memory,"
+        f" shared memory (/dev/shm) too. Go on with fewer 'workers' in {run}/config.yaml:"
+        f" pixelwise train --resume {run}"
+    ) from error
