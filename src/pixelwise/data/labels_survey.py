@@ -4,10 +4,12 @@ Shares are of the pixels where a label is known.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from pixelwise.data.fitting import Range
 from pixelwise.data.survey import LISTED, Labelled, ValuesRead
@@ -26,6 +28,7 @@ class LabelsSurvey:
         without: Pixels with none, all of which are known.
         read: What the pictures hold.
         told: Lines about masks that may not be meant.
+        by_picture: `counts` of each picture.
     """
 
     counts: tuple[int, ...]
@@ -35,6 +38,7 @@ class LabelsSurvey:
     without: int
     read: ValuesRead
     told: tuple[str, ...]
+    by_picture: Int64[np.ndarray, "pictures k"] | None = field(default=None, compare=False)
 
     @property
     def dtype(self) -> str:
@@ -98,7 +102,8 @@ def survey_labels(
     """
     names, ignored = pictures.classes.names, pictures.classes.ignore_index
     count = len(names)
-    there, known, within = torch.zeros(3, count, dtype=torch.int64)
+    by_picture = torch.zeros(len(pictures), count, dtype=torch.int64)
+    known = torch.zeros(count, dtype=torch.int64)
     overlapping = without = 0
     alike = set(combinations(range(count), 2))
     read = ValuesRead()
@@ -107,8 +112,7 @@ def survey_labels(
         read.add(sample.picture, sample.name)
         on = sample.mask == 1
         here = on.sum(dim=(1, 2))
-        there += here
-        within += here > 0
+        by_picture[i] = here
         known += (sample.mask != ignored).sum(dim=(1, 2))
         several = on.sum(dim=0)
         overlapping += int((several > 1).sum())
@@ -121,6 +125,7 @@ def survey_labels(
         }
         if progress is not None:
             progress(i + 1, len(pictures))
+    there, within = by_picture.sum(0), (by_picture > 0).sum(0)
     for name, pixels in zip(names, known.tolist(), strict=True):
         if not pixels:
             raise InputError(
@@ -145,5 +150,5 @@ def survey_labels(
         doubts.append("no pixel has two labels: task multiclass may do as well")
     return LabelsSurvey(
         tuple(there.tolist()), tuple(known.tolist()), tuple(within.tolist()), overlapping, without,
-        read, (*told, *doubts, *read.doubts(pictures.scale)),
+        read, (*told, *doubts, *read.doubts(pictures.scale)), by_picture.numpy(),
     )  # fmt: skip

@@ -5,23 +5,27 @@ g // n), and its augmentation is drawn from (seed, g). So the number of loader w
 nothing, a stopped run goes on with the very next item, and no global random state is touched.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, Shaped
+from jaxtyping import Float32, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pixelwise.checks import in_range, pair
+from pixelwise.data.augmenting.balanced import Balance, BalancedOrder, pixel_of
+from pixelwise.data.augmenting.order import Order
+from pixelwise.data.augmenting.window import any_offset, offset_holding, overlap
 from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.source import LabelledPictures
 from pixelwise.errors import InputError
 
 ENDLESS = 2**62
-# Which random stream a draw belongs to, so that orders and augmentations are independent.
-ORDER, AUGMENT = 0, 1
+AUGMENT = 1
+"""The random stream of augmentations, independent of those of the orders."""
 
 Item = tuple[Float32[Tensor, "c h w"], Shaped[Tensor, "*labels h w"], str]
 
@@ -38,6 +42,7 @@ class Augmentation:
         colour: Brightness, contrast and saturation are multiplied by 1 - colour .. 1 + colour;
             only in 8-bit pictures with three bands. Hue stays.
         turn: Largest angle in degrees, either way; for pictures with points.
+        balance: How often each class is asked for; None: pictures as they come.
 
     Raises:
         InputError: A scale that is not 0 < smallest <= largest, or a colour outside 0..1.
@@ -49,6 +54,7 @@ class Augmentation:
     rotate: bool = False
     colour: float = 0.3
     turn: float = 0.0
+    balance: Balance | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -69,27 +75,6 @@ class Draw:
     upside_down: bool
     turns: int
     colour: tuple[float, float, float]
-
-
-class Order:
-    """Which picture item g shows: every one of `count` once per epoch.
-
-    Args:
-        seed: Another seed, another order.
-        count: Pictures.
-    """
-
-    def __init__(self, seed: int, count: int) -> None:
-        self.seed, self.count = seed, count
-        self._epoch = -1
-        self._order = np.empty(0, np.int64)
-
-    def __getitem__(self, position: int) -> int:
-        epoch, place = divmod(position, self.count)
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, ORDER, epoch])
-            self._order, self._epoch = rng.permutation(self.count), epoch
-        return int(self._order[place])
 
 
 class TrainingStream(Dataset[Item]):
@@ -127,18 +112,25 @@ class TrainingStream(Dataset[Item]):
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation or Augmentation()
         self.order = Order(seed, len(pictures))
+        balance = self.augmentation.balance
+        self.balanced: BalancedOrder | None = None
+        if balance is not None:
+            self.balanced = BalancedOrder(seed, len(pictures), balance)
 
     def __len__(self) -> int:
         return ENDLESS
 
     def __getitem__(self, position: int) -> Item:
-        sample = self.pictures[self.order[position]]
-        draw = self._draw(position, *sample.mask.shape[-2:])
+        index, wanted = self.order[position], None
+        if self.balanced is not None:
+            index, wanted = self.balanced[position]
+        sample = self.pictures[index]
+        draw = self._draw(position, sample.mask, wanted)
         image = filled(sample.image, sample.missing, self.mean, self.scale)
         image, mask = self._cut(image, sample.mask, draw)
         return image, mask, sample.name
 
-    def _draw(self, position: int, height: int, width: int) -> Draw:
+    def _draw(self, position: int, mask: Shaped[Tensor, "*labels h w"], wanted: int | None) -> Draw:
         how = self.augmentation
         rng = np.random.default_rng([self.seed, AUGMENT, position])
         factor = rng.uniform(*how.scale)
@@ -147,23 +139,27 @@ class TrainingStream(Dataset[Item]):
         crop = self.crop if turns % 2 == 0 else self.crop[::-1]
         window = max(1, round(crop[0] / factor)), max(1, round(crop[1] / factor))
         red, green, blue = (1 + how.colour * (2 * chance - 1) for chance in chances[4:7])
-        slack = rng.uniform(0, 1, 2)
-        return Draw(
-            top=_offset(slack[0], height - window[0]),
-            left=_offset(slack[1], width - window[1]),
+        slack = rng.uniform(0, 1, 2).tolist()
+        height, width = mask.shape[-2:]
+        draw = Draw(
+            top=any_offset(slack[0], height - window[0]),
+            left=any_offset(slack[1], width - window[1]),
             window=window,
             mirror=bool(how.flip and chances[1] < 0.5),
             upside_down=bool(how.flip_vertical and chances[2] < 0.5),
             turns=turns,
             colour=(red, green, blue),
         )
+        if wanted is None or (pixel := pixel_of(mask, wanted, rng.uniform())) is None:
+            return draw
+        return _holding(draw, pixel, slack, (height, width), crop)
 
     def _cut(
         self, image: Tensor, mask: Shaped[Tensor, "*labels h w"], draw: Draw
     ) -> tuple[Float32[Tensor, "c H W"], Shaped[Tensor, "*labels H W"]]:
         out_h, out_w = self.crop if draw.turns % 2 == 0 else self.crop[::-1]
-        rows = _overlap(draw.top, draw.window[0], mask.shape[-2], out_h)
-        columns = _overlap(draw.left, draw.window[1], mask.shape[-1], out_w)
+        rows = overlap(draw.top, draw.window[0], mask.shape[-2], out_h)
+        columns = overlap(draw.left, draw.window[1], mask.shape[-1], out_w)
         image = image[:, rows.source, columns.source]
         mask = mask[..., rows.nearest(), :][..., columns.nearest()]
         image = _resize(image, (rows.length, columns.length))
@@ -180,40 +176,22 @@ class TrainingStream(Dataset[Item]):
         return full.contiguous(), labels.contiguous()
 
 
-@dataclass(frozen=True)
-class _Span:
-    """Along one axis: pixels `start`..`stop` of the picture fill `target` of the crop."""
-
-    start: int
-    stop: int
-    target: slice
-
-    @property
-    def source(self) -> slice:
-        return slice(self.start, self.stop)
-
-    @property
-    def length(self) -> int:
-        return int(self.target.stop - self.target.start)
-
-    def nearest(self) -> Int64[Tensor, "n"]:
-        """The source pixel under the centre of each target pixel."""
-        centres = (torch.arange(self.length, dtype=torch.float64) + 0.5) / self.length
-        return self.start + (centres * (self.stop - self.start)).long()
-
-
-def _overlap(offset: int, window: int, size: int, out: int) -> _Span:
-    """The part of the window [offset, offset + window) that the picture covers."""
-    start, stop = max(0, offset), min(size, offset + window)
-    first = min(round((start - offset) * out / window), out - 1)
-    last = max(round((stop - offset) * out / window), first + 1)
-    return _Span(start, stop, slice(first, last))
-
-
-def _offset(chance: float, slack: int) -> int:
-    """A window's start, all equally likely: inside a larger picture, around a smaller one."""
-    steps = int(chance * (abs(slack) + 1))
-    return steps if slack >= 0 else -steps
+def _holding(
+    draw: Draw,
+    pixel: tuple[int, int],
+    slack: Sequence[float],
+    size: tuple[int, int],
+    crop: tuple[int, int],
+) -> Draw:
+    """The draw with a window that shows the pixel; unscaled where scaling would lose it."""
+    for window in (draw.window, crop):
+        top, left = (
+            offset_holding(pixel[axis], slack[axis], window[axis], size[axis], crop[axis])
+            for axis in (0, 1)
+        )
+        if top is not None and left is not None:
+            return replace(draw, top=top, left=left, window=window)
+    return draw
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:

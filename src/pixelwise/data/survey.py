@@ -1,11 +1,12 @@
 """What a split holds: pixels per class, without data, and the range of the values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from pixelwise.data.classes import Classes
 from pixelwise.data.decoded import WHITES
@@ -54,6 +55,7 @@ class Survey:
         values: The range of the values; None: there is none.
         doubts: Lines about values that may not be meant.
         notes: Lines about shapes that were left out.
+        by_picture: `counts` of each picture.
     """
 
     counts: tuple[int, ...]
@@ -65,6 +67,7 @@ class Survey:
     values: Range | None
     doubts: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    by_picture: Int64[np.ndarray, "pictures k"] | None = field(default=None, compare=False)
 
     def lines(self, names: tuple[str, ...]) -> list[str]:
         """The survey for people, a line each."""
@@ -153,21 +156,22 @@ class ValuesRead:
 
 def survey(pictures: Labelled, progress: Callable[[int, int], None] | None) -> Survey:
     """Read all pictures; see `LabelledPictures.check`."""
-    counts = torch.zeros(len(pictures.classes), dtype=torch.int64)
+    by_picture = torch.zeros(len(pictures), len(pictures.classes), dtype=torch.int64)
     ignored = 0
     read = ValuesRead()
     for i in range(len(pictures)):
         sample = pictures[i]
         read.add(sample.picture, sample.name)
         counted = sample.mask[sample.mask != pictures.classes.ignore_index]
-        counts += torch.bincount(counted, minlength=len(counts))
+        by_picture[i] = torch.bincount(counted, minlength=by_picture.shape[1])
         ignored += sample.mask.numel() - counted.numel()
         if progress is not None:
             progress(i + 1, len(pictures))
+    counts = by_picture.sum(0)
     _check_labels(pictures, counts, ignored)
     return Survey(
         tuple(counts.tolist()), ignored, read.missing, read.pictures_missing, tuple(read.empty),
-        read.dtype, read.values, read.doubts(pictures.scale),
+        read.dtype, read.values, read.doubts(pictures.scale), by_picture=by_picture.numpy(),
     )  # fmt: skip
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import parse_size
+from pixelwise.data.augmenting.balanced import Balance, check_names
 from pixelwise.data.fitting import Expected
+from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.normalise import measure_statistics
 from pixelwise.data.opening import open_data
 from pixelwise.data.source import Found, Progress, Source, Split
 from pixelwise.data.stream import Augmentation
-from pixelwise.data.survey import values_of
+from pixelwise.data.survey import Survey, values_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.tasks.base import Items, Stream, Task
@@ -44,6 +46,13 @@ def open_splits(settings: TrainSettings) -> Data:
         raise InputError(
             f"class_weights='auto': is for classes; leave it out for task {task.key!r}"
         )
+    if settings.balance != "none" and task.data not in ("classes", "labels"):
+        raise InputError(
+            f"balance={settings.balance!r}: is for classes and labels, task {task.key!r} has none;"
+            " leave it out"
+        )
+    if not isinstance(settings.balance, str):
+        check_names(settings.balance, source.classes.names)
     return Data(source, task, source.split("train"), source.split("val"))
 
 
@@ -56,7 +65,7 @@ def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
 
 def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Found | None:
     """Read every picture and mask; what those for training hold."""
-    if not settings.check_data and settings.class_weights != "auto":
+    if not settings.check_data and settings.class_weights != "auto" and settings.balance == "none":
         return None
     found, other = data.train.check(progress), data.val.check(progress)
     if found.values is not None and other.values is not None:
@@ -126,6 +135,17 @@ def augmentation(settings: TrainSettings, task: type[Task]) -> Augmentation:
         rotate=settings.rotate,
         colour=settings.colour,
         turn=settings.turn,
+    )
+
+
+def balance(settings: TrainSettings, data: Data, found: Found | None) -> Balance | None:
+    """How often each class is asked for, by where the classes were found."""
+    if settings.balance == "none":
+        return None
+    assert isinstance(found, Survey | LabelsSurvey)
+    assert found.by_picture is not None
+    return Balance.of(
+        settings.balance, data.source.classes.names, found.by_picture, data.train.name
     )
 
 

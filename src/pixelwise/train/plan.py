@@ -21,6 +21,7 @@ from pixelwise.tasks.base import Items, Loss, LossChoice, Stream, Task
 from pixelwise.train.inputs import (
     Data,
     augmentation,
+    balance,
     check_data,
     crop_size,
     evaluation_set,
@@ -99,6 +100,9 @@ def make_plan(
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):
         say(line)
+    if (shares := balance(settings, data, found)) is not None:
+        varied = dataclasses.replace(varied, balance=shares)
+        say(shares.line(data.source.classes.names))
     set_statistics(settings, data, model, found)
     return TrainingPlan(
         settings=settings,

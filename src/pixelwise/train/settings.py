@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
+from pixelwise.data.augmenting.shares import read_shares
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import is_saved, parse, to_text
@@ -143,6 +144,11 @@ class TrainSettings:
     colour: float = setting(
         0.3, "strength of changes of brightness, contrast and saturation", advanced=True
     )
+    balance: str | Mapping[Any, Any] = setting(
+        "none",
+        "crops that hold each class: auto (as many of each), or shares: {car: 0.3, sign: 0.2}",
+        advanced=True,
+    )
     validations: int = setting(10, "evaluations on val over the run", advanced=True)
     window: int = setting(
         1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
@@ -204,6 +210,7 @@ class TrainSettings:
             in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
         in_range(0, 180, turn=self.turn)
+        object.__setattr__(self, "balance", read_shares(self.balance))
         if self.clip is not None:
             in_range(1e-6, 1e6, clip=self.clip)
         if self.time_limit is not None:

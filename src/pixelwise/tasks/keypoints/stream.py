@@ -11,11 +11,12 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelwise.data.augmenting.order import Order
 from pixelwise.data.evaluation import Preparation
 from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.points.source import LabelledFigures
-from pixelwise.data.stream import AUGMENT, ENDLESS, Augmentation, Order, recoloured
+from pixelwise.data.stream import AUGMENT, ENDLESS, Augmentation, recoloured
 from pixelwise.tasks.keypoints.crops import PointTarget, in_crop, view, whole
 
 Item = tuple[Float32[Tensor, "c h w"], Float64[Tensor, "k 3"], str]
