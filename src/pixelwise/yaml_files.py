@@ -61,6 +61,23 @@ def read(file: str | Path, remedy: str = "write at least one") -> dict[Any, Any]
     return content
 
 
+def inline(text: str, name: str) -> dict[Any, Any]:
+    """The keys and values of a mapping in one line, as `{a: 1, b: {c: 2}}`.
+
+    Raises:
+        InputError: It is no such mapping; the message begins with `name`.
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: {_reason(error)}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{name}={text!r}: must be a mapping; e.g. {{a: 1, b: 2}}")
+    return content
+
+
 def to_text(values: Mapping[Any, Any]) -> str:
     """The text that `read` reads the same values from."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -51,6 +51,10 @@ class Normalise:
             )
         return image.float().mul(self.gain).sub_(self.shift)
 
+    def undone(self, image: Float32[Tensor, "c h w"]) -> Float32[Tensor, "c h w"]:
+        """The raw values that give a normalised image."""
+        return image.add(self.shift).div(self.gain)
+
 
 def measure_statistics(
     pictures: Split, count: int = 64

@@ -5,8 +5,8 @@ g // n), and its augmentation is drawn from (seed, g). So the number of loader w
 nothing, a stopped run goes on with the very next item, and no global random state is touched.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,67 +14,23 @@ from jaxtyping import Float32, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pixelwise.checks import in_range, pair
-from pixelwise.data.augmenting.balanced import Balance, BalancedOrder, pixel_of
+from pixelwise.checks import pair
+from pixelwise.data.augmenting.balanced import BalancedOrder
+from pixelwise.data.augmenting.mixing import Crop
 from pixelwise.data.augmenting.order import Order
-from pixelwise.data.augmenting.window import any_offset, offset_holding, overlap
+from pixelwise.data.augmenting.own import About, Own, by_own
+from pixelwise.data.augmenting.seeds import Seeds
+from pixelwise.data.augmenting.seen import Seen, straight, warped
+from pixelwise.data.augmenting.usual import Augmentation as Augmentation
+from pixelwise.data.augmenting.usual import Draw, draw_item, pivot
+from pixelwise.data.augmenting.usual import recoloured as recoloured
+from pixelwise.data.augmenting.window import overlap
 from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
-from pixelwise.data.source import LabelledPictures
-from pixelwise.errors import InputError
+from pixelwise.data.source import LabelledPictures, Sample
 
 ENDLESS = 2**62
-AUGMENT = 1
-"""The random stream of augmentations, independent of those of the orders."""
-
 Item = tuple[Float32[Tensor, "c h w"], Shaped[Tensor, "*labels h w"], str]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How training pictures are varied.
-
-    Args:
-        scale: Smallest and largest factor of the size, drawn uniformly.
-        flip: Mirror left and right in half of the items.
-        flip_vertical: Mirror top and bottom in half of the items: for views from above.
-        rotate: Turn by a random multiple of 90 degrees: for views from above.
-        colour: Brightness, contrast and saturation are multiplied by 1 - colour .. 1 + colour;
-            only in 8-bit pictures with three bands. Hue stays.
-        turn: Largest angle in degrees, either way; for pictures with points.
-        balance: How often each class is asked for; None: pictures as they come.
-
-    Raises:
-        InputError: A scale that is not 0 < smallest <= largest, or a colour outside 0..1.
-    """
-
-    scale: tuple[float, float] = (0.5, 2.0)
-    flip: bool = True
-    flip_vertical: bool = False
-    rotate: bool = False
-    colour: float = 0.3
-    turn: float = 0.0
-    balance: Balance | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise InputError(
-                f"scale={self.scale}: must be 0 < smallest <= largest; e.g. (0.5, 2.0)"
-            )
-        in_range(0, 1, colour=self.colour)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One item's random choices; the window is in pixels of the unscaled picture."""
-
-    top: int
-    left: int
-    window: tuple[int, int]
-    mirror: bool
-    upside_down: bool
-    turns: int
-    colour: tuple[float, float, float]
 
 
 class TrainingStream(Dataset[Item]):
@@ -108,7 +64,7 @@ class TrainingStream(Dataset[Item]):
         self.pictures = pictures
         self.crop = crop
         self.seed = seed
-        self.mean, self.scale = mean, scale
+        self.mean, self.std, self.scale = mean, std, scale
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation or Augmentation()
         self.order = Order(seed, len(pictures))
@@ -121,94 +77,95 @@ class TrainingStream(Dataset[Item]):
         return ENDLESS
 
     def __getitem__(self, position: int) -> Item:
-        index, wanted = self.order[position], None
+        seeds, kinds = Seeds(self.seed, position), self.augmentation.kinds
+        crop, name = self._item(seeds, *self._chosen(position))
+        if kinds is not None:
+            crop = kinds.mixed(crop, seeds, partial(self._partner, seeds))
+            for rows, columns in kinds.hidden(crop[0], seeds):
+                crop[1][..., rows, columns] = self.pictures.outside
+        return *crop, name
+
+    def _chosen(self, position: int) -> tuple[int, int | None]:
+        """A picture, and the class that has to be seen."""
         if self.balanced is not None:
-            index, wanted = self.balanced[position]
+            return self.balanced[position]
+        return self.order[position], None
+
+    def _partner(
+        self, seeds: Seeds, kind: str, number: int, rng: np.random.Generator, wanted: int | None
+    ) -> Crop:
+        """Another item, to be mixed into that of `seeds`; from nearby, where orders are known."""
+        if wanted is None:
+            near = len(self.pictures) if self.balanced is None else self.balanced.block
+            begin = seeds.position - seeds.position % near
+            index, wanted = self._chosen(begin + int(rng.integers(near)))
+        else:
+            assert self.augmentation.kinds is not None
+            held = dict(self.augmentation.kinds.rare)[wanted]
+            index = int(held[int(rng.integers(len(held)))])
+        return self._item(seeds.partner_of(kind, number), index, wanted)[0]
+
+    def _item(self, seeds: Seeds, index: int, wanted: int | None) -> tuple[Crop, str]:
+        """A crop of a picture, not mixed yet, and the picture's name."""
         sample = self.pictures[index]
-        draw = self._draw(position, sample.mask, wanted)
-        image = filled(sample.image, sample.missing, self.mean, self.scale)
-        image, mask = self._cut(image, sample.mask, draw)
-        return image, mask, sample.name
-
-    def _draw(self, position: int, mask: Shaped[Tensor, "*labels h w"], wanted: int | None) -> Draw:
-        how = self.augmentation
-        rng = np.random.default_rng([self.seed, AUGMENT, position])
-        factor = rng.uniform(*how.scale)
-        chances = rng.uniform(0, 1, 7)
-        turns = int(4 * chances[0]) if how.rotate else 0
-        crop = self.crop if turns % 2 == 0 else self.crop[::-1]
-        window = max(1, round(crop[0] / factor)), max(1, round(crop[1] / factor))
-        red, green, blue = (1 + how.colour * (2 * chance - 1) for chance in chances[4:7])
-        slack = rng.uniform(0, 1, 2).tolist()
-        height, width = mask.shape[-2:]
-        draw = Draw(
-            top=any_offset(slack[0], height - window[0]),
-            left=any_offset(slack[1], width - window[1]),
-            window=window,
-            mirror=bool(how.flip and chances[1] < 0.5),
-            upside_down=bool(how.flip_vertical and chances[2] < 0.5),
-            turns=turns,
-            colour=(red, green, blue),
-        )
-        if wanted is None or (pixel := pixel_of(mask, wanted, rng.uniform())) is None:
-            return draw
-        return _holding(draw, pixel, slack, (height, width), crop)
-
-    def _cut(
-        self, image: Tensor, mask: Shaped[Tensor, "*labels h w"], draw: Draw
-    ) -> tuple[Float32[Tensor, "c H W"], Shaped[Tensor, "*labels H W"]]:
-        out_h, out_w = self.crop if draw.turns % 2 == 0 else self.crop[::-1]
-        rows = overlap(draw.top, draw.window[0], mask.shape[-2], out_h)
-        columns = overlap(draw.left, draw.window[1], mask.shape[-1], out_w)
-        image = image[:, rows.source, columns.source]
-        mask = mask[..., rows.nearest(), :][..., columns.nearest()]
-        image = _resize(image, (rows.length, columns.length))
-        if image.dtype == torch.uint8 and len(image) == 3 and self.augmentation.colour:
-            image = recoloured(image, draw.colour)
-        full = torch.zeros(len(image), out_h, out_w)
-        full[:, rows.target, columns.target] = self.normalise(image)
-        labels = mask.new_full((*mask.shape[:-2], out_h, out_w), self.pictures.outside)
-        labels[..., rows.target, columns.target] = mask
+        draw = draw_item(self.augmentation, self.crop, seeds.usual(), sample.mask, wanted)
+        turned = draw.turns % 2 == 1
+        size = self.crop[::-1] if turned else self.crop
+        image, mask = self._whole(self._see(sample, draw, size, seeds), size, seeds)
         axes = [axis for axis, on in ((-1, draw.mirror), (-2, draw.upside_down)) if on]
-        full, labels = full.flip(axes), labels.flip(axes)
+        image, mask = image.flip(axes), mask.flip(axes)
         if draw.turns:
-            full, labels = full.rot90(draw.turns, (-2, -1)), labels.rot90(draw.turns, (-2, -1))
-        return full.contiguous(), labels.contiguous()
+            image, mask = image.rot90(draw.turns, (-2, -1)), mask.rot90(draw.turns, (-2, -1))
+        return (image.contiguous(), mask.contiguous()), sample.name
 
-
-def _holding(
-    draw: Draw,
-    pixel: tuple[int, int],
-    slack: Sequence[float],
-    size: tuple[int, int],
-    crop: tuple[int, int],
-) -> Draw:
-    """The draw with a window that shows the pixel; unscaled where scaling would lose it."""
-    for window in (draw.window, crop):
-        top, left = (
-            offset_holding(pixel[axis], slack[axis], window[axis], size[axis], crop[axis])
-            for axis in (0, 1)
+    def _see(self, sample: Sample, draw: Draw, size: tuple[int, int], seeds: Seeds) -> Seen:
+        """What the crop shows of the picture, in raw values of other colours."""
+        how, mask = self.augmentation, sample.mask
+        image = filled(sample.image, sample.missing, self.mean, self.scale)
+        spans = (
+            overlap(draw.top, draw.window[0], mask.shape[-2], size[0]),
+            overlap(draw.left, draw.window[1], mask.shape[-1], size[1]),
         )
-        if top is not None and left is not None:
-            return replace(draw, top=top, left=left, window=window)
-    return draw
+        places = None
+        if how.kinds is not None:
+            places = how.kinds.places(size, pivot(spans, draw.shows), seeds)
+        if places is None:
+            seen = straight(image, mask, sample.missing if how.kinds else None, spans)
+        else:
+            outside = self.pictures.outside
+            seen = warped(image, mask, sample.missing, spans, places, outside)
+        image = seen.image
+        if image.dtype == torch.uint8 and len(image) == 3 and how.colour:
+            image = recoloured(image, draw.colour)
+        if how.kinds is not None:
+            deviations = [self.scale * std for std in self.std]
+            image = how.kinds.changed(image, seen.missing, deviations, seeds)
+        return replace(seen, image=image)
 
+    def _whole(self, seen: Seen, size: tuple[int, int], seeds: Seeds) -> Crop:
+        """The crop, normalised, with the mean and "not known" around what is seen."""
+        kinds, outside = self.augmentation.kinds, self.pictures.outside
+        image = torch.zeros(len(seen.image), *size)
+        mask = seen.mask.new_full((*seen.mask.shape[:-2], *size), outside)
+        mask[..., seen.rows, seen.columns] = seen.mask
+        if kinds is not None and kinds.own is not None:
+            return self._by_own(kinds.own, seen, mask, seeds)
+        normalised = self.normalise(seen.image)
+        if seen.missing is not None:
+            normalised = normalised.masked_fill(seen.missing, 0.0)
+        image[:, seen.rows, seen.columns] = normalised
+        return image, mask
 
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    if image.shape[1:] == size:
-        return image
-    from torchvision.transforms.v2 import functional
-
-    if image.dtype == torch.uint16:
-        image = image.float()
-    return functional.resize(image, list(size), antialias=True)
-
-
-def recoloured(image: Tensor, factors: tuple[float, ...]) -> Tensor:
-    """An 8-bit picture of three bands with other brightness, contrast and saturation."""
-    from torchvision.transforms.v2 import functional
-
-    brightness, contrast, saturation = factors
-    image = functional.adjust_brightness(image, brightness)
-    image = functional.adjust_contrast(image, contrast)
-    return functional.adjust_saturation(image, saturation)
+    def _by_own(self, own: Own, seen: Seen, mask: Tensor, seeds: Seeds) -> Crop:
+        """The crop as the user's own function makes it out of raw values."""
+        means = torch.tensor(self.mean)[:, None, None] * self.scale
+        raw = means.expand(-1, *mask.shape[-2:]).clone()
+        values = seen.image.float()
+        if seen.missing is not None:
+            values = torch.where(seen.missing, means, values)
+        raw[:, seen.rows, seen.columns] = values
+        highest = 1 if mask.ndim == 3 else len(self.pictures.classes) - 1
+        ignored = self.pictures.classes.ignore_index
+        about = About(seen.image.dtype == torch.uint8, self.scale, highest, ignored)
+        varied, labels = by_own(own, raw, mask, about, seeds.kind("own"))
+        return self.normalise(varied), labels

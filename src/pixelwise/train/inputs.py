@@ -2,10 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Int
 
 from pixelwise.checks import parse_size
+from pixelwise.data.augmenting.asked import Asked
 from pixelwise.data.augmenting.balanced import Balance, check_names
+from pixelwise.data.augmenting.chosen import Kinds, check_kinds
+from pixelwise.data.augmenting.copy_paste import Rare, rare_classes
+from pixelwise.data.augmenting.jpeg import check_jpeg
 from pixelwise.data.fitting import Expected
 from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.normalise import measure_statistics
@@ -51,6 +58,7 @@ def open_splits(settings: TrainSettings) -> Data:
             f"balance={settings.balance!r}: is for classes and labels, task {task.key!r} has none;"
             " leave it out"
         )
+    check_kinds(_asked(settings), task.data, source)
     if not isinstance(settings.balance, str):
         check_names(settings.balance, source.classes.names)
     return Data(source, task, source.split("train"), source.split("val"))
@@ -65,7 +73,8 @@ def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:
 
 def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Found | None:
     """Read every picture and mask; what those for training hold."""
-    if not settings.check_data and settings.class_weights != "auto" and settings.balance == "none":
+    counted = settings.class_weights == "auto" or settings.balance != "none"
+    if not (settings.check_data or counted or "copy_paste" in _asked(settings)):
         return None
     found, other = data.train.check(progress), data.val.check(progress)
     if found.values is not None and other.values is not None:
@@ -142,11 +151,34 @@ def balance(settings: TrainSettings, data: Data, found: Found | None) -> Balance
     """How often each class is asked for, by where the classes were found."""
     if settings.balance == "none":
         return None
+    return Balance.of(
+        settings.balance, data.source.classes.names, _by_picture(found), data.train.name
+    )
+
+
+def kinds(settings: TrainSettings, data: Data, found: Found | None, dtype: str) -> Kinds | None:
+    """What else is done to training pictures, whose values are of that type."""
+    asked = _asked(settings)
+    if not asked:
+        return None
+    if "jpeg" in asked:
+        check_jpeg(data.source.bands, dtype)
+    rare: Rare = ()
+    if "copy_paste" in asked:
+        names = data.source.classes.names
+        rare = rare_classes(asked["copy_paste"]["classes"], names, _by_picture(found))
+    return Kinds(asked, rare)
+
+
+def _asked(settings: TrainSettings) -> Asked:
+    """`augment`, as the settings have read it."""
+    return dict(cast(Asked, settings.augment or {}))
+
+
+def _by_picture(found: Found | None) -> Int[np.ndarray, "pictures k"]:
     assert isinstance(found, Survey | LabelsSurvey)
     assert found.by_picture is not None
-    return Balance.of(
-        settings.balance, data.source.classes.names, found.by_picture, data.train.name
-    )
+    return found.by_picture
 
 
 def evaluation_set(data: Data, model: Segmenter) -> Items:

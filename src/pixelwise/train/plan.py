@@ -25,6 +25,7 @@ from pixelwise.train.inputs import (
     check_data,
     crop_size,
     evaluation_set,
+    kinds,
     open_splits,
     set_statistics,
     training_stream,
@@ -104,13 +105,19 @@ def make_plan(
         varied = dataclasses.replace(varied, balance=shares)
         say(shares.line(data.source.classes.names))
     set_statistics(settings, data, model, found)
+    more = kinds(settings, data, found, model.config.dtype)
+    varied = dataclasses.replace(varied, kinds=more)
+    stream = training_stream(settings, data, model, crop, varied)
+    if more is not None:
+        say(more.line(data.source.classes.names))
+        more.try_out(stream)
     return TrainingPlan(
         settings=settings,
         data=data,
         network=network,
         length=length,
         device=device,
-        stream=training_stream(settings, data, model, crop, varied),
+        stream=stream,
         val_inputs=evaluation_set(data, model),
         loss=_loss(settings, model, _weights(settings, data, found, device)),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
+from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.data.augmenting.shares import read_shares
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
@@ -144,6 +145,11 @@ class TrainSettings:
     colour: float = setting(
         0.3, "strength of changes of brightness, contrast and saturation", advanced=True
     )
+    augment: str | Mapping[Any, Any] | None = setting(
+        None,
+        "what else is done to training pictures: 'turn=20, elastic=0.3, blur=0.2', see docs",
+        advanced=True,
+    )
     balance: str | Mapping[Any, Any] = setting(
         "none",
         "crops that hold each class: auto (as many of each), or shares: {car: 0.3, sign: 0.2}",
@@ -210,6 +216,7 @@ class TrainSettings:
             in_range(0.05, self.scale_max, scale_min=self.scale_min)
         in_range(0, 1, colour=self.colour)
         in_range(0, 180, turn=self.turn)
+        object.__setattr__(self, "augment", read_augment(self.augment))
         object.__setattr__(self, "balance", read_shares(self.balance))
         if self.clip is not None:
             in_range(1e-6, 1e6, clip=self.clip)

@@ -130,13 +130,17 @@ def apportioned(shares: Sequence[float], block: int) -> list[int]:
     return [int(count) for count in counts]
 
 
+def class_of(mask: Shaped[Tensor, "*labels h w"], number: int) -> Bool[Tensor, "h w"]:
+    """Where a mask has a class, or a label."""
+    return mask == number if mask.ndim == 2 else mask[number] == 1
+
+
 def pixel_of(
     mask: Shaped[Tensor, "*labels h w"], number: int, chance: float
 ) -> tuple[int, int] | None:
     """(row, column) of a pixel of a class or label, all equally likely; None: there is none."""
-    here: Bool[Tensor, "h w"] = mask == number if mask.ndim == 2 else mask[number] == 1
-    places = here.flatten().nonzero()
+    places = class_of(mask, number).flatten().nonzero()
     if not len(places):
         return None
-    row, column = divmod(int(places[int(chance * len(places))]), here.shape[1])
+    row, column = divmod(int(places[int(chance * len(places))]), mask.shape[-1])
     return row, column

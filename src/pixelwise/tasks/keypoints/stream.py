@@ -11,12 +11,15 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pixelwise.data.augmenting.chosen import Kinds
+from pixelwise.data.augmenting.chosen import angle as angle_of
 from pixelwise.data.augmenting.order import Order
+from pixelwise.data.augmenting.seeds import Seeds
 from pixelwise.data.evaluation import Preparation
 from pixelwise.data.missing import filled
 from pixelwise.data.normalise import Normalise
 from pixelwise.data.points.source import LabelledFigures
-from pixelwise.data.stream import AUGMENT, ENDLESS, Augmentation, recoloured
+from pixelwise.data.stream import ENDLESS, Augmentation, recoloured
 from pixelwise.tasks.keypoints.crops import PointTarget, in_crop, view, whole
 
 Item = tuple[Float32[Tensor, "c h w"], Float64[Tensor, "k 3"], str]
@@ -52,7 +55,7 @@ class PointStream(Dataset[Item]):
         margin: float,
     ) -> None:
         self.figures, self.crop, self.seed = figures, crop, seed
-        self.mean, self.scale, self.margin = mean, scale, margin
+        self.mean, self.std, self.scale, self.margin = mean, std, scale, margin
         self.normalise = Normalise(mean, std, scale)
         self.augmentation = augmentation
         self.order = Order(seed, len(figures))
@@ -62,12 +65,16 @@ class PointStream(Dataset[Item]):
 
     def __getitem__(self, position: int) -> Item:
         sample, how = self.figures[self.order[position]], self.augmentation
-        rng = np.random.default_rng([self.seed, AUGMENT, position])
+        seeds = Seeds(self.seed, position)
+        rng = seeds.usual()
         zoom = float(np.exp(rng.uniform(*np.log(how.scale))))
         turn, chance, *shift = rng.uniform(0, 1, 4)
         colour = tuple(1 + how.colour * (2 * rng.uniform() - 1) for _ in range(3))
         quarter = 90 * int(4 * rng.uniform()) if how.rotate else 0
         angle = quarter + how.turn * (2 * turn - 1)
+        if how.kinds is not None and "turn" in how.kinds.asked:
+            drawn = how.kinds.drawn("turn", seeds)
+            angle = quarter + (0.0 if drawn is None else angle_of(*drawn))
         mirror = bool(how.flip and chance < 0.5)
 
         image = filled(sample.image, sample.missing, self.mean, self.scale)
@@ -83,12 +90,27 @@ class PointStream(Dataset[Item]):
         crop, matrix = view(
             self.normalise(image), box, self.crop, 1.0, rotation=angle, mirror=mirror
         )
+        if how.kinds is not None:
+            crop = self._varied(crop, image.dtype, how.kinds, seeds)
         points, inside = in_crop(sample.points.numpy(), matrix, self.crop)
         visible = np.where(inside, sample.visible.numpy(), 0)
         placed = np.column_stack([np.where(visible[:, None] > 0, points, 0.0), visible])
         if mirror:
             placed = placed[list(self.figures.skeleton.mirrored())]
         return crop, torch.from_numpy(placed), sample.name
+
+    def _varied(
+        self, crop: Float32[Tensor, "c h w"], dtype: torch.dtype, kinds: Kinds, seeds: Seeds
+    ) -> Float32[Tensor, "c h w"]:
+        """The crop with other values; boxes that are hidden leave the points in them to guess."""
+        raw = self.normalise.undone(crop)
+        if dtype == torch.uint8:
+            raw = raw.round().clamp(0, 255).byte()
+        crop = self.normalise(
+            kinds.changed(raw, None, [self.scale * std for std in self.std], seeds)
+        )
+        kinds.hidden(crop, seeds)
+        return crop
 
 
 class PointEvaluationSet(Dataset[Any]):
