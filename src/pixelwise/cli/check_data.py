@@ -2,17 +2,19 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_out
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.errors import InputError
 from pixelwise.outputs import Outputs, check_before
 
 FILES = ("report.html", "findings.json")
+AUGMENTED = "augmented.png"
 MOST_WORKERS = 8
 TEXT = (
     "Read every picture and mask of a data set and name all that is wrong, with files, counts and"
@@ -38,6 +40,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--workers", type=int | None, help="processes that read; default: one per core, at most 8"
     )
+    parser.add_argument(
+        "--augmented", action="store_true", help=f"draw {AUGMENTED}: what augmentations do"
+    )
+    parser.add_argument(
+        "--augment",
+        type=str | None,
+        help="the augmentations that --augmented draws, as for train; default: all that suit",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     workers = min(MOST_WORKERS, os.cpu_count() or 1) if found.workers is None else found.workers
@@ -46,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError("data='': must be given; write a data.yaml or a folder")
     check_data(found.data)
     check_out(found.out)
+    if found.augment is not None and not found.augmented:
+        raise InputError(f"augment={found.augment!r}: is drawn by --augmented; add it")
+    read_augment(found.augment)
     out = Path(found.out) if found.out else Path("runs/check-data") / _name(found.data)
     with Console(quiet=found.quiet) as console:
         from pixelwise.doctor.examine import examine
@@ -54,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
         if found.fix is not None:
             check_target(found.data, Path(found.fix))
-        check_before(out, "check-data", FILES)
+        check_before(out, "check-data", (*FILES, *[AUGMENTED] * found.augmented))
         examined = examine(
             found.data,
             workers=workers,
@@ -78,7 +91,17 @@ def main(arguments: Sequence[str]) -> int:
                 for line in lines(mended):
                     console.say(f"after {found.fix}: {line}")
         last = examined if mended is None else mended
-        _write(out, last, _name(found.data))
+        drawn = {}
+        if found.augmented and last.may_start:
+            from pixelwise.pictures.files import png
+            from pixelwise.train.augmented import augmented_sheet
+
+            drawn[AUGMENTED] = png(augmented_sheet(found.fix or found.data, found.augment))
+        elif found.augmented:
+            console.print(f"drawing {AUGMENTED} has to wait until training may start")
+        _write(out, last, _name(found.data), drawn)
+    if drawn:
+        print(f"augmented: {out / AUGMENTED}")
     if mended is not None:
         print(f"written: {found.fix}")
     print(f"{verdict(last)}: {out / FILES[0]}")
@@ -93,7 +116,7 @@ def _name(data: str) -> str:
     return (path if path.is_dir() else path.parent).resolve().name or "data"
 
 
-def _write(out: Path, examined: object, name: str) -> None:
+def _write(out: Path, examined: object, name: str, drawn: Mapping[str, bytes]) -> None:
     from pixelwise.doctor.examine import Examination
     from pixelwise.doctor.page import report, summary
     from pixelwise.pictures.files import write_bytes
@@ -103,6 +126,7 @@ def _write(out: Path, examined: object, name: str) -> None:
     content = {
         FILES[0]: render(report(examined, name)).encode(),
         FILES[1]: (json.dumps(summary(examined), indent=2) + "\n").encode(),
+        **drawn,
     }
     with Outputs(out, "check-data") as outputs, outputs.writing(*content):
         for file, text in content.items():

@@ -25,7 +25,7 @@ class Kind:
     """One kind.
 
     Args:
-        summary: What it does.
+        summary: What it does, with its options in braces.
         options: By name; `chance` is among them.
         main: The option that a number alone means.
         points: Whether points move with it exactly.
@@ -41,27 +41,27 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "turn": Kind(
-        "turns by up to `angle` degrees, either way",
+        "turns by up to {angle:g} degrees, either way",
         {"angle": Option(20, 0, 180), "chance": chance(1)},
         main="angle",
         points=True,
     ),
     "elastic": Kind(
-        "bends by up to `strength` pixels, smoothly over `spacing` pixels",
+        "bends by up to {strength:g} pixels, smoothly over {spacing:g} pixels",
         {"chance": chance(), "strength": Option(8, 0, 1000), "spacing": Option(32, 2, 10_000)},
     ),
     "blur": Kind(
-        "blurs by a Gaussian of up to `sigma` pixels",
+        "blurs by a Gaussian of up to {sigma:g} pixels",
         {"chance": chance(), "sigma": Option(1.5, 0.01, 50)},
         points=True,
     ),
     "noise": Kind(
-        "adds noise of up to `strength` times the standard deviation of each band",
+        "adds noise of up to {strength:g} times the standard deviation of each band",
         {"chance": chance(), "strength": Option(0.3, 0, 10)},
         points=True,
     ),
     "jpeg": Kind(
-        "compresses 8-bit pictures of 1 or 3 bands as JPEG of `quality` or better",
+        "compresses 8-bit pictures of 1 or 3 bands as JPEG of {quality} or better",
         {"chance": chance(), "quality": Option(30, 1, 95, whole=True)},
         points=True,
     ),
@@ -73,11 +73,11 @@ KINDS: Mapping[str, Kind] = {
     "mosaic": Kind("puts four pictures into the quarters of a crop"),
     "cutmix": Kind("replaces a box by that of another picture"),
     "mixup": Kind(
-        "adds two pictures, with weights from Beta(`alpha`, `alpha`)",
+        "adds two pictures, with weights from Beta({alpha:g}, {alpha:g})",
         {"chance": chance(), "alpha": Option(0.2, 0.01, 100)},
     ),
     "cut_out": Kind(
-        "hides up to `count` boxes with sides of up to `size` times the crop's",
+        "hides up to {count} boxes with sides of up to {size:g} times the crop's",
         {"chance": chance(), "count": Option(3, 1, 100, whole=True), "size": Option(0.3, 0.01, 1)},
         points=True,
     ),
