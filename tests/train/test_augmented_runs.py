@@ -6,6 +6,7 @@ import torch
 from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.train.plan import make_plan
+from pixelwise.train.record import Record
 from pixelwise.train.run import read_settings, train
 
 EVERY = (
@@ -106,3 +107,13 @@ def test_a_function_that_fails_in_a_worker_is_one_line(settings, tmp_path, capsy
     told = capsys.readouterr().err.strip().splitlines()
     assert len([line for line in told if line.startswith("error:")]) == 1
     assert "vary.py:vary: fails with AssertionError" in told[-1]
+
+
+def test_an_edited_function_is_told_at_resume(settings, silent, tmp_path):
+    file = tmp_path / "vary.py"
+    file.write_text("def vary(image, mask, rng): return image, mask\n")
+    plan = planned(settings(augment=f"own={file}:vary"), silent)
+    before = Record.of(plan.settings, plan.data)
+    assert not Record.of(plan.settings, plan.data).settings_changed(before)
+    file.write_text("def vary(image, mask, rng): return image // 2, mask\n")
+    assert "augment" in Record.of(plan.settings, plan.data).settings_changed(before)

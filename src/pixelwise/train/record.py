@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Record:
         values += f" {source.band_numbers}, white {source.scale:g}"
         files = {**_files("train", data.train), **_files("val", data.val)}
         plain = json.loads(json.dumps(as_plain(settings)))
+        if (own := (plain["augment"] or {}).get("own")) is not None:  # what the file says counts
+            own["check_sum"] = zlib.crc32(Path(own["call"].rpartition(":")[0]).read_bytes())
         return cls(plain, source.classes.names, values, files, data.task.key)
 
     @classmethod

@@ -8,8 +8,7 @@ with v = 1 where there is data, along rows and then along columns.
 import math
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Num, Shaped
+from jaxtyping import Bool, Float32, Num, Shaped
 from torch import Tensor
 
 
@@ -17,19 +16,36 @@ def blurred(
     image: Num[Tensor, "c h w"], sigma: float, missing: Bool[Tensor, "h w"] | None = None
 ) -> Shaped[Tensor, "c h w"]:
     """The blurred picture; 8 bits stay 8 bits, all else is float32."""
-    radius = math.ceil(3 * sigma)
-    steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    weights = torch.exp(-0.5 * (steps / sigma) ** 2)
-    known = torch.ones(1, *image.shape[1:])
-    if missing is not None:
-        known[:, missing] = 0.0
-    values = torch.cat([image.float() * known, known])[:, None]
-    values = F.conv2d(values, weights[None, None, :, None], padding=(radius, 0))
-    values = F.conv2d(values, weights[None, None, None, :], padding=(0, radius))[:, 0]
-    mixed = values[:-1] / values[-1:].clamp(min=1e-6)
-    if missing is not None:
-        mixed = torch.where(missing, image.float(), mixed)
-    return as_before(mixed, image.dtype)
+    steps = torch.arange(-math.ceil(3 * sigma), math.ceil(3 * sigma) + 1)
+    weights = torch.exp(-0.5 * (steps / sigma) ** 2).tolist()
+    values = image.float()
+    _, height, width = values.shape
+    if missing is None:
+        known = _along(torch.ones(1, height, 1), weights, 1) * _along(
+            torch.ones(1, 1, width), weights, 2
+        )
+        return as_before(_spread(values, weights) / known, image.dtype)
+    known = _spread((~missing).float()[None], weights)
+    mixed = _spread(values.masked_fill(missing, 0.0), weights) / known.clamp(min=1e-6)
+    return as_before(torch.where(missing, values, mixed), image.dtype)
+
+
+def _spread(values: Float32[Tensor, "c h w"], weights: list[float]) -> Float32[Tensor, "c h w"]:
+    return _along(_along(values, weights, 1), weights, 2)
+
+
+def _along(
+    values: Float32[Tensor, "c h w"], weights: list[float], axis: int
+) -> Float32[Tensor, "c h w"]:
+    """The weighted sum of neighbours along an axis, 0 beyond the ends."""
+    size, radius = values.shape[axis], len(weights) // 2
+    total = torch.zeros_like(values)
+    for step, weight in zip(range(-radius, radius + 1), weights, strict=True):
+        if abs(step) < size:
+            length = size - abs(step)
+            part = values.narrow(axis, max(0, step), length)
+            total.narrow(axis, max(0, -step), length).add_(part, alpha=weight)
+    return total
 
 
 def as_before(values: Tensor, dtype: torch.dtype) -> Tensor:
