@@ -96,7 +96,8 @@ def main(arguments: Sequence[str]) -> int:
             from pixelwise.pictures.files import png
             from pixelwise.train.augmented import augmented_sheet
 
-            drawn[AUGMENTED] = png(augmented_sheet(found.fix or found.data, found.augment))
+            looked_at = found.data if mended is None else found.fix
+            drawn[AUGMENTED] = png(augmented_sheet(looked_at, found.augment))
         elif found.augmented:
             console.print(f"drawing {AUGMENTED} has to wait until training may start")
         _write(out, last, _name(found.data), drawn)

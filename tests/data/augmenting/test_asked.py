@@ -22,7 +22,7 @@ def test_text_mapping_and_yaml_mean_the_same(tmp_path):
     found = read_augment(asked)
     assert found == {
         "turn": {"angle": 20.0, "chance": 1.0},
-        "elastic": {"chance": 0.3, "strength": 4.0, "spacing": 32.0},
+        "elastic": {"chance": 0.3, "strength": 4.0, "spacing": 48.0},
         "copy_paste": {"chance": 0.5, "whole": 0, "classes": ["a", "b c"]},
     }
     text = "turn=20, elastic(chance=0.3, strength=4), copy_paste(classes=[a, b c])"
@@ -62,7 +62,7 @@ def test_nothing_is_asked_for(nothing):
         ("blur(sigma=1", "a bracket has no partner"),
         ("{blur: ", "cannot be read as YAML"),
         ("{blur: 1, blur: 1}", "stands in line 1 already"),
-        ("elastic(strength=16)", "elastic: strength=16: would fold the picture"),
+        ("elastic(strength=24)", "elastic: strength=24: would fold the picture"),
         ("copy_paste(classes=[])", "must be rare, or a list of names"),
         ({"copy_paste": {"classes": 3}}, "must be rare, or a list of names"),
         ("copy_paste(whole=2)", "must be true or false"),

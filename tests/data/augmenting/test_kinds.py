@@ -329,3 +329,9 @@ def test_kinds_that_do_not_suit_the_data(asked, holds, message):
     with pytest.raises(InputError, match=message):
         check_kinds({asked: {"classes": "rare"}}, holds, Named())
     check_kinds({"turn": {}, "noise": {}}, holds, Named())
+
+
+def test_a_picture_that_is_shrunk_to_one_pixel():
+    """PyTorch's own resizing fails on a single pixel of three bytes."""
+    read = stream(Coloured(sizes=[(7, 5)] * 3), crop=(4, 3), **WILD | {"scale": (0.05, 0.1)})
+    assert {int((read[g][1] != 255).sum()) for g in range(5)} == {1}

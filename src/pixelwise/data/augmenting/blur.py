@@ -50,6 +50,6 @@ def _along(
 
 def as_before(values: Tensor, dtype: torch.dtype) -> Tensor:
     """Values as whole numbers of 8 bits where the picture had such; else as they are."""
-    if dtype != torch.uint8:
+    if dtype != torch.uint8 or values.dtype == dtype:
         return values
     return values.round().clamp(0, 255).to(torch.uint8)

@@ -48,7 +48,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "elastic": Kind(
         "bends by up to {strength:g} pixels, smoothly over {spacing:g} pixels",
-        {"chance": chance(), "strength": Option(8, 0, 1000), "spacing": Option(32, 2, 10_000)},
+        {"chance": chance(), "strength": Option(6, 0, 1000), "spacing": Option(48, 2, 10_000)},
     ),
     "blur": Kind(
         "blurs by a Gaussian of up to {sigma:g} pixels",

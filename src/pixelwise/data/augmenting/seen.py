@@ -119,6 +119,7 @@ def resized(image: Shaped[Tensor, "c h w"], size: tuple[int, int]) -> Shaped[Ten
         return image
     from torchvision.transforms.v2 import functional
 
-    if image.dtype == torch.uint16:
+    dtype = image.dtype
+    if dtype == torch.uint16 or size == (1, 1):  # PyTorch fails on a single pixel of 8 bits
         image = image.float()
-    return functional.resize(image, list(size), antialias=True)
+    return as_before(functional.resize(image, list(size), antialias=True), dtype)
