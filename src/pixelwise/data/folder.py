@@ -11,6 +11,7 @@ from pixelwise.data.config import DataConfig
 from pixelwise.data.pairing import find_pairs
 from pixelwise.data.reading import read_header, read_mask, read_mask_nodata
 from pixelwise.data.source import LabelledPictures, Sample, Source
+from pixelwise.data.stamp import stamp
 from pixelwise.errors import InputError
 
 
@@ -45,6 +46,12 @@ class FolderPictures(LabelledPictures):
         if missing is not None:
             target[..., missing] = self.outside
         return Sample(image, target, str(picture), missing, read.dtype)
+
+    def origin(self, index: int) -> str | None:
+        """The files of a sample, and how they are read."""
+        config = self.config
+        about = self.meaning, config.classes.ignore_index, config.bands, config.nodata
+        return stamp(self.pairs[index], type(self).__name__, *about, self.bands, self.scale)
 
     def _target(self, mask: Path) -> Tensor:
         """What a mask says, the pixels in the last two dimensions."""

@@ -18,6 +18,7 @@ from pixelwise.data.overlapping import LabelFiles
 from pixelwise.data.pairing import files_in, find_pairs
 from pixelwise.data.reading import NUMBER_SUFFIXES, PICTURE_SUFFIXES, read_header
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
+from pixelwise.data.stamp import stamp
 from pixelwise.errors import InputError
 
 JPEG = frozenset({".jpg", ".jpeg"})
@@ -46,6 +47,13 @@ class FolderLabels(LabelledPictures):
         if read.missing is not None:
             target[..., read.missing] = self.outside
         return Sample(read.values, target, str(picture), read.missing, read.dtype)
+
+    def origin(self, index: int) -> str | None:
+        """The files of a sample, and how they are read."""
+        picture, masks = self.files_of[index]
+        config = self.config
+        about = self.meaning, config.classes, config.bands, config.nodata, self.bands, self.scale
+        return stamp((picture, *masks), "labels", [mask is None for mask in masks], *about)
 
     def _target(
         self, picture: Path, masks: Masks, size: tuple[int, int]

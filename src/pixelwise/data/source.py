@@ -106,6 +106,10 @@ class LabelledPictures(Dataset[Sample], ABC):
                 that mean nothing; the message names the file.
         """
 
+    def origin(self, index: int) -> str | None:
+        """A text that changes when what a sample holds does; None: nobody can say."""
+        return None
+
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, without decoding it where that can be."""
         height, width = self[index].mask.shape[-2:]
@@ -163,6 +167,9 @@ class Split(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
+    def origin(self, index: int) -> str | None:
+        """A text that changes when what a sample holds does; None: nobody can say."""
+
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture."""
 

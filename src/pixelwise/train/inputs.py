@@ -1,6 +1,7 @@
 """The data of a run: its splits, the checks of them, and the streams that training reads."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from pixelwise.data.augmenting.balanced import Balance, check_names
 from pixelwise.data.augmenting.chosen import Kinds, check_kinds
 from pixelwise.data.augmenting.copy_paste import Rare, rare_classes
 from pixelwise.data.augmenting.jpeg import check_jpeg
+from pixelwise.data.cache import keep
+from pixelwise.data.cache_size import read_cache
 from pixelwise.data.fitting import Expected
 from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.normalise import measure_statistics
@@ -62,6 +65,16 @@ def open_splits(settings: TrainSettings) -> Data:
     if not isinstance(settings.balance, str):
         check_names(settings.balance, source.classes.names)
     return Data(source, task, source.split("train"), source.split("val"))
+
+
+def kept(settings: TrainSettings, data: Data, say: Callable[[str], None]) -> Data:
+    """The data with decoded pictures kept, where the settings say so."""
+    size = read_cache(settings.cache)
+    if size is None:
+        return data
+    splits, line = keep({"train": data.train, "val": data.val}, size)
+    say(line)
+    return dataclasses.replace(data, train=splits["train"], val=splits["val"])
 
 
 def crop_size(settings: TrainSettings, data: Data) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from pixelwise.train.inputs import (
     check_data,
     crop_size,
     evaluation_set,
+    kept,
     kinds,
     open_splits,
     set_statistics,
@@ -98,6 +99,7 @@ def make_plan(
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
+    data = kept(settings, data, say)
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):
         say(line)

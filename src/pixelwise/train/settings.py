@@ -7,6 +7,7 @@ from typing import Any
 from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
 from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.data.augmenting.shares import read_shares
+from pixelwise.data.cache_size import read_cache
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import is_saved, parse, to_text
@@ -160,6 +161,9 @@ class TrainSettings:
         1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
     )
     checkpoint_every: str = setting("60s", "time between checkpoints", advanced=True)
+    cache: str = setting(
+        "none", "keep decoded pictures: memory:SIZE or disk:SIZE, e.g. memory:2GB", advanced=True
+    )
     check_data: bool = setting(True, "read every mask before the first step", advanced=True)
 
     def __post_init__(self) -> None:
@@ -224,6 +228,7 @@ class TrainSettings:
             parse_duration(time_limit=self.time_limit)
         if self.crop != "auto":
             parse_size(crop=self.crop)
+        read_cache(self.cache)
         if self.checkpoint_every != "0":
             parse_duration(checkpoint_every=self.checkpoint_every)
         if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):

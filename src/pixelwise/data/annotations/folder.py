@@ -12,6 +12,7 @@ from pixelwise.data.annotations.painting import paint
 from pixelwise.data.annotations.placing import Placed, place_drawings
 from pixelwise.data.reading import read_header
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
+from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey
 from pixelwise.errors import unknown
 
@@ -58,6 +59,15 @@ class AnnotatedPictures(LabelledPictures):
         if read.missing is not None:
             mask[read.missing] = self.outside
         return Sample(read.values, mask, str(picture), read.missing, read.dtype)
+
+    def origin(self, index: int) -> str | None:
+        """The files of a sample, and how they are read."""
+        picture, drawing = self.placed[index]
+        config = self._config
+        shapes = [(one.label, [r.content for r in one.regions]) for one in drawing.shapes]
+        about = self.meaning, config.ids, config.background, self._by_area, self.outside
+        read = config.bands, config.nodata, self.bands, self.scale
+        return stamp((picture,), "annotations", shapes, *about, *read)
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, from its header."""

@@ -12,6 +12,7 @@ from pixelwise.data.points.figure import MISSING, Figure
 from pixelwise.data.points.placing import place_figures
 from pixelwise.data.points.source import LabelledFigures, PointSample, PointSource
 from pixelwise.data.reading import read_header
+from pixelwise.data.stamp import stamp
 from pixelwise.errors import InputError, unknown
 
 MARGIN = 0.5  # pixels: labels on the very edge, counted from the pixel's corner or its centre
@@ -68,6 +69,13 @@ class FolderFigures(LabelledFigures):
                 for i in np.flatnonzero(away)
             ),
         )
+
+    def origin(self, index: int) -> str | None:
+        """The files of a sample, and how they are read."""
+        figure = self.figures[index]
+        content = figure.points.tobytes(), figure.visible.tobytes(), figure.box, figure.area
+        read = self._config.bands, self._config.nodata, self.bands, self.scale
+        return stamp((figure.file,), "points", *content, self.skeleton.names, *read)
 
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, from its header."""

@@ -84,6 +84,10 @@ class LabelledFigures(Dataset[PointSample], ABC):
         """Names and colours of the points."""
         return point_classes(self.skeleton)
 
+    def origin(self, index: int) -> str | None:
+        """A text that changes when what a sample holds does; None: nobody can say."""
+        return None
+
     def size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a picture, without decoding it where that can be."""
         height, width = self[index].image.shape[-2:]
