@@ -1,6 +1,6 @@
 """Several labels per pixel: one logit per label, each on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.losses import LOSSES, class_weights_from_counts, loss_for, occurrence_loss
 from pixelwise.tasks.base import Loss, LossChoice, Task
+from pixelwise.tasks.merging import mean_sigmoid
 from pixelwise.tasks.multilabel.results import LabelScorer
 from pixelwise.tasks.multilabel.scores import USUAL
 
@@ -120,6 +121,10 @@ class Multilabel(Task):
     def answer(self, logits: Float[Tensor, "n k h w"]) -> Float32[Tensor, "n k h w"]:
         """The probability of each label."""
         return logits.float().sigmoid()
+
+    def merged(self, views: Sequence[Float[Tensor, "n k h w"]]) -> Float[Tensor, "n k h w"]:
+        """Those of the mean probabilities."""
+        return mean_sigmoid(views)
 
     def labels(self, answer: Float[Tensor, "k h w"]) -> ndarray:
         """Where each label is: bool (k, h, w); with thresholds of 0.5 while none are chosen."""
