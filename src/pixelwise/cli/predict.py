@@ -52,9 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.images import find_pictures, predict_pictures
+        from pixelwise.predict.memory import enough_memory
 
         views = views_of(found)
         device = pick_device(found.device)

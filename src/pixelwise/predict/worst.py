@@ -37,6 +37,10 @@ class Worst:
         self._kept.sort(key=lambda kept: kept[:2])
         del self._kept[NUMBER:]
 
+    def indices(self) -> list[int]:
+        """Numbers of the pictures, the worst first."""
+        return [kept[1] for kept in self._kept]
+
     def files(self, split: Split, task: Task) -> Mapping[str, bytes]:
         """File name -> PNG of the picture, the truth and the answer; the worst comes first."""
         found = {}

@@ -19,6 +19,7 @@ from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 from pixelwise.losses import class_weights_from_counts, read_loss
+from pixelwise.metrics.tallies import Tallies
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measure, Measures
 
@@ -113,6 +114,10 @@ class Result(ABC):
             image: The picture of an item by its number, for display, uint8 (h, w, 3).
         """
         return {}
+
+    def tallies(self) -> Tallies | None:
+        """What each picture adds to the scores; None: it is not known picture by picture."""
+        return None
 
     def warning(self) -> str | None:
         """A line where the network has learnt nothing useful."""

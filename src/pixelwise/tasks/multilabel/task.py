@@ -167,11 +167,14 @@ class Multilabel(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true labels and predicted labels; stripes where they overlap."""
+        return self.compared(image, target, {"prediction": answer})
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """Picture, true labels and the labels of every answer."""
         unknown: ndarray = (target == self.described.ignore_index).all(dim=0).numpy()
-        panels = {
-            "truth": ((target == 1).numpy(), unknown),
-            "prediction": (self.labels(answer), np.zeros_like(unknown)),
-        }
+        panels = {"truth": ((target == 1).numpy(), unknown)}
+        for label, answer in answers.items():
+            panels[label] = (self.labels(answer), np.zeros_like(unknown))
         found: ndarray = pictures.label_panels(image, panels, self.names, self.palette)
         return found
 
