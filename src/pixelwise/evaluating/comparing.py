@@ -88,7 +88,7 @@ class Compared:
                 yield f"{kind.title} of {letter}: none"
                 continue
             line = f"{kind.title} of {letter} minus that of {first}: "
-            line += f"{kind.text(main.value, sign=True)} {kind.told_in}".rstrip()
+            line += f"{kind.text(main.value, sign=True)} {kind.apart_in}".rstrip()
             if main.interval is None:
                 yield f"{line}; one picture gives no interval"
                 continue

@@ -153,6 +153,7 @@ def _lines(compared: Compared, out: Path) -> list[str]:
 def _named(compared: Compared) -> list[str]:
     """The pictures that differ most, by name."""
     kind, names, lines = compared.tallies[0].kinds[0], compared.tallies[0].pictures, []
+    unit = f", {kind.apart_in}" if kind.apart_in else ""
     for letter in compared.found:
         order = compared.by_picture(letter)
         for what, some in (("better", order[::-1]), ("worse", order)):
@@ -160,5 +161,5 @@ def _named(compared: Compared) -> list[str]:
             chosen = [(gain, row) for gain, row in some[:3] if sign * gain > 0]
             if chosen:
                 told = ", ".join(f"{names[row]} {kind.text(sign * gain)}" for gain, row in chosen)
-                lines.append(f"{letter} most {what}, {kind.told_in or kind.title}: {told}")
+                lines.append(f"{letter} most {what} by {kind.title}{unit}: {told}")
     return lines

@@ -76,7 +76,7 @@ def _highlights(compared: Compared) -> Iterator[Highlight]:
         if letter in compared.found:
             main = compared.found[letter][0]
             if main.value is not None:
-                note = f"{kind.text(main.value, sign=True)}"
+                note = f"{kind.text(main.value, sign=True)} {kind.apart_in}".rstrip()
             if main.interval is not None:
                 note += f", interval {kind.interval(main.interval, sign=True)}"
         yield Highlight(f"{kind.title} of {letter}", told, note)
@@ -116,7 +116,7 @@ def _by_unit(found: list[Difference]) -> dict[str, list[Difference]]:
     """Differences that one axis can tell."""
     groups: dict[str, list[Difference]] = {}
     for one in found:
-        groups.setdefault(one.kind.told_in, []).append(one)
+        groups.setdefault(one.kind.apart_in, []).append(one)
     return groups
 
 

@@ -42,6 +42,11 @@ class Kind:
         """The unit that people read."""
         return "%" if self.percent else self.unit
 
+    @property
+    def apart_in(self) -> str:
+        """The unit of differences."""
+        return "points" if self.percent else self.unit
+
     def text(self, value: float | None, *, sign: bool = False) -> str:
         """A value in that unit."""
         if value is None:
@@ -83,10 +88,12 @@ class Tallies:
 
     def intervals(self, *, draws: int = DRAWS, seed: int = SEED) -> list[Interval]:
         """95 % intervals of the scores; None where pictures do not suffice."""
-        drawn = _drawn(self.counted, draws, seed)
+        # The order in which processes give the pictures must not change what is drawn.
+        order = np.lexsort(self.sums.T)
+        drawn = _drawn(self.counted[order], draws, seed)
         if drawn is None:
             return [None] * len(self.kinds)
-        return _ends(self.of(drawn @ self.sums))
+        return _ends(self.of(drawn @ self.sums[order]))
 
 
 @dataclass(frozen=True)
