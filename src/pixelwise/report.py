@@ -243,7 +243,7 @@ def _pairs(values: Mapping[str, str]) -> str:
 
 
 def _table(table: Table) -> str:
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f"<caption><span>{escape(table.caption)}</span></caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in table.rows)
@@ -251,7 +251,7 @@ def _table(table: Table) -> str:
 
 
 def _matrix(matrix: Matrix) -> str:
-    caption = f"<caption>{escape(matrix.caption)}</caption>" if matrix.caption else ""
+    caption = f"<caption><span>{escape(matrix.caption)}</span></caption>" if matrix.caption else ""
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in matrix.names)
     body = ""
     for name, cells in zip(matrix.names, matrix.cells, strict=True):

@@ -11,6 +11,7 @@ from pixelwise.metrics.tallies import share
 
 NEAR = 5
 """Pixels."""
+TITLES = {f"within_{NEAR}": f"within {NEAR} px"}
 
 
 def point_tallies(
@@ -41,7 +42,7 @@ def point_tallies(
     np.add.at(sums, [pictures[name] for name in figures], np.column_stack(columns))
     kinds = (
         Kind("mean_error", "mean error", False, False, "px"),
-        *(Kind(name, name.replace("_", " "), True) for name in within),
+        *(Kind(name, TITLES.get(name, name)) for name in within),
         *((Kind("oks", "OKS", True, False),) * (similarity is not None)),
         *(Kind(f"mean_error_{name}", name, False, False, "px") for name in names),
     )
