@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pixelwise.predict.views import WHOLE, Views
 
@@ -56,6 +56,7 @@ class Request:
         return told
 
 
+@runtime_checkable
 class Voice(Protocol):
     """Who is told."""
 

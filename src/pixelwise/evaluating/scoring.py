@@ -126,6 +126,8 @@ def answers_of(
     def keep(index: int, answer: Tensor, target: Tensor) -> None:
         found[items[index]] = answer, target
 
+    if not items:
+        return found
     evaluate(
         scored.model.to(request.device),
         Subset(scored.inputs, items),  # type: ignore[arg-type]
@@ -133,10 +135,24 @@ def answers_of(
         overlap=request.overlap,
         views=request.views,
         device=request.device,
-        scorer=scored.model.task.scorer_for(scored.inputs),
+        scorer=_Scored(scored.result),
         on_picture=keep,
     )
     return found
+
+
+class _Scored(Scorer):
+    """Counts nothing: the pictures were scored before."""
+
+    def __init__(self, before: Result) -> None:
+        self.before = before
+
+    def update(self, answer: Tensor, target: Tensor) -> None:
+        """Nothing."""
+
+    def result(self) -> Result:
+        """What was found before."""
+        return self.before
 
 
 def tell_holes(scored: Scored, voice: Voice) -> None:
