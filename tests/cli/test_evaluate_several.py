@@ -264,6 +264,7 @@ def test_averaged_checkpoints_are_scored_kept_and_used(tmp_path, capsys, monkeyp
     assert evaluate("runs/train/one", out) == 0
     Image.new("RGB", (64, 64)).save(tmp_path / "x.png")
     assert main(["predict", str(out), "x.png", "--quiet", "--device", "cpu", "--flip"]) == 0
+    capsys.readouterr()
     assert "has 3 checkpoints" in refused(capsys, "runs/train/one", "--average", 4)
 
 
