@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
+    from pixelwise.train.averaging import average_checkpoints
 
 __all__ = [
+    "average_checkpoints",
     "compiled",
     "create_layer",
     "create_model",
@@ -32,6 +34,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _DOORS = {
+    "average_checkpoints": ("pixelwise.train.averaging", "average_checkpoints"),
     "compiled": ("pixelwise.compiling", "compiled"),
     "fold": ("pixelwise.folding", "fold"),
     "foldable": ("pixelwise.folding", "foldable"),

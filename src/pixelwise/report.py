@@ -1,6 +1,7 @@
 """A report as one HTML file: works offline, prints well, follows the reader's light or dark theme.
 
-A `Report` is sections of blocks: `Text`, `Table`, `Settings`, `Figure` and `Commands`. Pictures are
+A `Report` is sections of blocks: `Text`, `Table`, `Matrix`, `Settings`, `Figure`, `Legend` and
+`Commands`. Pictures are
 inside the file, there is no script, and text is escaped.
 """
 
@@ -90,7 +91,29 @@ class Commands:
     lines: Mapping[str, str]
 
 
-Block = Text | Table | Settings | Figure | Commands
+@dataclass(frozen=True)
+class Legend:
+    """What colours stand for, as text that any reader's fonts can show."""
+
+    entries: Mapping[str, tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Shares of each row in shaded cells.
+
+    Args:
+        names: Of the rows, and of the columns.
+        cells: Row by row 0 to 1; None for a row that is empty.
+        caption: What the numbers are, with their unit.
+    """
+
+    names: tuple[str, ...]
+    cells: tuple[tuple[float, ...] | None, ...]
+    caption: str = ""
+
+
+Block = Text | Table | Settings | Figure | Commands | Legend | Matrix
 
 
 @dataclass(frozen=True)
@@ -144,6 +167,8 @@ def measures_table(results: Mapping[str, Measures]) -> Table:
     return Table(header, tuple(rows), caption.strip())
 
 
+STRONG = 0.5
+"""From this shade on, letters are white."""
 _WORDS = ("no", "one", "two", "three")
 
 
@@ -200,6 +225,14 @@ def _block(block: Block) -> str:
             )
         case Commands(lines):
             return f'<dl class="commands">{_pairs(lines)}</dl>'
+        case Legend(entries):
+            swatches = "".join(
+                f'<li><span style="background:rgb{colour}"></span>{escape(name)}</li>'
+                for name, colour in entries.items()
+            )
+            return f'<ul class="legend">{swatches}</ul>'
+        case Matrix():
+            return _matrix(block)
 
 
 def _pairs(values: Mapping[str, str]) -> str:
@@ -210,11 +243,33 @@ def _pairs(values: Mapping[str, str]) -> str:
 
 
 def _table(table: Table) -> str:
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f"<caption><span>{escape(table.caption)}</span></caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in table.rows)
     return f'<div class="scroll"><table>{caption}{head}<tbody>{body}</tbody></table></div>'
+
+
+def _matrix(matrix: Matrix) -> str:
+    caption = f"<caption><span>{escape(matrix.caption)}</span></caption>" if matrix.caption else ""
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in matrix.names)
+    body = ""
+    for name, cells in zip(matrix.names, matrix.cells, strict=True):
+        if cells is None:
+            inside = f'<td class="absent" colspan="{len(matrix.names)}">absent</td>'
+        else:
+            inside = "".join(map(_shaded, cells))
+        body += f'<tr><th scope="row">{escape(name)}</th>{inside}</tr>'
+    return (
+        f'<div class="scroll"><table class="matrix">{caption}<thead><tr><th></th>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _shaded(share: float) -> str:
+    ink = ";color:#fff" if share > STRONG else ""
+    text = f"{100 * share:.1f}" if share else "0"
+    return f'<td style="background:rgba(11,92,173,{share:.2f}){ink}">{text}</td>'
 
 
 def _cells(row: Iterable[str | Cell]) -> str:

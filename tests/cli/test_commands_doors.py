@@ -124,7 +124,7 @@ def test_evaluate_looks_for_files_of_someone_else_before_it_works(
     def work(*_, **__):
         raise AssertionError("evaluated")
 
-    monkeypatch.setattr("pixelwise.predict.evaluation.evaluate", work)
+    monkeypatch.setattr("pixelwise.evaluating.scoring.evaluate", work)
     (tmp_path / name).write_text("mine")
     assert name in refused(capsys, "evaluate", run, "--out", tmp_path)
     assert (tmp_path / name).read_text() == "mine"

@@ -43,9 +43,10 @@ FLAGS = {
         *(f"--{name.replace('_', '-')}" for name in FIELDS), "--no-flip", "--config", "--resume",
         "--print_config", "--preset", "--quiet", "--accept-changes",
     ],
-    "predict": ["--out", "--window", "--overlap", "--device", "--quiet"],
+    "predict": ["--out", "--window", "--overlap", "--scales", "--flip", "--device", "--quiet"],
     "evaluate": [
-        *("--data", "--split", "--window", "--boundary", "--threshold"),
+        *("--data", "--split", "--window", "--overlap", "--scales", "--flip", "--average"),
+        *("--boundary", "--threshold"),
         *("--workers", "--device", "--out"),
     ],
     "explain": ["--at", "--layers", "--class", "--class-maps", "--no-deletion", "--out"],

@@ -7,6 +7,7 @@ from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
+from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 
@@ -21,18 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/predict")
-    parser.add_argument(
-        "--window",
-        type=int,
-        default=1024,
-        help="predict larger pictures in tiles of so many pixels",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        default=0.25,
-        help="share of a tile that its neighbour covers too, 0 to 0.9",
-    )
+    add_views(parser)
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument(
         "--max-megapixels",
@@ -52,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
-    in_range(0, 0.9, overlap=found.overlap)
+    check_overlap(found)
     check_pictures(found.pictures)
     check_model(found.run)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
@@ -62,10 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
         from pixelwise.predict.images import find_pictures, predict_pictures
+        from pixelwise.predict.memory import enough_memory
 
+        views = views_of(found)
         device = pick_device(found.device)
         files = find_pictures(found.pictures)
         model = load(found.run).to(device)
@@ -85,8 +76,9 @@ def main(arguments: Sequence[str]) -> int:
             max_megapixels=found.max_megapixels,
             boxes=found.boxes,
             image_ids=found.image_ids,
+            views=views,
         )
-        with enough_memory(model, found.window):
+        with enough_memory(model, round(found.window * max(views.scales))):
             for done, result in enumerate(results, start=1):
                 console.busy("predicting", done, len(files))
                 if result.problem is not None:

@@ -40,6 +40,13 @@ class Calibration:
         total.sums = self.sums + other.sums
         return total
 
+    def bins(self) -> list[tuple[int, float | None, float | None]]:
+        """Per bin: pixels, their mean probability, and the share of them that is right."""
+        return [
+            (n, units / UNIT / n if n else None, right / n if n else None)
+            for n, right, units in self.sums.T.tolist()
+        ]
+
     def error(self) -> float | None:
         """The ECE, 0..1; None where nothing is counted."""
         pixels, right, units = self.sums.tolist()

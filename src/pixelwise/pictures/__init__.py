@@ -24,6 +24,7 @@ from pixelwise.pictures.points import (
     points_beside,
     with_points,
 )
+from pixelwise.pictures.reliability import difference_chart, over_threshold, reliability
 from pixelwise.pictures.values import bias_chart, colour_bar, shaded, stacked, value_panels
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "comparison",
     "confusion_matrix",
     "curves",
+    "difference_chart",
     "displayable",
     "error_curves",
     "error_histograms",
@@ -41,12 +43,14 @@ __all__ = [
     "label_sheet",
     "legend",
     "map_overlay",
+    "over_threshold",
     "overlay",
     "png",
     "point_sheet",
     "point_tile",
     "points_beside",
     "precision_over_recall",
+    "reliability",
     "shaded",
     "side_by_side",
     "stacked",

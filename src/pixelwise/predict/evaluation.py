@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
+from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_logits
 from pixelwise.tasks.base import Items, Result, Scorer, Task
 
@@ -17,11 +18,14 @@ def evaluate(
     pictures: Items,
     *,
     window: int,
+    overlap: float = 0.25,
+    views: Views = WHOLE,
     device: torch.device | str = "cpu",
     workers: int = 0,
     scorer: Scorer | None = None,
     on_picture: Callable[[int, Tensor, Tensor], None] = lambda index, answer, target: None,
     on_missing: Callable[[str, int], None] = lambda name, pixels: None,
+    on_logits: Callable[[str, Tensor], None] = lambda name, logits: None,
 ) -> Result:
     """One result over all pictures, whatever their sizes.
 
@@ -30,6 +34,8 @@ def evaluate(
         pictures: Items are (image (c, h, w), target, name, pixels without data).
         window: Pictures larger than this in either direction go through in blended tiles, where
             the task can.
+        overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
+        views: What is averaged of each picture, or of each tile.
         device: Where the network is.
         workers: Processes that load pictures.
         scorer: Counts; by default the task's.
@@ -37,11 +43,13 @@ def evaluate(
             ends the evaluation.
         on_missing: Called before that with the name of a picture and how many of its pixels have
             no data, where some have none; they do not count.
+        on_logits: Called before a picture is scored, with its name and logits (k, h, w).
     """
     training = model.training
     task: Any = model.task
     assert isinstance(task, Task)
-    scorer, run = scorer or task.scorer_for(pictures), task.predictor(model)
+    scorer = scorer or task.scorer_for(pictures)
+    run = views.averaged(task.predictor(model), task)
     tile = (window, window) if task.tiled else None
     data: Any = pictures
     loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(
@@ -58,7 +66,9 @@ def evaluate(
             for index, (image, target, name, missing) in enumerate(loader):
                 if missing:
                     on_missing(name, missing)
-                logits = predict_logits(run, image[None].to(device), window=tile)
+                seen = image[None].to(device)
+                logits = predict_logits(run, seen, window=tile, overlap=overlap)
+                on_logits(name, logits[0])
                 answer = task.answer(logits)[0].cpu()
                 scorer.look(name, logits[0], target)
                 scorer.update(answer, target)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable
+from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_bands
 from pixelwise.tasks.base import Task
 
@@ -101,6 +103,7 @@ def predict_answer(
     window: int | None = 1024,
     overlap: float = 0.25,
     boxes: Sequence[Box] | None = None,
+    views: Views = WHOLE,
 ) -> Tensor:
     """What a network says of a picture of raw values, as `Task.answer` has it, on the CPU.
 
@@ -113,12 +116,13 @@ def predict_answer(
         window: A picture with a side of more pixels is predicted in tiles; None never is.
         overlap: The least fraction of a tile that its neighbour covers too, in [0, 1).
         boxes: (left, top, width, height) of parts to look at, each by itself.
+        views: What is averaged of the picture, or of each tile or box.
 
     Raises:
-        InputError: Boxes for a task that does not look into them.
+        InputError: Boxes for a task that does not look into them, or scales for one that has one.
     """
     task = model.task
-    run = task.predictor(model)
+    run = views.averaged(task.predictor(model), task)
 
     def logits(tiles: Tensor) -> Tensor:
         return run(network_input(model, tiles))
@@ -184,6 +188,7 @@ def predict_pictures(
     max_megapixels: float = MAX_MEGAPIXELS,
     boxes: str | Path | None = None,
     image_ids: str | Path | None = None,
+    views: Views = WHOLE,
 ) -> Iterator[Predicted]:
     """Predict files one by one and write the task's files for each into a folder.
 
@@ -203,12 +208,14 @@ def predict_pictures(
         max_megapixels: Larger pictures are refused, unless they are TIFFs.
         boxes: A file of boxes to look into; see `data.regions`.
         image_ids: A COCO file that numbers the pictures.
+        views: What is averaged of each picture, or of each tile or box.
 
     Raises:
         InputError: boxes or numbers that do not fit; results that cannot be written, or would
             replace a file that `predict` did not write; another `predict` at work in the folder;
             with `stop_on_error`, a file that cannot be read or has another number of bands.
     """
+    views.check(model.task)
     if boxes is not None or image_ids is not None:
         check_boxed(model.task)
     regions = read_regions(pictures, boxes, image_ids, model.config.names)
@@ -218,17 +225,23 @@ def predict_pictures(
         each = [file for name in names.values() for file in model.task.file_names(name)]
         outputs.check([*each, *model.task.common(regions)])
         yield from _predicted(
-            model, names, outputs, regions, window, overlap, stop_on_error, as_is, max_megapixels
+            partial(predict_answer, model, window=window, overlap=overlap, views=views),
+            model,
+            names,
+            outputs,
+            regions,
+            stop_on_error,
+            as_is,
+            max_megapixels,
         )
 
 
 def _predicted(
+    answer_of: Callable[..., Tensor],
     model: Segmenter,
     names: dict[Path, str],
     outputs: Outputs,
     regions: Regions,
-    window: int | None,
-    overlap: float,
     stop_on_error: bool,
     as_is: bool,
     max_megapixels: float,
@@ -252,7 +265,7 @@ def _predicted(
             yield replace(done, problem=str(error))
             continue
         boxes = None if inside is None else [region.box for region in inside]
-        answer = predict_answer(model, image, window=window, overlap=overlap, boxes=boxes)
+        answer = answer_of(image, boxes=boxes)
         with outputs.writing(*files):
             task.write(folder, name, displayable(image), answer, missing, picture)
         if task.common_files:

@@ -32,16 +32,29 @@ class Worst:
         if score is None:
             return
         step = max(1, -(-max(target.shape[-2:]) // LONGEST))
-        said, true = (one[..., ::step, ::step].to(torch.int32) for one in (answer, target))
+        said, true = (_small(one[..., ::step, ::step]) for one in (answer, target))
         self._kept.append((score, index, step, said, true))
         self._kept.sort(key=lambda kept: kept[:2])
         del self._kept[NUMBER:]
+
+    def indices(self) -> list[int]:
+        """Numbers of the pictures, the worst first."""
+        return [kept[1] for kept in self._kept]
 
     def files(self, split: Split, task: Task) -> Mapping[str, bytes]:
         """File name -> PNG of the picture, the truth and the answer; the worst comes first."""
         found = {}
         for file, (_, index, step, answer, target) in zip(FILES, self._kept, strict=False):
             image = pictures.displayable(split[index].image)
-            shown = task.picture(image[::step, ::step], target.long(), answer.long())
+            shown = task.picture(image[::step, ::step], _usual(target), _usual(answer))
             found[file] = pictures.png(shown)
         return found
+
+
+def _small(one: Tensor) -> Tensor:
+    """A copy that does not hold the whole picture; whole numbers in half the memory."""
+    return one.clone() if one.is_floating_point() else one.to(torch.int32)
+
+
+def _usual(one: Tensor) -> Tensor:
+    return one if one.is_floating_point() else one.long()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 from torch import Tensor
@@ -18,6 +19,7 @@ from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 from pixelwise.losses import class_weights_from_counts, read_loss
+from pixelwise.metrics.tallies import Tallies
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measure, Measures
 
@@ -112,6 +114,10 @@ class Result(ABC):
             image: The picture of an item by its number, for display, uint8 (h, w, 3).
         """
         return {}
+
+    def tallies(self) -> Tallies | None:
+        """What each picture adds to the scores; None: it is not known picture by picture."""
+        return None
 
     def warning(self) -> str | None:
         """A line where the network has learnt nothing useful."""
@@ -257,6 +263,17 @@ class Task(ABC):
     def predictor(self, model: Predictor) -> Predictor:
         """What gives the logits: the network, or it and more."""
         return model
+
+    own_scale: ClassVar[str] = ""
+    """Why a picture must be seen at its own scale alone; empty: it need not be."""
+
+    def unmirrored(self, logits: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k h w"]:
+        """The logits of mirrored pictures, as if they had not been mirrored from left to right."""
+        return logits.flip(-1)
+
+    def merged(self, views: Sequence[Float[Tensor, "n k h w"]]) -> Float[Tensor, "n k h w"]:
+        """Logits that say the mean of what those of several views of a picture say."""
+        return torch.stack([view.float() for view in views]).mean(dim=0)
 
     boxed: ClassVar[bool] = False
     """Whether it can look into boxes of a picture, one by one."""

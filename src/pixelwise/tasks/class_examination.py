@@ -16,7 +16,9 @@ from pixelwise.metrics import (
     ThresholdCounts,
     intervals,
 )
+from pixelwise.metrics.tallies import Tallies
 from pixelwise.tasks.class_results import ClassResult, csv_table
+from pixelwise.tasks.tallying import class_tallies
 
 FILES = ("pictures.csv", "thresholds.csv", "thresholds.png")
 SHOWN = 3
@@ -87,6 +89,10 @@ class ClassExamination(ClassResult):
             **({} if borders is None else {"boundary_tolerance": borders.tolerance}),
             **({} if self.best_threshold is None else {"best_threshold": self.best_threshold}),
         }
+
+    def tallies(self) -> Tallies:
+        """Right, true and predicted pixels of every class."""
+        return class_tallies(self.counts.pictures, self.names)
 
     def table(self) -> str:
         """Per class all shares in percent; below it the means, and what else there is to tell."""

@@ -16,6 +16,7 @@ from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.class_examination import FILES as EXAMINER_FILES
 from pixelwise.tasks.class_examiner import ClassExaminer
 from pixelwise.tasks.class_results import ClassScorer
+from pixelwise.tasks.merging import mean_sigmoid, mean_softmax
 
 
 class ClassMasks(Task):
@@ -85,6 +86,10 @@ class ClassMasks(Task):
             return wide.softmax(dim=0)
         positive = wide.sigmoid()
         return torch.cat([1 - positive, positive])
+
+    def merged(self, views: Sequence[Float[Tensor, "n k h w"]]) -> Float[Tensor, "n k h w"]:
+        """Those of the mean probabilities."""
+        return mean_sigmoid(views) if views[0].shape[1] == 1 else mean_softmax(views)
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true mask and predicted mask."""

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 FOLDER = "checkpoints"
-KEPT = 2
-"""The newest, and the one before it in case the newest turns out to be damaged."""
 
 
-def save(run: Path, step: int, state: dict[str, Any]) -> Path:
-    """Write the state of `step` atomically and drop what is older than the last two."""
+def save(run: Path, step: int, state: dict[str, Any], *, keep: int = 2) -> Path:
+    """Write the state of `step` atomically and drop what is older than the newest `keep`.
+
+    Two: the newest, and the one before it in case the newest turns out to be damaged.
+    """
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"step_{step:08d}.pt"
@@ -30,26 +31,46 @@ def save(run: Path, step: int, state: dict[str, Any]) -> Path:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    for old in _all(run)[KEPT:]:
+    for old in newest_first(run)[keep:]:
         old.unlink(missing_ok=True)
     return path
 
 
 def load_newest(run: Path, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint that can be read, or None; damaged ones are named through `say`."""
-    for path in _all(run):
+    for path in newest_first(run):
         try:
-            return path, torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises many unrelated types on damaged files
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            say(f"{path} cannot be read ({reason}); going back to the checkpoint before it")
+            return path, load(path)
+        except Damaged as error:
+            say(f"{path} cannot be read ({error}); going back to the checkpoint before it")
     return None
+
+
+class Damaged(Exception):
+    """A checkpoint cannot be read; the message says why."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote.
+
+    Raises:
+        Damaged: The file cannot be read.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many unrelated types on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Damaged(reason) from error
+    if not isinstance(found, dict):
+        raise Damaged("it is no state of a training")
+    return found
 
 
 def newest(run: Path) -> Path | None:
     """The newest checkpoint's path."""
-    return next(iter(_all(run)), None)
+    return next(iter(newest_first(run)), None)
 
 
-def _all(run: Path) -> list[Path]:
+def newest_first(run: Path) -> list[Path]:
+    """All checkpoints' paths."""
     return sorted((run / FOLDER).glob("step_*.pt"), reverse=True)

@@ -266,9 +266,8 @@ class Loop:
         except NotFinite as error:
             self._not_finite(error)
         journal.flush()
-        checkpoint.save(
-            self.run, self.state.step, {"state": dataclasses.asdict(self.state), **learnt}
-        )
+        state = {"state": dataclasses.asdict(self.state), **learnt}
+        checkpoint.save(self.run, self.state.step, state, keep=self.plan.settings.keep)
 
     def _restore(self) -> None:
         found = checkpoint.load_newest(self.run, self.watcher.say)

@@ -164,6 +164,7 @@ class TrainSettings:
     cache: str = setting(
         "none", "keep decoded pictures: memory:SIZE or disk:SIZE, e.g. memory:2GB", advanced=True
     )
+    keep: int = setting(2, "checkpoints that stay, the newest ones", advanced=True)
     check_data: bool = setting(True, "read every mask before the first step", advanced=True)
 
     def __post_init__(self) -> None:
@@ -208,6 +209,7 @@ class TrainSettings:
                 " leave out start"
             )
         in_range(0, 256, workers=self.workers)
+        in_range(1, 1000, keep=self.keep)
         in_range(0, 2**31, seed=self.seed)
         in_range(0, 1000, auxiliary=self.auxiliary)
         in_range(0, 10, weight_decay=self.weight_decay, power=self.power)

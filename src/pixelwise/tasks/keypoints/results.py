@@ -13,9 +13,11 @@ from jaxtyping import Float64
 from pixelwise import pictures
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
+from pixelwise.metrics import Tallies
 from pixelwise.tasks.base import Result
 from pixelwise.tasks.keypoints.measures import point_measures
 from pixelwise.tasks.keypoints.scores import PixelErrors, pixel_errors, share_within
+from pixelwise.tasks.keypoints.tallying import NEAR, point_tallies
 from pixelwise.tasks.measures import Measures
 
 WORST = 12
@@ -65,6 +67,8 @@ class Similarity:
 
     oks: float
     stats: Mapping[str, float | None]
+    each: np.ndarray
+    """OKS of each figure; NaN where no point is labelled."""
 
 
 class PointResult(Result):
@@ -78,6 +82,8 @@ class PointResult(Result):
         relative: Share of points near in units of a named length, all and per point, by name.
         similarity: By the sigmas and areas, or the reason why it is not known.
         confused: Labels of points with a partner that are nearer to the partner's prediction.
+        near: By the names of `relative`, 1 for points that are near, 0 for others, NaN for those
+            that do not count.
     """
 
     title = "mean error, px"
@@ -90,7 +96,9 @@ class PointResult(Result):
         relative: Mapping[str, Sequence[float | None]],
         similarity: Similarity | str,
         confused: int,
+        near: Mapping[str, np.ndarray] | None = None,
     ) -> None:
+        self.near = dict(near or {})
         self.items, self.distance, self.skeleton = items, distance, skeleton
         self.relative, self.similarity, self.confused = relative, similarity, confused
         self.overall = pixel_errors(distance)
@@ -136,6 +144,17 @@ class PointResult(Result):
             **{key: similar.stats[name] if similar else None for name, key in STATS.items()},
             **{f"mean_{n}": e.mean for n, e in zip(self.skeleton.names, self.each, strict=True)},
         }
+
+    def tallies(self) -> Tallies:
+        """Sums of errors, picture by picture."""
+        within = np.where(np.isnan(self.distance), np.nan, self.distance <= NEAR)
+        return point_tallies(
+            [item.name for item in self.items],
+            self.capped,
+            {f"within_{NEAR}": within, **self.near},
+            None if isinstance(self.similarity, str) else self.similarity.each,
+            self.skeleton.names,
+        )
 
     def measures(self) -> Measures:
         """Errors per point and of all, and how many have left and right confused."""

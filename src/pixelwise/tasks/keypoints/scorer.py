@@ -83,7 +83,18 @@ class PointScorer(Scorer):
             self._relative(distance, truth),
             self._similarity(predicted, truth, labelled),
             self._confused(predicted, truth, distance),
+            self._near(distance, truth),
         )
+
+    def _near(self, distance: np.ndarray, truth: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Which points are near in units of the named length."""
+        if self.length is None:
+            return {}
+        first, second, alpha = self.length
+        lengths = named_length(truth, self.skeleton, first, second)
+        relative = distance / np.where(lengths > 0, lengths, np.nan)[:, None]
+        near = np.where(np.isnan(relative), np.nan, relative <= alpha)
+        return {f"PCK@{alpha:g} of {first} to {second}": near}
 
     def _relative(
         self, distance: np.ndarray, truth: np.ndarray
@@ -121,8 +132,10 @@ class PointScorer(Scorer):
         matched = average_precision(
             labels, Predictions(points, np.array(scores), image), self.skeleton.sigmas
         )
-        own = matched.oks.diagonal()[labelled.any(axis=1)]
-        return Similarity(float(own.mean()), matched.stats) if own.size else "no point is labelled"
+        each = np.where(labelled.any(axis=1), matched.oks.diagonal(), np.nan)
+        if np.isnan(each).all():
+            return "no point is labelled"
+        return Similarity(float(each[~np.isnan(each)].mean()), matched.stats, each)
 
     def _confused(self, predicted: np.ndarray, truth: np.ndarray, distance: np.ndarray) -> int:
         """Labels whose partner's prediction is nearer, and not far."""

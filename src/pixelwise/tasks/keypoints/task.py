@@ -28,7 +28,7 @@ from pixelwise.tasks.keypoints.crops import PointTarget, cut, whole
 from pixelwise.tasks.keypoints.decoding import DECODERS, decode_points
 from pixelwise.tasks.keypoints.demonstration import PUPPETS
 from pixelwise.tasks.keypoints.files import names_of_files, write_tables
-from pixelwise.tasks.keypoints.flipping import flip_average
+from pixelwise.tasks.keypoints.flipping import flip_back
 from pixelwise.tasks.keypoints.geometry import Matrix, crop_matrix, inverse, transformed
 from pixelwise.tasks.keypoints.losses import heatmap_loss
 from pixelwise.tasks.keypoints.scorer import PointScorer
@@ -75,6 +75,7 @@ class Keypoints(Task):
     tiled = False
     zoom = (0.75, 1.33)
     boxed = True
+    own_scale = "the bumps of heat maps have one width in cells"
     demonstration = PUPPETS
     result_files = ("points.csv", "errors.csv", "errors.png", "histogram.png", "worst.png")
     losses: ClassVar[Mapping[str, str]] = {
@@ -281,14 +282,16 @@ class Keypoints(Task):
         """The network, or its mean with what it says of the mirrored picture."""
         if not self.option("flip"):
             return model
-        partners = self.skeleton.mirrored()
-        offsets = self.option("target") == "udp_offset"
 
         def both(crop: Tensor) -> Tensor:
-            flipped = model(crop.flip(-1))
-            return flip_average(model(crop), flipped, partners, offsets=offsets)
+            return (model(crop) + self.unmirrored(model(crop.flip(-1)))) / 2
 
         return both
+
+    def unmirrored(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The maps of mirrored pictures, brought back: left and right change places."""
+        offsets = self.option("target") == "udp_offset"
+        return flip_back(logits, self.skeleton.mirrored(), offsets=offsets)
 
     def view(self, image: Tensor, fill: Tensor, box: Box | None = None) -> Tensor:
         """The picture, or a box with a margin, as a crop; around it `fill` per band."""

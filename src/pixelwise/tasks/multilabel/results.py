@@ -5,12 +5,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
+from pixelwise.metrics.tallies import Tallies, unique
 from pixelwise.tasks.base import Result, Scorer
-from pixelwise.tasks.multilabel.scores import GRID, LabelCounts, LabelScores
+from pixelwise.tasks.multilabel.scores import GRID, USUAL, LabelCounts, LabelScores
+from pixelwise.tasks.tallying import label_tallies
 
 MEASURES = {"iou": "IoU %", "precision": "precision %", "recall": "recall %", "f1": "F1 %"}
 """Attribute of the scores -> its heading."""
@@ -23,12 +27,19 @@ class LabelResult(Result):
     Args:
         labels: Name of a label -> its scores.
         chosen: Whether the thresholds were chosen on these very pictures.
+        pictures: What each picture adds.
     """
 
     title = "mIoU"
 
-    def __init__(self, labels: Mapping[str, LabelScores], *, chosen: bool) -> None:
-        self.labels, self.chosen = dict(labels), chosen
+    def __init__(
+        self, labels: Mapping[str, LabelScores], *, chosen: bool, pictures: Tallies | None = None
+    ) -> None:
+        self.labels, self.chosen, self.pictures = dict(labels), chosen, pictures
+
+    def tallies(self) -> Tallies | None:
+        """Right, true and predicted pixels of every label."""
+        return self.pictures
 
     @property
     def best(self) -> float:
@@ -135,18 +146,46 @@ class LabelScorer(Scorer):
         self.names, self.chosen = names, thresholds is None
         each = (None,) * len(names) if thresholds is None else thresholds
         self._counts = [LabelCounts(threshold) for threshold in each]
+        self._pictures: list[str] = []
+        self._each: list[Tensor] = []
+
+    def look(self, name: str, logits: Tensor, target: Tensor) -> None:
+        """The name of the next picture."""
+        self._pictures.append(name)
 
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture: probabilities and truth, both (k, h, w)."""
-        for counts, chance, truth in zip(self._counts, answer, target, strict=True):
-            counts.add(chance, truth)
+        three = zip(self._counts, answer, target, strict=True)
+        added = [counts.add(chance, truth) for counts, chance, truth in three]
+        self._each.append(torch.stack(added).to(torch.int32))
+
+    def last(self) -> float | None:
+        """The mean IoU of the last picture, with thresholds of 0.5 while none are chosen."""
+        found = self._tallies(
+            self._each[-1:], ("last",), [one.threshold or USUAL for one in self._counts]
+        )
+        return found.scores()[0]
+
+    def _tallies(
+        self, each: Sequence[Tensor], names: tuple[str, ...], thresholds: Sequence[float]
+    ) -> Tallies:
+        counts = [
+            [one.at(found, t) for one, found, t in zip(self._counts, row, thresholds, strict=True)]
+            for row in each
+        ]
+        return label_tallies(names, np.array(counts).transpose(0, 2, 1), self.names)
 
     def result(self) -> LabelResult:
         """All of them."""
         if not any(counts.known for counts in self._counts):
             raise InputError("no pixel was counted: no label is known anywhere; look at the masks")
-        scores = (counts.scores() for counts in self._counts)
-        return LabelResult(dict(zip(self.names, scores, strict=True)), chosen=self.chosen)
+        scores = [counts.scores() for counts in self._counts]
+        pictures = None
+        if len(self._pictures) == len(self._each):
+            thresholds = [found.threshold for found in scores]
+            pictures = self._tallies(self._each, unique(self._pictures), thresholds)
+        labels = dict(zip(self.names, scores, strict=True))
+        return LabelResult(labels, chosen=self.chosen, pictures=pictures)
 
 
 def _cell(value: float | None, found: LabelScores) -> str:

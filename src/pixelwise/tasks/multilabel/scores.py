@@ -13,7 +13,7 @@ A label is predicted where its probability reaches its threshold. The counts of 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 GRID = tuple(round(0.05 * i, 2) for i in range(1, 20))
@@ -72,12 +72,24 @@ class LabelCounts:
         self._edges = torch.tensor(self.edges, dtype=torch.float32)
         self._counts = torch.zeros(2, len(self.edges) + 1, dtype=torch.int64)
 
-    def add(self, chance: Float[Tensor, "h w"], truth: Int64[Tensor, "h w"]) -> None:
-        """One picture; the truth is neither 0 nor 1 where it is not known."""
+    def add(
+        self, chance: Float[Tensor, "h w"], truth: Int64[Tensor, "h w"]
+    ) -> Int64[Tensor, "2 places"]:
+        """One picture; the truth is neither 0 nor 1 where it is not known. What was added."""
         place = torch.bucketize(chance, self._edges, right=True)  # edges at or below
-        for value in (0, 1):
-            found = torch.bincount(place[truth == value], minlength=len(self.edges) + 1)
-            self._counts[value] += found
+        found = torch.stack(
+            [
+                torch.bincount(place[truth == value], minlength=len(self.edges) + 1)
+                for value in (0, 1)
+            ]
+        )
+        self._counts += found
+        return found
+
+    def at(self, counts: Int[Tensor, "2 places"], threshold: float) -> list[int]:
+        """Of what `add` gave: pixels that are both, true, predicted, and known."""
+        reached = counts[:, self.edges.index(threshold) + 1 :].sum(dim=1)
+        return [int(reached[1]), int(counts[1].sum()), int(reached.sum()), int(counts.sum())]
 
     @property
     def known(self) -> int:

@@ -1,6 +1,6 @@
 """Several labels per pixel: one logit per label, each on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.losses import LOSSES, class_weights_from_counts, loss_for, occurrence_loss
 from pixelwise.tasks.base import Loss, LossChoice, Task
+from pixelwise.tasks.merging import mean_sigmoid
 from pixelwise.tasks.multilabel.results import LabelScorer
 from pixelwise.tasks.multilabel.scores import USUAL
 
@@ -121,6 +122,10 @@ class Multilabel(Task):
         """The probability of each label."""
         return logits.float().sigmoid()
 
+    def merged(self, views: Sequence[Float[Tensor, "n k h w"]]) -> Float[Tensor, "n k h w"]:
+        """Those of the mean probabilities."""
+        return mean_sigmoid(views)
+
     def labels(self, answer: Float[Tensor, "k h w"]) -> ndarray:
         """Where each label is: bool (k, h, w); with thresholds of 0.5 while none are chosen."""
         thresholds = self.thresholds or (USUAL,) * self.described.num_classes
@@ -162,11 +167,14 @@ class Multilabel(Task):
 
     def picture(self, image: ndarray, target: Tensor, answer: Tensor) -> ndarray:
         """Picture, true labels and predicted labels; stripes where they overlap."""
+        return self.compared(image, target, {"prediction": answer})
+
+    def compared(self, image: ndarray, target: Tensor, answers: Mapping[str, Tensor]) -> ndarray:
+        """Picture, true labels and the labels of every answer."""
         unknown: ndarray = (target == self.described.ignore_index).all(dim=0).numpy()
-        panels = {
-            "truth": ((target == 1).numpy(), unknown),
-            "prediction": (self.labels(answer), np.zeros_like(unknown)),
-        }
+        panels = {"truth": ((target == 1).numpy(), unknown)}
+        for label, answer in answers.items():
+            panels[label] = (self.labels(answer), np.zeros_like(unknown))
         found: ndarray = pictures.label_panels(image, panels, self.names, self.palette)
         return found
 

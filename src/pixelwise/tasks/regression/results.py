@@ -6,13 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
+from pixelwise.metrics.tallies import Tallies, unique
 from pixelwise.tasks.base import Result, Scorer
 from pixelwise.tasks.measures import Measure, Measures
 from pixelwise.tasks.regression.scores import BandScores, Sums
+from pixelwise.tasks.regression.tallying import sums_of, value_tallies
 
 CONSTANT = 0.98
 """From this share of the truth's spread on, an error is hardly below that of a constant."""
@@ -33,15 +36,20 @@ class ValueResult(Result):
         bands: Name of a band -> its scores.
         units: Of the bands.
         std: Standard deviations that errors of several bands are compared in.
+        pictures: What each picture adds.
     """
 
     title = "MAE"
     column = "mae"
 
     def __init__(
-        self, bands: Mapping[str, BandScores], units: Sequence[str], std: Sequence[float]
+        self,
+        bands: Mapping[str, BandScores],
+        units: Sequence[str],
+        std: Sequence[float],
+        pictures: Tallies | None = None,
     ) -> None:
-        self.bands = dict(bands)
+        self.bands, self.pictures = dict(bands), pictures
         self.units, self.std = tuple(units), tuple(std)
         if not any(found.pixels for found in self.bands.values()):
             raise InputError("no pixel was counted: none is known; look at the masks")
@@ -93,6 +101,10 @@ class ValueResult(Result):
                 for name, one in self.bands.items()
             },
         }
+
+    def tallies(self) -> Tallies | None:
+        """Sums of errors of every band."""
+        return self.pictures
 
     def measures(self) -> Measures:
         """Errors of each band."""
@@ -176,16 +188,40 @@ class ValueScorer(Scorer):
     ) -> None:
         self.names, self.units, self.std = names, units, std
         self._sums = [Sums(tuple(ends)) for ends in edges]
+        self._pictures: list[str] = []
+        self._each: list[list[float]] = []
+
+    def look(self, name: str, logits: Tensor, target: Tensor) -> None:
+        """The name of the next picture."""
+        self._pictures.append(name)
 
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture, both (k, h, w)."""
+        added = []
         for one, predicted, truth in zip(self._sums, answer.numpy(), target.numpy(), strict=True):
             one.add(predicted, truth)
+            added.append(Sums())
+            added[-1].add(predicted, truth)
+        self._each.append(sums_of(added))
+
+    def last(self) -> float | None:
+        """Minus the error of the last picture, in standard deviations where bands are several."""
+        error = self._tallies(self._each[-1:], ("last",)).scores()[0]
+        return None if error is None else -error
+
+    def _tallies(self, sums: Sequence[Sequence[float]], names: tuple[str, ...]) -> Tallies:
+        positive = [one.positive for one in self._sums]
+        each = np.array(sums, dtype=np.float64)
+        return value_tallies(names, each, self.names, self.units, self.std, positive)
 
     def result(self) -> ValueResult:
         """All of them."""
         scores = (one.scores() for one in self._sums)
-        return ValueResult(dict(zip(self.names, scores, strict=True)), self.units, self.std)
+        pictures = None
+        if self._each and len(self._pictures) == len(self._each):
+            pictures = self._tallies(self._each, unique(self._pictures))
+        bands = dict(zip(self.names, scores, strict=True))
+        return ValueResult(bands, self.units, self.std, pictures)
 
 
 def _percent(share: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """Numbers per pixel: a band of logits per band of values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Regression(Task):
     data = "values"
     losses = LOSSES
     zoom = (1.0, 1.0)
+    own_scale = "values such as depths depend on how large things are in the picture"
     demonstration = DEPTH_SCENES
 
     def check(self) -> None:
@@ -132,6 +133,16 @@ class Regression(Task):
         wide = logits.float()
         mean, std = self.moments(wide)
         return std * F.softplus(wide + mean / std) if self.positive else std * wide + mean
+
+    def merged(self, views: Sequence[Float[Tensor, "n k h w"]]) -> Float[Tensor, "n k h w"]:
+        """Those of the mean values."""
+        wide = torch.stack([view.float() for view in views])
+        if not self.positive:
+            return wide.mean(dim=0)
+        mean, std = self.moments(wide)
+        # The inverse of softplus, of the mean: x + log(1 - exp(-x)).
+        value = F.softplus(wide + mean / std).mean(dim=0)
+        return value + (-torch.expm1(-value)).log() - mean / std
 
     def loss(self, choice: LossChoice) -> Loss:
         """An error of known pixels, in standard deviations or of logarithms."""

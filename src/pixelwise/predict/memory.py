@@ -1,4 +1,4 @@
-"""What a command that only runs a network says where memory does not suffice."""
+"""What is said where memory does not suffice to run a network."""
 
 from contextlib import AbstractContextManager
 

@@ -1,0 +1,50 @@
+"""The options that say how often a picture is looked at."""
+
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
+
+from pixelwise.checks import in_range
+from pixelwise.cli.parsing import CommandParser
+
+if TYPE_CHECKING:
+    from pixelwise.predict.views import Views
+
+
+def add_views(parser: CommandParser) -> None:
+    """`--window`, `--overlap`, `--scales` and `--flip`."""
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=1024,
+        help="predict larger pictures in tiles of so many pixels",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.25,
+        help="share of a tile that its neighbour covers too, 0 to 0.9",
+    )
+    parser.add_argument(
+        "--scales", type=str | None, help="average over scales of the pictures, e.g. 0.75,1,1.25"
+    )
+    parser.add_argument(
+        "--flip", action="store_true", help="average with the pictures mirrored left-right"
+    )
+
+
+def views_of(found: Namespace) -> "Views":
+    """What `--scales` and `--flip` say.
+
+    Raises:
+        InputError: They cannot be.
+    """
+    from pixelwise.predict.views import WHOLE, Views, read_scales
+
+    scales = WHOLE.scales if found.scales is None else read_scales(found.scales)
+    return Views(scales, found.flip)
+
+
+def check_overlap(found: Namespace) -> None:
+    """Raise an InputError for an overlap that cannot be."""
+    in_range(0, 0.9, overlap=found.overlap)
