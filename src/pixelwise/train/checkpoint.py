@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pixelwise.errors import InputError
+
 FOLDER = "checkpoints"
 KEPT = 2
 """The newest, and the one before it in case the newest turns out to be damaged."""
@@ -39,16 +41,36 @@ def load_newest(run: Path, say: Callable[[str], None]) -> tuple[Path, dict[str, 
     """The newest checkpoint that can be read, or None; damaged ones are named through `say`."""
     for path in _all(run):
         try:
-            return path, torch.load(path, map_location="cpu", weights_only=True)
+            return path, _read(path)
         except Exception as error:  # torch.load raises many unrelated types on damaged files
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             say(f"{path} cannot be read ({reason}); going back to the checkpoint before it")
     return None
 
 
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint that another process of the run has read.
+
+    Raises:
+        InputError: It is not there for this one.
+    """
+    try:
+        return _read(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read by a process of the run ({error.strerror}); put the run on a"
+            " file system that all machines share"
+        ) from error
+
+
 def newest(run: Path) -> Path | None:
     """The newest checkpoint's path."""
     return next(iter(_all(run)), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return found
 
 
 def _all(run: Path) -> list[Path]:

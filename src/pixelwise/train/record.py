@@ -13,7 +13,9 @@ from pixelwise.train.inputs import Data
 from pixelwise.train.settings import NETWORK, TrainSettings
 
 FILE = "record.json"
-FREE = ("workers", "device", "data", "name", "runs", "checkpoint_every", "check_data", "source")
+FREE = ("workers", "device", "data", "name", "runs", "checkpoint_every", "check_data", "source",
+    "strategy",
+)  # fmt: skip
 """Settings that do not change what a run computes, or that are compared otherwise."""
 BUILT = (*NETWORK, "start", "insert", "task")
 """Settings that say which weights there are."""

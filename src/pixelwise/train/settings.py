@@ -14,6 +14,7 @@ from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
 
 RECIPES = ("adamw", "sgd")
+STRATEGIES = ("auto", "ddp", "fsdp")
 SCHEDULES = ("poly", "cosine", "one_cycle", "constant")
 NETWORK = (
     "model", "backbone", "attention", "pretrained", "output_stride", "convolution", "multi_grid",
@@ -72,7 +73,7 @@ class TrainSettings:
         " network's own, or the usual one",
     )
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
-    precision: str = setting("32", "32, or bf16: autocast to bfloat16")
+    precision: str = setting("32", "32, or autocast to bf16 or fp16")
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "random seed", advanced=True)
     workers: int = setting(2, "processes that load pictures")
@@ -153,6 +154,14 @@ class TrainSettings:
     window: int = setting(
         1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
     )
+    strategy: str = setting(
+        "auto",
+        "of several processes: ddp (auto), or fsdp: each keeps its part of the weights",
+        advanced=True,
+    )
+    sync_norms: bool = setting(
+        False, "batch norms see the batch of all processes (SyncBatchNorm)", advanced=True
+    )
     checkpoint_every: str = setting("60s", "time between checkpoints", advanced=True)
     check_data: bool = setting(True, "read every mask before the first step", advanced=True)
 
@@ -174,7 +183,8 @@ class TrainSettings:
         if self.task != "auto":
             one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
-        one_of(("32", "bf16"), precision=self.precision)
+        one_of(("32", "bf16", "fp16"), precision=self.precision)
+        one_of(STRATEGIES, strategy=self.strategy)
         check_device(self.device)
         if self.device.startswith("xpu"):
             raise InputError(f"device={self.device!r}: not for training; take cpu, cuda or mps")

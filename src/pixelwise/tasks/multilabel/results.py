@@ -1,7 +1,10 @@
 """Scores of predicted labels as training and people see them."""
 
+import copy
 import csv
+import functools
 import io
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,6 +143,13 @@ class LabelScorer(Scorer):
         """One picture: probabilities and truth, both (k, h, w)."""
         for counts, chance, truth in zip(self._counts, answer, target, strict=True):
             counts.add(chance, truth)
+
+    def joined(self, parts: Sequence["LabelScorer"]) -> "LabelScorer":
+        """The counts of all parts."""
+        whole = copy.copy(self)
+        every = zip(*(part._counts for part in parts), strict=True)
+        whole._counts = [functools.reduce(operator.add, counts) for counts in every]
+        return whole
 
     def result(self) -> LabelResult:
         """All of them."""

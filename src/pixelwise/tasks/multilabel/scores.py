@@ -79,6 +79,12 @@ class LabelCounts:
             found = torch.bincount(place[truth == value], minlength=len(self.edges) + 1)
             self._counts[value] += found
 
+    def __add__(self, other: "LabelCounts") -> "LabelCounts":
+        """The counts of both, of one threshold."""
+        whole = LabelCounts(self.threshold)
+        whole._counts = self._counts + other._counts
+        return whole
+
     @property
     def known(self) -> int:
         """Pixels that were counted."""

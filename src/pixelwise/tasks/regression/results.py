@@ -1,5 +1,6 @@
 """Scores of predicted values as training and people see them."""
 
+import copy
 import csv
 import io
 import math
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
-from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.base import Result, Scorer, dealt_back
 from pixelwise.tasks.measures import Measure, Measures
 from pixelwise.tasks.regression.scores import BandScores, Sums
 
@@ -175,16 +176,27 @@ class ValueScorer(Scorer):
         edges: Sequence[Sequence[float]],
     ) -> None:
         self.names, self.units, self.std = names, units, std
-        self._sums = [Sums(tuple(ends)) for ends in edges]
+        self._edges = [tuple(ends) for ends in edges]
+        self._pictures: list[list[Sums]] = []
 
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture, both (k, h, w)."""
-        for one, predicted, truth in zip(self._sums, answer.numpy(), target.numpy(), strict=True):
-            one.add(predicted, truth)
+        bands = zip(self._edges, answer.numpy(), target.numpy(), strict=True)
+        self._pictures.append([Sums.of(*band) for band in bands])
+
+    def joined(self, parts: Sequence["ValueScorer"]) -> "ValueScorer":
+        """The pictures of all parts, in their order, since sums of floats depend on it."""
+        whole = copy.copy(self)
+        whole._pictures = dealt_back([part._pictures for part in parts])
+        return whole
 
     def result(self) -> ValueResult:
         """All of them."""
-        scores = (one.scores() for one in self._sums)
+        sums = [Sums(edges) for edges in self._edges]
+        for picture in self._pictures:
+            for one, found in zip(sums, picture, strict=True):
+                one.include(found)
+        scores = (one.scores() for one in sums)
         return ValueResult(dict(zip(self.names, scores, strict=True)), self.units, self.std)
 
 
