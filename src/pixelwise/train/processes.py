@@ -46,6 +46,7 @@ class Processes:
         self.start = start
         self.rank, self.count = start.rank, start.count
         self._stderr = sys.stderr
+        self._over = False
         self._group: Any = None
         self._store: Any = None
         if self.count > 1:
@@ -111,6 +112,12 @@ class Processes:
             for one, part in zip(alike, parts, strict=True):
                 one.copy_(part.view_as(one))
 
+    def part(self) -> None:
+        """The end of a run; after an error the others do not come any more."""
+        if not self._over:
+            self.tick()
+            dist.destroy_process_group()
+
     def _meet(self) -> None:
         if self.start.slurm:
             found = SLURMEnvironment()
@@ -153,6 +160,7 @@ class Processes:
 
     def ended(self, error: Exception) -> NoReturn:
         """Tell the others of an error, and see to it that one process tells the user."""
+        self._over = True
         if isinstance(error, _Elsewhere):
             raise SystemExit(error.code)
         if isinstance(error, Interrupted) and not self.leads:
@@ -230,10 +238,9 @@ def joined() -> Iterator[Processes]:
         try:
             with _ending_together(_current):
                 yield _current
-                _current.tick()
+                _current.part()
         finally:
             _current = ALONE
-        dist.destroy_process_group()
 
 
 @contextlib.contextmanager
