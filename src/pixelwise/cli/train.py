@@ -1,6 +1,7 @@
 """`pixelwise train`: a network on one's own pictures."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +14,23 @@ from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
 from pixelwise.train.saved import find_data, read_settings
 from pixelwise.train.settings import TrainSettings
+from pixelwise.train.started import how_started
 
 TEXT = "Train a segmentation network; all results are written to runs/train/NAME/."
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train or go on with a run; returns the exit code."""
+    if how_started().count == 1:
+        return _main(arguments)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP's advice, from every process
+    from pixelwise.train.processes import joined
+
+    with joined():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     parser = command_parser("train", TEXT)
     add_settings(parser, TrainSettings)
     parser.add_argument(

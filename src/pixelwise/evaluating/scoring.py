@@ -150,6 +150,10 @@ class _Scored(Scorer):
     def update(self, answer: Tensor, target: Tensor) -> None:
         """Nothing."""
 
+    def joined(self, parts: Sequence[Scorer]) -> Scorer:
+        """Itself."""
+        return self
+
     def result(self) -> Result:
         """What was found before."""
         return self.before

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from pixelwise.together import gathered, total
+
 TASKS = ("multiclass", "binary", "multilabel")
 
 
@@ -40,6 +42,11 @@ class Batch:
         counted = mask != ignore_index
         labels = torch.where(counted, mask, 0)
         return cls(task, wide, labels, counted, None if weights is None else weights.to(wide))
+
+    def gathered(self) -> "Batch":
+        """The batch of all processes that share it, for losses that are no function of sums."""
+        labels, counted = gathered(self.labels), gathered(self.counted)
+        return Batch(self.task, gathered(self.logits), labels, counted, self.weights)
 
     @cached_property
     def errors(self) -> Tensor:
@@ -93,7 +100,8 @@ class Batch:
 
 def mean(each: Tensor, share: Tensor) -> Float[Tensor, ""]:
     """The weighted mean; 0, with gradient 0, where no weight is left."""
-    return (each * share).sum() / share.sum().clamp(min=torch.finfo(each.dtype).tiny)
+    whole = total(share.sum()).clamp(min=torch.finfo(each.dtype).tiny)
+    return total((each * share).sum()) / whole
 
 
 def mean_of_present(losses: Float[Tensor, "k"], present: Bool[Tensor, "k"]) -> Float[Tensor, ""]:

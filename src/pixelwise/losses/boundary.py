@@ -18,13 +18,14 @@ from torch import Tensor
 
 from pixelwise.losses.batch import Batch
 from pixelwise.losses.distances import distances
+from pixelwise.together import total
 
 
 def boundary(batch: Batch) -> Tensor:
     """Mean of probability times signed distance."""
     known = batch.known.expand_as(batch.truth)
     each = torch.where(known, batch.probabilities * signed_distances(batch), 0.0)
-    return each.sum() / known.sum().clamp(min=1)
+    return total(each.sum()) / total(known.sum()).clamp(min=1)
 
 
 @torch.no_grad()

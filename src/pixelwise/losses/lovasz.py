@@ -22,6 +22,7 @@ from pixelwise.losses.batch import Batch, mean_of_present
 
 def lovasz(batch: Batch) -> Tensor:
     """The Lovasz-softmax of several classes, or the hinge of yes and no."""
+    batch = batch.gathered()
     if batch.task == "multiclass":
         errors = torch.where(batch.truth, 1 - batch.probabilities, batch.probabilities)
         losses = _extension(errors, batch.truth, batch.known)

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.batch import Batch, mean
+from pixelwise.together import gathered, total
 
 
 def cross_entropy(batch: Batch, *, smoothing: float = 0.0) -> Tensor:
@@ -41,7 +42,8 @@ def cross_entropy(batch: Batch, *, smoothing: float = 0.0) -> Tensor:
     by_class = _all_classes(batch, batch.share > 0)
     tiny = torch.finfo(by_class.dtype).tiny
     plain = (batch.errors * batch.share).sum()
-    return ((1 - smoothing) * plain + smoothing * by_class) / batch.share.sum().clamp(min=tiny)
+    mixed = total((1 - smoothing) * plain + smoothing * by_class)
+    return mixed / total(batch.share.sum()).clamp(min=tiny)
 
 
 def focal(batch: Batch, *, gamma: float = 2.0) -> Tensor:
@@ -56,11 +58,13 @@ def ohem(batch: Batch, *, threshold: float = 0.7) -> Tensor:
     each, share = batch.errors, batch.share
     counted = share > 0
     hard = counted & (each > -math.log(threshold))
-    least = int(counted.sum()) // 16
-    if int(hard.sum()) >= least:
+    least = int(total(counted.sum())) // 16
+    if int(total(hard.sum())) >= least:
         return mean(each, share * hard)
-    largest = torch.where(counted, each, -1).flatten().topk(least).indices
-    return mean(each.flatten()[largest], share.flatten()[largest])
+    each, share = gathered(torch.where(counted, each, -1).flatten()), gathered(share.flatten())
+    largest = each.topk(least).indices
+    each, share = each[largest], share[largest]
+    return (each * share).sum() / share.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
 
 def _all_classes(batch: Batch, counted: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from pixelwise.together import mean, total
+
 
 def presence_loss(
     logits: Float[Tensor, "n k"], mask: Int64[Tensor, "n h w"], *, ignore_index: int = 255
@@ -23,7 +25,8 @@ def presence_loss(
     present.scatter_(1, torch.where(counted, mask, classes).flatten(1), 1.0)
     wide = torch.promote_types(logits.dtype, torch.float32)
     wanted = present[:, classes - k : classes].to(wide)
-    return F.binary_cross_entropy_with_logits(logits.to(wide), wanted)
+    each = F.binary_cross_entropy_with_logits(logits.to(wide), wanted, reduction="none")
+    return mean(each)
 
 
 def occurrence_loss(
@@ -37,4 +40,4 @@ def occurrence_loss(
     occurs = on.flatten(2).any(dim=2)
     counted = occurs | known.flatten(2).all(dim=2)
     each = F.binary_cross_entropy_with_logits(wide, occurs.to(wide), reduction="none")
-    return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)
+    return total(torch.where(counted, each, 0.0).sum()) / total(counted.sum()).clamp(min=1)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.losses.batch import Batch, mean_of_present
+from pixelwise.together import total
 
 LEAST = 1e-7
 """A ratio's denominator and a power's base are no smaller."""
@@ -60,7 +61,7 @@ def _tversky(batch: Batch, alpha: float, beta: float) -> tuple[Tensor, Tensor]:
 def _overlap(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Per class: found, false and missed pixels, and whether it occurs."""
     axes = (0, 2, 3)
-    truth = batch.truth.sum(dim=axes)
-    both = torch.where(batch.truth, batch.probabilities, 0.0).sum(dim=axes)
-    predicted = torch.where(batch.known, batch.probabilities, 0.0).sum(dim=axes)
+    truth = total(batch.truth.sum(dim=axes))
+    both = total(torch.where(batch.truth, batch.probabilities, 0.0).sum(dim=axes))
+    predicted = total(torch.where(batch.known, batch.probabilities, 0.0).sum(dim=axes))
     return both, predicted - both, truth - both, truth > 0

@@ -143,12 +143,25 @@ class Scorer(ABC):
         return None
 
     @abstractmethod
+    def joined(self, parts: Sequence[Any]) -> "Scorer":
+        """The scorer of all pictures, which were dealt out to n `parts`, `self` one of them.
+
+        The first part has pictures 0, n, 2 n, ..., the second 1, n + 1, ...
+        """
+
+    @abstractmethod
     def result(self) -> Result:
         """The numbers over all pictures.
 
         Raises:
             InputError: Nothing was counted.
         """
+
+
+def dealt_back(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """What was dealt out in turn, in its order again."""
+    most = max(map(len, parts))
+    return [part[i] for i in range(most) for part in parts if i < len(part)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """All scores of masks with one class per pixel, as `evaluate` counts them."""
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -100,6 +102,10 @@ class ClassExaminer(Scorer):
         if self.borders is not None and other.borders is not None:
             total.borders = self.borders + other.borders
         return total
+
+    def joined(self, parts: Sequence["ClassExaminer"]) -> "ClassExaminer":
+        """The counts of all parts."""
+        return functools.reduce(operator.add, parts)
 
     def last(self) -> float | None:
         """The mean IoU of the last picture."""

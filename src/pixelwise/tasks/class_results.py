@@ -1,7 +1,9 @@
 """Scores of masks with one class per pixel, as training and people see them."""
 
 import csv
+import functools
 import io
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,6 +124,10 @@ class ClassScorer(Scorer):
     def update(self, answer: Int64[Tensor, "h w"], target: Int64[Tensor, "h w"]) -> None:
         """Count one picture."""
         self.confusion.update(answer, target)
+
+    def joined(self, parts: Sequence["ClassScorer"]) -> "ClassScorer":
+        """The counts of all parts."""
+        return functools.reduce(operator.add, parts)
 
     def __add__(self, other: "ClassScorer") -> "ClassScorer":
         """The counts of both."""

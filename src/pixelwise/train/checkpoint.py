@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pixelwise.errors import InputError
+
 FOLDER = "checkpoints"
 
 
@@ -64,6 +66,21 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Damaged("it is no state of a training")
     return found
+
+
+def load_shared(path: Path) -> dict[str, Any]:
+    """A checkpoint that another process of the run has read.
+
+    Raises:
+        InputError: It is not there for this one.
+    """
+    try:
+        return load(path)
+    except Damaged as error:
+        raise InputError(
+            f"{path}: cannot be read by a process of the run ({error}); put the run on a file"
+            " system that all machines share"
+        ) from error
 
 
 def newest(run: Path) -> Path | None:

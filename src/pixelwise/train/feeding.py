@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from pixelwise.data.workers import quiet_worker, worker_died
 from pixelwise.train.interrupt import Stopped
 from pixelwise.train.plan import TrainingPlan
+from pixelwise.train.processes import current
 
 Batch = tuple[Tensor, Tensor, list[str]]
 """Images, masks and file names."""
@@ -27,22 +28,25 @@ def batches(plan: TrainingPlan, step: int) -> Iterator[Batch]:
     stream: Any = plan.stream
     loader: DataLoader[Any] = DataLoader(
         stream,
-        batch_size=settings.per_batch,
-        sampler=_order(plan, step * settings.per_step, end),
+        batch_sampler=_order(plan, step * settings.per_step, end),
         num_workers=settings.workers,
         worker_init_fn=quiet_worker,
         pin_memory=plan.device.startswith("cuda"),
         generator=torch.Generator(),
     )
     for image, mask, files in loader:
+        current().tick()  # an error of one process meets the others here
         yield image, mask, list(files)
 
 
-def _order(plan: TrainingPlan, begun: int, end: int) -> Iterable[int]:
-    """Which items of the stream come."""
-    if plan.settings.overfit_one_batch:
-        return (i % plan.settings.per_step for i in range(begun, end))
-    return range(begun, end)
+def _order(plan: TrainingPlan, begun: int, end: int) -> Iterable[list[int]]:
+    """Which items of the stream come, batch by batch: this process's share of each."""
+    settings = plan.settings
+    for first in range(begun, end, settings.per_batch):
+        items = list(range(first, first + settings.per_batch))
+        if settings.overfit_one_batch:
+            items = [i % settings.per_step for i in items]
+        yield current().share(items)
 
 
 def loader_died(error: RuntimeError, step: int, run: Path) -> NoReturn:

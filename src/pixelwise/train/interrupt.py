@@ -1,6 +1,7 @@
 """What ends a run early: Ctrl-C and SIGTERM, between two steps, and what makes no sense."""
 
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -19,11 +20,21 @@ class Stopped(Exception):
     """Training cannot go on; the message says why and what is left."""
 
 
-class StopSignals:
-    """While active, the first SIGINT or SIGTERM is remembered; a second one acts at once."""
+SAME = 2.0
+"""Of several processes, a launcher repeats the signal within so many seconds."""
 
-    def __init__(self) -> None:
+
+class StopSignals:
+    """While active, the first SIGINT or SIGTERM is remembered; a second one acts at once.
+
+    Args:
+        repeated: Whether whoever started this process sends the same signal once more.
+    """
+
+    def __init__(self, *, repeated: bool = False) -> None:
         self.received: int | None = None
+        self._pause = SAME if repeated else 0.0
+        self._at = 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignals":
@@ -37,6 +48,8 @@ class StopSignals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
+            if time.monotonic() - self._at < self._pause:
+                return
             self.__exit__(None, None, None)
             signal.raise_signal(number)
-        self.received = number
+        self.received, self._at = number, time.monotonic()

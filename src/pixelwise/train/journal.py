@@ -52,6 +52,25 @@ class Journal:
         self._board.close()
 
 
+class Unwritten(Journal):
+    """Of all processes of a run but the first."""
+
+    def __init__(self) -> None:
+        pass
+
+    def step(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def validation(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV with numbers read as such; none where there is no file."""
     if not path.is_file():

@@ -1,5 +1,12 @@
-"""One optimiser step, and the state that it changes."""
+"""One optimiser step, and the state that it changes.
 
+Several processes take a part of each batch. The loss is that of the whole batch in each of them,
+see `pixelwise.together`, and gradients are added up, so that a step is that of one process.
+"""
+
+import copy
+import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +17,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pixelwise.networks.segmenter import Segmenter
+from pixelwise.together import sharing_batches
 from pixelwise.train.feeding import Batch
+from pixelwise.train.loss_scale import HOPELESS, LossScale
 from pixelwise.train.plan import TrainingPlan
+from pixelwise.train.processes import current
 from pixelwise.train.recipes import frozen_norms, make_optimizer
+from pixelwise.train.sharding import take_optimizer, take_weights, whole
+from pixelwise.train.synced_norms import sync_norms
+
+STREAMS = 1_000_000_007
+"""Apart from each other are the seeds of the processes."""
 
 
 class NotFinite(Exception):
@@ -36,11 +51,20 @@ class Learner:
 
     def __init__(self, plan: TrainingPlan, fabric: Fabric) -> None:
         self.plan, self.fabric = plan, fabric
-        settings = plan.settings
+        settings, self._processes = plan.settings, current()
+        self._spread = self._processes.count > 1 and settings.strategy == "fsdp"
         self.averaged: AveragedModel | None = None
-        optimizer = make_optimizer(plan.model, settings)
+        self.scale = LossScale() if settings.precision == "fp16" else None
         self._still = frozen_norms(plan.model)
-        self.model, self.optimizer = fabric.setup(plan.model, optimizer)
+        if settings.sync_norms and self._processes.count > 1:
+            sync_norms(plan.model)
+        optimizer = make_optimizer(plan.model, settings)
+        if self._spread:
+            self._whole = copy.deepcopy(plan.model).to(fabric.device)
+            self.model = fabric.setup_module(plan.model)
+            self.optimizer = fabric.setup_optimizers(make_optimizer(plan.model, settings))
+        else:
+            self.model, self.optimizer = fabric.setup(plan.model, optimizer)
         self.model.mark_forward_method("with_auxiliary")
         if settings.ema:
             self.averaged = AveragedModel(
@@ -49,12 +73,20 @@ class Learner:
 
     @property
     def result(self) -> Segmenter:
-        """The network that is evaluated and kept: the averaged one where weights are averaged."""
-        if self.averaged is None:
-            return self.plan.model
-        averaged = self.averaged.module
-        assert isinstance(averaged, Segmenter)
-        return averaged
+        """The network that is evaluated and kept: the averaged one where weights are averaged.
+
+        All processes have to ask for it.
+        """
+        network = self.plan.model
+        if self.averaged is not None:
+            assert isinstance(self.averaged.module, Segmenter)
+            network = self.averaged.module
+        self._processes.level(list(network.buffers()))
+        if self._spread:
+            self._whole.load_state_dict(whole(network.state_dict()))
+            self._whole.config = network.config
+            network = self._whole
+        return network
 
     def step(self, number: int, batches: Iterator[Batch], lr: float) -> Learnt:
         """Step `number` of the run, counted from 0, at a learning rate.
@@ -62,29 +94,37 @@ class Learner:
         Raises:
             NotFinite: The loss or the gradient; the weights are those before the step.
         """
-        settings = self.plan.settings
+        settings, network = self.plan.settings, self.plan.model
         for module in self._still:
             module.eval()
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("share", 1.0)
-        torch.manual_seed(settings.seed * 1_000_003 + number)  # dropout
-        total, names = 0.0, []
-        for _ in range(settings.accumulate):
+        if self._spread:  # else DDP does
+            self._processes.level(list(network.buffers()))
+        torch.manual_seed(settings.seed * 1_000_003 + number + STREAMS * self._processes.rank)
+        kept = [buffer.clone() for buffer in network.buffers()] if self.scale else []
+        factor = self._processes.count * (self.scale.factor if self.scale else 1.0)
+        loss, names = 0.0, list[str]()
+        for i in range(settings.accumulate):
             image, mask, files = next(batches)
             names += files
-            loss = self._loss(image.to(self.fabric.device), mask.to(self.fabric.device))
-            if not torch.isfinite(loss):
-                raise NotFinite("loss", names)
-            self.fabric.backward(loss / settings.accumulate)
-            total += loss.item() / settings.accumulate
-        norm = nn.utils.clip_grad_norm_(self.plan.model.parameters(), settings.clip or float("inf"))
-        if not torch.isfinite(norm):
-            raise NotFinite("gradient", names)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.plan.model)
-        return Learnt(total, norm.item())
+            image, mask = (one.to(self.fabric.device) for one in (image, mask))
+            part = self._backward(image, mask, i, factor)
+            loss += part / settings.accumulate
+            if not self.scale and not math.isfinite(part):
+                raise NotFinite("loss", self._names(names))
+        return self._update(loss, names, kept)
+
+    def _backward(self, image: Tensor, mask: Tensor, number: int, factor: float) -> float:
+        """Backward of a batch, `number` of those of a step; its loss."""
+        accumulate = self.plan.settings.accumulate
+        silent = self._processes.count > 1 and number + 1 < accumulate
+        with self.fabric.no_backward_sync(self.model, enabled=silent), sharing_batches():
+            loss = self._loss(image, mask)
+            found = loss.item()
+            if self.scale or math.isfinite(found):
+                self.fabric.backward(loss * factor / accumulate)
+        return found
 
     def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
         plan = self.plan
@@ -97,30 +137,66 @@ class Learner:
             extra = plan.model.task.presence_loss(outputs.presence, mask)
             if extra is not None:
                 loss = loss + plan.model.decoder.presence_weight * plan.settings.auxiliary * extra
+            elif self._processes.count > 1:  # DDP waits for the gradient of every output
+                loss = loss + 0 * outputs.presence.sum()
         return loss
 
+    def _update(self, loss: float, names: list[str], buffers: list[Tensor]) -> Learnt:
+        """Move the weights by the gradients, if those are finite."""
+        weights = list(self.plan.model.parameters())
+        if self.scale:
+            for weight in weights:
+                if weight.grad is not None:
+                    weight.grad.div_(self.scale.factor)
+        found = nn.utils.clip_grad_norm_(weights, self.plan.settings.clip or float("inf"))
+        norm = float(whole(found))
+        if math.isfinite(norm) and math.isfinite(loss):
+            self.optimizer.step()
+            if self.averaged is not None:
+                self.averaged.update_parameters(self.plan.model)
+            if self.scale:
+                self.scale.learnt()
+        elif self.scale and self.scale.in_a_row < HOPELESS:
+            self.scale.skip()
+            for buffer, before in zip(self.plan.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        else:
+            raise NotFinite("gradient", self._names(names))
+        self.optimizer.zero_grad(set_to_none=True)
+        return Learnt(loss, norm)
+
+    def _names(self, own: list[str]) -> list[str]:
+        return [name for names in self._processes.all(own) for name in names]
+
     def saved(self) -> dict[str, Any]:
-        """The state, for a checkpoint.
+        """The state, for a checkpoint; whole also where weights are spread over processes.
+
+        All processes have to ask for it.
 
         Raises:
             NotFinite: A weight.
         """
-        if not all(torch.isfinite(p).all() for p in self.plan.model.parameters()):
+        model = whole(self.plan.model.state_dict())
+        if not all(torch.isfinite(model[n]).all() for n, _ in self.plan.model.named_parameters()):
             raise NotFinite("weight", ["the step before"])
         state: dict[str, Any] = {
-            "model": self.plan.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": model,
+            "optimizer": whole(self.optimizer.state_dict()),
         }
         if self.averaged is not None:
             state["averaged"] = self.averaged.state_dict()
+        if self.scale is not None:
+            state["scale"] = dataclasses.asdict(self.scale)
         return state
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up the state of a checkpoint."""
-        self.plan.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        take_weights(self.plan.model, saved["model"])
+        take_optimizer(self.optimizer, saved["optimizer"])
         if self.averaged is not None:
             self.averaged.load_state_dict(saved["averaged"])
+        if self.scale is not None and "scale" in saved:
+            self.scale = LossScale(**saved["scale"])
 
 
 def _average(decay: float) -> Any:

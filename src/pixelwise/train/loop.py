@@ -13,24 +13,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import Subset
 
 from pixelwise.checks import parse_duration
 from pixelwise.data.workers import ending_workers
 from pixelwise.errors import InputError
+from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
+from pixelwise.train.engine import engine
 from pixelwise.train.feeding import Batch, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
-from pixelwise.train.journal import Journal
+from pixelwise.train.journal import Journal, Unwritten
 from pixelwise.train.learning import Learner, NotFinite
+from pixelwise.train.loss_scale import TOLD
 from pixelwise.train.memory import enough_memory, refuse_hopeless
 from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
 from pixelwise.train.plan import TrainingPlan
+from pixelwise.train.processes import ALONE, Processes, current
 from pixelwise.train.recipes import learning_rate
+from pixelwise.train.shared_scoring import SharedScorer
 from pixelwise.train.watching import Watcher
 
 
@@ -52,20 +56,18 @@ class State:
     """Options of the task that the last evaluation chose."""
 
 
+class _Asked(Exception):
+    """This process was asked to stop; the others do not know yet."""
+
+
 class Loop:
     """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
 
     def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
         self.plan, self.run, self.watcher = plan, run, watcher
-        settings = plan.settings
-        kind, _, number = plan.device.partition(":")
-        self.fabric = Fabric(
-            accelerator=kind,
-            devices=[int(number)] if number else 1,
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-        )
+        self.processes, self.fabric = current(), engine(plan)
         self.state = State()
-        self.evaluations = Evaluations(settings.validations)
+        self.evaluations = Evaluations(plan.settings.validations)
         self.ending = 0.0
         """Seconds between the last step and the end, where a time limit counts them."""
         self.complete: Result | None = None
@@ -80,9 +82,12 @@ class Loop:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
             Stopped: The loss or a gradient is not finite; the last good checkpoint is kept.
         """
-        journal = Journal(self.run, self.state.step, self.state.validated)
+        journal: Journal = Unwritten()
+        if self.processes.leads:
+            journal = Journal(self.run, self.state.step, self.state.validated)
+        signals = StopSignals(repeated=self.processes.count > 1)
         try:
-            with StopSignals() as signals, ending_workers(), enough_memory(self.plan, self.run):
+            with signals, ending_workers(), enough_memory(self.plan, self.run):
                 refuse_hopeless(self.plan)
                 try:
                     self._train(journal, signals)
@@ -108,9 +113,8 @@ class Loop:
         if self.plan.settings.start is not None and self.state.validated < 0:
             self._validate(journal, signals)
         seconds: list[float] = []
+        self._agree(signals)
         while (progress := self._progress()) < 1:
-            if signals.received is not None:
-                raise Interrupted(signals.received, self.state.step, self.run)
             if self._part(progress) > self._part(self.state.validated_at):
                 self._validate(journal, signals)
             if self._in_vain():
@@ -121,18 +125,45 @@ class Loop:
             if len(seconds) == AFTER:
                 self._look_ahead(statistics.mean(seconds[1:]), signals)
             now = time.monotonic()
-            self.state.elapsed = now - started
-            if now - saved_at >= pause:
+            if self._agree(signals, now - started, now - saved_at >= pause):
                 self._save(journal)
                 saved_at = time.monotonic()
         if self.state.validated != self.state.step:
             self._validate(journal, signals)
-            self.state.elapsed = time.monotonic() - started
+            self._agree(signals, time.monotonic() - started)
         self._save(journal)
+        self._told_skipped()
+
+    def _agree(self, signals: StopSignals, elapsed: float | None = None, due: bool = False) -> bool:
+        """All processes stop where one was asked to; clock and `due` are those of the first.
+
+        Raises:
+            Interrupted: In all of them.
+        """
+        leads, before = self.processes.leads, self.state.elapsed
+        asked, elapsed, due_now = self.processes.tick(
+            signals.received or 0,
+            (before if elapsed is None else elapsed) if leads else 0.0,
+            leads and due,
+        )
+        self.state.elapsed = float(elapsed)
+        if asked:
+            raise Interrupted(int(asked), self.state.step, self.run)
+        return bool(due_now)
+
+    def _told_skipped(self) -> None:
+        scale = self.learner.scale
+        if scale is not None and scale.skipped:
+            self.watcher.say(
+                f"fp16    {scale.skipped} of {self.state.step} steps were left out: their gradients"
+                " were not finite"
+            )
 
     def keep(self, folder: Path) -> None:
         """Save the network with the options that the last evaluation chose."""
         model = self.learner.result
+        if not self.processes.leads:
+            return
         training = model.config
         options = {**training.task_options, **self.state.learnt}
         try:
@@ -155,10 +186,11 @@ class Loop:
     def _look_ahead(self, step: float, signals: StopSignals) -> None:
         """Tell what the run takes, and evaluate val as often as a time limit allows."""
         plan, limit, watch = self.plan, self.plan.length.seconds, Stopwatch()
-        pictures = len(plan.data.val)
+        pictures = math.ceil(len(plan.data.val) / self.processes.count)
         some = Subset(cast(Any, plan.val_inputs), range(min(LOOKED_AT, pictures)))
         self._evaluate(some, signals, lambda *_: watch.picture())
-        pace, left = Pace(step, watch.total(pictures), pictures), None
+        pace = self.processes.first(lambda: Pace(step, watch.total(pictures), pictures))
+        left = None
         if limit is not None:
             self.evaluations = pace.evaluations(limit, plan.settings.validations)
             self.ending = pace.ending(self.evaluations)
@@ -191,7 +223,14 @@ class Loop:
         except RuntimeError as error:
             loader_died(error, state.step + 1, self.run)
         state.step += 1
-        self.watcher.step(self._progress(), state.step, learnt.loss, state.elapsed)
+        if math.isfinite(learnt.loss):
+            self.watcher.step(self._progress(), state.step, learnt.loss, state.elapsed)
+        scale = self.learner.scale
+        if scale is not None and scale.in_a_row == TOLD:
+            self.watcher.say(
+                f"fp16    {TOLD} steps in a row were left out at step {state.step}: their gradients"
+                " are not finite; lower --lr, or take --precision bf16 or 32"
+            )
         return {
             "step": state.step,
             "epoch": round(state.step / self.plan.steps_per_epoch, 3),
@@ -199,6 +238,7 @@ class Loop:
             "lr": lr,
             "gradient_norm": learnt.gradient_norm,
             "seconds": round(time.monotonic() - begun, 4),
+            **({} if scale is None else {"skipped": scale.skipped}),
         }
 
     def _not_finite(self, error: NotFinite) -> NoReturn:
@@ -214,14 +254,15 @@ class Loop:
     def _validate(self, journal: Journal, signals: StopSignals) -> None:
         plan, state, every = self.plan, self.state, self.evaluations.every
         pictures: Any = plan.val_inputs
-        if every > 1:
-            pictures = Subset(pictures, range(0, len(plan.data.val), every))
+        if every > 1 or self.processes.count > 1:
+            own = slice(self.processes.rank, None, self.processes.count)
+            pictures = Subset(pictures, range(0, len(plan.data.val), every)[own])
         count = len(pictures)
 
         def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
             self.watcher.busy("evaluating", index + 1, count)
 
-        result = self._evaluate(pictures, signals, watch)
+        result = self._evaluate(pictures, signals, watch, self.processes)
         state.validated, state.validated_at = state.step, self._progress()
         row: dict[str, Any] = {
             "step": state.step,
@@ -238,25 +279,35 @@ class Loop:
         self.watcher.validated(state.step, result)
 
     def _evaluate(
-        self, pictures: Any, signals: StopSignals, on_picture: Callable[[int, Tensor, Tensor], None]
+        self,
+        pictures: Any,
+        signals: StopSignals,
+        on_picture: Callable[[int, Tensor, Tensor], None],
+        sharing: Processes = ALONE,
+        network: Segmenter | None = None,
     ) -> Result:
+        """Score pictures; where they are shared out, `sharing` has the others."""
         plan = self.plan
 
         def watch(index: int, predicted: Tensor, mask: Tensor) -> None:
             if signals.received is not None:
-                raise Interrupted(signals.received, self.state.step, self.run)
+                raise _Asked
             on_picture(index, predicted, mask)
 
+        own = plan.model.task.scorer_for(plan.val_inputs)
         try:
             return evaluate(
-                self.learner.result,
+                network or self.learner.result,
                 pictures,
-                scorer=plan.model.task.scorer_for(plan.val_inputs),
+                scorer=SharedScorer(own, sharing, lambda: self._agree(signals)),
                 window=plan.settings.window,
                 device=self.fabric.device,
                 workers=plan.settings.workers,
                 on_picture=watch,
             )
+        except _Asked:
+            self._agree(signals)
+            raise
         except RuntimeError as error:
             loader_died(error, self.state.step + 1, self.run)
 
@@ -267,10 +318,11 @@ class Loop:
             self._not_finite(error)
         journal.flush()
         state = {"state": dataclasses.asdict(self.state), **learnt}
-        checkpoint.save(self.run, self.state.step, state, keep=self.plan.settings.keep)
+        if self.processes.leads:
+            checkpoint.save(self.run, self.state.step, state, keep=self.plan.settings.keep)
 
     def _restore(self) -> None:
-        found = checkpoint.load_newest(self.run, self.watcher.say)
+        found = self._newest()
         if found is None and self.plan.network.bare:
             raise InputError(
                 f"{self.run}: no checkpoint can be read, and {self.plan.settings.start}, which the"
@@ -289,3 +341,11 @@ class Loop:
                 " config.yaml, or start a new run"
             ) from error
         self.watcher.say(f"resume  {path}, step {self.state.step}")
+
+    def _newest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that the first process can read."""
+        found = checkpoint.load_newest(self.run, self.watcher.say) if self.processes.leads else None
+        path = self.processes.first(lambda: None if found is None else found[0])
+        if path is None or self.processes.leads:
+            return found
+        return path, checkpoint.load_shared(path)

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,13 @@ from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loop import Loop
 from pixelwise.train.plan import TrainingPlan, make_plan
+from pixelwise.train.processes import current, joined
 from pixelwise.train.record import Record, compare
 from pixelwise.train.saved import SETTINGS as SETTINGS
 from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
-from pixelwise.train.watching import Watcher
+from pixelwise.train.shared_scoring import SharedScorer
+from pixelwise.train.watching import Nobody, Watcher
 from pixelwise.yaml_files import to_text
 
 DESCRIPTION = "network.json"
@@ -75,29 +78,54 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
         Stopped: The loss is not finite.
     """
-    warn = warn or watcher.say
-    if resume is None:
-        plan = _plan(settings, watcher)
-        run = new_run(settings, command)
-        with alone(run):
-            (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
-            Record.of(plan.settings, plan.data).save(run)
-            if settings.start is not None:
-                plan.model.described().save(run / DESCRIPTION)
-            return _trained(plan, run, watcher, warn)
-    with alone(resume):
-        if (resume / DONE).is_file():
-            return None
-        for left in (*resume.glob(".saving-*"), *resume.glob("last/.saving-*")):
-            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-        trained = checkpoint.newest(resume) is not None
-        plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
-        now = Record.of(plan.settings, plan.data)
-        told = compare(resume, now, trained=trained, accept=accept_changes)
-        if told is not None:
-            warn(told)
-        now.save(resume)
-        return _trained(plan, resume, watcher, warn)
+    with joined() as processes:
+        if not processes.leads:
+            watcher, warn = Nobody(), None
+        warn = warn or watcher.say
+        if resume is None:
+            plan = _plan(settings, watcher)
+            run = processes.first(lambda: new_run(settings, command))
+            with _held(run):
+                if processes.leads:
+                    _begin(plan, run)
+                return _trained(plan, run, watcher, warn)
+        with _held(resume):
+            if processes.first((resume / DONE).is_file):
+                return None
+            trained = processes.first(lambda: checkpoint.newest(resume) is not None)
+            plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
+            if processes.leads:
+                _go_on(plan, resume, warn, trained=trained, accept=accept_changes)
+            return _trained(plan, resume, watcher, warn)
+
+
+@contextmanager
+def _held(run: Path) -> Iterator[None]:
+    """The run's folder is the first process's, for all of them."""
+    with alone(run) if current().leads else nullcontext():
+        current().tick()
+        yield
+
+
+def _begin(plan: TrainingPlan, run: Path) -> None:
+    """What a new run is, written down."""
+    (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+    Record.of(plan.settings, plan.data).save(run)
+    if plan.settings.start is not None:
+        plan.model.described().save(run / DESCRIPTION)
+
+
+def _go_on(
+    plan: TrainingPlan, run: Path, warn: Callable[[str], None], *, trained: bool, accept: bool
+) -> None:
+    """Clear what a kill left behind, and tell what changed."""
+    for left in (*run.glob(".saving-*"), *run.glob("last/.saving-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    now = Record.of(plan.settings, plan.data)
+    told = compare(run, now, trained=trained, accept=accept)
+    if told is not None:
+        warn(told)
+    now.save(run)
 
 
 def _plan(settings: TrainSettings, watcher: Watcher, described: Path | None = None) -> TrainingPlan:
@@ -117,6 +145,11 @@ def _trained(
         loop.keep(run / "last")
     finally:
         torch.use_deterministic_algorithms(before)
+    if current().count > 1 and loop.complete is None:
+        loop.complete = _shared_result(plan, run, loop)
+    if not current().leads:
+        assert loop.complete is not None
+        return Finished(run, loop.complete, state.best_step, state.step, state.elapsed)
     result = _finish(plan, run, loop, watcher)
     if (told := result.warning()) is not None:
         warn(told)
@@ -141,6 +174,21 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
             f"{run}: cannot make the run's folder ({error.strerror}); choose another --name"
         ) from error
     return run
+
+
+def _shared_result(plan: TrainingPlan, run: Path, loop: Loop) -> Result:
+    """The scores of the best network on all pictures, which the processes share out."""
+    best, processes = load(run).to(loop.fabric.device), current()
+    own = range(processes.rank, len(plan.data.val), processes.count)
+    counted = best.task.scorer_for(plan.val_inputs)
+    return evaluate(
+        best,
+        Subset(cast(Any, plan.val_inputs), own),
+        scorer=SharedScorer(counted, processes, lambda: None),
+        window=plan.settings.window,
+        device=loop.fabric.device,
+        workers=plan.settings.workers,
+    )
 
 
 def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Result:

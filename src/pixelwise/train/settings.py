@@ -16,6 +16,7 @@ from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
 
 RECIPES = ("adamw", "sgd")
+STRATEGIES = ("auto", "ddp", "fsdp")
 SCHEDULES = ("poly", "cosine", "one_cycle", "constant")
 NETWORK = (
     "model", "backbone", "attention", "pretrained", "output_stride", "convolution", "multi_grid",
@@ -74,7 +75,7 @@ class TrainSettings:
         " network's own, or the usual one",
     )
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
-    precision: str = setting("32", "32, or bf16: autocast to bfloat16")
+    precision: str = setting("32", "32, or autocast to bf16 or fp16")
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "random seed", advanced=True)
     workers: int = setting(2, "processes that load pictures")
@@ -160,6 +161,14 @@ class TrainSettings:
     window: int = setting(
         1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
     )
+    strategy: str = setting(
+        "auto",
+        "of several processes: ddp (auto), or fsdp: each keeps its part of the weights",
+        advanced=True,
+    )
+    sync_norms: bool = setting(
+        False, "batch norms see the batch of all processes (SyncBatchNorm)", advanced=True
+    )
     checkpoint_every: str = setting("60s", "time between checkpoints", advanced=True)
     cache: str = setting(
         "none", "keep decoded pictures: memory:SIZE or disk:SIZE, e.g. memory:2GB", advanced=True
@@ -185,7 +194,8 @@ class TrainSettings:
         if self.task != "auto":
             one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
-        one_of(("32", "bf16"), precision=self.precision)
+        one_of(("32", "bf16", "fp16"), precision=self.precision)
+        one_of(STRATEGIES, strategy=self.strategy)
         check_device(self.device)
         if self.device.startswith("xpu"):
             raise InputError(f"device={self.device!r}: not for training; take cpu, cuda or mps")

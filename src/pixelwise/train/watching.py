@@ -20,3 +20,19 @@ class Watcher(Protocol):
 
     def validated(self, step: int, result: Result) -> None:
         """After every evaluation of val."""
+
+
+class Nobody:
+    """Of all processes of a run but the first."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
+        """Nothing."""
+
+    def busy(self, what: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def validated(self, step: int, result: Result) -> None:
+        """Nothing."""

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
+from pixelwise.together import mean, total
 
 Loss = Callable[[Tensor, Tensor, Tensor], Float[Tensor, ""]]
 """(outputs (b, c, h, w), targets, weights (b, k)) -> a number."""
@@ -64,16 +65,16 @@ def _mse(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Ten
     each = weights.repeat_interleave(outputs.shape[1] // weights.shape[1], dim=1)
     errors = ((outputs - targets) ** 2).mean(dim=(2, 3))
     errors = torch.where(each > 0, errors * each, 0)
-    return errors.sum() / each.sum().clamp(min=torch.finfo(errors.dtype).tiny)
+    return total(errors.sum()) / total(each.sum()).clamp(min=torch.finfo(errors.dtype).tiny)
 
 
 def _location(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
     share = targets.flatten(2)
-    total = share.sum(dim=2, keepdim=True)
-    share = share / total.clamp(min=torch.finfo(share.dtype).tiny)
+    mass = share.sum(dim=2, keepdim=True)
+    share = share / mass.clamp(min=torch.finfo(share.dtype).tiny)
     each = -(share * outputs.flatten(2).log_softmax(dim=2)).sum(dim=2)
     each = torch.where(weights > 0, each * weights, 0)
-    return each.sum() / weights.sum().clamp(min=torch.finfo(each.dtype).tiny)
+    return total(each.sum()) / total(weights.sum()).clamp(min=torch.finfo(each.dtype).tiny)
 
 
 def _of_points(outputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ def _joints_mse(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int)
 
 
 def _joints_mse_whole(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
-    return _of_points(outputs, targets, weights).mean()
+    return mean(_of_points(outputs, targets, weights))
 
 
 def _ohkm(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
@@ -95,17 +96,17 @@ def _ohkm(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Te
 
 def _ohkm_whole(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
     errors = _of_points(outputs, targets, weights)
-    return errors.topk(min(hardest, errors.shape[1]), dim=1).values.mean()
+    return mean(errors.topk(min(hardest, errors.shape[1]), dim=1).values)
 
 
 def _combined(outputs: Tensor, targets: Tensor, weights: Tensor, hardest: int) -> Tensor:
     disc, *ways = (outputs[:, i::3] for i in range(3))
     true_disc, *true_ways = (targets[:, i::3] for i in range(3))
     weight = weights[..., None, None]
-    total = (weight * (disc - true_disc)).square().mean()
+    found = mean((weight * (disc - true_disc)).square())
     for way, true_way in zip(ways, true_ways, strict=True):
-        total = total + (weight * true_disc * (way - true_way)).square().mean()
-    return total / 2
+        found = found + mean((weight * true_disc * (way - true_way)).square())
+    return found / 2
 
 
 HEATMAP_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {

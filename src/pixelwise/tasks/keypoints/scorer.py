@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
-from pixelwise.tasks.base import Scorer
+from pixelwise.tasks.base import Scorer, dealt_back
 from pixelwise.tasks.keypoints.average_precision import Labels, Predictions, average_precision
 from pixelwise.tasks.keypoints.crops import PointTarget
 from pixelwise.tasks.keypoints.files import figure_score
@@ -53,6 +53,12 @@ class PointScorer(Scorer):
         name = f"figure {len(self._found)}" if self._name is None else self._name
         scores = answer[:, 2].double().numpy()
         self._found.append(_Figure(name, truth.in_picture(answer), scores, truth))
+
+    def joined(self, parts: Sequence["PointScorer"]) -> "PointScorer":
+        """The figures of all parts, in their order."""
+        whole = PointScorer(self.skeleton, self.length)
+        whole._found = dealt_back([part._found for part in parts])
+        return whole
 
     def result(self) -> PointResult:
         """All distances, and what follows from them."""

@@ -1,7 +1,10 @@
 """Scores of predicted labels as training and people see them."""
 
+import copy
 import csv
+import functools
 import io
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +15,7 @@ from torch import Tensor
 from pixelwise import pictures
 from pixelwise.errors import InputError
 from pixelwise.metrics.tallies import Tallies, unique
-from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.base import Result, Scorer, dealt_back
 from pixelwise.tasks.multilabel.scores import GRID, USUAL, LabelCounts, LabelScores
 from pixelwise.tasks.tallying import label_tallies
 
@@ -174,6 +177,15 @@ class LabelScorer(Scorer):
             for row in each
         ]
         return label_tallies(names, np.array(counts).transpose(0, 2, 1), self.names)
+
+    def joined(self, parts: Sequence["LabelScorer"]) -> "LabelScorer":
+        """The counts of all parts."""
+        whole = copy.copy(self)
+        every = zip(*(part._counts for part in parts), strict=True)
+        whole._counts = [functools.reduce(operator.add, counts) for counts in every]
+        whole._pictures = dealt_back([part._pictures for part in parts])
+        whole._each = dealt_back([part._each for part in parts])
+        return whole
 
     def result(self) -> LabelResult:
         """All of them."""

@@ -91,6 +91,12 @@ class LabelCounts:
         reached = counts[:, self.edges.index(threshold) + 1 :].sum(dim=1)
         return [int(reached[1]), int(counts[1].sum()), int(reached.sum()), int(counts.sum())]
 
+    def __add__(self, other: "LabelCounts") -> "LabelCounts":
+        """The counts of both, of one threshold."""
+        whole = LabelCounts(self.threshold)
+        whole._counts = self._counts + other._counts
+        return whole
+
     @property
     def known(self) -> int:
         """Pixels that were counted."""

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pixelwise.together import total
+
 LOSSES = {
     "l1": "absolute error",
     "huber": "squared error up to one standard deviation, absolute beyond",
@@ -46,14 +48,14 @@ def value_loss(
         pixels = counts.clamp(min=1).to(apart.dtype)
         squares = (apart**2).sum(dim=(2, 3)) / pixels
         each = squares - (apart.sum(dim=(2, 3)) / pixels) ** 2 / 2
-        return each.sum() / (counts > 0).sum().clamp(min=1)
+        return total(each.sum()) / total((counts > 0).sum()).clamp(min=1)
     if name == "l2":
         each = apart**2
     elif name == "huber":
         each = F.huber_loss(apart, torch.zeros_like(apart), reduction="none")
     else:
         each = apart.abs()
-    return each.sum() / known.sum().clamp(min=1)
+    return total(each.sum()) / total(known.sum()).clamp(min=1)
 
 
 def log_softplus(x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -1,5 +1,6 @@
 """Scores of predicted values as training and people see them."""
 
+import copy
 import csv
 import io
 import math
@@ -12,7 +13,7 @@ from torch import Tensor
 from pixelwise import pictures
 from pixelwise.errors import InputError
 from pixelwise.metrics.tallies import Tallies, unique
-from pixelwise.tasks.base import Result, Scorer
+from pixelwise.tasks.base import Result, Scorer, dealt_back
 from pixelwise.tasks.measures import Measure, Measures
 from pixelwise.tasks.regression.scores import BandScores, Sums
 from pixelwise.tasks.regression.tallying import sums_of, value_tallies
@@ -187,40 +188,49 @@ class ValueScorer(Scorer):
         edges: Sequence[Sequence[float]],
     ) -> None:
         self.names, self.units, self.std = names, units, std
-        self._sums = [Sums(tuple(ends)) for ends in edges]
-        self._pictures: list[str] = []
-        self._each: list[list[float]] = []
+        self._edges = [tuple(ends) for ends in edges]
+        self._names: list[str] = []
+        self._pictures: list[list[Sums]] = []
 
     def look(self, name: str, logits: Tensor, target: Tensor) -> None:
         """The name of the next picture."""
-        self._pictures.append(name)
+        self._names.append(name)
 
     def update(self, answer: Tensor, target: Tensor) -> None:
         """One picture, both (k, h, w)."""
-        added = []
-        for one, predicted, truth in zip(self._sums, answer.numpy(), target.numpy(), strict=True):
-            one.add(predicted, truth)
-            added.append(Sums())
-            added[-1].add(predicted, truth)
-        self._each.append(sums_of(added))
+        bands = zip(self._edges, answer.numpy(), target.numpy(), strict=True)
+        self._pictures.append([Sums.of(*band) for band in bands])
+
+    def joined(self, parts: Sequence["ValueScorer"]) -> "ValueScorer":
+        """The pictures of all parts, in their order, since sums of floats depend on it."""
+        whole = copy.copy(self)
+        whole._names = dealt_back([part._names for part in parts])
+        whole._pictures = dealt_back([part._pictures for part in parts])
+        return whole
 
     def last(self) -> float | None:
         """Minus the error of the last picture, in standard deviations where bands are several."""
-        error = self._tallies(self._each[-1:], ("last",)).scores()[0]
+        error = self._tallies(self._pictures[-1:], ("last",)).scores()[0]
         return None if error is None else -error
 
-    def _tallies(self, sums: Sequence[Sequence[float]], names: tuple[str, ...]) -> Tallies:
-        positive = [one.positive for one in self._sums]
-        each = np.array(sums, dtype=np.float64)
+    def _tallies(self, of: Sequence[Sequence[Sums]], names: tuple[str, ...]) -> Tallies:
+        positive = [one.positive for one in self._whole()]
+        each = np.array([sums_of(bands) for bands in of], dtype=np.float64)
         return value_tallies(names, each, self.names, self.units, self.std, positive)
+
+    def _whole(self) -> list[Sums]:
+        sums = [Sums(edges) for edges in self._edges]
+        for picture in self._pictures:
+            for one, found in zip(sums, picture, strict=True):
+                one.include(found)
+        return sums
 
     def result(self) -> ValueResult:
         """All of them."""
-        scores = (one.scores() for one in self._sums)
         pictures = None
-        if self._each and len(self._pictures) == len(self._each):
-            pictures = self._tallies(self._each, unique(self._pictures))
-        bands = dict(zip(self.names, scores, strict=True))
+        if self._pictures and len(self._names) == len(self._pictures):
+            pictures = self._tallies(self._pictures, unique(self._names))
+        bands = dict(zip(self.names, (one.scores() for one in self._whole()), strict=True))
         return ValueResult(bands, self.units, self.std, pictures)
 
 

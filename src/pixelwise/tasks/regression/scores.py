@@ -69,33 +69,52 @@ class Sums:
         self.counts = np.zeros(len(self.edges) + 1, np.int64)
         self.biases = np.zeros(len(self.edges) + 1)
 
-    def add(self, predicted: Float[ndarray, "h w"], truth: Float[ndarray, "h w"]) -> None:
-        """One picture; the truth is NaN where nothing is known."""
-        known = np.isfinite(truth)
+    @classmethod
+    def of(
+        cls,
+        edges: tuple[float, ...],
+        predicted: Float[ndarray, "h w"],
+        truth: Float[ndarray, "h w"],
+    ) -> "Sums":
+        """Of one picture; the truth is NaN where nothing is known."""
+        self, known = cls(edges), np.isfinite(truth)
         if not known.any():
-            return
+            return self
         t, p = truth[known].astype(np.float64), predicted[known].astype(np.float64)
         error = p - t
-        self._add_truth(t)
-        self.absolute += float(np.abs(error).sum())
-        self.squared += float((error**2).sum())
-        self.signed += float(error.sum())
-        self.positive = self.positive and bool((t > 0).all())
+        self.pixels, self.truth_mean = t.size, float(t.mean())
+        self.truth_squares = float(((t - self.truth_mean) ** 2).sum())
+        self.absolute = float(np.abs(error).sum())
+        self.squared = float((error**2).sum())
+        self.signed = float(error.sum())
+        self.positive = bool((t > 0).all())
         if self.positive:
-            self.relative += float((np.abs(error) / t).sum())
+            self.relative = float((np.abs(error) / t).sum())
             above = p > 0
-            self.within += int((np.maximum(p[above] / t[above], t[above] / p[above]) < DELTA).sum())
-        place = np.searchsorted(self.edges, t, side="right")
+            self.within = int((np.maximum(p[above] / t[above], t[above] / p[above]) < DELTA).sum())
+        place = np.searchsorted(edges, t, side="right")
         self.counts += np.bincount(place, minlength=len(self.counts))
         self.biases += np.bincount(place, error, minlength=len(self.counts))
+        return self
 
-    def _add_truth(self, t: Float[ndarray, " n"]) -> None:
-        mean, total = float(t.mean()), self.pixels + t.size
-        apart = mean - self.truth_mean
-        self.truth_squares += float(((t - mean) ** 2).sum())
-        self.truth_squares += apart**2 * self.pixels * t.size / total
-        self.truth_mean += apart * t.size / total
+    def include(self, picture: "Sums") -> None:
+        """Add one picture's sums."""
+        if not picture.pixels:
+            return
+        n = picture.pixels
+        total, apart = self.pixels + n, picture.truth_mean - self.truth_mean
+        self.truth_squares += picture.truth_squares
+        self.truth_squares += apart**2 * self.pixels * n / total
+        self.truth_mean += apart * n / total
         self.pixels = total
+        self.absolute += picture.absolute
+        self.squared += picture.squared
+        self.signed += picture.signed
+        self.positive = self.positive and picture.positive
+        self.relative += picture.relative
+        self.within += picture.within
+        self.counts += picture.counts
+        self.biases += picture.biases
 
     def scores(self) -> BandScores:
         """The scores so far."""
