@@ -42,7 +42,7 @@ def test_values(bands, low):
     assert all(low_ <= high for low_, high in found.intervals())
 
 
-@pytest.mark.parametrize("thresholds", [0.5, (0.3, 0.6), "auto"])
+@pytest.mark.parametrize("thresholds", [0.5, (0.3, 0.62), "auto"])
 def test_labels(thresholds):
     torch.manual_seed(0)
     truth = [torch.randint(0, 2, (2, 6, 7)) for _ in range(4)]

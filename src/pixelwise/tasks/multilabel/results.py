@@ -150,7 +150,7 @@ class LabelScorer(Scorer):
         each = (None,) * len(names) if thresholds is None else thresholds
         self._counts = [LabelCounts(threshold) for threshold in each]
         self._pictures: list[str] = []
-        self._each: list[Tensor] = []
+        self._each: list[list[Tensor]] = []
 
     def look(self, name: str, logits: Tensor, target: Tensor) -> None:
         """The name of the next picture."""
@@ -160,7 +160,7 @@ class LabelScorer(Scorer):
         """One picture: probabilities and truth, both (k, h, w)."""
         three = zip(self._counts, answer, target, strict=True)
         added = [counts.add(chance, truth) for counts, chance, truth in three]
-        self._each.append(torch.stack(added).to(torch.int32))
+        self._each.append([counts.to(torch.int32) for counts in added])
 
     def last(self) -> float | None:
         """The mean IoU of the last picture, with thresholds of 0.5 while none are chosen."""
@@ -170,7 +170,7 @@ class LabelScorer(Scorer):
         return found.scores()[0]
 
     def _tallies(
-        self, each: Sequence[Tensor], names: tuple[str, ...], thresholds: Sequence[float]
+        self, each: Sequence[Sequence[Tensor]], names: tuple[str, ...], thresholds: Sequence[float]
     ) -> Tallies:
         counts = [
             [one.at(found, t) for one, found, t in zip(self._counts, row, thresholds, strict=True)]
