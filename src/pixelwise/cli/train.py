@@ -83,6 +83,8 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
         print(f"{resume} is finished already; see {resume}/metrics.json")
         return 0
     print(finished.result.table(), flush=True)
+    for line in finished.warnings:
+        console.warn(f"warning: {line}")
     print(
         f"best of val at step {finished.best_step} of {finished.steps}, after"
         f" {finished.seconds:.0f} s of training and evaluation\n"

@@ -117,6 +117,10 @@ class Result(ABC):
         """A line where the network has learnt nothing useful."""
         return None
 
+    def unfound(self, least: float) -> Mapping[str, float]:
+        """Classes of the truth whose IoU is below `least`, with their shares of the pixels."""
+        return {}
+
     def learnt(self) -> Mapping[str, Any]:
         """`task_options` that were chosen on the pictures, for the network to keep."""
         return {}

@@ -40,6 +40,10 @@ class Journal:
             if value is not None and name not in ("step", "epoch"):
                 self._board.add_scalar(f"val/{name}", value, row["step"])
 
+    def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What is written: the rows of all steps, and those of all evaluations."""
+        return read_rows(self._run / STEPS), read_rows(self._run / VALIDATION)
+
     def flush(self) -> None:
         """Write what waits."""
         _append(self._run / STEPS, self._waiting)

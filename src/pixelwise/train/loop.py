@@ -23,6 +23,7 @@ from pixelwise.errors import InputError
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
+from pixelwise.train.alarms import Alarms
 from pixelwise.train.feeding import Batch, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.journal import Journal
@@ -55,9 +56,16 @@ class State:
 class Loop:
     """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
 
-    def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        run: Path,
+        watcher: Watcher,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         self.plan, self.run, self.watcher = plan, run, watcher
         settings = plan.settings
+        self.alarms = Alarms(settings, warn or watcher.say)
         kind, _, number = plan.device.partition(":")
         self.fabric = Fabric(
             accelerator=kind,
@@ -236,6 +244,8 @@ class Loop:
             self.complete = result if every == 1 else None
             self.keep(self.run)
         self.watcher.validated(state.step, result)
+        best = result if state.best_step == state.step else None
+        self.alarms.look(self._progress(), *journal.rows(), best)
 
     def _evaluate(
         self, pictures: Any, signals: StopSignals, on_picture: Callable[[int, Tensor, Tensor], None]

@@ -45,6 +45,8 @@ class Finished:
     best_step: int
     steps: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What it should have learnt and has not, with remedies; in `metrics.json` too."""
 
 
 def train(
@@ -64,7 +66,8 @@ def train(
         resume: A run's folder to go on with; `settings` are then those of its `config.yaml`.
         command: Folder under `runs` for new runs.
         accept_changes: Resume where the data's classes are others than when the run began.
-        warn: Told what is to be thought about; by default `watcher.say`.
+        warn: Told what is to be thought about while the run goes, by default `watcher.say`; what
+            holds at its end is in the result.
 
     Returns:
         None where the resumed run is finished already.
@@ -112,15 +115,13 @@ def _trained(
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(plan.settings.deterministic)
     try:
-        loop = Loop(plan, run, watcher)
+        loop = Loop(plan, run, watcher, warn)
         state = loop.fit()
         loop.keep(run / "last")
     finally:
         torch.use_deterministic_algorithms(before)
-    result = _finish(plan, run, loop, watcher)
-    if (told := result.warning()) is not None:
-        warn(told)
-    return Finished(run, result, state.best_step, state.step, state.elapsed)
+    result, warnings = _finish(plan, run, loop, watcher)
+    return Finished(run, result, state.best_step, state.step, state.elapsed, warnings)
 
 
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
@@ -143,7 +144,9 @@ def new_run(settings: TrainSettings, command: str = "train") -> Path:
     return run
 
 
-def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Result:
+def _finish(
+    plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher
+) -> tuple[Result, tuple[str, ...]]:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
     settings, count = plan.settings, len(plan.data.val)
@@ -168,8 +171,10 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
         on_picture=draw,
     )
     result = loop.complete or found
-    rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
-    pictures.write_bytes(run / "curves.png", pictures.curves({plan.model.config.arch: rows}))
+    steps, evaluations = read_rows(run / STEPS), read_rows(run / VALIDATION)
+    curves = pictures.curves({plan.model.config.arch: steps + evaluations})
+    pictures.write_bytes(run / "curves.png", curves)
+    warnings = loop.alarms.at_the_end(steps, evaluations, result)
     drawn = result.picture_files(lambda i: pictures.displayable(plan.data.val[i].image))
     for name, content in {**result.files(), **drawn}.items():
         pictures.write_bytes(run / name, content)
@@ -179,8 +184,9 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
         "steps": loop.state.step,
         "seconds": round(loop.state.elapsed, 1),
         "validation_pictures": len(plan.data.val),
+        "warnings": list(warnings),
     }
     unfinished = run / f"{DONE}.partial"
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(run / DONE)
-    return result
+    return result, warnings
