@@ -74,6 +74,7 @@ def make_plan(
     progress: Progress,
     *,
     described: Path | None = None,
+    look: Callable[[str], None] | None = None,
 ) -> TrainingPlan:
     """Open the data, build the network, settle the length, tell the user; then read the masks.
 
@@ -82,6 +83,7 @@ def make_plan(
         say: Takes one line about what was understood.
         progress: Told (done, all) while masks are read.
         described: See `build_network`.
+        look: Looks at the data set of that name before all masks are read.
     """
     device = pick_device(settings.device)
     data = open_splits(settings)
@@ -97,6 +99,8 @@ def make_plan(
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
+    if look is not None and settings.check_data:
+        look(settings.data)
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):
         say(line)

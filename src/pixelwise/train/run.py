@@ -57,6 +57,7 @@ def train(
     command: str = "train",
     accept_changes: bool = False,
     warn: Callable[[str], None] | None = None,
+    look: Callable[[str], None] | None = None,
 ) -> Finished | None:
     """Train, keep the best and the last network, and draw the run's pictures.
 
@@ -68,6 +69,8 @@ def train(
         accept_changes: Resume where the data's classes are others than when the run began.
         warn: Told what is to be thought about while the run goes, by default `watcher.say`; what
             holds at its end is in the result.
+        look: Looks at the data set of that name before the masks are read, and raises where it is
+            not to be trained on; of a resumed run only where the data changed.
 
     Returns:
         None where the resumed run is finished already.
@@ -80,7 +83,7 @@ def train(
     """
     warn = warn or watcher.say
     if resume is None:
-        plan = _plan(settings, watcher)
+        plan = _plan(settings, watcher, look=look)
         run = new_run(settings, command)
         with alone(run):
             (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
@@ -99,13 +102,21 @@ def train(
         told = compare(resume, now, trained=trained, accept=accept_changes)
         if told is not None:
             warn(told)
+        before = Record.load(resume)
+        if look is not None and settings.check_data and before and now.data_changed(before):
+            look(settings.data)
         now.save(resume)
         return _trained(plan, resume, watcher, warn)
 
 
-def _plan(settings: TrainSettings, watcher: Watcher, described: Path | None = None) -> TrainingPlan:
+def _plan(
+    settings: TrainSettings,
+    watcher: Watcher,
+    described: Path | None = None,
+    look: Callable[[str], None] | None = None,
+) -> TrainingPlan:
     reading = partial(watcher.busy, "reading masks")
-    return make_plan(settings, watcher.say, reading, described=described)
+    return make_plan(settings, watcher.say, reading, described=described, look=look)
 
 
 def _trained(

@@ -154,7 +154,9 @@ class TrainSettings:
         1024, "evaluate larger pictures in tiles of so many pixels", advanced=True
     )
     checkpoint_every: str = setting("60s", "time between checkpoints", advanced=True)
-    check_data: bool = setting(True, "read every mask before the first step", advanced=True)
+    check_data: bool = setting(
+        True, "look at the data and read every mask before the first step", advanced=True
+    )
 
     def __post_init__(self) -> None:
         given = [n for n in ("epochs", "steps", "time_limit") if getattr(self, n) is not None]
