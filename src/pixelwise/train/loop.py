@@ -198,6 +198,8 @@ class Loop:
             self._not_finite(error)
         except RuntimeError as error:
             loader_died(error, state.step + 1, self.run)
+        except ValueError as error:
+            self._too_small(error)
         state.step += 1
         self.watcher.step(self._progress(), state.step, learnt.loss, state.elapsed)
         return {
@@ -217,6 +219,17 @@ class Loop:
         raise Stopped(
             f"the {error.what} is not finite at step {self.state.step + 1}, in the batch of"
             f" {', '.join(error.names)}; {kept}. Lower --lr or set clip, and look at those pictures"
+        ) from error
+
+    def _too_small(self, error: ValueError) -> NoReturn:
+        """Batch norm in training has nothing to normalise where one value is left."""
+        if "more than 1 value per channel" not in str(error):
+            raise error
+        height, width = self.plan.stream.crop
+        size = self.plan.settings.per_batch
+        raise InputError(
+            f"batch_size={size}, crop={height}x{width}: leave one value per channel inside the"
+            " network, which batch norm cannot train on; take --batch-size 2 or a larger --crop"
         ) from error
 
     def _validate(self, journal: Journal, signals: StopSignals) -> None:

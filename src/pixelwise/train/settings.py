@@ -34,7 +34,7 @@ class TrainSettings:
         " 'puppets', 'depth-scenes', 'overlapping-scenes'",
     )
     model: str = setting(
-        "auto", "network; 'pixelwise models' lists them; default: fcn, for points hrnet_pose"
+        "auto", "network; 'pixelwise models' lists them; default: hrnetv2, for points hrnet_pose"
     )
     backbone: str = setting("auto", "any timm backbone; default: the network's own, or a small one")
     attention: str | Mapping[Any, Any] = setting(
@@ -57,7 +57,7 @@ class TrainSettings:
     epochs: int | None = setting(None, "passes over the training pictures; default: 50")
     steps: int | None = setting(None, "optimiser steps, instead of epochs")
     time_limit: str | None = setting(None, "wall time such as 15m, instead of epochs")
-    batch_size: int | None = setting(None, "pictures per batch; default: 8, for points on a CPU 2")
+    batch_size: int | None = setting(None, "pictures per batch; default: 8, on a CPU 2")
     crop: str = setting(
         "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
     )
