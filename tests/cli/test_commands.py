@@ -239,7 +239,7 @@ def test_suspicions_are_told_and_training_starts(tmp_path, capsys):
     assert "leak" not in capsys.readouterr().err
     (run / "metrics.json").unlink()
     mask.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "d" / "val" / "masks" / "a.png")
-    assert main(["train", "--resume", str(run)]) == 0
+    assert main(["train", "--resume", str(run), "--accept-changes"]) == 0
     assert "warn  leak" in capsys.readouterr().err
 
 

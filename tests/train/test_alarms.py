@@ -85,11 +85,17 @@ def test_classes_that_are_never_found():
     rows = [{"iou_road": 0.9, "iou_car": 0.0, "iou_pole": None}] * 3
     told = never_found(rows, THREE, SETTINGS)
     assert "IoU 0 in all 3 evaluations: car (9 % of val), pole (1 % of val); try" in told
-    assert '--class-weights auto, --loss "ce+dice" or a longer training' in told
+    assert '--balance auto, --class-weights auto, --loss "ce+dice" or a longer training' in told
     once = [*rows, {"iou_road": 0.9, "iou_car": 0.1, "iou_pole": 0.0}]
     assert "car" not in never_found(once, THREE, SETTINGS)
-    tried = TrainSettings(data="scenes", class_weights="auto", loss="ce+0.5*dice")
+    tried = TrainSettings(data="scenes", balance="auto", class_weights="auto", loss="ce+0.5*dice")
     assert "try a longer training, and look" in never_found(rows, THREE, tried)
+
+
+def test_tables_that_were_edited_by_hand():
+    rows = [{"iou_car": "much"}, {None: ["x"]}, {}]
+    assert "car" in never_found(rows, THREE, SETTINGS)
+    assert loss_stays([{"loss": "x"}, {}] * 100, SETTINGS) is None
 
 
 def test_a_class_that_val_lacks_is_not_told():

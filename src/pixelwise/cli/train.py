@@ -12,7 +12,7 @@ from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
-from pixelwise.train.saved import find_data, read_settings
+from pixelwise.train.saved import find_data, naming_settings, read_settings
 from pixelwise.train.settings import TrainSettings
 
 TEXT = "Train a segmentation network; all results are written to runs/train/NAME/."
@@ -53,8 +53,13 @@ def main(arguments: Sequence[str]) -> int:
     check_run(found.resume)
     run = Path(found.resume)
     settings = read_settings(run)
-    data = found.data or find_data(run, settings.data)
-    check_data(data)
+    if found.data:
+        data = found.data
+        check_data(data)
+    else:
+        with naming_settings(run):
+            data = find_data(run, settings.data)
+            check_data(data)
     return _train(dataclasses.replace(settings, data=data), run, found)
 
 

@@ -5,7 +5,7 @@ can be tried on any run. A warning is one line with a remedy.
 """
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pixelwise.tasks.base import Result
@@ -84,7 +84,7 @@ def never_found(evaluations: Sequence[Row], best: Result, settings: TrainSetting
     lost = {
         name: share
         for name, share in best.unfound(UNSEEN).items()
-        if all((row.get(f"iou_{name}") or 0.0) < UNSEEN for row in evaluations)
+        if max(_numbers(row.get(f"iou_{name}") for row in evaluations), default=0.0) < UNSEEN
     }
     if not lost:
         return None
@@ -101,6 +101,8 @@ def never_found(evaluations: Sequence[Row], best: Result, settings: TrainSetting
 def _for_rare_classes(settings: TrainSettings) -> str:
     """What a run has not tried yet."""
     tries = []
+    if settings.balance == "none":
+        tries.append("--balance auto")
     if settings.class_weights == "none":
         tries.append("--class-weights auto")
     if not any(name in settings.loss for name in ("dice", "tversky", "lovasz")):
@@ -119,7 +121,7 @@ def loss_stays(steps: Sequence[Row], settings: TrainSettings) -> str | None:
         steps: Rows of all steps.
         settings: The run's.
     """
-    losses = [float(row["loss"]) for row in steps]
+    losses = _numbers(row.get("loss") for row in steps)
     if len(losses) < FEWEST:
         return None
     count = min(max(len(losses) // 5, 8), FIRST)
@@ -147,6 +149,11 @@ def loss_stays(steps: Sequence[Row], settings: TrainSettings) -> str | None:
         f"{told}; try another --lr (now {settings.peak_lr:g}), look at the labels (pixelwise"
         " check-data), and whether one batch can be learnt: --overfit-one-batch true"
     )
+
+
+def _numbers(values: Iterable[Any]) -> list[float]:
+    """Those that are numbers: a table may have been edited by hand."""
+    return [float(value) for value in values if isinstance(value, int | float)]
 
 
 def _percent(share: float) -> str:

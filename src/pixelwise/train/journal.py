@@ -60,7 +60,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV with numbers read as such; none where there is no file."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
@@ -89,7 +89,7 @@ def _append(path: Path, rows: list[dict[str, Any]]) -> None:
 def _cut(path: Path, step: int) -> None:
     if not path.exists():
         return
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = file.readlines()
     header, *rest = lines or [""]
     kept = []

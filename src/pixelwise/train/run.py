@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from pixelwise.train.loop import Loop
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.record import Record, compare
 from pixelwise.train.saved import SETTINGS as SETTINGS
+from pixelwise.train.saved import naming_settings
 from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.watching import Watcher
@@ -66,7 +68,7 @@ def train(
         watcher: Told what happens.
         resume: A run's folder to go on with; `settings` are then those of its `config.yaml`.
         command: Folder under `runs` for new runs.
-        accept_changes: Resume where the data's classes are others than when the run began.
+        accept_changes: Resume where the data changed since the run began.
         warn: Told what is to be thought about while the run goes, by default `watcher.say`; what
             holds at its end is in the result.
         look: Looks at the data set of that name before the masks are read, and raises where it is
@@ -86,7 +88,9 @@ def train(
         plan = _plan(settings, watcher, look=look)
         run = new_run(settings, command)
         with alone(run):
-            (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+            unfinished = run / f"{SETTINGS}.partial"
+            unfinished.write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+            unfinished.replace(run / SETTINGS)
             Record.of(plan.settings, plan.data).save(run)
             if settings.start is not None:
                 plan.model.described().save(run / DESCRIPTION)
@@ -94,15 +98,14 @@ def train(
     with alone(resume):
         if (resume / DONE).is_file():
             return None
-        for left in (*resume.glob(".saving-*"), *resume.glob("last/.saving-*")):
-            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-        trained = checkpoint.newest(resume) is not None
-        plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
+        _clean(resume)
+        before, trained = Record.load(resume), checkpoint.newest(resume) is not None
+        with naming_settings(resume):
+            plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
         now = Record.of(plan.settings, plan.data)
         told = compare(resume, now, trained=trained, accept=accept_changes)
         if told is not None:
             warn(told)
-        before = Record.load(resume)
         if look is not None and settings.check_data and before and now.data_changed(before):
             look(settings.data)
         now.save(resume)
@@ -133,6 +136,16 @@ def _trained(
         torch.use_deterministic_algorithms(before)
     result, warnings = _finish(plan, run, loop, watcher)
     return Finished(run, result, state.best_step, state.step, state.elapsed, warnings)
+
+
+def _clean(run: Path) -> None:
+    """Remove what a process that was killed left half-written."""
+    for left in (*run.glob(".saving-*"), *run.glob("last/.saving-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    half = ("*.partial", f"{checkpoint.FOLDER}/*.partial", ".*.part", "samples/.*.part")
+    for left in (file for pattern in half for file in run.glob(pattern)):
+        with suppress(OSError):
+            left.unlink()
 
 
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
