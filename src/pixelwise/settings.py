@@ -61,6 +61,14 @@ def checked(settings: type, values: Mapping[Any, Any], where: str) -> dict[str, 
             raise InputError(
                 f"{where}: {name}={shown(value)}: must be {wanted}; correct it, or leave it out"
             ) from None
+        if (
+            isinstance(value, dict)
+            and _by_name(hints[name])
+            and not all(isinstance(key, str) for key in value)
+        ):
+            raise InputError(
+                f"{where}: {name}={shown(value)}: must have names as keys; write {{name: value}}"
+            )
     return found
 
 
@@ -72,6 +80,12 @@ def typed(value: Any, hint: Any) -> Any:
         except ValueError:
             continue
     raise ValueError(value)
+
+
+def _by_name(hint: Any) -> bool:
+    """Whether a hint allows mappings whose keys are text, and no others."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return any(get_origin(part) is Mapping and get_args(part)[0] is str for part in parts)
 
 
 def shown(value: object) -> str:

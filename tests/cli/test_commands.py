@@ -203,11 +203,44 @@ def test_a_mask_value_outside_the_map_is_named(tmp_path, capsys, workers):
     data.write_text("path: .\ntrain: train/images\nval: val/images\nnames: {0: a, 1: b}\n")
     words = ["train", "--data", str(data), "--backbone", "test_resnet", "--runs", str(tmp_path)]
     words += ["--steps", "2", "--batch-size", "2", "--workers", workers, "--quiet"]
-    for check in ("--check-data", "--no-check-data"):
-        line = error_of(capsys, *words, check)
-        assert "a.png" in line
-        assert "7" in line
-        assert "Traceback" not in line
+    line = error_of(capsys, *words, "--no-check-data")
+    assert "a.png" in line
+    assert "7" in line
+    assert "Traceback" not in line
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "stop  values-unlisted: 2 of 2 masks hold values that are not listed: 7" in told
+    assert "data.yaml: map: {0: 0, 1: 1, 255: ignore, 7: ignore}" in told
+    assert f"pixelwise check-data {data} shows all of it; with --check-data false" in told
+    assert not list(tmp_path.glob("train/*/config.yaml"))
+
+
+def test_suspicions_are_told_and_training_starts(tmp_path, capsys):
+    for split in ("train", "val"):
+        for folder in ("images", "masks"):
+            (tmp_path / "d" / split / folder).mkdir(parents=True)
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "d" / split / "images" / "a.png")
+        mask = Image.fromarray(noise[..., 0] // 128)
+        mask.save(tmp_path / "d" / split / "masks" / "a.png")
+    data = tmp_path / "d" / "data.yaml"
+    data.write_text("train: train/images\nval: val/images\nnames: {0: a, 1: b}\n")
+    words = ["train", "--data", str(data), "--backbone", "test_resnet", "--runs", str(tmp_path)]
+    words += ["--model", "fcn", "--steps", "1", "--batch-size", "2", "--workers", "0"]
+    assert main([*words, "--name", "one"]) == 0
+    told = capsys.readouterr()
+    assert "warn  leak: 1 picture is byte for byte in several splits" in told.err
+    assert "check   2 of 2 pictures and masks in" in told.out
+    assert main([*words, "--name", "two", "--check-data", "false"]) == 0
+    assert "leak" not in capsys.readouterr().err
+    run = tmp_path / "train" / "one"
+    (run / "metrics.json").unlink()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "leak" not in capsys.readouterr().err
+    (run / "metrics.json").unlink()
+    mask.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "d" / "val" / "masks" / "a.png")
+    assert main(["train", "--resume", str(run), "--accept-changes"]) == 0
+    assert "warn  leak" in capsys.readouterr().err
 
 
 def test_cards(capsys):

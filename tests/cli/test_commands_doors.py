@@ -212,7 +212,7 @@ def test_two_resumes_of_one_run_at_once(tmp_path, capsys):
 
 
 def test_out_of_memory_in_training_names_what_to_lower_and_the_checkpoint(run, capsys, monkeypatch):
-    from pixelwise.train import loop
+    from pixelwise.train import learning
 
     (run / "metrics.json").unlink()
     config = run / "config.yaml"
@@ -221,7 +221,7 @@ def test_out_of_memory_in_training_names_what_to_lower_and_the_checkpoint(run, c
     def short(self, image, mask):
         torch.empty(2**46)
 
-    monkeypatch.setattr(loop.Loop, "_loss", short)
+    monkeypatch.setattr(learning.Learner, "_loss", short)
     assert main(["train", "--resume", str(run), "--quiet"]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     for part in ("memory: did not suffice (some", "GiB", "--batch-size", "--crop", "step_00000004"):
@@ -362,8 +362,9 @@ def test_resume_says_what_changed(cut, tmp_path, capsys):
     config = cut / "config.yaml"
     text = config.read_text().replace("lr: null", "lr: 1e-3").replace("steps: 4", "steps: 6")
     config.write_text(text)
-    capsys.readouterr()
-    assert main(["train", "--resume", str(cut), "--quiet"]) == 0
+    line = refused(capsys, "train", "--resume", cut, "--quiet")
+    assert "1 pictures are gone: train/2.png, and 1 masks were edited: train/1.png" in line
+    assert main(["train", "--resume", str(cut), "--accept-changes", "--quiet"]) == 0
     told = capsys.readouterr().err
     for part in ("lr was None and is 0.001 now", "steps was 4 and is 6 now"):
         assert part in told

@@ -150,6 +150,25 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_used(settings, silen
     assert weights(whole.run) == weights(resumed.run)
 
 
+def test_what_a_kill_left_half_written_is_removed(settings, silent):
+    cut = train(settings(name="cut", steps=2, validations=1), silent)
+    (cut.run / "metrics.json").unlink()
+    left = [
+        cut.run / "metrics.json.partial",
+        cut.run / "record.json.partial",
+        cut.run / "steps.partial",
+        cut.run / "checkpoints" / "step_00000001.partial",
+        cut.run / "samples" / ".0000_a.png.123.part",
+        cut.run / ".saving-abc" / "model.safetensors",
+        cut.run / "last" / ".saving-abc" / "config.json",
+    ]
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"half")
+    train(settings(name="cut", steps=2, validations=1), silent, resume=cut.run)
+    assert not [file for file in left if file.exists()]
+
+
 def test_a_checkpoint_with_another_state_is_refused(settings, silent):
     cut = train(settings(name="cut"), silent)
     (cut.run / "metrics.json").unlink()

@@ -1,6 +1,7 @@
 """`pixelwise train`: a network on one's own pictures."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
-from pixelwise.train.saved import find_data, read_settings
+from pixelwise.train.saved import find_data, naming_settings, read_settings
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.started import how_started
 
@@ -64,8 +65,13 @@ def _main(arguments: Sequence[str]) -> int:
     check_run(found.resume)
     run = Path(found.resume)
     settings = read_settings(run)
-    data = found.data or find_data(run, settings.data)
-    check_data(data)
+    if found.data:
+        data = found.data
+        check_data(data)
+    else:
+        with naming_settings(run):
+            data = find_data(run, settings.data)
+            check_data(data)
     return _train(dataclasses.replace(settings, data=data), run, found)
 
 
@@ -81,6 +87,7 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
                 resume=resume,
                 accept_changes=found.accept_changes,
                 warn=console.warn,
+                look=functools.partial(_look_at, console),
             )
         except Interrupted as stop:
             console.warn(
@@ -95,6 +102,8 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
         print(f"{resume} is finished already; see {resume}/metrics.json")
         return 0
     print(finished.result.table(), flush=True)
+    for line in finished.warnings:
+        console.warn(f"warning: {line}")
     print(
         f"best of val at step {finished.best_step} of {finished.steps}, after"
         f" {finished.seconds:.0f} s of training and evaluation\n"
@@ -102,3 +111,26 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
         f"next: pixelwise predict {finished.run} PICTURES"
     )
     return 0
+
+
+def _look_at(console: Console, data: str) -> None:
+    """The doctor's quick form: tells what it finds, and stops where training must not start."""
+    from pixelwise.doctor.page import lines
+    from pixelwise.doctor.quick import quick_look
+    from pixelwise.train.interrupt import Stopped
+
+    looked = quick_look(data)
+    if looked is None:
+        return
+    for line in lines(looked):
+        console.warn(line)
+    more = f"pixelwise check-data {data}"
+    console.say(
+        f"check   {looked.read} of {looked.pairs} pictures and masks in {looked.seconds:.1f} s;"
+        f" all of them: {more}"
+    )
+    if not looked.may_start:
+        raise Stopped(
+            f"training must not start on such data. {more} shows all of it; with --check-data false"
+            " training starts nevertheless"
+        )

@@ -120,6 +120,8 @@ def _demonstration(name: str) -> Demonstration:
 def _train(settings: TrainSettings, test: Split, watcher: Watcher) -> Trained:
     finished = train(settings, watcher, command="training")
     assert finished is not None  # only a resumed run can be finished already
+    for line in finished.warnings:
+        watcher.say(f"warning: {line}")
     model = load(finished.run)
     answers: dict[int, Tensor] = {}
     targets: dict[int, Tensor] = {}

@@ -72,9 +72,26 @@ def examine(
     if not isinstance(spec, Subject) and (is_drawn(str(spec)) or is_other_kind(Path(spec))):
         return examine_source(str(spec), workers=workers, progress=progress)
     subject = spec if isinstance(spec, Subject) else find_subject(spec)
+    reading = reading_of(subject)
+    pairs, refusals = pairs_of(subject, numbers=reading.numbers)
+    listings = {
+        str(folder): listed(Path(str(folder)))
+        for folders in subject.folders.values()
+        for folder in {*folders} - {None}
+    }
+    facts = gather([*_jobs(pairs)], reading, workers, progress)
+    seen = Seen(subject, pairs, listings, facts, reading)
+    findings = [*subject.findings, *refusals, *(f for check in CHECKS for f in check(seen))]
+    if not findings or all(f.severity != "stop" for f in findings):
+        findings += _own_check(seen)
+    return Examination(seen, tuple(in_order(findings)), class_table(seen))
+
+
+def reading_of(subject: Subject) -> Reading:
+    """How the files of a subject are read."""
     config = subject.config
     numbers = config is not None and bool(config.quantities)
-    reading = Reading(
+    return Reading(
         values=None if config is None or numbers else config.values,
         classes=0 if config is None or numbers else len(config.classes),
         ignore_index=255 if config is None else config.classes.ignore_index,
@@ -82,7 +99,12 @@ def examine(
         max_megapixels=MAX_MEGAPIXELS if config is None else config.max_megapixels,
         numbers=numbers,
     )
-    pairs, listings = {}, {}
+
+
+def pairs_of(subject: Subject, *, numbers: bool) -> tuple[dict[str, Pairs], list[Finding]]:
+    """Which masks belong to which pictures, by split; and what is refused."""
+    config = subject.config
+    pairs: dict[str, Pairs] = {}
     refusals: list[Finding] = []
     for split, (pictures, masks) in subject.folders.items():
         if config is None or config.by_folders:
@@ -93,14 +115,7 @@ def examine(
                 pairs[split].pairs = find_pairs(config, split)
             except InputError as error:
                 refusals.append(_refusal("refused", error))
-        for folder in {pictures, masks} - {None}:
-            listings[str(folder)] = listed(Path(str(folder)))
-    facts = gather([*_jobs(pairs)], reading, workers, progress)
-    seen = Seen(subject, pairs, listings, facts, reading)
-    findings = [*subject.findings, *refusals, *(f for check in CHECKS for f in check(seen))]
-    if not findings or all(f.severity != "stop" for f in findings):
-        findings += _own_check(seen)
-    return Examination(seen, tuple(in_order(findings)), class_table(seen))
+    return pairs, refusals
 
 
 def _jobs(pairs: dict[str, Pairs]) -> Iterator[Job]:

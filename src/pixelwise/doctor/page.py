@@ -7,6 +7,7 @@ from typing import Any
 from pixelwise.doctor.checks.classes import ClassTable
 from pixelwise.doctor.examine import Examination
 from pixelwise.doctor.finding import ORDER, Finding, counted
+from pixelwise.doctor.quick import QuickLook
 from pixelwise.doctor.sheet import contact_sheet, legend_entries
 from pixelwise.pictures.comparison import legend
 from pixelwise.pictures.files import png
@@ -45,7 +46,7 @@ def verdict(examination: Examination) -> str:
     return f"training must not start: {told}"
 
 
-def lines(examination: Examination) -> Iterator[str]:
+def lines(examination: Examination | QuickLook) -> Iterator[str]:
     """The findings for a terminal."""
     for finding in examination.findings:
         yield f"{finding.severity:5} {finding.line}"

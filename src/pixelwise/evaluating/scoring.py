@@ -1,5 +1,6 @@
 """One network's scores on the pictures of a split, and the pictures that it predicts worst."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 

@@ -102,9 +102,16 @@ class ClassResult(Result):
             return None
         return (
             f"the best network says {self.names[predicted[0]]!r} for every pixel of val, so it has"
-            " learnt nothing of the other classes; try --class-weights auto, more steps, a lower"
-            " --lr, or --pretrained, and look whether the masks show them"
+            f" learnt nothing of the other classes: mIoU {self.scores.miou:.3f} and pixel accuracy"
+            f" {self.scores.accuracy:.3f} come from that class alone; try --class-weights auto,"
+            ' --loss "ce+dice", more steps, a lower --lr, or --pretrained, and look whether the'
+            " masks show them"
         )
+
+    def unfound(self, least: float) -> Mapping[str, float]:
+        """Classes of the truth whose IoU is below `least`, with their shares of the pixels."""
+        total = max(1, sum(self.scores.pixels))
+        return {name: n / total for name, iou, n in self._rows() if iou is not None and iou < least}
 
     def _rows(self) -> list[tuple[str, float | None, int]]:
         return list(zip(self.names, self.scores.iou, self.scores.pixels, strict=True))

@@ -40,6 +40,10 @@ class Journal:
             if value is not None and name not in ("step", "epoch"):
                 self._board.add_scalar(f"val/{name}", value, row["step"])
 
+    def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What is written: the rows of all steps, and those of all evaluations."""
+        return read_rows(self._run / STEPS), read_rows(self._run / VALIDATION)
+
     def flush(self) -> None:
         """Write what waits."""
         _append(self._run / STEPS, self._waiting)
@@ -75,7 +79,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV with numbers read as such; none where there is no file."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return [{k: _number(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
@@ -104,7 +108,7 @@ def _append(path: Path, rows: list[dict[str, Any]]) -> None:
 def _cut(path: Path, step: int) -> None:
     if not path.exists():
         return
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = file.readlines()
     header, *rest = lines or [""]
     kept = []

@@ -23,6 +23,7 @@ from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
+from pixelwise.train.alarms import Alarms
 from pixelwise.train.engine import engine
 from pixelwise.train.feeding import Batch, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
@@ -63,9 +64,16 @@ class _Asked(Exception):
 class Loop:
     """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
 
-    def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        run: Path,
+        watcher: Watcher,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         self.plan, self.run, self.watcher = plan, run, watcher
         self.processes, self.fabric = current(), engine(plan)
+        self.alarms = Alarms(plan.settings, warn or watcher.say)
         self.state = State()
         self.evaluations = Evaluations(plan.settings.validations)
         self.ending = 0.0
@@ -222,6 +230,8 @@ class Loop:
             self._not_finite(error)
         except RuntimeError as error:
             loader_died(error, state.step + 1, self.run)
+        except ValueError as error:
+            self._too_small(error)
         state.step += 1
         if math.isfinite(learnt.loss):
             self.watcher.step(self._progress(), state.step, learnt.loss, state.elapsed)
@@ -251,6 +261,17 @@ class Loop:
             f" {', '.join(error.names)}; {kept}. Lower --lr or set clip, and look at those pictures"
         ) from error
 
+    def _too_small(self, error: ValueError) -> NoReturn:
+        """Batch norm in training has nothing to normalise where one value is left."""
+        if "more than 1 value per channel" not in str(error):
+            raise error
+        height, width = self.plan.stream.crop
+        size = self.plan.settings.per_batch
+        raise InputError(
+            f"batch_size={size}, crop={height}x{width}: leave one value per channel inside the"
+            " network, which batch norm cannot train on; take --batch-size 2 or a larger --crop"
+        ) from error
+
     def _validate(self, journal: Journal, signals: StopSignals) -> None:
         plan, state, every = self.plan, self.state, self.evaluations.every
         pictures: Any = plan.val_inputs
@@ -277,6 +298,8 @@ class Loop:
             self.complete = result if every == 1 else None
             self.keep(self.run)
         self.watcher.validated(state.step, result)
+        best = result if state.best_step == state.step else None
+        self.alarms.look(self._progress(), *journal.rows(), best)
 
     def _evaluate(
         self,

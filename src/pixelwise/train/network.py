@@ -10,6 +10,7 @@ from pixelwise.insertion.insert import insert
 from pixelwise.interop.load import load
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.factory import create_model
+from pixelwise.networks.files import sketched
 from pixelwise.networks.registry import decoder_named, resolve
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
@@ -41,13 +42,19 @@ def build_network(settings: TrainSettings, data: Data, described: Path | None) -
     torch.manual_seed(settings.seed)
     gone = settings.start is not None and not Path(settings.start).exists()
     if gone and described is not None and described.is_file():
-        return Network(Segmenter(ModelConfig.load(described)), bare=True)
+        return Network(_described(described), bare=True)
     model = _new(settings, data) if settings.start is None else _started(settings.start, data)
     if settings.checkpointing:
         compute_again(model)
     if settings.insert is None:
         return Network(model)
     return Network(model, inserted=str(insert(model, settings.insert)))
+
+
+def _described(file: Path) -> Segmenter:
+    config = ModelConfig.load(file)
+    sketched(file, config, Segmenter)
+    return Segmenter(config)
 
 
 def _new(settings: TrainSettings, data: Data) -> Segmenter:

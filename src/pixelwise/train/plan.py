@@ -32,6 +32,7 @@ from pixelwise.train.inputs import (
     training_stream,
 )
 from pixelwise.train.network import Network, build_network
+from pixelwise.train.processes import current
 from pixelwise.train.settings import TrainSettings
 
 EPOCHS = 50
@@ -76,6 +77,7 @@ def make_plan(
     progress: Progress,
     *,
     described: Path | None = None,
+    look: Callable[[str], None] | None = None,
 ) -> TrainingPlan:
     """Open the data, build the network, settle the length, tell the user; then read the masks.
 
@@ -84,6 +86,7 @@ def make_plan(
         say: Takes one line about what was understood.
         progress: Told (done, all) while masks are read.
         described: See `build_network`.
+        look: Looks at the data set of that name before all masks are read.
     """
     device = pick_device(settings.device)
     data = open_splits(settings)
@@ -99,6 +102,8 @@ def make_plan(
     for line in _report(settings, data, network, length, crop, device):
         say(line)
 
+    if look is not None and settings.check_data:
+        current().first(lambda: look(settings.data))
     data = kept(settings, data, say)
     found = check_data(settings, data, progress)
     for line in () if found is None else found.lines(data.source.classes.names):

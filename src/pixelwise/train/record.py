@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,21 @@ FREE = (
 BUILT = (*NETWORK, "start", "insert", "task")
 """Settings that say which weights there are."""
 NAMED = 3
+REMEDY = "bring it back, or remove it: then nothing tells what changed since the run began"
+
+
+def _listed(kind: type) -> Callable[[Any], bool]:
+    """Whether it is a list, all of one kind."""
+    return lambda values: isinstance(values, list) and all(type(v) is kind for v in values)
+
+
+FORM: Mapping[str, Callable[[Any], bool]] = {
+    "settings": lambda found: isinstance(found, dict),
+    "classes": _listed(str),
+    "values": lambda found: isinstance(found, str),
+    "files": lambda found: isinstance(found, dict) and all(map(_listed(int), found.values())),
+    "task": lambda found: isinstance(found, str),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +66,26 @@ class Record:
 
     @classmethod
     def load(cls, run: Path) -> "Record | None":
-        """What `save` wrote, or None where a run has none that can be read."""
-        try:
-            found = json.loads((run / FILE).read_text(encoding="utf-8"))
-            files = {name: tuple(numbers) for name, numbers in found["files"].items()}
-            classes, task = tuple(found["classes"]), str(found.get("task", ""))
-            return cls(found["settings"], classes, found["values"], files, task)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        """What `save` wrote, or None where a run has none.
+
+        Raises:
+            InputError: It is not what `save` wrote.
+        """
+        path = run / FILE
+        if not path.exists() and not path.is_symlink():
             return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            told = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise InputError(f"{path}: cannot be read ({told[:120]}); {REMEDY}") from error
+        found = {"task": "", **found} if isinstance(found, dict) else {}
+        for name, right in FORM.items():
+            if name not in found or not right(found[name]):
+                raise InputError(f"{path}: {name} is not as the run wrote it; {REMEDY}")
+        files = {name: tuple(numbers) for name, numbers in found["files"].items()}
+        classes, task = tuple(found["classes"]), found["task"]
+        return cls(found["settings"], classes, found["values"], files, task)
 
     def save(self, run: Path) -> None:
         """Write it into a run's folder, whole or not at all."""
@@ -80,7 +107,7 @@ class Record:
         """What changed in the data, in words."""
         told = []
         if self.values != before.values:
-            told.append(f"values are read otherwise ({before.values} before,{self.values} now)")
+            told.append(f"values are read otherwise (before {before.values}, now {self.values})")
         gone = [name for name in before.files if name not in self.files]
         new = [name for name in self.files if name not in before.files]
         both = [name for name in self.files if name in before.files]
@@ -105,15 +132,15 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
         run: The run's folder.
         now: The run as it is.
         trained: Whether there is a checkpoint, whose weights have to fit.
-        accept: Go on where classes mean something else.
+        accept: Go on where the data changed; who edits settings means it.
 
     Raises:
-        InputError: The classes or the task are others, or the network is another than that of the
-            checkpoint.
+        InputError: The task is another, the network is another than that of the checkpoint, or
+            the data changed and that is not accepted.
     """
     before = Record.load(run)
     if before is None:
-        return None
+        return f"{run / FILE} is missing, so nothing tells what changed since the run began"
     settings, told = now.settings_changed(before), now.data_changed(before)
     if trained and (built := [settings[name] for name in BUILT if name in settings]):
         raise InputError(
@@ -133,6 +160,11 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
                 " or add --accept-changes"
             )
         told.append(line)
+    if told and trained and not accept:
+        raise InputError(
+            f"{run}: the data changed since the run began: {', and '.join(told)}, so it would not"
+            " come to the weights that it was on its way to; undo that, or add --accept-changes"
+        )
     told = [*settings.values(), *told]
     if not told:
         return None

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.processes import current, joined
 from pixelwise.train.record import Record, compare
 from pixelwise.train.saved import SETTINGS as SETTINGS
+from pixelwise.train.saved import naming_settings
 from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.shared_scoring import SharedScorer
@@ -48,6 +49,8 @@ class Finished:
     best_step: int
     steps: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What it should have learnt and has not, with remedies; in `metrics.json` too."""
 
 
 def train(
@@ -58,6 +61,7 @@ def train(
     command: str = "train",
     accept_changes: bool = False,
     warn: Callable[[str], None] | None = None,
+    look: Callable[[str], None] | None = None,
 ) -> Finished | None:
     """Train, keep the best and the last network, and draw the run's pictures.
 
@@ -66,8 +70,11 @@ def train(
         watcher: Told what happens.
         resume: A run's folder to go on with; `settings` are then those of its `config.yaml`.
         command: Folder under `runs` for new runs.
-        accept_changes: Resume where the data's classes are others than when the run began.
-        warn: Told what is to be thought about; by default `watcher.say`.
+        accept_changes: Resume where the data changed since the run began.
+        warn: Told what is to be thought about while the run goes, by default `watcher.say`; what
+            holds at its end is in the result.
+        look: Looks at the data set of that name before the masks are read, and raises where it is
+            not to be trained on; of a resumed run only where the data changed.
 
     Returns:
         None where the resumed run is finished already.
@@ -83,7 +90,7 @@ def train(
             watcher, warn = Nobody(), None
         warn = warn or watcher.say
         if resume is None:
-            plan = _plan(settings, watcher)
+            plan = _plan(settings, watcher, look=look)
             run = processes.first(lambda: new_run(settings, command))
             with _held(run):
                 if processes.leads:
@@ -92,10 +99,11 @@ def train(
         with _held(resume):
             if processes.first((resume / DONE).is_file):
                 return None
-            trained = processes.first(lambda: checkpoint.newest(resume) is not None)
-            plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
+            trained = processes.first(lambda: _left(resume))
+            with naming_settings(resume):
+                plan = _plan(settings, watcher, resume / DESCRIPTION if trained else None)
             if processes.leads:
-                _go_on(plan, resume, warn, trained=trained, accept=accept_changes)
+                _go_on(plan, resume, warn, look, trained=trained, accept=accept_changes)
             return _trained(plan, resume, watcher, warn)
 
 
@@ -109,28 +117,48 @@ def _held(run: Path) -> Iterator[None]:
 
 def _begin(plan: TrainingPlan, run: Path) -> None:
     """What a new run is, written down."""
-    (run / SETTINGS).write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+    unfinished = run / f"{SETTINGS}.partial"
+    unfinished.write_text(to_text(as_plain(plan.settings)), encoding="utf-8")
+    unfinished.replace(run / SETTINGS)
     Record.of(plan.settings, plan.data).save(run)
     if plan.settings.start is not None:
         plan.model.described().save(run / DESCRIPTION)
 
 
+def _left(run: Path) -> bool:
+    """Clear what a kill left behind; whether there is a checkpoint."""
+    _clean(run)
+    Record.load(run)  # a damaged one is told before anything else
+    return checkpoint.newest(run) is not None
+
+
 def _go_on(
-    plan: TrainingPlan, run: Path, warn: Callable[[str], None], *, trained: bool, accept: bool
+    plan: TrainingPlan,
+    run: Path,
+    warn: Callable[[str], None],
+    look: Callable[[str], None] | None,
+    *,
+    trained: bool,
+    accept: bool,
 ) -> None:
-    """Clear what a kill left behind, and tell what changed."""
-    for left in (*run.glob(".saving-*"), *run.glob("last/.saving-*")):
-        shutil.rmtree(left, ignore_errors=True)
-    now = Record.of(plan.settings, plan.data)
+    """Tell what changed since the run began."""
+    before, now = Record.load(run), Record.of(plan.settings, plan.data)
     told = compare(run, now, trained=trained, accept=accept)
     if told is not None:
         warn(told)
+    if look is not None and plan.settings.check_data and before and now.data_changed(before):
+        look(plan.settings.data)
     now.save(run)
 
 
-def _plan(settings: TrainSettings, watcher: Watcher, described: Path | None = None) -> TrainingPlan:
+def _plan(
+    settings: TrainSettings,
+    watcher: Watcher,
+    described: Path | None = None,
+    look: Callable[[str], None] | None = None,
+) -> TrainingPlan:
     reading = partial(watcher.busy, "reading masks")
-    return make_plan(settings, watcher.say, reading, described=described)
+    return make_plan(settings, watcher.say, reading, described=described, look=look)
 
 
 def _trained(
@@ -140,7 +168,7 @@ def _trained(
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(plan.settings.deterministic)
     try:
-        loop = Loop(plan, run, watcher)
+        loop = Loop(plan, run, watcher, warn)
         state = loop.fit()
         loop.keep(run / "last")
     finally:
@@ -149,11 +177,19 @@ def _trained(
         loop.complete = _shared_result(plan, run, loop)
     if not current().leads:
         assert loop.complete is not None
-        return Finished(run, loop.complete, state.best_step, state.step, state.elapsed)
-    result = _finish(plan, run, loop, watcher)
-    if (told := result.warning()) is not None:
-        warn(told)
-    return Finished(run, result, state.best_step, state.step, state.elapsed)
+        return Finished(run, loop.complete, state.best_step, state.step, state.elapsed, ())
+    result, warnings = _finish(plan, run, loop, watcher)
+    return Finished(run, result, state.best_step, state.step, state.elapsed, warnings)
+
+
+def _clean(run: Path) -> None:
+    """Remove what a process that was killed left half-written."""
+    for left in (*run.glob(".saving-*"), *run.glob("last/.saving-*")):
+        shutil.rmtree(left, ignore_errors=True)
+    half = ("*.partial", f"{checkpoint.FOLDER}/*.partial", ".*.part", "samples/.*.part")
+    for left in (file for pattern in half for file in run.glob(pattern)):
+        with suppress(OSError):
+            left.unlink()
 
 
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
@@ -191,7 +227,9 @@ def _shared_result(plan: TrainingPlan, run: Path, loop: Loop) -> Result:
     )
 
 
-def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Result:
+def _finish(
+    plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher
+) -> tuple[Result, tuple[str, ...]]:
     """Scores and pictures of the best network; `metrics.json` last, as the sign of the end."""
     best = load(run).to(loop.fabric.device)
     settings, count = plan.settings, len(plan.data.val)
@@ -216,8 +254,10 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
         on_picture=draw,
     )
     result = loop.complete or found
-    rows = read_rows(run / STEPS) + read_rows(run / VALIDATION)
-    pictures.write_bytes(run / "curves.png", pictures.curves({plan.model.config.arch: rows}))
+    steps, evaluations = read_rows(run / STEPS), read_rows(run / VALIDATION)
+    curves = pictures.curves({plan.model.config.arch: steps + evaluations})
+    pictures.write_bytes(run / "curves.png", curves)
+    warnings = loop.alarms.at_the_end(steps, evaluations, result)
     drawn = result.picture_files(lambda i: pictures.displayable(plan.data.val[i].image))
     for name, content in {**result.files(), **drawn}.items():
         pictures.write_bytes(run / name, content)
@@ -227,8 +267,9 @@ def _finish(plan: TrainingPlan, run: Path, loop: Loop, watcher: Watcher) -> Resu
         "steps": loop.state.step,
         "seconds": round(loop.state.elapsed, 1),
         "validation_pictures": len(plan.data.val),
+        "warnings": list(warnings),
     }
     unfinished = run / f"{DONE}.partial"
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(run / DONE)
-    return result
+    return result, warnings

@@ -1,5 +1,8 @@
 """What a run's folder says of the run; read before torch is loaded."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pixelwise.data.drawn import is_drawn
@@ -25,6 +28,17 @@ def read_settings(run: Path) -> TrainSettings:
         return TrainSettings(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+@contextmanager
+def naming_settings(run: Path) -> Iterator[None]:
+    """Errors that begin with a name and its value name the file that these stand in."""
+    try:
+        yield
+    except InputError as error:
+        if re.match(r"\w+=", str(error)):
+            raise InputError(f"{run / SETTINGS}: {error}") from error
+        raise
 
 
 def find_data(run: Path, data: str) -> str:

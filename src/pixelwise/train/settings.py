@@ -37,7 +37,7 @@ class TrainSettings:
         " 'puppets', 'depth-scenes', 'overlapping-scenes'",
     )
     model: str = setting(
-        "auto", "network; 'pixelwise models' lists them; default: fcn, for points hrnet_pose"
+        "auto", "network; 'pixelwise models' lists them; default: hrnetv2, for points hrnet_pose"
     )
     backbone: str = setting("auto", "any timm backbone; default: the network's own, or a small one")
     attention: str | Mapping[Any, Any] = setting(
@@ -60,7 +60,7 @@ class TrainSettings:
     epochs: int | None = setting(None, "passes over the training pictures; default: 50")
     steps: int | None = setting(None, "optimiser steps, instead of epochs")
     time_limit: str | None = setting(None, "wall time such as 15m, instead of epochs")
-    batch_size: int | None = setting(None, "pictures per batch; default: 8, for points on a CPU 2")
+    batch_size: int | None = setting(None, "pictures per batch; default: 8, on a CPU 2")
     crop: str = setting(
         "auto", "size of training crops, HEIGHTxWIDTH; default: the pictures', at most 512x512"
     )
@@ -174,7 +174,9 @@ class TrainSettings:
         "none", "keep decoded pictures: memory:SIZE or disk:SIZE, e.g. memory:2GB", advanced=True
     )
     keep: int = setting(2, "checkpoints that stay, the newest ones", advanced=True)
-    check_data: bool = setting(True, "read every mask before the first step", advanced=True)
+    check_data: bool = setting(
+        True, "look at the data and read every mask before the first step", advanced=True
+    )
 
     def __post_init__(self) -> None:
         given = [n for n in ("epochs", "steps", "time_limit") if getattr(self, n) is not None]

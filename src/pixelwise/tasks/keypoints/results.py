@@ -23,6 +23,13 @@ from pixelwise.tasks.measures import Measures
 WORST = 12
 """Figures on the sheet of the worst."""
 ERRORS = ["file", "figure", "point", "x", "y", "predicted_x", "predicted_y", "error_px", "score"]
+NARROW = 0.1
+"""Points that lie so much closer together than their labels do are at one place."""
+LEAST_SPREAD = 0.01
+"""Of labels, in units of the box, where that says something."""
+MANY = 5
+"""Figures from which on the same answer for each is no chance."""
+Places = Float64[np.ndarray, "..."]
 WITHIN = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50)
 """Pixels of the curve."""
 STATS = {
@@ -243,12 +250,47 @@ class PointResult(Result):
 
     def warning(self) -> str | None:
         """A line where points are not found at all."""
-        if self.overall.missed * 2 <= self.overall.labelled:
-            return None
-        return (
-            f"{self.overall.missed} of {self.overall.labelled} labelled points of val have no peak,"
-            " so the network has hardly learnt anything; try more steps, or a lower --lr"
-        )
+        tries = "try more steps, or a lower --lr, and look whether pictures and labels fit"
+        if self.overall.missed * 2 > self.overall.labelled:
+            return (
+                f"{self.overall.missed} of {self.overall.labelled} labelled points of val have no"
+                f" peak, so the network has hardly learnt anything; {tries}"
+            )
+        truth, predicted = self._in_boxes()
+        if _narrow(_figure_spread(predicted), _figure_spread(truth)):
+            return f"all points of a figure are predicted at nearly the same place; {tries}"
+        if len(self.items) >= MANY and _narrow(_answer_spread(predicted), _answer_spread(truth)):
+            return f"the points are predicted at the same place of each figure; {tries}"
+        return None
+
+    def _in_boxes(self) -> tuple[Places, Places]:
+        """Labels and predictions in units of the figures' boxes; NaN where either is unknown."""
+        boxes = np.array([item.box for item in self.items], np.float64)[:, None]
+        corner, sides = boxes[..., :2], np.maximum(boxes[..., 2:], 1e-9)
+        truth = (np.stack([item.truth for item in self.items]) - corner) / sides
+        found = (np.stack([item.predicted for item in self.items]) - corner) / sides
+        known = np.isfinite(truth + found)
+        return np.where(known, truth, np.nan), np.where(known, found, np.nan)
+
+
+def _figure_spread(places: Places) -> Places:
+    """How far the points of a figure lie from each other, in figures with two or more."""
+    able = (np.isfinite(places[..., 0]).sum(1) > 1) if len(places) else np.zeros(0, bool)
+    return np.nanstd(places[able], axis=1)
+
+
+def _answer_spread(places: Places) -> Places:
+    """How far a point lies from where it is in other figures, of points with enough of them."""
+    able = np.isfinite(places[..., 0]).sum(0) >= MANY
+    return np.nanstd(places[:, able], axis=0)
+
+
+def _narrow(predicted: Places, truth: Places) -> bool:
+    """Whether predictions lie much closer together than labels that are apart."""
+    if not truth.size:
+        return False
+    apart = float(np.median(truth))
+    return apart > LEAST_SPREAD and float(np.median(predicted)) < NARROW * apart
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:

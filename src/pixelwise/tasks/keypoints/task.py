@@ -140,11 +140,6 @@ class Keypoints(Task):
             return "hrnet_pose", backbone or "hrnet_w18_small"
         return "simple_baseline", backbone
 
-    @classmethod
-    def batch_size(cls, device: str) -> int:
-        """Two on a CPU: from as many pictures, many small steps learn more than few large ones."""
-        return 2 if device == "cpu" else 8
-
     @property
     def outputs(self) -> int:
         """Maps: one per point, three for udp_offset."""

@@ -1,0 +1,160 @@
+"""What a run is warned of: what it should have learnt by now and has not.
+
+Every rule is a function of recorded rows (`steps.csv`, `validation.csv`) and of results, so that it
+can be tried on any run. A warning is one line with a remedy.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pixelwise.tasks.base import Result
+from pixelwise.train.settings import TrainSettings
+
+BEGIN = 1 / 3
+"""No run is warned in this first part of it."""
+FEWEST = 50
+"""Steps that say something of a loss, or of a class that is not found yet."""
+UNSEEN = 0.001
+"""An IoU below it is as good as none."""
+FALL = 0.03
+"""A loss that falls by less than this part of itself does not fall."""
+RISE = 0.5
+"""A loss of a network that was trained already may rise by this part of itself."""
+FIRST = 50
+"""So many steps at most are looked at at each end."""
+NAMED = 4
+
+Row = Mapping[str, Any]
+
+
+class Alarms:
+    """Tells each warning of a run once, and knows at the end which of them hold.
+
+    Args:
+        settings: The run's.
+        warn: Takes a line.
+    """
+
+    def __init__(self, settings: TrainSettings, warn: Callable[[str], None]) -> None:
+        self._settings, self._warn = settings, warn
+        self._told: set[str] = set()
+
+    def look(
+        self, progress: float, steps: Sequence[Row], evaluations: Sequence[Row], best: Result | None
+    ) -> None:
+        """After an evaluation.
+
+        Args:
+            progress: Of the run, 0 to 1.
+            steps: Rows of all steps.
+            evaluations: Rows of all evaluations.
+            best: What was found just now, where it is the best so far.
+        """
+        if not BEGIN <= progress < 1:
+            return  # at the end everything is told
+        found = {"loss": loss_stays(steps, self._settings)}
+        if len(steps) >= FEWEST and best is not None and len(evaluations) > 1:
+            found["useless"] = best.warning()
+            if found["useless"] is None:
+                found["class"] = never_found(evaluations, best, self._settings)
+        for key, line in found.items():
+            if line is not None and key not in self._told:
+                self._told.add(key)
+                self._warn(f"warning: {line}")
+
+    def at_the_end(
+        self, steps: Sequence[Row], evaluations: Sequence[Row], best: Result
+    ) -> tuple[str, ...]:
+        """All that holds of a finished run and its best network."""
+        lines = [loss_stays(steps, self._settings), useless := best.warning()]
+        if useless is None and len(steps) >= FEWEST:
+            lines.append(never_found(evaluations, best, self._settings))
+        return tuple(line for line in lines if line is not None)
+
+
+def never_found(evaluations: Sequence[Row], best: Result, settings: TrainSettings) -> str | None:
+    """A line on classes of val that no evaluation found.
+
+    Args:
+        evaluations: Their rows; an IoU is None where a class is absent.
+        best: The best network's scores, or the last.
+        settings: The run's.
+    """
+    lost = {
+        name: share
+        for name, share in best.unfound(UNSEEN).items()
+        if max(_numbers(row.get(f"iou_{name}") for row in evaluations), default=0.0) < UNSEEN
+    }
+    if not lost:
+        return None
+    rarest = sorted(lost, key=lambda name: -lost[name])
+    named = ", ".join(f"{name} ({_percent(lost[name])} of val)" for name in rarest[:NAMED])
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    times = f"all {len(evaluations)} evaluations" if len(evaluations) > 1 else "the evaluation"
+    return (
+        f"not found at all, IoU 0 in {times}: {named}{more}; {_for_rare_classes(settings)}, and"
+        " look at the labels (pixelwise check-data)"
+    )
+
+
+def _for_rare_classes(settings: TrainSettings) -> str:
+    """What a run has not tried yet."""
+    tries = []
+    if settings.balance == "none":
+        tries.append("--balance auto")
+    if settings.class_weights == "none":
+        tries.append("--class-weights auto")
+    if not any(name in settings.loss for name in ("dice", "tversky", "lovasz")):
+        tries.append('--loss "ce+dice"')
+    tries.append("a longer training")
+    return "try " + (" or ".join([", ".join(tries[:-1]), tries[-1]] if tries[:-1] else tries))
+
+
+def loss_stays(steps: Sequence[Row], settings: TrainSettings) -> str | None:
+    """A line where the loss of the last steps is not below that of the first.
+
+    Medians are compared, and a fall that is less than their uncertainty is none. A network that
+    was trained before has little to gain: its loss may stay, but not rise much.
+
+    Args:
+        steps: Rows of all steps.
+        settings: The run's.
+    """
+    losses = _numbers(row.get("loss") for row in steps)
+    if len(losses) < FEWEST:
+        return None
+    count = min(max(len(losses) // 5, 8), FIRST)
+    first, last = losses[:count], losses[-count:]
+    begun, now = statistics.median(first), statistics.median(last)
+    spread = statistics.median(abs(loss - begun) for loss in first)
+    uncertain = 1.86 * spread / count**0.5  # standard error of the median of normal values
+    fall = begun - now
+    if settings.start is not None:
+        if fall > -RISE * abs(begun) - 3 * uncertain:
+            return None
+        return (
+            f"the loss rose from {begun:.3g} to {now:.3g} from a network that was trained already;"
+            f" lower --lr (now {settings.peak_lr:g}), and look whether the labels mean the same"
+        )
+    if fall > max(FALL * abs(begun), 2 * uncertain):
+        return None
+    told = f"the loss does not fall: {begun:.3g} at first, {now:.3g} in the last {count} steps"
+    if settings.overfit_one_batch:
+        return (
+            f"{told}, of one batch; try another --lr (now {settings.peak_lr:g}), and look whether"
+            " pictures and labels belong together"
+        )
+    return (
+        f"{told}; try another --lr (now {settings.peak_lr:g}), look at the labels (pixelwise"
+        " check-data), and whether one batch can be learnt: --overfit-one-batch true"
+    )
+
+
+def _numbers(values: Iterable[Any]) -> list[float]:
+    """Those that are numbers: a table may have been edited by hand."""
+    return [float(value) for value in values if isinstance(value, int | float)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
