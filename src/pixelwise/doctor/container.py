@@ -10,6 +10,7 @@ from pixelwise.data import bitmaps
 from pixelwise.data.reading import DAMAGE, NPY
 from pixelwise.data.tiff import MAGIC
 from pixelwise.doctor.facts import Container
+from pixelwise.errors import InputError
 
 SUFFIXES = {
     "PNG": (".png",),
@@ -85,3 +86,16 @@ def suits(container: Container, name: str) -> bool:
     """Whether a file's suffix is that of its format."""
     known = SUFFIXES.get(container.format)
     return known is None or Path(name).suffix.lower() in known
+
+
+def open_container(file: Path) -> tuple[Container, str]:
+    """What `look` finds, and why it cannot look; empty: it can."""
+    try:
+        return look(file), ""
+    except OSError as error:
+        return Container("", 0, ""), f"cannot be read ({error.strerror})"
+
+
+def without_name(file: Path, error: InputError) -> str:
+    """A message without the file's name, which is told beside it."""
+    return " ".join(str(error).replace(f"{file}: ", "").replace(str(file), file.name).split())
