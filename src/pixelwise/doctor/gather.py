@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Num, UInt8
 from torch.utils.data import DataLoader, Dataset
 
 from pixelwise.data.workers import ending_workers, quiet_worker
@@ -12,6 +14,8 @@ from pixelwise.doctor.read_masks import mask_facts
 from pixelwise.doctor.read_pictures import picture_facts
 from pixelwise.errors import InputError
 
+MANY = 40
+"""Values of a mask that may be a picture, at least."""
 FEW_JOBS = 48
 """Below, other processes take longer to start than they save."""
 
@@ -78,4 +82,21 @@ def facts_of(job: Job, reading: Reading) -> PairFacts:
     fit: Fit | None = None
     if grey is not None and raw is not None and mask is not None and not mask.container.lossy:
         fit = measure(grey, raw)
-    return PairFacts(job.split, str(job.picture or ""), str(job.mask or ""), picture, mask, fit)
+    alike = 0.0
+    if grey is not None and raw is not None and mask is not None and mask.distinct >= MANY:
+        alike = _likeness(grey, raw, coloured=mask.coloured)
+    names = str(job.picture or ""), str(job.mask or "")
+    return PairFacts(job.split, *names, picture, mask, fit, alike)
+
+
+def _likeness(
+    grey: UInt8[np.ndarray, "h w"], raw: Num[np.ndarray, "r c"], *, coloured: bool
+) -> float:
+    """Correlation of a picture with what is called its mask."""
+    if raw.shape != grey.shape:
+        return 0.0
+    values = sum(raw >> shift & 255 for shift in (16, 8, 0)) if coloured else raw
+    one, other = (np.asarray(v, np.float64).ravel() for v in (grey, values))
+    if not (one.std() and other.std()):
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])

@@ -1,6 +1,7 @@
 """The facts of a mask's file."""
 
 import contextlib
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pixelwise.data.reading import DAMAGE, read_mask, read_mask_nodata, read_num
 from pixelwise.data.values import UNKNOWN
 from pixelwise.doctor.container import open_container, without_name
 from pixelwise.doctor.facts import Container, MaskFacts, Reading
-from pixelwise.doctor.raw_values import MOST_VALUES, distinct, targets_of, thin_share
+from pixelwise.doctor.raw_values import MOST_VALUES, distinct, strips, targets_of, thin_share
 from pixelwise.doctor.regions import region_sizes
 from pixelwise.errors import InputError
 
@@ -68,9 +69,16 @@ def mask_facts(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | 
         palette=_palette(file, kept) if container.mode in {"P", "PA"} and not coloured else {},
         thin=thin_share(codes == BORDER) if not coloured and BORDER in kept else 0.0,
         unlisted=unlisted,
+        content=hashlib.blake2b(raw.tobytes(), digest_size=16).hexdigest(),
+        **({} if coloured else _strips(codes)),
         **about_classes,
     )
     return facts, codes
+
+
+def _strips(codes: NDArray[np.int64]) -> dict[str, Any]:
+    ramps, jumps = strips(codes)
+    return {"ramps": ramps, "jumps": jumps}
 
 
 def _numbers(

@@ -42,6 +42,7 @@ def picture_facts(
         0.0 if read.missing is None else float(read.missing.float().mean()),
         nan,
         _sentinel(read, low, high),
+        int(np.count_nonzero(np.bincount(grey.ravel(), minlength=256))),
         _thumb(grey),
     ), grey
 

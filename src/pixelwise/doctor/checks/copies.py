@@ -50,7 +50,7 @@ def _near(facts: Sequence[PairFacts]) -> list[tuple[PairFacts, PairFacts]]:
     able = [f for f in facts if f.picture is not None and f.picture.thumb is not None]
     if len(able) < 2:
         return []
-    details = np.stack([_detail(f.picture.thumb) for f in able])  # type: ignore[union-attr]
+    details = np.stack([detail(f.picture.thumb) for f in able])  # type: ignore[union-attr]
     side = able[0].picture.thumb.shape[0]  # type: ignore[union-attr]
     mirrored = details.reshape(-1, side, side)[:, :, ::-1].reshape(len(able), -1)
     found = []
@@ -63,7 +63,7 @@ def _near(facts: Sequence[PairFacts]) -> list[tuple[PairFacts, PairFacts]]:
     return found
 
 
-def _detail(thumb: object) -> Float32[np.ndarray, " n"]:
+def detail(thumb: object) -> Float32[np.ndarray, " n"]:
     """A small copy without its slow changes, of length 1."""
     values = np.asarray(thumb, np.float32)
     padded = np.pad(values, 2, mode="edge")

@@ -1,9 +1,18 @@
 """Values that are all listed, and yet mean something else."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from pixelwise.data.layouts import CITYSCAPES, LABEL_IDS
-from pixelwise.doctor.checks.held import Masks, is_grey, names_of, told_values, total, values_of
+from pixelwise.doctor.checks.held import (
+    SHOWN,
+    Masks,
+    is_grey,
+    names_of,
+    told_values,
+    total,
+    values_of,
+)
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, propose
 from pixelwise.doctor.seen import Seen
@@ -15,6 +24,7 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
     """Values that are all listed, and yet mean something else."""
     config = seen.subject.config
     assert config is not None
+    yield from _ramps(seen, masks)
     counts = [sum(m.counts[i] for _, m in masks if m.counts) for i in range(len(config.classes))]
     present = [i for i, n in enumerate(counts) if n]
     ignored = sum(m.ignored for _, m in masks)
@@ -30,7 +40,7 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
             names_of(seen, masks),
             {"map": {**{i: i for i in range(classes)}, 255: IGNORE}},
         )
-    elif ignored and len(present) < 2:
+    elif ignored and len(present) < 2 and len(every) > 1:
         proposal = propose(every, classes, thin=False)
         table = (
             proposal.map
@@ -45,7 +55,7 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
             f" {'one class is' if present else 'no class is'} left",
             "say which class the ignored values are",
             names_of(seen, masks),
-            {"map": table} if len(every) > 1 else None,
+            {"map": table},
         )
     elif half := _black_and_white(masks, classes):
         yield Finding(
@@ -104,3 +114,32 @@ def _are_train_ids(seen: Seen, every: Mapping[int, int]) -> bool:
     return max(v for v in every if v != 255) < len(CITYSCAPES) and ignored > 0.3 * sum(
         every.values()
     )
+
+
+def _ramps(seen: Seen, masks: Masks) -> Iterator[Finding]:
+    """Ids that stand only between lower and higher ones, as blurring makes them.
+
+    A class that is a line by nature, such as a kerb, is one value; blurring makes several, or such
+    that have areas elsewhere.
+    """
+    ramps: Counter[int] = Counter()
+    for _, mask in masks:
+        ramps.update(mask.ramps)
+    every, total_of_ramps = total(masks), sum(ramps.values())
+    many = sum(n >= 0.1 * total_of_ramps for n in ramps.values()) > 1
+    wide = any(n >= 0.5 * total_of_ramps and every[v] > 2 * n for v, n in ramps.items())
+    if not (many or wide):
+        return
+    blurred = [(f, m) for f, m in masks if (n := sum(m.ramps.values())) >= 12 and n > m.jumps]
+    clearly = [m for _, m in blurred if (n := sum(m.ramps.values())) >= 30 and n > 3 * m.jumps]
+    jumps = sum(m.jumps for _, m in masks)
+    if (total_of_ramps >= 30 and total_of_ramps > jumps) or clearly:
+        yield Finding(
+            "stop",
+            "mask-smeared",
+            f"{len(blurred)} of {counted(len(masks), 'mask')} go from one class to another through"
+            f" the ids between ({', '.join(map(str, sorted(ramps)[:SHOWN]))}), in strips of a few"
+            " pixels: they were resized or drawn with smooth lines",
+            "draw or resize the masks anew by nearest neighbour; no map can mend them",
+            names_of(seen, blurred),
+        )

@@ -35,8 +35,8 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "exif-turned",
-                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but their masks"
-                " fit them unturned",
+                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but"
+                f" {'its mask fits it' if len(exif) == 1 else 'their masks fit them'} unturned",
                 "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
                 seen.picture_names(exif),
             )
@@ -46,7 +46,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "mask-turned",
-                f"{counted(len(swapped), 'mask has')} their picture's height as width",
+                f"{counted(len(swapped), 'mask has')} the height of the picture as width",
                 f"turn them{_way(swapped)}",
                 seen.mask_names(swapped),
             )
@@ -56,7 +56,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "sizes-differ",
-                f"{counted(len(differ), 'mask has')} another size than their picture, the first"
+                f"{counted(len(differ), 'mask has')} another size than the picture, the first"
                 f" {words} (height x width)",
                 _remedy(differ),
                 seen.mask_names(differ),
