@@ -10,7 +10,7 @@ from numpy import ndarray
 from pixelwise.data.values import ValueMap
 from pixelwise.doctor.fit import Fit
 
-THUMB = 32
+THUMB = 64
 """Rows and columns of the small grey copies that are compared."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pixelwise.doctor.checks.copies import detail
+from pixelwise.doctor.checks.likeness import SIDE, detail
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
@@ -89,8 +89,10 @@ def _equal(seen: Seen) -> Iterator[Finding]:
 def _differ(group: list[PairFacts]) -> bool:
     """Whether the pictures of the first few are not of the same thing."""
     thumbs = [f.picture.thumb for f in group if f.picture is not None]
-    known = np.stack([detail(thumb) for thumb in thumbs[:8] if thumb is not None] or [np.zeros(1)])
-    if len(known) < 2:
+    able = [thumb for thumb in thumbs[:8] if thumb is not None]
+    if len(able) < 2:
         return False
+    fine = np.stack(able).astype(np.float32)
+    known = detail(fine.reshape(len(able), SIDE, -1, SIDE, fine.shape[2] // SIDE).mean((2, 4)))
     alike = known @ known.T
     return bool(np.median(alike[np.triu_indices(len(known), 1)]) < UNLIKE)
