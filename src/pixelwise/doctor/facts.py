@@ -52,7 +52,7 @@ class Container:
         format: As Pillow names it; "NPY"; empty: none that is known.
         size: Bytes.
         digest: A check sum of them.
-        mode: Pillow's mode; empty for TIFF.
+        mode: As Pillow has it, with an A where there is transparency.
         frames: Pictures in it.
         orientation: EXIF's; 1: as it is.
         stored: Rows and columns before any rotation.

@@ -58,11 +58,12 @@ def mask_facts(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | 
             "ignored": int(counts[targets == reading.ignore_index].sum()),
             "regions": region_sizes(targets[places].reshape(codes.shape)) if tidy else {},
         }
+    ramps, jumps = ({}, 0) if coloured else strips(codes)
     facts = MaskFacts(
         container,
         error,
         *_size(codes),
-        dtype=str(raw.dtype),
+        str(raw.dtype),
         coloured=coloured,
         values=kept,
         distinct=len(values),
@@ -70,15 +71,11 @@ def mask_facts(file: Path, reading: Reading) -> tuple[MaskFacts, NDArray[Any] | 
         thin=thin_share(codes == BORDER) if not coloured and BORDER in kept else 0.0,
         unlisted=unlisted,
         content=hashlib.blake2b(raw.tobytes(), digest_size=16).hexdigest(),
-        **({} if coloured else _strips(codes)),
+        ramps=ramps,
+        jumps=jumps,
         **about_classes,
     )
     return facts, codes
-
-
-def _strips(codes: NDArray[np.int64]) -> dict[str, Any]:
-    ramps, jumps = strips(codes)
-    return {"ramps": ramps, "jumps": jumps}
 
 
 def _numbers(

@@ -7,6 +7,10 @@ from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
 
 MUCH_IGNORED = 0.6
+FEW_MASKS = 3
+"""Masks of a split below which it may well be of one class."""
+RARE = 0.005
+"""Share of the pixels below which a class is easily never said."""
 STRIDES = (8, 16, 32)
 
 
@@ -74,7 +78,7 @@ def check_classes(seen: Seen) -> list[Finding]:
     masks = seen.masks(lambda m: m.counts and not m.error)
     if table is None or not masks:
         return []
-    return [*_absent(table), *_empty(seen), *_small(table)]
+    return [*_absent(table), *_one_class(seen, table), *_empty(seen), *_rare(table), *_small(table)]
 
 
 def _absent(table: ClassTable) -> Iterator[Finding]:
@@ -110,6 +114,42 @@ def _absent(table: ClassTable) -> Iterator[Finding]:
             "move pictures of it there; what is not in train cannot be learnt"
             if split == "train"
             else "move pictures of it there; nothing is said about it otherwise",
+        )
+
+
+def _one_class(seen: Seen, table: ClassTable) -> Iterator[Finding]:
+    for split, pixels in table.pixels.items():
+        present = [i for i, n in enumerate(pixels) if n]
+        others = [p for name, p in table.pixels.items() if name != split]
+        masks = [f for f in seen.of_split(split) if f.mask is not None and f.mask.counts]
+        if table.ignored[split] or len(present) != 1 or len(masks) < FEW_MASKS:
+            continue
+        if any(sum(n > 0 for n in p) > 1 for p in others):
+            yield Finding(
+                "stop" if split in ("train", "val") else "warn",
+                "split-one-class",
+                f"all {counted(len(masks), 'mask')} of {split!r} hold only"
+                f" {table.names[present[0]]}, unlike other splits",
+                "look how they were saved; move pictures of the other classes there",
+                seen.mask_names(masks),
+            )
+
+
+def _rare(table: ClassTable) -> Iterator[Finding]:
+    pixels = table.pixels.get("train", ())
+    known = sum(pixels)
+    rare = [
+        f"{table.names[i]} {100 * n / known:.2g} % in {table.pictures['train'][i]} pictures"
+        for i, n in enumerate(pixels) if 0 < n < RARE * known
+    ]  # fmt: skip
+    if rare:
+        most = max(range(len(pixels)), key=pixels.__getitem__)
+        yield Finding(
+            "note",
+            "class-rare",
+            f"train is {100 * pixels[most] / known:.4g} % {table.names[most]}, and has little of"
+            f" {', '.join(rare)}: a network may never say it, and yet be right nearly everywhere",
+            "look at the IoU of each class, and take --class-weights auto or --loss ce+dice",
         )
 
 

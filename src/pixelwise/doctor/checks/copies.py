@@ -15,7 +15,11 @@ LEAK = 0.01
 
 def check_copies(seen: Seen) -> list[Finding]:
     """Exact copies first, then those that only look the same."""
-    good = [f for f, p in seen.pictures(lambda p: p.container.size > 0 and p.container.digest)]
+    good = [
+        f
+        for f, p in seen.pictures(lambda p: p.container.size > 0 and p.container.digest)
+        if p.error or p.low < p.high
+    ]
     same = _same(good)
     near = [pair for pair in _near(good) if pair[:2] not in same]
     sequences = find_sequences(seen, good)
@@ -70,6 +74,7 @@ def _leak(
         else "the same as one of another split, or as a part of it"
     )
     splits = sorted({f"{a.split} and {b.split}" for a, b in across})
+    across = sorted(across, key=lambda pair: (pair[0].picture_name, pair[1].picture_name))
     files = tuple(dict.fromkeys(f.picture_name for pair in across for f in pair))
     number = len({b.picture_name for _, b in across})
     fewest = min(sum(1 for _ in seen.of_split(f.split)) for pair in across for f in pair)

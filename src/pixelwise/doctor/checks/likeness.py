@@ -60,9 +60,9 @@ def detail(values: Float32[np.ndarray, "n s s"]) -> Rows:
 
 
 def _cut(image: Image.Image, box: Box, side: int) -> Float32[np.ndarray, "s s"]:
-    sides = tuple(share * image.width for share in box)
+    left, top, right, bottom = (share * image.width for share in box)
     kind = Image.Resampling.BOX if side == COARSE else Image.Resampling.BILINEAR
-    return np.asarray(image.resize((side, side), kind, box=sides), np.float32)
+    return np.asarray(image.resize((side, side), kind, box=(left, top, right, bottom)), np.float32)
 
 
 def _turned(details: Rows) -> dict[tuple[int, int], float]:
