@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pixelwise.doctor import palettes
-from pixelwise.doctor.checks.held import SHOWN, Masks, names_of
+from pixelwise.doctor.checks.held import SHOWN, Masks, declared_map, names_of
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, peaks
 from pixelwise.doctor.seen import Seen
@@ -40,8 +40,11 @@ def check_colours(seen: Seen, coloured: Masks, masks: Masks) -> Iterator[Finding
             names_of(seen, coloured),
         )
         return
+    table: dict[Any, Any]
     table, told = colour_map(kept, classes, seen)
     listed = ", ".join(palettes.shown(c) for c, _ in kept.most_common(SHOWN))
+    if config is not None and len(coloured) < len(masks):
+        table = declared_map(seen) | table
     yield Finding(
         "stop",
         "mask-colours",
@@ -97,3 +100,35 @@ def colour_map(colours: Counter[int], classes: int, seen: Seen) -> tuple[dict[st
     last = classes or len(order)
     table = {palettes.shown(c): i if i < last else IGNORE for i, c in enumerate(order)}
     return table, "which is which is a guess (black first, then by area)"
+
+
+def check_palettes(seen: Seen, masks: Masks) -> Iterator[Finding]:
+    """Masks whose palettes show the same index in different colours: the index is no class."""
+    of_index: dict[int, Counter[int]] = {}
+    palettes_of = [(f, m) for f, m in masks if m.palette and len(m.values) > 1]
+    for _, mask in palettes_of:
+        for index, colour in mask.palette.items():
+            of_index.setdefault(index, Counter())[colour] += 1
+    usual = {index: colours.most_common(1)[0][0] for index, colours in of_index.items()}
+    unlike = [
+        (f, m) for f, m in palettes_of
+        if sum(usual[i] != c for i, c in m.palette.items()) > len(m.palette) / 2
+    ]  # fmt: skip
+    every: Counter[int] = Counter()
+    for _, mask in palettes_of:
+        for index, colour in mask.palette.items():
+            every[colour] += mask.values[index]
+    if not unlike or len(every) > 2 * len(usual) + 1:
+        return  # indices of random colours, made for showing only
+    config = seen.subject.config
+    table, told = colour_map(every, 0 if config is None else len(config.classes), seen)
+    whole = len(palettes_of) == len(masks)
+    yield Finding(
+        "stop",
+        "palette-indices",
+        f"{len(unlike)} of {counted(len(masks), 'mask')} show an index in another colour than the"
+        f" others do, so that it is no class; {told}",
+        "read the masks by colour, and write which class each colour is",
+        names_of(seen, unlike),
+        {"map": table} if whole else None,
+    )

@@ -45,7 +45,10 @@ def _near(facts: Sequence[PairFacts]) -> list[tuple[PairFacts, PairFacts, float]
     """Pairs that look the same, and how much so."""
     able = [f for f in facts if f.picture is not None and f.picture.thumb is not None]
     thumbs = [f.picture.thumb for f in able if f.picture and f.picture.thumb is not None]
-    return [(able[i], able[j], score) for (i, j), score in alike_pairs(thumbs).items()]
+    return [
+        (able[i], able[j], score)
+        for (i, j), score in alike_pairs(thumbs, [f.split for f in able]).items()
+    ]
 
 
 def _exact(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterator[Finding]:

@@ -19,8 +19,8 @@ MOST = 2000
 """So many pictures are also compared after turns and crops."""
 PROMISING = 0.68
 """Correlation of coarse copies from which a crop is looked at."""
-TRIES = 200
-"""So many crops are looked at."""
+TRIES = 80
+"""So many crops are looked at, those across splits first."""
 STEPS = (0.04, 0.02, 0.01, 0.005)
 """By how much the sides of a crop are moved, as shares of the picture."""
 
@@ -35,8 +35,15 @@ BOXES: tuple[Box, ...] = tuple(
 Rows = Float32[np.ndarray, "n d"]
 
 
-def alike_pairs(thumbs: Sequence[UInt8[np.ndarray, "t t"]]) -> dict[tuple[int, int], float]:
-    """(i, j) with i < j -> correlation, of pictures that look the same."""
+def alike_pairs(
+    thumbs: Sequence[UInt8[np.ndarray, "t t"]], splits: Sequence[str]
+) -> dict[tuple[int, int], float]:
+    """(i, j) with i < j -> correlation, of pictures that look the same.
+
+    Args:
+        thumbs: Small grey copies.
+        splits: The split of each.
+    """
     if len(thumbs) < 2:
         return {}
     images = [Image.fromarray(thumb) for thumb in thumbs]
@@ -44,7 +51,7 @@ def alike_pairs(thumbs: Sequence[UInt8[np.ndarray, "t t"]]) -> dict[tuple[int, i
     details = detail(np.stack([_cut(image, whole, SIDE) for image in images]))
     found = _turned(details)
     if len(thumbs) <= MOST:
-        found = {**_cropped(images, details, found), **found}
+        found = {**_cropped(images, details, found, splits), **found}
     return found
 
 
@@ -85,7 +92,10 @@ def _turned(details: Rows) -> dict[tuple[int, int], float]:
 
 
 def _cropped(
-    images: Sequence[Image.Image], details: Rows, known: dict[tuple[int, int], float]
+    images: Sequence[Image.Image],
+    details: Rows,
+    known: dict[tuple[int, int], float],
+    splits: Sequence[str],
 ) -> dict[tuple[int, int], float]:
     """Pairs of which one is a part of the other."""
     coarse = detail(np.stack([_cut(image, (0.0, 0.0, 1.0, 1.0), COARSE) for image in images]))
@@ -97,7 +107,9 @@ def _cropped(
         best[better], which[better] = product[better], number
     np.fill_diagonal(best, -1)
     places = np.argwhere(best >= PROMISING)
-    order = np.argsort([-best[i, j] for i, j in places], kind="stable")
+    order = np.argsort(
+        [(splits[i] == splits[j]) * 2 - best[i, j] for i, j in places], kind="stable"
+    )
     found: dict[tuple[int, int], float] = {}
     tries = 0
     for i, j in places[order].tolist():

@@ -89,7 +89,7 @@ def _black_and_white(masks: Masks, classes: int) -> Masks:
     """Masks of 0 and 255 among others of 0 and 1, if there is none of all three."""
     half = [(f, m) for f, m in masks if {*values_of(m)} <= {0, 255} and 255 in values_of(m)]
     ids = [m for _, m in masks if 1 in values_of(m)]
-    if classes != 2 or min(len(half), len(ids)) < 2 or any(255 in values_of(m) for m in ids):
+    if classes != 2 or not half or len(ids) < 2 or any(255 in values_of(m) for m in ids):
         return []
     return half if any(m.counts[0] and m.ignored > 0.02 * m.counts[0] for _, m in half) else []
 

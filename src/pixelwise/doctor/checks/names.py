@@ -12,7 +12,7 @@ def check_names(seen: Seen) -> list[Finding]:
     patterns = {pairs.pattern for pairs in seen.pairs.values()}
     alike = len(patterns) == 1  # one `masks:` is for all splits
     found = [finding for split in seen.splits for finding in _split(seen, split, alike=alike)]
-    return [*check_splits(seen.splits), *found]
+    return [*check_splits(seen.splits), *found, *_alike(seen)]
 
 
 def check_splits(splits: Sequence[str]) -> Iterator[Finding]:
@@ -110,3 +110,19 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
 
 def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
+
+
+def _alike(seen: Seen) -> Iterator[Finding]:
+    """Classes whose names differ in capitals and spaces only."""
+    config = seen.subject.config
+    if config is None or config.quantities:
+        return
+    plain = [" ".join(name.lower().replace("_", " ").split()) for name in config.classes.names]
+    twice = [n for n, p in zip(config.classes.names, plain, strict=True) if plain.count(p) > 1]
+    if twice:
+        yield Finding(
+            "warn",
+            "names-alike",
+            f"the classes {', '.join(map(repr, twice))} have nearly the same name",
+            "rename them, or map both to one class",
+        )

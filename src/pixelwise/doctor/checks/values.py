@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixelwise.doctor import palettes
-from pixelwise.doctor.checks.colours import check_colours
+from pixelwise.doctor.checks.colours import check_colours, check_palettes
 from pixelwise.doctor.checks.held import (
     Masks,
     declared_map,
@@ -23,6 +23,8 @@ from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, VOID, Proposal, peaks, propose
 from pixelwise.doctor.seen import Seen
 
+BACKGROUNDS = ("background", "other", "void", "unlabel", "unknown", "nothing", "none")
+"""Words in the name of what 0 usually is."""
 CERTAIN = frozenset({"values-instances", "values-label-ids", "values-are-ids"})
 """Many values that are no smeared borders."""
 
@@ -36,7 +38,7 @@ def check_values(seen: Seen) -> list[Finding]:
         return [*check_unnamed(seen, masks)]
     lacking = [(f, m) for f, m in masks if m.unlisted]
     if not lacking:
-        return [*check_meanings(seen, masks)]
+        return [*check_palettes(seen, masks), *check_meanings(seen, masks)]
     coloured = [(f, m) for f, m in lacking if m.coloured and not is_grey(m)]
     plain = [(f, m) for f, m in lacking if not m.coloured or is_grey(m)]
     found: list[Finding] = []
@@ -79,6 +81,13 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
     known = proposal is not None and not set(unlisted) - set(proposal.map)
     if known and proposal is not None and proposal.key == "values-are-ids":
         known = not set(unlisted) <= set(VOID)
+    if beyond := _beyond(seen, unlisted, every, masks):
+        more, what = beyond
+        yield Finding(
+            "stop", "values-unlisted", f"{text}; {what}",
+            "name them under `names`, or map them to ignore", names, {"names": more},
+        )  # fmt: skip
+        return
     if proposal is None or not known:
         proposal = _strays(unlisted, declared_map(seen), masks)
     remedy = "map what stands in the masks to the classes"
@@ -133,6 +142,25 @@ def _mixed(
         return None
     told = f"in these {proposal.told}, in the other {counted(len(good), 'mask')} as declared"
     return told, None if clash else {**declared, **proposal.map}
+
+
+def _beyond(
+    seen: Seen, unlisted: Mapping[int, int], every: Mapping[int, int], masks: Masks
+) -> tuple[dict[int, str], str] | None:
+    """Names with those that are lacking, where ids go on beyond them."""
+    config = seen.subject.config
+    assert config is not None
+    names = config.classes.names
+    low, high = min(unlisted), max(unlisted)
+    background = any(word in names[0].lower() for word in BACKGROUNDS)
+    plain = "map" not in seen.subject.content and "palette" not in seen.subject.content
+    if not (plain and background and low == len(names) and len(unlisted) == high - low + 1):
+        return None
+    if high >= 2 * len(names) + 2 or not {0, 1} <= set(every):
+        return None
+    number = len(unlisted)
+    more = {i: names[i] if i < len(names) else f"class {i}" for i in range(high + 1)}
+    return more, f"ids go up to {high}, but only {len(names)} classes have names: {number} lack one"
 
 
 def _strays(unlisted: Mapping[int, int], declared: dict[int, Any], masks: Masks) -> Proposal:
