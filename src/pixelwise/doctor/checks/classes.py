@@ -7,6 +7,10 @@ from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
 
 MUCH_IGNORED = 0.6
+CROP = 512
+"""Rows and columns of training's usual crops."""
+PART = 0.25
+"""Share of a picture that a crop must show, or else it is told."""
 FEW_MASKS = 3
 """Masks of a split below which it may well be of one class."""
 RARE = 0.005
@@ -78,7 +82,14 @@ def check_classes(seen: Seen) -> list[Finding]:
     masks = seen.masks(lambda m: m.counts and not m.error)
     if table is None or not masks:
         return []
-    return [*_absent(table), *_one_class(seen, table), *_empty(seen), *_rare(table), *_small(table)]
+    return [
+        *_absent(table),
+        *_one_class(seen, table),
+        *_empty(seen),
+        *_rare(table),
+        *_small(table),
+        *_crops(seen, table),
+    ]
 
 
 def _absent(table: ClassTable) -> Iterator[Finding]:
@@ -214,3 +225,34 @@ def _small(table: ClassTable) -> Iterator[Finding]:
                 f"take a network whose output stride is below {stride}, or larger pictures",
             )  # fmt: skip
             return
+
+
+def _crops(seen: Seen, table: ClassTable) -> Iterator[Finding]:
+    """What a crop of the usual size leaves out of train's pictures."""
+    areas = sorted(
+        (p.height * p.width, p.height, p.width)
+        for f, p in seen.pictures(lambda p: p.height and p.width) if f.split == "train"
+    )  # fmt: skip
+    if not areas:
+        return
+    area, height, width = areas[len(areas) // 2]
+    share = min(height, CROP) * min(width, CROP) / area
+    if share > PART:
+        return
+    bins = 2 * (CROP.bit_length() - 1)
+    lost = []
+    for i, name in enumerate(table.names):
+        sizes = [m.regions[i] for _, m in seen.masks(lambda m: m.regions) if i in m.regions]
+        larger = sum(sum(s[bins:]) for s in sizes)
+        if larger:
+            lost.append(f"{name} {larger} of {sum(map(sum, sizes))}")
+    never = f"; regions larger than it are never seen whole: {', '.join(lost)}" if lost else ""
+    factor = (area**0.5) / (2 * CROP)
+    yield Finding(
+        "note",
+        "crop-loses",
+        f"a crop of {CROP} x {CROP}, as training takes them, shows {100 * share:.2g} % of a usual"
+        f" picture ({height} x {width}){never}",
+        f"where things are large or need their surroundings, take --crop {2 * CROP}x{2 * CROP} if"
+        f" memory allows, or save pictures and masks {max(1.5, factor):.2g} times smaller",
+    )
