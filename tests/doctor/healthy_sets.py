@@ -81,7 +81,7 @@ def few(folder):
                 file.unlink()
 
 
-def one_bit_more(folder):
+def of_16_bits(folder):
     """Masks of 16 bits."""
     for file in files(folder, "masks"):
         save(file, load(file).astype(np.uint16))
@@ -156,24 +156,7 @@ def ignored_in_part(folder):
 HEALTHY = {
     change.__name__: change
     for change in (
-        resized,
-        cropped,
-        grey,
-        deep,
-        palette,
-        rare,
-        night,
-        mirrored,
-        jpeg,
-        few,
-        one_bit_more,
-        bordered,
-        nested,
-        linked,
-        shouting,
-        turned_by_camera,
-        noisy,
-        off_by_one,
-        ignored_in_part,
+        resized, cropped, grey, deep, palette, rare, night, mirrored, jpeg, few, of_16_bits,
+        bordered, nested, linked, shouting, turned_by_camera, noisy, off_by_one, ignored_in_part,
     )
-}
+}  # fmt: skip
