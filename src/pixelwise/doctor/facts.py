@@ -128,6 +128,8 @@ class MaskFacts:
         content: A check sum of the raw values.
         ramps: Raw value -> pixels of it in narrow strips between a lower and a higher value.
         jumps: Places where a value goes over into one that is not next to it.
+        low: Of masks of numbers, the lowest; `high` the highest, where any is finite.
+        high: The highest.
     """
 
     container: Container
@@ -147,6 +149,8 @@ class MaskFacts:
     content: str = ""
     ramps: Mapping[int, int] = field(default_factory=dict)
     jumps: int = 0
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

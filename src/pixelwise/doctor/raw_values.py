@@ -9,6 +9,7 @@ from pixelwise.data.values import UNKNOWN, ValueMap
 from pixelwise.doctor.facts import Reading
 
 MOST_VALUES = 1024
+SMALLEST = 32
 NARROW = 3
 """Pixels of a strip that may be a smeared border, at most."""
 RING = 6
@@ -88,6 +89,8 @@ def strips(codes: NDArray[np.int64]) -> tuple[dict[int, int], int]:
     """
     ramps: Counter[int] = Counter()
     jumps = 0
+    if min(codes.shape) < SMALLEST:  # things are as narrow as blurred borders
+        return {}, 0
     for lines in (codes, codes.T):
         starts = np.ones(lines.shape, np.bool_)
         starts[:, 1:] = lines[:, 1:] != lines[:, :-1]
@@ -98,6 +101,9 @@ def strips(codes: NDArray[np.int64]) -> tuple[dict[int, int], int]:
         step = np.diff(values)
         joined = (np.diff(row) == 0) & valid[1:] & valid[:-1]
         between = joined[1:] & joined[:-1] & (step[1:] * step[:-1] > 0) & (lengths[1:-1] <= NARROW)
+        # Narrow things by nature are as often above or below both sides.
+        narrow = joined[1:] & joined[:-1] & (step[1:] * step[:-1] < 0) & (lengths[1:-1] <= NARROW)
+        jumps += int(narrow.sum())
         for value in np.unique(values[1:-1][between]):
             at = between & (values[1:-1] == value)
             ramps[int(value)] += int(lengths[1:-1][at].sum())

@@ -85,7 +85,12 @@ def _numbers(
         raw = read_numbers(file, reading.max_megapixels)
     except InputError as refused:
         return MaskFacts(container, without_name(file, refused)), None
-    return MaskFacts(container, "", *_size(raw[0]), dtype=str(raw.dtype), distinct=len(raw)), None
+    finite = raw[np.isfinite(raw)] if raw.dtype.kind == "f" else raw
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    facts = MaskFacts(
+        container, "", *_size(raw[0]), str(raw.dtype), distinct=len(raw), low=low, high=high
+    )
+    return facts, None
 
 
 def _size(raw: NDArray[Any]) -> tuple[int, int]:

@@ -133,7 +133,8 @@ def _ramps(seen: Seen, masks: Masks) -> Iterator[Finding]:
     blurred = [(f, m) for f, m in masks if (n := sum(m.ramps.values())) >= 12 and n > m.jumps]
     clearly = [m for _, m in blurred if (n := sum(m.ramps.values())) >= 30 and n > 3 * m.jumps]
     jumps = sum(m.jumps for _, m in masks)
-    if (total_of_ramps >= 30 and total_of_ramps > jumps) or clearly:
+    most = 2 * len(blurred) > len(masks)
+    if (most and total_of_ramps >= 30 and total_of_ramps > jumps) or clearly:
         yield Finding(
             "stop",
             "mask-smeared",
