@@ -39,13 +39,17 @@ COLOURS = np.array(
 
 @dataclass(frozen=True)
 class Broken:
-    """A maker, the key of the finding, the end of a file's name in it, and what mends it."""
+    """A maker, the key of the finding, the end of a file's name in it, and what mends it.
+
+    `starts` says whether training may start, where that is not what the severity says.
+    """
 
     make: Any
     key: str
     file: str = ""
     mends: bool = False
     severity: str = "stop"
+    starts: bool | None = None
 
 
 def hexadecimal(colour):
@@ -303,16 +307,16 @@ def contradicting(folder):
     copy(files(folder, "masks", "train")[3], folder / "train/masks/q.png")
 
 
-def torn(folder):
-    """Every third frame of a slow move is in val."""
+def torn(folder, size=384):
+    """Every third frame of a move is in val."""
     for split in COUNTS:
         for kind in ("images", "masks"):
             (folder / split / kind).mkdir(parents=True)
-    picture, mask = scene(0, 0, 256)
+    picture, mask = scene(0, 0, size)
     for i in range(18):
         split = "val" if i % 3 == 2 else "train"
         for kind, values in (("images", picture), ("masks", mask.astype(np.uint8))):
-            cut = values[5 * i : 5 * i + SIZE, 7 * i : 7 * i + SIZE]
+            cut = values[5 * i :, 7 * i :][:SIZE, :SIZE]
             save(folder / split / kind / f"frame_{i:04d}.png", np.ascontiguousarray(cut))
     describe(folder)
 
@@ -415,6 +419,102 @@ def elsewhere(folder):
     whole(folder)
     for split in COUNTS:
         (folder / split / "masks").rename(folder / split / "labels")
+
+
+def palettes_of_each(folder):
+    """Indices in the order of the colours of each file."""
+    whole(folder)
+    for i, file in enumerate(files(folder, "masks")):
+        order = np.roll(np.arange(7), i % 3)
+        image = Image.fromarray(np.argsort(order).astype(np.uint8)[load(file)])
+        table = np.zeros((256, 3), np.uint8)
+        table[:7] = COLOURS[order]
+        image.putpalette(table.tobytes())
+        image.save(file)
+
+
+def shuffled(folder, number=None):
+    whole(folder)
+    masks = files(folder, "masks", "train")[:number]
+    values = [load(file) for file in masks]
+    for file, mask in zip(masks, values[1:] + values[:1], strict=True):
+        save(file, mask)
+    if number is None:
+        masks = files(folder, "masks", "val")
+        values = [load(file) for file in masks]
+        for file, mask in zip(masks, values[1:] + values[:1], strict=True):
+            save(file, mask)
+
+
+def folders_swapped(folder):
+    whole(folder)
+    for split in COUNTS:
+        (folder / split / "images").rename(folder / split / "aside")
+        (folder / split / "masks").rename(folder / split / "images")
+        (folder / split / "aside").rename(folder / split / "masks")
+
+
+def spoilt(folder, kind):
+    """A byte within the pixels is another one."""
+    whole(folder)
+    file = files(folder, kind)[1]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(bytes(content))
+
+
+def pages(folder):
+    whole(folder)
+    file = files(folder, "masks", "train")[0]
+    tifffile.imwrite(file.with_suffix(".tif"), np.stack([load(file)] * 3), photometric="minisblack")
+    file.unlink()
+
+
+def two_scales(folder):
+    whole(folder)
+    for i, file in enumerate(files(folder, "images")):
+        values = load(file).astype(np.float32) / (255 if i % 4 == 0 else 1)
+        tifffile.imwrite(file.with_suffix(".tif"), values, photometric="rgb")
+        file.unlink()
+
+
+def in_subfolders(folder):
+    whole(folder)
+    for split in COUNTS:
+        for file in files(folder, "images", split):
+            copy(file, file.parent / "sub" / file.name)
+            file.unlink()
+
+
+def leaked_as(folder, change):
+    """A picture of train is in val too, with its mask, in another way."""
+    whole(folder)
+    for kind in ("images", "masks"):
+        values = load(folder / "train" / kind / "p3.png")
+        save(folder / "val" / kind / "p0.png", np.ascontiguousarray(change(values)))
+
+
+def rare_class(folder):
+    binary(folder)
+
+    def mask(values):
+        found = np.zeros_like(values)
+        rows, columns = np.nonzero(values == 1) if (values == 1).any() else ([3], [3])
+        found[rows[:9], columns[:9]] = 1
+        return found
+
+    for_masks(folder, mask)
+
+
+def large(folder):
+    """Four times as high and wide as a crop."""
+    binary(folder)
+    for kind in ("images", "masks"):
+        for file in files(folder, kind, "train")[:2]:
+            image = Image.open(file)
+            image.resize((1400, 1400), Image.Resampling.NEAREST).save(file)
+        for file in files(folder, kind, "train")[2:]:
+            file.unlink()
 
 
 BROKEN = {
@@ -643,9 +743,11 @@ BROKEN = {
     ),
     "twice, other masks": Broken(contradicting, "labels-contradict", "q.png", severity="warn"),
     "torn sequence": Broken(torn, "sequence-torn", "frame_0002.png", severity="warn"),
+    "frames of val among train": Broken(lambda f: torn(f, 256), "near-leak", "frame_0002.png"),
     "no val": Broken(lambda f: whole(f, val=None), "no-val"),
     # classes
-    "absent from train": Broken(train_without, "class-absent-train", severity="warn"),
+    "absent from train": Broken(train_without, "class-absent-train", severity="warn", starts=False),
+    "train of one class": Broken(train_without, "split-one-class", "train/masks/p0.png"),
     "absent everywhere": Broken(
         lambda f: whole(f, names=[*NAMES, "unicorn"]), "class-absent", severity="note"
     ),
@@ -720,5 +822,120 @@ BROKEN = {
     "map to no class": Broken(
         lambda f: whole(f, map={0: 9}), "description", "data.yaml", mends=True
     ),
+    # more of each kind
+    "one in many black and white": Broken(
+        lambda f: (binary(f), for_masks(f, lambda m: m * 255, "train", 1)),
+        "values-mixed",
+        "train/masks/p0.png",
+        mends=True,
+    ),
+    "ids smeared into others": Broken(
+        lambda f: (
+            whole(f),
+            for_masks(f, lambda m: smear(np.where(m > 0, 6, 0).astype(np.uint8))),
+        ),
+        "mask-smeared",
+        "p0.png",
+    ),
+    "palettes of each file": Broken(palettes_of_each, "palette-indices", mends=True),
+    "a name lacks": Broken(
+        lambda f: whole(f, names=["other", *NAMES[1:6]]), "values-unlisted", mends=True
+    ),
+    "colours in val only": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: COLOURS[m], "val")),
+        "mask-colours",
+        "val/masks/p0.png",
+        mends=True,
+    ),
+    "shuffled": Broken(lambda f: shuffled(f), "mask-shuffled", "p0.png"),
+    "two exchanged": Broken(lambda f: shuffled(f, 2), "mask-shuffled", "train/masks/p1.png"),
+    "one mask for all": Broken(
+        lambda f: (whole(f), [copy(files(f, "masks")[0], x) for x in files(f, "masks")[1:]]),
+        "mask-same",
+        "p1.png",
+    ),
+    "masks are pictures": Broken(
+        lambda f: (
+            whole(f),
+            [copy(x, x.parents[1] / "masks" / x.name) for x in files(f, "images", "train")],
+        ),
+        "mask-is-picture",
+        "train/masks/p0.png",
+    ),
+    "folders swapped": Broken(folders_swapped, "folders-swapped", "p0.png"),
+    "one mirrored": Broken(
+        lambda f: (whole(f), for_masks(f, lambda m: m[:, ::-1], "val", 1)),
+        "mask-mirrored",
+        "val/masks/p0.png",
+    ),
+    "check sum of a PNG": Broken(lambda f: spoilt(f, "masks"), "mask-unreadable", "masks/p1.png"),
+    "zeros": Broken(lambda f: written(f, "images", bytes(2000)), "picture-unreadable", "p1.png"),
+    "JSON text": Broken(
+        lambda f: written(f, "images", b'{"error": "not found"}'), "picture-unreadable", "p1.png"
+    ),
+    "HEIC": Broken(
+        lambda f: written(f, "images", b"\0\0\0\x18ftypheic" + bytes(600)),
+        "picture-unreadable",
+        "p1.png",
+    ),
+    "a folder called PNG": Broken(
+        lambda f: (
+            whole(f),
+            (f / "train/images/p9.png").mkdir(),
+            copy(f / "train/masks/p0.png", f / "train/masks/p9.png"),
+        ),
+        "picture-unreadable",
+        "p9.png",
+    ),
+    "CMYK in TIFF": Broken(
+        lambda f: saved_as(f, "CMYK", ".tif"), "picture-cmyk", "p0.tif", severity="warn"
+    ),
+    "mask of pages": Broken(pages, "mask-animated", "train/masks/p0.tif"),
+    "floats of two scales": Broken(two_scales, "range-differs", "p0.tif"),
+    "point in the suffix": Broken(
+        lambda f: (whole(f), rename(f, "masks", lambda x: f"{x.stem}.mask.png")),
+        "names-differ",
+        "p0.png",
+        mends=True,
+    ),
+    "zeros in names": Broken(
+        lambda f: (
+            whole(f),
+            rename(f, "masks", lambda x: f"p{'0' * (1 + int(x.stem[1:]) % 2)}{x.name[1:]}"),
+        ),
+        "names-case",
+        "p0.png",
+    ),
+    "other subfolders": Broken(in_subfolders, "names-case", "sub/p0.png"),
+    "suffix in val only": Broken(
+        lambda f: (whole(f), rename(f, "masks", lambda x: f"{x.stem}_mask.png", "val")),
+        "names-differ",
+        "val/images/p0.png",
+    ),
+    "names alike": Broken(
+        lambda f: whole(f, names=[NAMES[0].upper(), *NAMES[:6]]), "names-alike", severity="warn"
+    ),
+    "a name is empty": Broken(
+        lambda f: whole(f, names=["", *NAMES[1:]]), "description", "data.yaml", mends=True
+    ),
+    "cropped leak": Broken(
+        lambda f: leaked_as(f, lambda x: x[8:, 5:]), "near-leak", "val/images/p0.png"
+    ),
+    "turned leak": Broken(
+        lambda f: leaked_as(f, lambda x: np.rot90(x)), "near-leak", "val/images/p0.png"
+    ),
+    "brighter leak": Broken(
+        lambda f: leaked_as(f, lambda x: x if x.ndim < 3 else (x * 0.7 + 60).astype(np.uint8)),
+        "near-leak",
+        "val/images/p0.png",
+    ),
+    "a rare class": Broken(rare_class, "class-rare", severity="note"),
+    "archive": Broken(
+        lambda f: (whole(f), (f / "images.zip").write_bytes(b"PK")),
+        "archives",
+        "images.zip",
+        severity="note",
+    ),
+    "large pictures": Broken(large, "crop-loses", severity="note"),
 }
 """Name of the fault -> how it is made and told."""

@@ -1,4 +1,4 @@
-"""Ten ways in which a set may differ from others and still be whole; none may be accused."""
+"""Ways in which a set may differ from others and still be whole; none may be accused."""
 
 import numpy as np
 import tifffile
@@ -81,7 +81,82 @@ def few(folder):
                 file.unlink()
 
 
+def of_16_bits(folder):
+    """Masks of 16 bits."""
+    for file in files(folder, "masks"):
+        save(file, load(file).astype(np.uint16))
+
+
+def bordered(folder):
+    """A line of 255 around things, as in VOC."""
+
+    def border(mask):
+        edge = np.zeros(mask.shape, bool)
+        edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+        edge[1:] |= mask[1:] != mask[:-1]
+        return np.where(edge, 255, mask).astype(np.uint8)
+
+    for_masks(folder, border)
+
+
+def nested(folder):
+    """In subfolders with a space and in Chinese."""
+    for file in [*files(folder, "images"), *files(folder, "masks")]:
+        target = file.parent / "城市 a" / file.name
+        target.parent.mkdir(exist_ok=True)
+        file.rename(target)
+
+
+def linked(folder):
+    for file in [*files(folder, "images"), *files(folder, "masks")]:
+        target = folder / "all" / "_".join(file.parts[-3:])
+        target.parent.mkdir(exist_ok=True)
+        file.rename(target)
+        file.symlink_to(target)
+
+
+def shouting(folder):
+    """Suffixes in capitals, and what systems leave behind."""
+    for file in [*files(folder, "images"), *files(folder, "masks")]:
+        file.rename(file.with_suffix(file.suffix.upper()))
+    (folder / "train/images/.DS_Store").write_bytes(b"")
+    (folder / "__MACOSX").mkdir()
+
+
+def turned_by_camera(folder):
+    """EXIF turns the pictures, and masks are drawn on what is shown."""
+    for file in files(folder, "images"):
+        image = Image.open(file)
+        data = Image.Exif()
+        data[0x0112] = 6
+        image.transpose(Image.Transpose.ROTATE_90).save(
+            file.with_suffix(".jpg"), quality=95, exif=data
+        )
+        file.unlink()
+
+
+def noisy(folder):
+    rng = np.random.default_rng(0)
+    for_pictures(folder, lambda p: np.clip(p + rng.normal(0, 12, p.shape), 0, 255).astype(np.uint8))
+
+
+def off_by_one(folder):
+    """As people draw."""
+    for_masks(folder, lambda m: np.roll(m, 1, 1))
+
+
+def ignored_in_part(folder):
+    def part(mask):
+        mask[:, :30] = 255
+        return mask
+
+    for_masks(folder, part)
+
+
 HEALTHY = {
     change.__name__: change
-    for change in (resized, cropped, grey, deep, palette, rare, night, mirrored, jpeg, few)
-}
+    for change in (
+        resized, cropped, grey, deep, palette, rare, night, mirrored, jpeg, few, of_16_bits,
+        bordered, nested, linked, shouting, turned_by_camera, noisy, off_by_one, ignored_in_part,
+    )
+}  # fmt: skip

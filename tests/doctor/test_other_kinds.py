@@ -93,6 +93,37 @@ def test_numbers_of_another_size(tmp_path):
     assert "sizes-differ" in keys(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "key"), [(np.nan, "mask-empty"), (2.0, "mask-constant"), (-32768.0, "values-nodata")]
+)
+def test_numbers_that_measure_nothing(number, key, tmp_path):
+    numbers(tmp_path)
+    for file in files(tmp_path, "masks"):
+        values = tifffile.imread(file)
+        values[: 9 if key == "values-nodata" else None] = number
+        tifffile.imwrite(file, values)
+    assert key in keys(tmp_path)
+
+
+def test_shapes_without_a_description(tmp_path):
+    """Polygons of COCO beside their pictures are not taken for points."""
+    whole(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    for split in COUNTS:
+        shutil.rmtree(tmp_path / split / "masks")
+    names = [file.relative_to(tmp_path).as_posix() for file in files(tmp_path, "images")]
+    content = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "roof"}],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[2, 2, 40, 2, 40, 40]]}
+        ],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    found = examine(tmp_path)
+    assert any("roof" in f.text for f in found.findings), found.findings
+
+
 def test_drawn_sets():
     assert examine("scenes:size=64,train=6,val=3,test=1").may_start
     with pytest.raises(InputError, match="sise"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pixelwise import yaml_files
 from pixelwise.data.annotations.config import AnnotatedConfig
+from pixelwise.data.annotations.discovery import describe_shapes
 from pixelwise.data.annotations.folder import AnnotatedSource
 from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
@@ -39,7 +40,8 @@ def open_data(spec: str | Path) -> Source:
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
-            (the CamVid layout); a file of labelled points, or a folder with one beside pictures,
+            (the CamVid layout); a COCO file with segmentations, or a folder with one, or with
+            labelme polygons; a file of labelled points, or a folder with one beside pictures,
             with labelme files, or with a DeepLabCut project; or "scenes", "puppets",
             "depth-scenes" or "overlapping-scenes", which are drawn, with options as
             "scenes:seed=1,size=128,train=400".
@@ -55,6 +57,8 @@ def open_data(spec: str | Path) -> Source:
         inside = [path / name for name in ("data.yaml", "data.yml", "classes.csv")]
         found = [file for file in inside if file.is_file()]
         if not found:
+            if (shapes := describe_shapes(path)) is not None:
+                return AnnotatedSource(AnnotatedConfig.of(*shapes))
             described = describe(path)
             if described is None:
                 raise InputError(
@@ -69,6 +73,8 @@ def open_data(spec: str | Path) -> Source:
         )
     suffix = path.suffix.lower()
     if suffix == ".json" or (suffix == ".csv" and not is_class_table(path)):
+        if (shapes := describe_shapes(path)) is not None:
+            return AnnotatedSource(AnnotatedConfig.of(*shapes))
         described = describe(path)
         if described is not None:
             return FolderPoints(PointsConfig.of(*described))

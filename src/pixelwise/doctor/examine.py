@@ -16,8 +16,11 @@ from pixelwise.data.source import Source
 from pixelwise.doctor.checks.classes import ClassTable, check_classes, class_table
 from pixelwise.doctor.checks.copies import check_copies
 from pixelwise.doctor.checks.files import check_files
+from pixelwise.doctor.checks.measured import check_measured
 from pixelwise.doctor.checks.names import check_names, check_splits
 from pixelwise.doctor.checks.placing import check_placing
+from pixelwise.doctor.checks.same import check_same
+from pixelwise.doctor.checks.shuffled import check_shuffled
 from pixelwise.doctor.checks.sizes import check_bands, check_sizes
 from pixelwise.doctor.checks.values import check_values
 from pixelwise.doctor.facts import Job, Reading
@@ -31,8 +34,8 @@ from pixelwise.errors import InputError
 
 Progress = Callable[[int, int], None]
 CHECKS = (
-    check_names, check_files, check_values, check_sizes, check_bands, check_placing, check_copies,
-    check_classes,
+    check_names, check_files, check_same, check_values, check_measured, check_sizes, check_bands,
+    check_placing, check_shuffled, check_copies, check_classes,
 )  # fmt: skip
 
 

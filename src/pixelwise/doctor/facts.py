@@ -10,7 +10,7 @@ from numpy import ndarray
 from pixelwise.data.values import ValueMap
 from pixelwise.doctor.fit import Fit
 
-THUMB = 32
+THUMB = 64
 """Rows and columns of the small grey copies that are compared."""
 
 
@@ -52,7 +52,7 @@ class Container:
         format: As Pillow names it; "NPY"; empty: none that is known.
         size: Bytes.
         digest: A check sum of them.
-        mode: Pillow's mode; empty for TIFF.
+        mode: As Pillow has it, with an A where there is transparency.
         frames: Pictures in it.
         orientation: EXIF's; 1: as it is.
         stored: Rows and columns before any rotation.
@@ -87,6 +87,7 @@ class PictureFacts:
         missing: Share of pixels without data.
         nan: Share of pixels that are not finite numbers.
         sentinel: A value that rather means "no data".
+        levels: How many different levels it has in grey, of 256.
         thumb: A small grey copy; None: the picture has no contrast.
     """
 
@@ -101,6 +102,7 @@ class PictureFacts:
     missing: float = 0.0
     nan: float = 0.0
     sentinel: float | None = None
+    levels: int = 0
     thumb: UInt8[ndarray, "t t"] | None = None
 
 
@@ -123,6 +125,11 @@ class MaskFacts:
         ignored: Pixels that the map ignores.
         unlisted: Raw value -> pixels, those that the map does not have.
         regions: Class id -> regions of at least 1, 2, 4, ... pixels.
+        content: A check sum of the raw values.
+        ramps: Raw value -> pixels of it in narrow strips between a lower and a higher value.
+        jumps: Places where a value goes over into one that is not next to it.
+        low: Of masks of numbers, the lowest; `high` the highest, where any is finite.
+        high: The highest.
     """
 
     container: Container
@@ -139,11 +146,26 @@ class MaskFacts:
     ignored: int = 0
     unlisted: Mapping[int, int] = field(default_factory=dict)
     regions: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    content: str = ""
+    ramps: Mapping[int, int] = field(default_factory=dict)
+    jumps: int = 0
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class PairFacts:
-    """What was found of a job."""
+    """What was found of a job.
+
+    Args:
+        split: "train", "val" or "test".
+        picture_name: The file; empty: it is lacking.
+        mask_name: Likewise.
+        picture: What was found of it.
+        mask: Likewise.
+        fit: How the mask fits the picture; None: nothing can be said.
+        likeness: Correlation of the mask's raw values with the picture, where the mask has many.
+    """
 
     split: str
     picture_name: str
@@ -151,3 +173,4 @@ class PairFacts:
     picture: PictureFacts | None
     mask: MaskFacts | None
     fit: Fit | None = None
+    likeness: float = 0.0

@@ -11,11 +11,14 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
+from PIL import Image
 
 REACH = 24
 """Pixels that a mask may be moved by."""
 LONGEST = 512
 """Larger pictures are looked at by every other, third, ... pixel."""
+SKETCH = 48
+"""Rows and columns of the small maps by which any mask is compared with any picture."""
 FEWEST = 40
 """Border pixels below which nothing can be said."""
 
@@ -34,12 +37,16 @@ class Fit:
             borders; nothing where "as it is" is impossible, since the sizes differ.
         shifts: The same for all shifts, rows and columns -REACH..REACH; None: sizes differ.
         step: Pixels of the file per pixel that was looked at.
+        edges: A small map of the picture's edges.
+        lines: A small map of the mask's borders.
     """
 
     borders: int
     scores: Mapping[str, float] = field(default_factory=dict)
     shifts: Float[np.ndarray, "_ _"] | None = None
     step: int = 1
+    edges: UInt8[np.ndarray, "s s"] | None = None
+    lines: UInt8[np.ndarray, "s s"] | None = None
 
 
 def turned(mask: Plane, how: str) -> Plane:
@@ -78,7 +85,19 @@ def measure(picture: UInt8[np.ndarray, "h w"], mask: Plane) -> Fit | None:
     if not alike:
         return Fit(count, scores, None, step)
     scores["as it is"] = float(edges[borders].mean())
-    return Fit(count, scores, _shifts(edges, borders), step)
+    return Fit(
+        count,
+        scores,
+        _shifts(edges, borders),
+        step,
+        _sketch((edges + 2) * 40),
+        _sketch(borders.astype(np.float32) * 510),
+    )
+
+
+def _sketch(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "s s"]:
+    small = Image.fromarray(values).resize((SKETCH, SKETCH), Image.Resampling.BOX)
+    return np.clip(np.asarray(small), 0, 255).astype(np.uint8)
 
 
 def _edges(grey: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"] | None:

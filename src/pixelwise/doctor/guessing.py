@@ -127,7 +127,8 @@ def _hint(folder: Path, words: frozenset[str]) -> int:
 def _split_of(folder: Path) -> str:
     for part in reversed(folder.parts):
         for split, words in SPLIT_WORDS.items():
-            if words & {*_tokens(part)}:
+            tokens = {*_tokens(part)}  # COCO: train2017
+            if words & (tokens | {token.rstrip("0123456789") for token in tokens}):
                 return split
     return ""
 

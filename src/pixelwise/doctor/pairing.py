@@ -1,6 +1,8 @@
 """Which mask belongs to which picture, also where the names are not as they should be."""
 
 import bisect
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ FOREIGN = frozenset(
 """Suffixes of pictures that are passed over."""
 LIKELY = ("label", "mask", "ids", "labelids", "gt", "seg")
 """Words in the names of masks: Cityscapes has coloured copies beside them."""
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 SYSTEM = frozenset({"Thumbs.db", "desktop.ini"})
 ASKED = 200
 """So many pictures are asked for the pattern of their masks' names."""
@@ -44,30 +47,34 @@ class Listing:
         pictures: What may be pictures or masks.
         hidden: What is passed over.
         foreign: Pictures of kinds that are not read.
+        archives: Archives, which nobody looks into.
     """
 
     pictures: tuple[Path, ...]
     hidden: tuple[Path, ...]
     foreign: tuple[Path, ...]
+    archives: tuple[Path, ...] = ()
 
 
 def listed(folder: Path) -> Listing:
     """Look through a folder."""
-    pictures, hidden, foreign = [], [], []
+    pictures, hidden, foreign, archives = [], [], [], []
     for file in sorted(folder.rglob("*")):
         place = file.relative_to(folder)
         suffix = file.suffix.lower()
-        if file.is_dir():
+        if file.is_dir() and suffix not in READABLE:
             continue
         if is_hidden(place) or file.name in SYSTEM:
             hidden.append(place)
+        elif suffix in ARCHIVES:
+            archives.append(place)
         elif suffix not in READABLE | FOREIGN:
             continue
         elif suffix in FOREIGN:
             foreign.append(place)
         else:
             pictures.append(place)
-    return Listing(tuple(pictures), tuple(hidden), tuple(foreign))
+    return Listing(tuple(pictures), tuple(hidden), tuple(foreign), tuple(archives))
 
 
 @dataclass
@@ -166,23 +173,44 @@ def _other_names(
     """Pair what is left by a pattern, or by names that are the same but for their case."""
     pattern = best_pattern(left, free)
     taken: set[Path] = set()
+    if pattern is not None and _alike(left, free) > _fitting(pattern, left, free):
+        pattern = None  # only zeros or accents differ
     if pattern is not None:
         by_star = {mask.parent / star: mask for mask in free if (star := pattern.of_mask(mask))}
         for file in left:
             star = pattern.of_picture(file)
             mask = None if star is None else by_star.get(file.parent / star)
-            if mask is not None and mask != file:
+            if mask is not None and (mask != file or pictures != masks):
                 found.pairs.append((pictures / file, masks / mask))
                 found.otherwise.append(pictures / file)
                 taken |= {file, mask}
         found.pattern = pattern
-    lower = {str(m.with_suffix("")).lower(): m for m in free if m not in taken}
-    for file in left:
-        mask = lower.get(str(file.with_suffix("")).lower())
-        if file in taken or mask is None or (pictures / file) == (masks / mask):
-            continue
-        found.pairs.append((pictures / file, masks / mask))
-        found.otherwise.append(pictures / file)
+    for key in (_plain, _plainest):
+        others: dict[str, list[Path]] = {}
+        for mask in free:
+            if mask not in taken:
+                others.setdefault(key(mask), []).append(mask)
+        wanted = Counter(key(file) for file in left if file not in taken)
+        for file in left:
+            fitting = others.get(key(file), [])
+            if file in taken or wanted[key(file)] > 1 or len(fitting) != 1:
+                continue
+            if (pictures / file) == (masks / fitting[0]):
+                continue
+            found.pairs.append((pictures / file, masks / fitting[0]))
+            found.otherwise.append(pictures / file)
+            taken |= {file, fitting[0]}
+
+
+def _plain(file: Path) -> str:
+    """A name without what is easily otherwise: capitals, zeros, spaces, ways to write accents."""
+    name = unicodedata.normalize("NFC", str(file.with_suffix(""))).lower().strip()
+    return re.sub(r"\d+", lambda number: str(int(number[0])), name)
+
+
+def _plainest(file: Path) -> str:
+    """The same without the subfolder."""
+    return _plain(Path(file.name))
 
 
 def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames | None:
@@ -209,20 +237,33 @@ def best_pattern(pictures: Sequence[Path], masks: Sequence[Path]) -> MaskNames |
     for parts, _ in votes.most_common(12):
         head, tail, their_head, their_tail = parts
         words = "".join(parts)
-        if "*" in words or not any(map(str.isalpha, words)):
+        digits = any(map(str.isdigit, words)) and not any(map(str.isalpha, words))
+        if "*" in words or not words.strip() or digits:
             continue
         if (head.lower(), tail.lower()) == (their_head.lower(), their_tail.lower()):
             continue
+        if "." in their_tail:  # or else what follows the point would be taken for the suffix
+            their_tail += Counter(m.suffix for m in masks).most_common(1)[0][0]
         pattern = MaskNames(f"{head}*{tail}", f"{their_head}*{their_tail}")
-        stars = {m.parent / star for m in masks if (star := pattern.of_mask(m)) is not None}
-        hits = sum(
-            (star := pattern.of_picture(p)) is not None and p.parent / star in stars
-            for p in pictures
-        )
+        hits = _fitting(pattern, pictures, masks)
         rank = (hits, sum(word in words.lower() for word in LIKELY))
         if rank > most and hits > most[0] * (best is None):
             best, most = pattern, rank
     return best
+
+
+def _fitting(pattern: MaskNames, pictures: Sequence[Path], masks: Sequence[Path]) -> int:
+    """How many pictures have a mask by a pattern."""
+    stars = {m.parent / star for m in masks if (star := pattern.of_mask(m)) is not None}
+    return sum(
+        (star := pattern.of_picture(p)) is not None and p.parent / star in stars for p in pictures
+    )
+
+
+def _alike(pictures: Sequence[Path], masks: Sequence[Path]) -> int:
+    """How many pictures have a mask whose name is the same but for zeros, case or accents."""
+    known = {_plain(mask) for mask in masks}
+    return sum(_plain(file) in known for file in pictures)
 
 
 def _common(one: str, other: str) -> str:

@@ -10,7 +10,7 @@ from pixelwise.data.classes import Colour, default_palette
 from pixelwise.data.reading import read_picture
 from pixelwise.doctor.examine import Examination
 from pixelwise.doctor.facts import PairFacts
-from pixelwise.doctor.gather import mask_ids
+from pixelwise.doctor.read_masks import mask_ids
 from pixelwise.errors import InputError
 from pixelwise.pictures.files import png
 from pixelwise.pictures.masks import displayable, overlay

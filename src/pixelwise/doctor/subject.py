@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise import yaml_files
+from pixelwise.data.annotations.discovery import describe_shapes
 from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import KEYS, SPLITS, DataConfig
@@ -83,7 +84,9 @@ def is_other_kind(path: Path) -> bool:
         try:
             if inside:
                 return is_other_kind(inside[0])
-            return not guess(path) and describe(path) is not None
+            if guess(path):
+                return False
+            return describe_shapes(path) is not None or describe(path) is not None
         except InputError:
             return True
     suffix = path.suffix.lower()
@@ -217,6 +220,8 @@ def _edits(file: Path, content: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
     if isinstance(listed, list) and listed:
         words = {True: "yes", False: "no"}
         told = [words.get(n, n) if isinstance(n, bool) else n for n in listed]
+        told = [f"class {i}" if n is None or not str(n).strip() else n for i, n in enumerate(told)]
+        told = [f"{n} {i}" if n in told[:i] else n for i, n in enumerate(told)]
         for better in (told, ["background", *told]):
             yield {**content, "names": better}
     for key in content:

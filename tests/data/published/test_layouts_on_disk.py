@@ -1,5 +1,6 @@
 """Trees of the shape of published data sets: what `pixelwise data import` finds and writes."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -199,6 +200,27 @@ def cvat(root):
     )
 
 
+def polygons(root):
+    """COCO with a file per split, as after the download."""
+    for split in ("train", "val"):
+        picture(root / f"{split}2017/1.png")
+        content = {
+            "images": [{"id": 1, "file_name": "1.png", "height": SIZE[0], "width": SIZE[1]}],
+            "categories": [{"id": 7, "name": "roof"}],
+            "annotations": [
+                {
+                    "id": 1,
+                    "image_id": 1,
+                    "category_id": 7,
+                    "segmentation": [[1, 0, 2, 0, 2, 1, 1, 1]],
+                }
+            ],
+        }
+        file = root / f"annotations/instances_{split}2017.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(content))
+
+
 # The tree, its layout, pictures per split, classes, and the ids of the first pixels.
 TREES = [
     (voc, "voc", {"train": 2, "val": 1}, 21, [0, 15, IGNORED]),
@@ -224,6 +246,7 @@ TREES = [
     (deepcrack, "crackforest", {"train": 4, "val": 1, "test": 5}, 2, [0, 1, 0]),
     (roboflow, "roboflow", {"train": 1, "val": 1}, 2, [0, 1, 0]),
     (cvat, "cvat", {"train": 4, "val": 1}, 2, [0, 1, 0]),
+    (polygons, "polygons", {"train": 1, "val": 1}, 2, [0, 1, 0]),
 ]
 AMBIGUOUS = {"pascal-context", "massachusetts"}
 

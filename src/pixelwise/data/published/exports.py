@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from pixelwise.data.annotations.config import AnnotatedConfig
+from pixelwise.data.annotations.discovery import describe_shapes
 from pixelwise.data.class_table import VOID
 from pixelwise.data.classes import parse_colour
 from pixelwise.data.places import read_list
@@ -79,6 +81,19 @@ def cvat(root: Path) -> Content:
     }
 
 
+def polygons(root: Path) -> Content:
+    """Files of a label tool, read where they are."""
+    found = describe_shapes(root)
+    if found is None:
+        raise InputError(
+            f"{root}: its JSON files are not surely polygons of COCO or labelme; write a data.yaml"
+            " with `annotations:`, or with `labels:` for points"
+        )
+    names = AnnotatedConfig.of(*found).classes.names
+    told = {key: value for key, value in found[1].items() if key != "path"}
+    return {**told, "names": [*names]}
+
+
 def _labelmap(file: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, line in read_list(file):
@@ -104,5 +119,11 @@ LAYOUTS_HERE = {
         "segmentation mask 1.1 of CVAT",
         ("labelmap.txt", "SegmentationClass", f"{LISTS}/*.txt"),
         cvat,
+    ),
+    "polygons": Layout(
+        "polygons of COCO or labelme",
+        ("*.json|annotations/*.json|labels/*.json|train/*.json",),
+        polygons,
+        loose=True,
     ),
 }

@@ -5,11 +5,15 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelwise.data.annotations.config import AnnotatedConfig
+from pixelwise.data.annotations.discovery import describe_shapes
+from pixelwise.data.annotations.folder import AnnotatedSource
 from pixelwise.data.config import DataConfig
 from pixelwise.data.folder import FolderSource
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.published import aerial, exports, objects, single, streets
 from pixelwise.data.published.layout import Content, Layout
+from pixelwise.data.source import Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.naming import folded
 
@@ -94,6 +98,11 @@ def _only(folder: Path) -> tuple[str, Path]:
             f"{folder}: has none of the layouts that are known ({', '.join(PUBLISHED)}); name one"
             " to see what it lacks, or write a data.yaml (with `annotations:` for a label tool)"
         )
+    polygons = [found for found in strict if found[0] == "polygons"]
+    if surely := [found for found in polygons if describe_shapes(found[1]) is not None]:
+        strict = surely[:1]  # the folder that holds all of them
+    elif len(strict) > len(polygons):
+        strict = [found for found in strict if found not in polygons]
     if len(strict) > 1:
         listed = " or ".join(
             f"`pixelwise data import {key} {shlex.quote(str(root))}`" for key, root in strict[:6]
@@ -143,7 +152,11 @@ def _from(out: Path, root: Path) -> str:
 
 def _checked(out: Path, content: Content) -> dict[str, int]:
     try:
-        source = FolderSource(DataConfig.of(out, content))
+        source: Source = (
+            AnnotatedSource(AnnotatedConfig.of(out, content))
+            if "annotations" in content
+            else FolderSource(DataConfig.of(out, content))
+        )
         counts = {}
         for split in source.splits:
             pictures = source.split(split)

@@ -7,6 +7,14 @@ from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
 
 MUCH_IGNORED = 0.6
+CROP = 512
+"""Rows and columns of training's usual crops."""
+PART = 0.25
+"""Share of a picture that a crop must show, or else it is told."""
+FEW_MASKS = 3
+"""Masks of a split below which it may well be of one class."""
+RARE = 0.005
+"""Share of the pixels below which a class is easily never said."""
 STRIDES = (8, 16, 32)
 
 
@@ -74,7 +82,14 @@ def check_classes(seen: Seen) -> list[Finding]:
     masks = seen.masks(lambda m: m.counts and not m.error)
     if table is None or not masks:
         return []
-    return [*_absent(table), *_empty(seen), *_small(table)]
+    return [
+        *_absent(table),
+        *_one_class(seen, table),
+        *_empty(seen),
+        *_rare(table),
+        *_small(table),
+        *_crops(seen, table),
+    ]
 
 
 def _absent(table: ClassTable) -> Iterator[Finding]:
@@ -110,6 +125,42 @@ def _absent(table: ClassTable) -> Iterator[Finding]:
             "move pictures of it there; what is not in train cannot be learnt"
             if split == "train"
             else "move pictures of it there; nothing is said about it otherwise",
+        )
+
+
+def _one_class(seen: Seen, table: ClassTable) -> Iterator[Finding]:
+    for split, pixels in table.pixels.items():
+        present = [i for i, n in enumerate(pixels) if n]
+        others = [p for name, p in table.pixels.items() if name != split]
+        masks = [f for f in seen.of_split(split) if f.mask is not None and f.mask.counts]
+        if table.ignored[split] or len(present) != 1 or len(masks) < FEW_MASKS:
+            continue
+        if any(sum(n > 0 for n in p) > 1 for p in others):
+            yield Finding(
+                "stop" if split in ("train", "val") else "warn",
+                "split-one-class",
+                f"all {counted(len(masks), 'mask')} of {split!r} hold only"
+                f" {table.names[present[0]]}, unlike other splits",
+                "look how they were saved; move pictures of the other classes there",
+                seen.mask_names(masks),
+            )
+
+
+def _rare(table: ClassTable) -> Iterator[Finding]:
+    pixels = table.pixels.get("train", ())
+    known = sum(pixels)
+    rare = [
+        f"{table.names[i]} {100 * n / known:.2g} % in {table.pictures['train'][i]} pictures"
+        for i, n in enumerate(pixels) if 0 < n < RARE * known
+    ]  # fmt: skip
+    if rare:
+        most = max(range(len(pixels)), key=pixels.__getitem__)
+        yield Finding(
+            "note",
+            "class-rare",
+            f"train is {100 * pixels[most] / known:.4g} % {table.names[most]}, and has little of"
+            f" {', '.join(rare)}: a network may never say it, and yet be right nearly everywhere",
+            "look at the IoU of each class, and take --class-weights auto or --loss ce+dice",
         )
 
 
@@ -174,3 +225,34 @@ def _small(table: ClassTable) -> Iterator[Finding]:
                 f"take a network whose output stride is below {stride}, or larger pictures",
             )  # fmt: skip
             return
+
+
+def _crops(seen: Seen, table: ClassTable) -> Iterator[Finding]:
+    """What a crop of the usual size leaves out of train's pictures."""
+    areas = sorted(
+        (p.height * p.width, p.height, p.width)
+        for f, p in seen.pictures(lambda p: p.height and p.width) if f.split == "train"
+    )  # fmt: skip
+    if not areas:
+        return
+    area, height, width = areas[len(areas) // 2]
+    share = min(height, CROP) * min(width, CROP) / area
+    if share > PART:
+        return
+    bins = 2 * (CROP.bit_length() - 1)
+    lost = []
+    for i, name in enumerate(table.names):
+        sizes = [m.regions[i] for _, m in seen.masks(lambda m: m.regions) if i in m.regions]
+        larger = sum(sum(s[bins:]) for s in sizes)
+        if larger:
+            lost.append(f"{name} {larger} of {sum(map(sum, sizes))}")
+    never = f"; regions larger than it are never seen whole: {', '.join(lost)}" if lost else ""
+    factor = (area**0.5) / (2 * CROP)
+    yield Finding(
+        "note",
+        "crop-loses",
+        f"a crop of {CROP} x {CROP}, as training takes them, shows {100 * share:.2g} % of a usual"
+        f" picture ({height} x {width}){never}",
+        f"where things are large or need their surroundings, take --crop {2 * CROP}x{2 * CROP} if"
+        f" memory allows, or save pictures and masks {max(1.5, factor):.2g} times smaller",
+    )

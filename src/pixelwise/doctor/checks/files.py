@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pixelwise.data.listing import is_hidden
 from pixelwise.doctor.container import suits
 from pixelwise.doctor.facts import MaskFacts, PairFacts, PictureFacts
 from pixelwise.doctor.finding import Finding, Severity, counted
+from pixelwise.doctor.pairing import ARCHIVES
 from pixelwise.doctor.seen import Seen
 
 CLEAR = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
@@ -111,7 +113,9 @@ def _masks(seen: Seen) -> Iterator[Finding]:
         "are JPEG or lossy WebP, which blurs ids along every border",
         "draw or export them anew as PNG; no map can mend them",
     )  # fmt: skip
-    animated = [f for f, m in seen.masks(lambda m: m.container.frames > 1)]
+    animated = (
+        [] if seen.reading.numbers else [f for f, m in seen.masks(lambda m: m.container.frames > 1)]
+    )
     yield from told(
         "mask-animated", animated, "hold several frames", "save the frame that is meant"
     )
@@ -141,10 +145,21 @@ def _labels_in_alpha(mask: MaskFacts) -> bool:
 
 def _passed_over(seen: Seen) -> Iterator[Finding]:
     hidden = [f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.hidden]
+    hidden += [str(file) for file in _beside(seen.subject.root) if is_hidden(Path(file.name))]
     if hidden:
         names = tuple(map(seen.subject.told, hidden))
         text = f"{counted(len(hidden), 'file is')} hidden or a tool's own, passed over"
         yield Finding("note", "hidden-files", text, "remove them where they are copies", names)
+    archives = [
+        f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.archives
+    ]
+    archives += [
+        str(file) for file in _beside(seen.subject.root) if file.suffix.lower() in ARCHIVES
+    ]
+    if archives:
+        text = f"{counted(len(archives), 'archive lies')} there, passed over"
+        names = tuple(map(seen.subject.told, sorted(set(archives))))
+        yield Finding("note", "archives", text, "unpack what is not unpacked yet", names)
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
     ]
@@ -155,3 +170,8 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
         told = tuple(map(seen.subject.told, foreign))
         text = f"{counted(len(foreign), 'file')} of kinds that are not read, passed over"
         yield Finding("warn", "foreign-files", text, "convert them to PNG, or remove them", told)
+
+
+def _beside(root: Path) -> list[Path]:
+    """What lies in the data set's folder itself."""
+    return sorted(root.iterdir()) if root.is_dir() else []

@@ -9,8 +9,10 @@ from pixelwise.doctor.seen import Seen
 
 def check_names(seen: Seen) -> list[Finding]:
     """All of them, split by split."""
-    found = [finding for split in seen.splits for finding in _split(seen, split)]
-    return [*check_splits(seen.splits), *found]
+    patterns = {pairs.pattern for pairs in seen.pairs.values()}
+    alike = len(patterns) == 1  # one `masks:` is for all splits
+    found = [finding for split in seen.splits for finding in _split(seen, split, alike=alike)]
+    return [*check_splits(seen.splits), *found, *_alike(seen)]
 
 
 def check_splits(splits: Sequence[str]) -> Iterator[Finding]:
@@ -25,7 +27,7 @@ def check_splits(splits: Sequence[str]) -> Iterator[Finding]:
             )
 
 
-def _split(seen: Seen, split: str) -> Iterator[Finding]:
+def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
     pairs, subject = seen.pairs[split], seen.subject
     told = [subject.told(file) for file in pairs.otherwise]
     folder = subject.folders[split][0]
@@ -36,11 +38,12 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         )  # fmt: skip
     if told and pairs.pattern is not None:
         says = as_masks(pairs.pattern)
-        whole = len(told) >= len(pairs.pairs)
+        whole = alike and len(told) >= len(pairs.pairs)
         yield Finding(
             "stop",
             "names-differ",
-            f"{len(told)} masks of {split!r} are called otherwise than their pictures",
+            f"{len(told)} of {counted(len(pairs.pairs), 'mask')} of {split!r} {_are(told)} called"
+            f" otherwise than the picture, by {says!r}",
             f"write masks: {says!r} into data.yaml" if whole else "rename them like the others",
             tuple(told),
             {"masks": says} if whole else None,
@@ -49,7 +52,9 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "names-case",
-            f"{len(told)} masks of {split!r} have their picture's name but for capital letters",
+            f"{len(told)} of {counted(len(pairs.pairs), 'mask')} of {split!r} {_are(told)} called"
+            " like the picture but for capital letters, leading zeros, spaces, accents or the"
+            " subfolder",
             "rename the masks exactly like their pictures",
             tuple(told),
         )
@@ -58,7 +63,8 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-missing",
-            f"{number} of {number + len(pairs.pairs)} pictures of {split!r} have no mask",
+            f"{number} of {number + len(pairs.pairs)} pictures of {split!r}"
+            f" {'has' if number == 1 else 'have'} no mask",
             "draw their masks, or move the pictures out of the folder",
             tuple(map(subject.told, pairs.lacking)),
         )
@@ -66,7 +72,7 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-several",
-            f"{counted(len(pairs.several), 'picture')} of {split!r} have more than one mask",
+            f"{len(pairs.several)} of the pictures of {split!r} with more than one mask",
             "keep one of them",
             tuple(subject.told(m) for masks in pairs.several.values() for m in masks),
         )
@@ -74,7 +80,7 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-shared",
-            f"{counted(len(pairs.shared), 'picture')} of {split!r} have the same mask as another",
+            f"{len(pairs.shared)} of the pictures of {split!r} with the same mask as another",
             "rename or remove one of the pictures",
             tuple(map(subject.told, pairs.shared)),
         )
@@ -83,7 +89,7 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "warn" if 4 * len(pairs.orphans) > pictures or pairs.lacking else "note",
             "mask-orphan",
-            f"{counted(len(pairs.orphans), 'mask')} of {split!r} have no picture",
+            f"{len(pairs.orphans)} of the masks of {split!r} without a picture",
             "add their pictures, or remove them",
             tuple(map(subject.told, pairs.orphans)),
         )
@@ -95,8 +101,28 @@ def _split(seen: Seen, split: str) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-format",
-            f"{counted(len(odd), 'mask')} of {split!r} are called {odd[0].suffix}, which masks are"
-            " not looked for under",
+            f"{len(odd)} of the masks of {split!r} called {odd[0].suffix}, under which none are"
+            " looked for",
             "save them as PNG",
             tuple(map(subject.told, odd)),
+        )
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _alike(seen: Seen) -> Iterator[Finding]:
+    """Classes whose names differ in capitals and spaces only."""
+    config = seen.subject.config
+    if config is None or config.quantities:
+        return
+    plain = [" ".join(name.lower().replace("_", " ").split()) for name in config.classes.names]
+    twice = [n for n, p in zip(config.classes.names, plain, strict=True) if plain.count(p) > 1]
+    if twice:
+        yield Finding(
+            "warn",
+            "names-alike",
+            f"the classes {', '.join(map(repr, twice))} have nearly the same name",
+            "rename them, or map both to one class",
         )

@@ -16,7 +16,7 @@ from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.fit import MIRRORS, REACH, TURNS, Fit
 from pixelwise.doctor.seen import Seen
 
-FEWEST = 5
+FEWEST = 4
 """Pictures below which nothing is said."""
 AGREE = 0.75
 """Share of the pictures that must say the same."""
@@ -24,6 +24,8 @@ STRONG = 3.5
 """Deviations above the mean of all shifts at which a single picture counts."""
 CLEAR = 2.5
 """The same where several pictures name the same shift."""
+EVIDENT = 7.0
+"""The same at which one mask in many is told."""
 WEAK = 1.5
 """What it has as it is then, at most."""
 FAR = 3
@@ -97,8 +99,8 @@ def _exif(seen: Seen, judged: Sequence[_Judged]) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "exif-turned",
-            f"{counted(len(wrong), 'picture')} are shown turned, as EXIF says, but their masks fit"
-            " them unturned",
+            f"{counted(len(wrong), 'picture is')} shown turned, as EXIF says, but"
+            f" {'its mask fits it' if len(wrong) == 1 else 'their masks fit them'} unturned",
             "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
             seen.picture_names(wrong),
         )
@@ -175,7 +177,9 @@ def _some_turned(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
             and item.own < WEAK
             and z >= max(item.turned.values())
         ]  # fmt: skip
-        if len(wrong) >= max(3, 0.02 * len(group)):
+        if len(wrong) < max(3, 0.02 * len(group)):
+            wrong = [item for item in wrong if item.turned[how] >= EVIDENT]
+        if wrong:
             yield _finding_turned(seen, how, wrong, len(group))
 
 
@@ -195,3 +199,7 @@ def _some_moved(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
         ]
         if len(wrong) >= max(4, 0.02 * len(group), 0.6 * len(strong)):
             yield _finding_moved(seen, offset, wrong, len(group))
+            return
+    for item in strong:
+        if item.moved.max() >= EVIDENT and item.own < WEAK:
+            yield _finding_moved(seen, item.peak, [item], len(group))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pixelwise.data.decoded import WHITES
 from pixelwise.data.fitting import PADDED, Expected, Range
@@ -10,6 +11,11 @@ from pixelwise.doctor.facts import PairFacts, PictureFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
 from pixelwise.errors import InputError
+
+APART = 30
+"""Times that the highest values of two groups of pictures differ, if their scales do."""
+DARK = 8
+"""The highest value of a picture of 8 bits that was scaled wrongly, at most."""
 
 
 def check_sizes(seen: Seen) -> list[Finding]:
@@ -35,8 +41,8 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "exif-turned",
-                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but their masks"
-                " fit them unturned",
+                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but"
+                f" {'its mask fits it' if len(exif) == 1 else 'their masks fit them'} unturned",
                 "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
                 seen.picture_names(exif),
             )
@@ -46,7 +52,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "mask-turned",
-                f"{counted(len(swapped), 'mask has')} their picture's height as width",
+                f"{counted(len(swapped), 'mask has')} the height of the picture as width",
                 f"turn them{_way(swapped)}",
                 seen.mask_names(swapped),
             )
@@ -56,7 +62,7 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "sizes-differ",
-                f"{counted(len(differ), 'mask has')} another size than their picture, the first"
+                f"{counted(len(differ), 'mask has')} another size than the picture, the first"
                 f" {words} (height x width)",
                 _remedy(differ),
                 seen.mask_names(differ),
@@ -91,7 +97,13 @@ def _remedy(facts: list[PairFacts]) -> str:
 def check_bands(seen: Seen) -> list[Finding]:
     """Bands and types that are to be alike in all pictures."""
     good = seen.pictures(lambda p: not p.error)
-    return [*_bands(seen, good), *_types(seen, good), *_sentinels(seen), *_ranges(seen, good)]
+    return [
+        *_bands(seen, good),
+        *_types(seen, good),
+        *_sentinels(seen),
+        *_ranges(seen, good),
+        *_scales(seen, good),
+    ]
 
 
 def _bands(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[Finding]:
@@ -194,4 +206,27 @@ def _ranges(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[
             f"pictures of val have values from {val.lowest:g} to {val.most:g}, those of train from"
             f" {train.lowest:g} to {train.most:g}",
             "save both in the same way",
+        )
+
+
+def _scales(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[Finding]:
+    """Pictures of one type, of which some were scaled to another range, such as 0 to 1."""
+    for dtype in sorted({p.dtype for _, p in good}):
+        able = [(f, p) for f, p in good if p.dtype == dtype and p.high > max(0, p.low)]
+        able = sorted((pair for pair in able if pair[1].sentinel is None), key=lambda x: x[1].high)
+        steps = [after[1].high / before[1].high for before, after in pairwise(able)]
+        if not steps or max(steps) < APART:
+            continue
+        at = steps.index(max(steps)) + 1
+        dark, bright = able[:at], able[at:]
+        if dtype == "uint8" and dark[-1][1].high > DARK:
+            continue
+        fewer = min(dark, bright, key=len)
+        yield Finding(
+            "stop",
+            "range-differs",
+            f"{counted(len(dark), f'{dtype} picture reaches')} at most {dark[-1][1].high:g}, the"
+            f" others {bright[0][1].high:g} and more",
+            "save all with the same range",
+            seen.picture_names([f for f, _ in fewer]),
         )
