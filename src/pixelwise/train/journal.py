@@ -68,6 +68,10 @@ class Unwritten(Journal):
     def validation(self, row: dict[str, Any]) -> None:
         """Nothing."""
 
+    def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """None: the first process warns."""
+        return [], []
+
     def flush(self) -> None:
         """Nothing."""
 
