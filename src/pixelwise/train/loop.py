@@ -27,6 +27,7 @@ from pixelwise.train.feeding import Batch, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.journal import Journal
 from pixelwise.train.learning import Learner, NotFinite
+from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.memory import enough_memory, refuse_hopeless
 from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
 from pixelwise.train.plan import TrainingPlan
@@ -55,8 +56,8 @@ class State:
 class Loop:
     """Trains a plan's model in `run`, from its newest checkpoint if there is one."""
 
-    def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher) -> None:
-        self.plan, self.run, self.watcher = plan, run, watcher
+    def __init__(self, plan: TrainingPlan, run: Path, watcher: Watcher, loggers: Loggers) -> None:
+        self.plan, self.run, self.watcher, self.loggers = plan, run, watcher, loggers
         settings = plan.settings
         kind, _, number = plan.device.partition(":")
         self.fabric = Fabric(
@@ -80,24 +81,29 @@ class Loop:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
             Stopped: The loss or a gradient is not finite; the last good checkpoint is kept.
         """
-        journal = Journal(self.run, self.state.step, self.state.validated)
         try:
-            with StopSignals() as signals, ending_workers(), enough_memory(self.plan, self.run):
-                refuse_hopeless(self.plan)
-                try:
-                    self._train(journal, signals)
-                except Interrupted:
-                    self._save(journal)
-                    raise
+            state, say = self.state, self.watcher.say
+            journal = Journal(self.run, state.step, state.validated, say, self.loggers)
+            try:
+                self._train_watched(journal)
+            finally:
+                with contextlib.suppress(OSError):  # what counts was flushed with the checkpoint
+                    journal.flush()
         except OSError as error:
             raise InputError(
                 f"{error.filename or self.run}: cannot be written ({error.strerror or error}); free"
                 f" some space, then: pixelwise train --resume {self.run}"
             ) from error
-        finally:
-            with contextlib.suppress(OSError):  # what counts was flushed with the checkpoint
-                journal.close()
         return self.state
+
+    def _train_watched(self, journal: Journal) -> None:
+        with StopSignals() as signals, ending_workers(), enough_memory(self.plan, self.run):
+            refuse_hopeless(self.plan)
+            try:
+                self._train(journal, signals)
+            except Interrupted:
+                self._save(journal)
+                raise
 
     def _train(self, journal: Journal, signals: StopSignals) -> None:
         saved_at = time.monotonic()
@@ -268,6 +274,7 @@ class Loop:
         journal.flush()
         state = {"state": dataclasses.asdict(self.state), **learnt}
         checkpoint.save(self.run, self.state.step, state, keep=self.plan.settings.keep)
+        journal.settle()
 
     def _restore(self) -> None:
         found = checkpoint.load_newest(self.run, self.watcher.say)

@@ -20,6 +20,8 @@ from pixelwise.settings import as_plain, numbered_folder
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
+from pixelwise.train.loggers.choice import check_installed
+from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.loop import Loop
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.record import Record, compare
@@ -76,6 +78,7 @@ def train(
         Stopped: The loss is not finite.
     """
     warn = warn or watcher.say
+    check_installed(settings.loggers)
     if resume is None:
         plan = _plan(settings, watcher)
         run = new_run(settings, command)
@@ -111,13 +114,16 @@ def _trained(
     watcher.say(f"folder  {run}")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(plan.settings.deterministic)
-    try:
-        loop = Loop(plan, run, watcher)
-        state = loop.fit()
-        loop.keep(run / "last")
-    finally:
-        torch.use_deterministic_algorithms(before)
-    result = _finish(plan, run, loop, watcher)
+    with Loggers(plan.settings, run, watcher.say) as loggers:
+        try:
+            loop = Loop(plan, run, watcher, loggers)
+            state = loop.fit()
+            loop.keep(run / "last")
+        finally:
+            torch.use_deterministic_algorithms(before)
+        result = _finish(plan, run, loop, watcher)
+        for file in (run / "curves.png", *sorted((run / "samples").glob("*.png"))):
+            loggers.picture(state.step, file.stem, file)
     if (told := result.warning()) is not None:
         warn(told)
     return Finished(run, result, state.best_step, state.step, state.elapsed)
