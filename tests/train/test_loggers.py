@@ -13,11 +13,12 @@ import time
 import pytest
 
 from pixelwise.errors import InputError
+from pixelwise.settings import as_plain
+from pixelwise.sharing import shareable, without_place
 from pixelwise.train.interrupt import Interrupted
 from pixelwise.train.loggers import choice, sending
 from pixelwise.train.loggers.mlflow_names import allowed
 from pixelwise.train.loggers.sending import Loggers
-from pixelwise.train.loggers.sharing import shareable, without_place
 from pixelwise.train.settings import TrainSettings
 
 WANDB = """
@@ -267,9 +268,8 @@ def test_what_of_a_path_is_told(text, told):
 
 
 def test_settings_are_told_without_secrets():
-    told = shareable(
-        TrainSettings(data="/a/b/c/data.yaml", model_options={"api_key": "x", "width": 3})
-    )
+    given = TrainSettings(data="/a/b/c/data.yaml", model_options={"api_key": "x", "width": 3})
+    told = shareable(as_plain(given))
     assert told["data"] == "c/data.yaml"
     assert told["model_options"] == "{'api_key': '(hidden)', 'width': 3}"
     assert told["batch_size"] is None

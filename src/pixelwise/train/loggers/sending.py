@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any
 
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.settings import as_plain
+from pixelwise.sharing import shareable
 from pixelwise.train.interrupt import Interrupted
 from pixelwise.train.loggers.base import About
 from pixelwise.train.loggers.choice import OFFLINE, make, read_names
 from pixelwise.train.loggers.following import LONGEST, Follower
-from pixelwise.train.loggers.sharing import shareable
 from pixelwise.train.loggers.tensorboard import TensorBoard
 from pixelwise.train.settings import TrainSettings
 
@@ -65,7 +66,7 @@ class Loggers:
         made = [Follower("tensorboard", TensorBoard(), self._run)]
         made += [Follower(n, make(n), self._run) for n in read_names(self._settings.loggers)]
         name = f"{self._run.resolve().parent.name}/{self._run.resolve().name}"
-        about = About(self._run, name, shareable(self._settings), step, {})
+        about = About(self._run, name, shareable(as_plain(self._settings)), step, {})
         for follower in made:
             self._followers.append(follower)
             asked = not isinstance(follower.logger, TensorBoard)
