@@ -194,11 +194,11 @@ def _is_of(each: Any, names: Sequence[str]) -> bool:
     return isinstance(each, Mapping) and {*names} <= {*each}
 
 
-def _share(value: float | None) -> str:
+def _share(value: int | float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def _count(value: float | None) -> str:
+def _count(value: int | float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -56,16 +56,21 @@ def told(name: str, error: Exception) -> InputError:
         rule = "its owner has to let you in; ask on its page, then run `hf auth login`"
     elif isinstance(error, errors.RepositoryNotFoundError):
         rule = "there is no such model, or it is private; check the name, or run `hf auth login`"
-    elif isinstance(error, errors.RevisionNotFoundError | errors.RemoteEntryNotFoundError):
-        rule = f"holds no network of pixelwise ({text}); give one that `pixelwise push` published"
     elif isinstance(error, errors.OfflineModeIsEnabled):
         rule = "HF_HUB_OFFLINE is set, so nothing is fetched or sent; unset it"
     elif code == 401:
         rule = "the Hub does not take the token; run `hf auth login` again"
     elif code == 403:
         rule = "you may not write there; take an OWNER that you belong to, or a token that may"
-    elif isinstance(error, errors.LocalEntryNotFoundError | OSError) and code is None:
+    elif code is None and (isinstance(error, OSError) or _of_the_network(error)):
         rule = f"the Hub cannot be reached ({text}); try again, or give a folder"
+    elif isinstance(error, errors.EntryNotFoundError):
+        rule = f"holds no network of pixelwise ({text}); give one that `pixelwise push` published"
     else:
         rule = f"the Hub refused ({text}); try again"
     return InputError(f"{name}: {rule}")
+
+
+def _of_the_network(error: Exception) -> bool:
+    """Whether the library below the Hub's client raised it, whose name differs by version."""
+    return type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests")
