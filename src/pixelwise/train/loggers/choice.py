@@ -54,6 +54,9 @@ def make(name: str) -> Any:
     """
     module, kind = LOGGERS[name]
     try:
+        # The tools compare numbers with figures of matplotlib, in their thread: while the main one
+        # imports it for the first time, they would drop them.
+        importlib.import_module("matplotlib.figure")
         return getattr(importlib.import_module(module), kind)()
     except Exception as error:  # a package that is broken raises anything
         told = " ".join(str(error).split())[:160]

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any, ClassVar
 import trackio
 
 from pixelwise.train.loggers.base import PROJECT, About, Begun
+
+QUEUES = ("_queued_logs", "_sending_batch")
+LONGEST, PAUSE = 20.0, 2.0
+"""Seconds."""
 
 
 class Trackio:
@@ -40,7 +45,16 @@ class Trackio:
         self._run.log(dict(values), step=step)
 
     def flush(self) -> None:
-        """Nothing waits here: Trackio writes by itself."""
+        """Wait until Trackio's own thread has written what it was handed.
+
+        Its queue has no public name; where a version has another one, a pause stands in.
+        """
+        queued = [name for name in QUEUES if hasattr(self._run, name)]
+        until = time.monotonic() + (LONGEST if len(queued) == len(QUEUES) else PAUSE)
+        while time.monotonic() < until:
+            if len(queued) == len(QUEUES) and not any(getattr(self._run, n) for n in queued):
+                return
+            time.sleep(0.05)
 
     def picture(self, step: int, name: str, file: Path) -> None:
         """An image."""
