@@ -30,7 +30,10 @@ INLINE = re.compile(r"`(pixelwise [a-z]+(?: [^`]*)?)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "uv")
 """What a shell block may call beside `pixelwise`; these lines are not tried."""
-NOT_RUN = (("docs/checkpoints.md", "needs a checkpoint file"),)
+NOT_RUN = (
+    ("docs/checkpoints.md", "needs a checkpoint file"),
+    ("docs/publishing.md", "needs an account"),
+)
 """Page and reason of each block that does not run; keep it short."""
 
 BEFORE = {

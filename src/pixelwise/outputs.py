@@ -89,6 +89,10 @@ class Outputs:
         for name in names:
             self._note(UNFINISHED, name)
         yield
+        self.note(names)
+
+    def note(self, names: Iterable[str]) -> None:
+        """Note files that the command has written."""
         for name in names:
             self._note(_sum(self.folder / name), name)
 

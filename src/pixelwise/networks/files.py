@@ -166,13 +166,12 @@ def find(where: str | Path) -> tuple[Path, Path]:
         )
     from huggingface_hub import hf_hub_download
 
+    from pixelwise.networks.publishing.hub import told
+
     try:
         return (
             Path(hf_hub_download(str(where), CONFIG)),
             Path(hf_hub_download(str(where), WEIGHTS)),
         )
     except Exception as error:  # the Hub's client raises many unrelated types
-        raise InputError(
-            f"{where}: neither a folder here nor to be had from the Hub"
-            f" ({type(error).__name__}: {str(error).splitlines()[0]}); check the name"
-        ) from error
+        raise told(f"{where} is no folder here, and on the Hub", error) from error

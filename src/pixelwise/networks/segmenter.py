@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,43 @@ class Segmenter(ReferenceWeights):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`; each file appears whole or not at all."""
         files.write(folder, self.described(), self.state_dict())
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        run: str | Path | None = None,
+        private: bool = False,
+        license: str | None = None,
+        samples: bool = True,
+    ) -> str:
+        """Publish on the Hugging Face Hub with a card, and give the address.
+
+        Args:
+            name: OWNER/NAME; made if there is no such model.
+            run: Folder of the run that the network is from: its data, recipe, scores and pictures
+                are told.
+            private: Only its owner sees it.
+            license: Of the weights, as the Hub names it; None is said to be not stated.
+            samples: Whether pictures of the data set go along, where the run has some.
+
+        Raises:
+            InputError: A wrong name or licence, not logged in, no network.
+        """
+        from pixelwise.networks.publishing.folder import write_folder
+        from pixelwise.networks.publishing.hub import check_name, upload
+
+        check_name(name)
+        with tempfile.TemporaryDirectory() as made:
+            folder, of = Path(made), None if run is None else Path(run)
+            write_folder(
+                *(self, self.described(), folder),
+                name=name,
+                run=of,
+                licence=license,
+                samples=samples,
+            )
+            return upload(folder, name, private=private)
 
     def described(self) -> ModelConfig:
         """The config, with what stands in the network by insertion now."""

@@ -24,6 +24,7 @@ from pixelwise.pictures.points import (
     points_beside,
     with_points,
 )
+from pixelwise.pictures.rates import rate_curve
 from pixelwise.pictures.reliability import difference_chart, over_threshold, reliability
 from pixelwise.pictures.values import bias_chart, colour_bar, shaded, stacked, value_panels
 
@@ -50,6 +51,7 @@ __all__ = [
     "point_tile",
     "points_beside",
     "precision_over_recall",
+    "rate_curve",
     "reliability",
     "shaded",
     "side_by_side",

@@ -29,6 +29,7 @@ from pixelwise.train.feeding import Batch, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.journal import Journal, Unwritten
 from pixelwise.train.learning import Learner, NotFinite
+from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.loss_scale import TOLD
 from pixelwise.train.memory import enough_memory, refuse_hopeless
 from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
@@ -69,9 +70,10 @@ class Loop:
         plan: TrainingPlan,
         run: Path,
         watcher: Watcher,
+        loggers: Loggers,
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        self.plan, self.run, self.watcher = plan, run, watcher
+        self.plan, self.run, self.watcher, self.loggers = plan, run, watcher, loggers
         self.processes, self.fabric = current(), engine(plan)
         self.alarms = Alarms(plan.settings, warn or watcher.say)
         self.state = State()
@@ -90,27 +92,32 @@ class Loop:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
             Stopped: The loss or a gradient is not finite; the last good checkpoint is kept.
         """
-        journal: Journal = Unwritten()
-        if self.processes.leads:
-            journal = Journal(self.run, self.state.step, self.state.validated)
-        signals = StopSignals(repeated=self.processes.count > 1)
         try:
-            with signals, ending_workers(), enough_memory(self.plan, self.run):
-                refuse_hopeless(self.plan)
-                try:
-                    self._train(journal, signals)
-                except Interrupted:
-                    self._save(journal)
-                    raise
+            state, say = self.state, self.watcher.say
+            journal: Journal = Unwritten()
+            if self.processes.leads:
+                journal = Journal(self.run, state.step, state.validated, say, self.loggers)
+            try:
+                self._train_watched(journal)
+            finally:
+                with contextlib.suppress(OSError):  # what counts was flushed with the checkpoint
+                    journal.flush()
         except OSError as error:
             raise InputError(
                 f"{error.filename or self.run}: cannot be written ({error.strerror or error}); free"
                 f" some space, then: pixelwise train --resume {self.run}"
             ) from error
-        finally:
-            with contextlib.suppress(OSError):  # what counts was flushed with the checkpoint
-                journal.close()
         return self.state
+
+    def _train_watched(self, journal: Journal) -> None:
+        signals = StopSignals(repeated=self.processes.count > 1)
+        with signals, ending_workers(), enough_memory(self.plan, self.run):
+            refuse_hopeless(self.plan)
+            try:
+                self._train(journal, signals)
+            except Interrupted:
+                self._save(journal)
+                raise
 
     def _train(self, journal: Journal, signals: StopSignals) -> None:
         saved_at = time.monotonic()
@@ -343,6 +350,7 @@ class Loop:
         state = {"state": dataclasses.asdict(self.state), **learnt}
         if self.processes.leads:
             checkpoint.save(self.run, self.state.step, state, keep=self.plan.settings.keep)
+        journal.settle()
 
     def _restore(self) -> None:
         found = self._newest()

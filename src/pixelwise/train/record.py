@@ -16,7 +16,7 @@ from pixelwise.train.settings import NETWORK, TrainSettings
 FILE = "record.json"
 FREE = (
     "workers", "device", "data", "name", "runs", "checkpoint_every", "check_data", "source", "keep",
-    "strategy", "cache",
+    "strategy", "cache", "loggers",
 )  # fmt: skip
 """Settings that do not change what a run computes, or that are compared otherwise."""
 BUILT = (*NETWORK, "start", "insert", "task")

@@ -21,6 +21,8 @@ from pixelwise.settings import as_plain, numbered_folder
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
+from pixelwise.train.loggers.choice import check_installed
+from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.loop import Loop
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.processes import current, joined
@@ -89,6 +91,7 @@ def train(
         if not processes.leads:
             watcher, warn = Nobody(), None
         warn = warn or watcher.say
+        check_installed(settings.loggers)
         if resume is None:
             plan = _plan(settings, watcher, look=look)
             run = processes.first(lambda: new_run(settings, command))
@@ -167,18 +170,21 @@ def _trained(
     watcher.say(f"folder  {run}")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(plan.settings.deterministic)
-    try:
-        loop = Loop(plan, run, watcher, warn)
-        state = loop.fit()
-        loop.keep(run / "last")
-    finally:
-        torch.use_deterministic_algorithms(before)
-    if current().count > 1 and loop.complete is None:
-        loop.complete = _shared_result(plan, run, loop)
-    if not current().leads:
-        assert loop.complete is not None
-        return Finished(run, loop.complete, state.best_step, state.step, state.elapsed, ())
-    result, warnings = _finish(plan, run, loop, watcher)
+    with Loggers(plan.settings, run, watcher.say) as loggers:
+        try:
+            loop = Loop(plan, run, watcher, loggers, warn)
+            state = loop.fit()
+            loop.keep(run / "last")
+        finally:
+            torch.use_deterministic_algorithms(before)
+        if current().count > 1 and loop.complete is None:
+            loop.complete = _shared_result(plan, run, loop)
+        if not current().leads:
+            assert loop.complete is not None
+            return Finished(run, loop.complete, state.best_step, state.step, state.elapsed, ())
+        result, warnings = _finish(plan, run, loop, watcher)
+        for file in (run / "curves.png", *sorted((run / "samples").glob("*.png"))):
+            loggers.picture(state.step, file.stem, file)
     return Finished(run, result, state.best_step, state.step, state.elapsed, warnings)
 
 

@@ -14,6 +14,7 @@ from pixelwise.layers.placement import is_saved, parse, to_text
 from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
+from pixelwise.train.loggers.choice import read_names
 
 RECIPES = ("adamw", "sgd")
 STRATEGIES = ("auto", "ddp", "fsdp")
@@ -174,6 +175,9 @@ class TrainSettings:
         "none", "keep decoded pictures: memory:SIZE or disk:SIZE, e.g. memory:2GB", advanced=True
     )
     keep: int = setting(2, "checkpoints that stay, the newest ones", advanced=True)
+    loggers: str | None = setting(
+        None, "where numbers go too: wandb, trackio, mlflow, with commas", advanced=True
+    )
     check_data: bool = setting(
         True, "look at the data and read every mask before the first step", advanced=True
     )
@@ -201,6 +205,7 @@ class TrainSettings:
         check_device(self.device)
         if self.device.startswith("xpu"):
             raise InputError(f"device={self.device!r}: not for training; take cpu, cuda or mps")
+        read_names(self.loggers)
         if self.lr is not None:
             in_range(1e-8, 10, lr=self.lr)
         in_range(0, 0.99999, ema=self.ema)

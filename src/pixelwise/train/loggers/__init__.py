@@ -1,0 +1,1 @@
+"""Where a run's numbers go beside its CSV files; one tool per file, each behind `base.Logger`."""
