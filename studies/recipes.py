@@ -6,10 +6,10 @@
 A row per network, recipe and seed; rows that are there are not measured again. Steps, batch, crops
 and their order are the same for all. pixelwise's networks train as `pixelwise train` does, without
 worker processes; those of segmentation_models_pytorch ("smp.") in a plain loop over the same stream
-of crops, with the same loss, optimiser and learning rates. All begin from random weights, and train in bf16
-under autocast. Every n-th picture of val is evaluated in float32, at full size, after the last
-step. Seconds per step are the process's own on the CPU, crops included: the median over the run.
-Seeds are interleaved.
+of crops, with the same loss, optimiser and learning rates. All begin from random weights, and
+train in bf16 under autocast. Every n-th picture of val is evaluated in float32, at full size, after
+the last step. Seconds per step are the process's own on the CPU, crops included: the median over
+the run. Seeds are interleaved.
 """
 
 import argparse
