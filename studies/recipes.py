@@ -6,10 +6,9 @@
 A row per network, recipe and seed; rows that are there are not measured again. Steps, batch, crops
 and their order are the same for all. pixelwise's networks train as `pixelwise train` does, without
 worker processes; those of segmentation_models_pytorch ("smp.") in a plain loop over the same stream
-of crops, with the same loss, optimiser and learning rates. All begin from random weights, and
-train in bf16 under autocast. Every n-th picture of val is evaluated in float32, at full size, after
-the last step. Seconds per step are the process's own on the CPU, crops included: the median over
-the run. Seeds are interleaved.
+of crops, with the same loss, optimiser and learning rates. All begin from random weights. Every
+n-th picture of val is evaluated, at full size, after the last step. Seconds per step are the
+process's own on the CPU, crops included: the median over the run. Seeds are interleaved.
 """
 
 import argparse
@@ -114,9 +113,7 @@ def theirs(name, settings, watch):
         torch.manual_seed(settings.seed * 1_000_003 + step)
         items = [plan.stream[i] for i in range(step * per_step, (step + 1) * per_step)]
         image, mask = (torch.stack(part) for part in list(zip(*items, strict=True))[:2])
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(image)
-        loss = plan.loss(logits.float(), mask)
+        loss = plan.loss(model(image), mask)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -142,7 +139,7 @@ def measured(row, data, batch_size, crop, runs):
     settings = TrainSettings(
         data=str(data), model=network if own else "fcn", backbone="resnet18",
         output_stride=STRIDES.get(network, 16), steps=row["steps"], batch_size=batch_size,
-        crop=crop, seed=row["seed"], precision="bf16", workers=0, device="cpu", validations=1,
+        crop=crop, seed=row["seed"], workers=0, device="cpu", validations=1,
         checkpoint_every="30m", runs=str(runs), **ZOOM, **RECIPES[row["recipe"]],
     )  # fmt: skip
     if data.name != "camvid":  # seen from above
