@@ -141,3 +141,16 @@ def test_what_cannot_be_averaged(runs, tmp_path):
     assert f"{newest}: does not fit the network" in refused(run)
     torch.save([1], newest)
     assert f"{newest}: cannot be read (it is no state of a training)" in refused(run)
+
+
+def test_balanced_crops_are_taken_where_the_run_took_them(runs, tmp_path):
+    run = tmp_path / "balanced"
+    shutil.copytree(runs[0], run)
+    config = (run / "config.yaml").read_text()
+    assert "balance: none" in config
+    plain = average_checkpoints(run, 2).state_dict()
+    (run / "config.yaml").write_text(config.replace("balance: none", "balance: auto"))
+    found = average_checkpoints(run, 2).state_dict()
+    other = {name for name, value in found.items() if not torch.equal(value, plain[name])}
+    assert other
+    assert all("running_" in name for name in other)

@@ -24,7 +24,14 @@ from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter, load
 from pixelwise.tasks.base import Stream
 from pixelwise.train import checkpoint
-from pixelwise.train.inputs import augmentation, crop_size, open_splits, training_stream
+from pixelwise.train.inputs import (
+    augmentation,
+    balance,
+    check_data,
+    crop_size,
+    open_splits,
+    training_stream,
+)
 from pixelwise.train.saved import find_data, read_settings
 
 CROPS = 256
@@ -81,7 +88,7 @@ def average_checkpoints(
     norms = [norm for name, norm in _norms(model) if counters[name]]
     model = model.to(device).eval()
     if norms:
-        _measure(model, norms, *_stream(run, model, data), progress)
+        _measure(model, norms, *_stream(run, model, data, progress), progress)
     return model
 
 
@@ -134,8 +141,13 @@ def _norms(model: nn.Module) -> Iterator[tuple[str, Norm]]:
             yield name, module
 
 
-def _stream(run: Path, model: Segmenter, data: str | None) -> tuple[Stream, int]:
-    """Training crops as the run saw them from its first step on, and how many make a batch."""
+def _stream(
+    run: Path, model: Segmenter, data: str | None, progress: Progress
+) -> tuple[Stream, int]:
+    """Training crops as the run saw them from its first step on, and how many make a batch.
+
+    Without the further `augment` kinds, which change single pictures strongly.
+    """
     settings = read_settings(run)
     try:
         found = find_data(run, settings.data)
@@ -145,6 +157,9 @@ def _stream(run: Path, model: Segmenter, data: str | None) -> tuple[Stream, int]
         found = data
     opened = open_splits(dataclasses.replace(settings, data=found))
     crop, varied = crop_size(settings, opened), augmentation(settings, opened.task)
+    if settings.balance != "none":
+        shares = balance(settings, opened, check_data(settings, opened, progress))
+        varied = dataclasses.replace(varied, balance=shares)
     return training_stream(settings, opened, model, crop, varied), settings.per_batch
 
 
