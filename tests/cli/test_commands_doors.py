@@ -387,9 +387,9 @@ def test_resume_refuses_classes_that_mean_something_else(cut, tmp_path, capsys):
 
 def test_resume_refuses_another_network_by_name(cut, capsys):
     config = cut / "config.yaml"
-    config.write_text(config.read_text().replace("model: fcn", "model: fpn"))
+    config.write_text(config.read_text().replace("model: fpn", "model: fcn"))
     line = refused(capsys, "train", "--resume", cut, "--quiet")
-    assert "model was 'fcn' and is 'fpn' now" in line
+    assert "model was 'fpn' and is 'fcn' now" in line
     assert "classes" not in line
 
 

@@ -89,7 +89,7 @@ def train(
     """
     with joined() as processes:
         if not processes.leads:
-            watcher, warn = Nobody(), None
+            watcher, warn, look = Nobody(), None, None
         warn = warn or watcher.say
         check_installed(settings.loggers)
         if resume is None:
