@@ -131,6 +131,7 @@ def test_the_command_for_every_task(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--data", f"{data}:size=64,train=6,val=2,test=1", "--batch-size", "2"]
     words += ["--workers", "0", "--device", "cpu", "--crop", "64x64"]
+    words += ["--model", "fcn", "--backbone", "test_resnet"]
     code = main(["find-lr", *words])
     told = capsys.readouterr()
     assert code in (0, 1), told.err

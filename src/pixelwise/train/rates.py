@@ -37,7 +37,7 @@ DECADE = round((STEPS - 1) / math.log10(HIGH / LOW))
 """Steps in which the rate rises tenfold."""
 EXPLODED = 4.0
 """Times the lowest loss: here the search ends."""
-BLUR = DECADE / 4
+BLUR = DECADE / 2
 """Steps over which losses of single batches are smoothed, as the deviation of a Gaussian."""
 LEAST_FALL = 0.01
 """Part of the loss; where it falls less, there is nothing to propose."""
