@@ -743,7 +743,6 @@ BROKEN = {
     ),
     "twice, other masks": Broken(contradicting, "labels-contradict", "q.png", severity="warn"),
     "torn sequence": Broken(torn, "sequence-torn", "frame_0002.png", severity="warn"),
-    "frames of val among train": Broken(lambda f: torn(f, 256), "near-leak", "frame_0002.png"),
     "no val": Broken(lambda f: whole(f, val=None), "no-val"),
     # classes
     "absent from train": Broken(train_without, "class-absent-train", severity="warn", starts=False),
