@@ -13,8 +13,12 @@ import yaml
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import load
 from pixelwise.train import checkpoint
+from pixelwise.train.engine import engine
+from pixelwise.train.feeding import batches
 from pixelwise.train.interrupt import Interrupted, Stopped
 from pixelwise.train.journal import read_rows
+from pixelwise.train.learning import Learner
+from pixelwise.train.plan import make_plan
 from pixelwise.train.run import read_settings, train
 from pixelwise.train.settings import TrainSettings
 
@@ -92,6 +96,16 @@ def test_recipes(settings, silent, changes):
     if "time_limit" not in changes:
         assert finished.steps == expected["epochs" if "epochs" in changes else "steps"]
     assert all(torch.isfinite(torch.tensor(silent.losses)))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_that_of_the_network(settings, silent, precision):
+    plan, seen = make_plan(settings(precision=precision, steps=1), silent.say, print), []
+    plan.model.backbone.register_forward_hook(lambda _, given, maps: seen.append(maps[-1].dtype))
+    learner = Learner(plan, engine(plan))
+    learner.step(0, batches(plan, 0), 0.01)
+    assert seen == [{"bf16": torch.bfloat16, "fp16": torch.float16}[precision]]
+    assert all(p.dtype == torch.float32 for p in plan.model.parameters())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

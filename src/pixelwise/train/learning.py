@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pixelwise.networks.base import Outputs
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.together import sharing_batches
 from pixelwise.train.feeding import Batch
@@ -127,19 +128,32 @@ class Learner:
         return found
 
     def _loss(self, image: Tensor, mask: Tensor) -> Tensor:
-        plan = self.plan
-        outputs = self.model.with_auxiliary(image)
+        plan, outputs = self.plan, self._outputs(image)
         loss = plan.loss(outputs.logits, mask)
         for name, extra in outputs.auxiliary.items():
             weight = plan.model.auxiliary_weights[name] * plan.settings.auxiliary
             loss = loss + weight * plan.loss(extra, mask)
         if outputs.presence is not None:
-            extra = plan.model.task.presence_loss(outputs.presence, mask)
-            if extra is not None:
-                loss = loss + plan.model.decoder.presence_weight * plan.settings.auxiliary * extra
+            present = plan.model.task.presence_loss(outputs.presence, mask)
+            if present is not None:
+                weight = plan.model.decoder.presence_weight * plan.settings.auxiliary
+                loss = loss + weight * present
             elif self._processes.count > 1:  # DDP waits for the gradient of every output
                 loss = loss + 0 * outputs.presence.sum()
         return loss
+
+    def _outputs(self, image: Tensor) -> Outputs:
+        """What the network says in the numbers of `precision`; in float32 for the loss.
+
+        Fabric does so for `forward` alone where there is one process.
+        """
+        with self.fabric.autocast():
+            found: Outputs = self.model.with_auxiliary(image)
+        return Outputs(
+            found.logits.float(),
+            {name: logits.float() for name, logits in found.auxiliary.items()},
+            None if found.presence is None else found.presence.float(),
+        )
 
     def _update(self, loss: float, names: list[str], buffers: list[Tensor]) -> Learnt:
         """Move the weights by the gradients, if those are finite."""
