@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 
 from pixelwise.data.workers import ending_workers, worker_died
+from pixelwise.train.engine import engine
 from pixelwise.train.feeding import batches
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.learning import Learner, NotFinite
@@ -121,10 +121,7 @@ def search(plan: TrainingPlan, run: Path, watcher: Watcher) -> Search:
 
 
 def _search(plan: TrainingPlan, run: Path, watcher: Watcher, signals: StopSignals) -> Search:
-    kind, _, number = plan.device.partition(":")
-    precision = "bf16-mixed" if plan.settings.precision == "bf16" else "32-true"
-    devices = [int(number)] if number else 1
-    learner = Learner(plan, Fabric(accelerator=kind, devices=devices, precision=precision))
+    learner = Learner(plan, engine(plan))
     feed = batches(plan, 0)
     begun = time.monotonic()
     rates: list[float] = []
