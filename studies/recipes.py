@@ -151,7 +151,6 @@ def measured(row, data, batch_size, crop, runs):
     return {
         "smp": version("segmentation-models-pytorch"),
         "backbone": "resnet18",
-        "precision": settings.precision,
         "output_stride": settings.output_stride if own else "",
         "settings": " ".join(f"{k}={v}" for k, v in (RECIPES[row["recipe"]] | ZOOM).items()),
         "million_parameters": parameters,
