@@ -1,6 +1,7 @@
 """The batches of a run, from the first that is not learnt yet."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,24 @@ def _order(plan: TrainingPlan, begun: int, end: int) -> Iterable[list[int]]:
         if settings.overfit_one_batch:
             items = [i % settings.per_step for i in items]
         yield current().share(items)
+
+
+class Waited(Iterator[Batch]):
+    """Batches, and how long whoever takes them waits for them."""
+
+    def __init__(self, feed: Iterator[Batch], clock: Callable[[], float] = time.monotonic) -> None:
+        self._feed, self._clock, self._seconds = feed, clock, 0.0
+
+    def __next__(self) -> Batch:
+        begun = self._clock()
+        batch = next(self._feed)
+        self._seconds += self._clock() - begun
+        return batch
+
+    def since(self) -> float:
+        """Seconds that were waited since this was asked last."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 def loader_died(error: RuntimeError, step: int, run: Path) -> NoReturn:

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -25,14 +25,24 @@ from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.alarms import Alarms
 from pixelwise.train.engine import engine
-from pixelwise.train.feeding import Batch, batches, loader_died
+from pixelwise.train.feeding import Waited, batches, loader_died
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.journal import Journal, Unwritten
 from pixelwise.train.learning import Learner, NotFinite
 from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.loss_scale import TOLD
 from pixelwise.train.memory import enough_memory, refuse_hopeless
-from pixelwise.train.pace import AFTER, LOOKED_AT, Evaluations, Pace, Stopwatch, advice
+from pixelwise.train.pace import (
+    AFTER,
+    LATER,
+    LOOKED_AT,
+    Evaluations,
+    Pace,
+    Stopwatch,
+    advice,
+    share_waited,
+    waits,
+)
 from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.processes import ALONE, Processes, current
 from pixelwise.train.recipes import learning_rate
@@ -124,10 +134,11 @@ class Loop:
         started = saved_at - self.state.elapsed
         every = self.plan.settings.checkpoint_every
         pause = 0.0 if every == "0" else parse_duration(checkpoint_every=every)
-        feed = batches(self.plan, self.state.step)
+        feed = Waited(batches(self.plan, self.state.step))
         if self.plan.settings.start is not None and self.state.validated < 0:
             self._validate(journal, signals)
         seconds: list[float] = []
+        waited: list[dict[str, Any]] | None = []
         self._agree(signals)
         while (progress := self._progress()) < 1:
             if self._part(progress) > self._part(self.state.validated_at):
@@ -139,6 +150,10 @@ class Loop:
             seconds.append(row["seconds"])
             if len(seconds) == AFTER:
                 self._look_ahead(statistics.mean(seconds[1:]), signals)
+            if waited is not None:
+                waited.append(row)
+                if len(waited) in (AFTER, LATER) and self._waits(waited):
+                    waited = None
             now = time.monotonic()
             if self._agree(signals, now - started, now - saved_at >= pause):
                 self._save(journal)
@@ -217,6 +232,13 @@ class Loop:
             if (told := advice(plan.settings, steps)) is not None:
                 self.watcher.say(told)
 
+    def _waits(self, rows: Sequence[dict[str, Any]]) -> bool:
+        """Tell where steps wait long for pictures."""
+        told = waits(share_waited(rows), self.plan.settings.workers)
+        if told is not None:
+            self.watcher.say(told)
+        return told is not None or len(rows) >= LATER
+
     def _in_vain(self) -> bool:
         """Whether the run ends early, since evaluations brought nothing better for long."""
         patience, state = self.plan.settings.patience, self.state
@@ -228,7 +250,7 @@ class Loop:
         )
         return True
 
-    def _step(self, feed: Iterator[Batch], lr: float) -> dict[str, Any]:
+    def _step(self, feed: Waited, lr: float) -> dict[str, Any]:
         state = self.state
         begun = time.monotonic()
         try:
@@ -255,6 +277,7 @@ class Loop:
             "lr": lr,
             "gradient_norm": learnt.gradient_norm,
             "seconds": round(time.monotonic() - begun, 4),
+            "waiting": round(feed.since(), 4),
             **({} if scale is None else {"skipped": scale.skipped}),
         }
 

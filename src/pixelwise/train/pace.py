@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pixelwise.train.settings import TrainSettings
 
@@ -15,6 +16,10 @@ LOOKED_AT = 5
 """Pictures of val that are measured."""
 WANTED = 3
 """Where fewer evaluations of all pictures fit, they are of some of the pictures."""
+MOST_WAITING = 0.1
+"""Where steps wait for pictures for more of their time, that is told."""
+LATER = 20
+"""Steps after which that is looked at again, if it was not told."""
 FEW = 100
 """A run of fewer steps is told how to make more."""
 
@@ -117,6 +122,26 @@ class Stopwatch:
             return pictures * (done[-1] - begun)
         each = (done[-1] - done[0]) / (len(done) - 1)
         return done[0] - begun + (pictures - 1) * each
+
+
+def share_waited(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """The share of the steps' seconds in which they waited for pictures; None: not known.
+
+    The first step, which waits until the loader processes have begun, is left out.
+    """
+    known = [row for row in rows[1:] if row.get("waiting") is not None]
+    seconds = sum(row["seconds"] for row in known)
+    return sum(row["waiting"] for row in known) / seconds if seconds else None
+
+
+def waits(share: float | None, workers: int) -> str | None:
+    """What to change where steps wait for pictures."""
+    if share is None or share <= MOST_WAITING:
+        return None
+    return (
+        f"waits   {share:.0%} of each step for pictures; more --workers than {workers} where there"
+        " are processors for them, or smaller pictures on disk, load them faster"
+    )
 
 
 def in_words(seconds: float) -> str:

@@ -24,6 +24,7 @@ from pixelwise.train.journal import STEPS, VALIDATION, read_rows
 from pixelwise.train.loggers.choice import check_installed
 from pixelwise.train.loggers.sending import Loggers
 from pixelwise.train.loop import Loop
+from pixelwise.train.pace import share_waited
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.processes import current, joined
 from pixelwise.train.record import Record, compare
@@ -264,6 +265,7 @@ def _finish(
     curves = pictures.curves({plan.model.config.arch: steps + evaluations})
     pictures.write_bytes(run / "curves.png", curves)
     warnings = loop.alarms.at_the_end(steps, evaluations, result)
+    waited = share_waited(steps)
     drawn = result.picture_files(lambda i: pictures.displayable(plan.data.val[i].image))
     for name, content in {**result.files(), **drawn}.items():
         pictures.write_bytes(run / name, content)
@@ -273,6 +275,7 @@ def _finish(
         "steps": loop.state.step,
         "seconds": round(loop.state.elapsed, 1),
         "validation_pictures": len(plan.data.val),
+        "waiting": None if waited is None else round(waited, 4),
         "warnings": list(warnings),
     }
     unfinished = run / f"{DONE}.partial"
