@@ -140,7 +140,7 @@ def waits(share: float | None, workers: int) -> str | None:
         return None
     return (
         f"waits   {share:.0%} of each step for pictures; more --workers than {workers} where there"
-        " are processors for them, or smaller pictures on disk, load them faster"
+        " are processors for them, or --cache memory:2GB (disk:20GB), bring them faster"
     )
 
 
