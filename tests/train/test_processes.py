@@ -69,7 +69,7 @@ def test_two_processes_are_equal_to_one(tmp_path):
     table = tmp_path / "table.csv"
     command = [sys.executable, str(ROOT / "studies" / "processes.py"), "--out", str(table)]
     subprocess.run([*command, "--steps", "3"], check=True, timeout=4 * WAIT)
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     assert {(row["processes"], row["strategy"]) for row in rows} >= {("2", "ddp"), ("2", "fsdp")}
     for row in rows:
         assert row["evaluation"] == "equal", row
@@ -84,7 +84,7 @@ def test_a_run_goes_on_to_the_same_weights_and_in_another_number(start, tmp_path
     whole = start(*TRAIN, *more, "--name", "whole")
     assert ended(whole)[0] == [0, 0]
     run, cut = tmp_path / "runs/train/whole", tmp_path / "runs/train/cut"
-    rows = list(csv.DictReader((run / "steps.csv").open()))
+    rows = list(csv.DictReader((run / "steps.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == list("12345")
 
     stopped = start(*TRAIN, *more, "--name", "cut")
@@ -109,7 +109,7 @@ def test_a_run_goes_on_to_the_same_weights_and_in_another_number(start, tmp_path
         capture_output=True, text=True, cwd=tmp_path, timeout=WAIT,
     )  # fmt: skip
     assert alone.returncode == 0, alone.stderr
-    rows = list(csv.DictReader((run / "steps.csv").open()))
+    rows = list(csv.DictReader((run / "steps.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == list("12345")
 
 
