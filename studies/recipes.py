@@ -178,6 +178,8 @@ def tables(rows):
 def spread(rows, column):
     """In percent."""
     values = [100 * float(row[column]) for row in rows]
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
     return f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
