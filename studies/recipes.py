@@ -4,11 +4,12 @@
     python studies/recipes.py --out studies/recipes.csv      # the tables of what is there
 
 A row per network, recipe and seed; rows that are there are not measured again. Steps, batch, crops
-and their order are the same for all. pixelwise's networks train as `pixelwise train` does, without
-worker processes; those of segmentation_models_pytorch ("smp.") in a plain loop over the same stream
-of crops, with the same loss, optimiser and learning rates. All begin from random weights. Every
-n-th picture of val is evaluated, at full size, after the last step. Seconds per step are the
-process's own on the CPU, crops included: the median over the run. Seeds are interleaved.
+and their order are the same for all, but for balanced crops. pixelwise's networks train as
+`pixelwise train` does, without worker processes; those of segmentation_models_pytorch ("smp.") in a
+plain loop over the same stream of crops, with the same loss, optimiser and learning rates. All
+begin from random weights. Every n-th picture of val is evaluated, at full size, after the last
+step. Seconds per step are the process's own on the CPU, crops included: the median over the run.
+Seeds are interleaved.
 """
 
 import argparse
@@ -178,6 +179,8 @@ def tables(rows):
 def spread(rows, column):
     """In percent."""
     values = [100 * float(row[column]) for row in rows]
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
     return f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
