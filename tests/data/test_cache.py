@@ -1,7 +1,7 @@
-import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,11 +167,34 @@ def test_memory_is_free_again_when_the_process_ends(folder, tmp_path):
         "kept['train'][0]; print(kept['train']._folder)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not os.path.exists(done.stdout.strip())  # noqa: PTH110
+    assert not Path(done.stdout.strip()).exists()
     shutil.rmtree(tmp_path / "set")
 
 
 WRONG = "memory", "2GB", "memory:", "memory:0GB", "disk:-1GB", "disk:10%", "disk:1e3GB", "ram:2GB"
+
+
+def test_memory_of_a_killed_process_is_free_again(folder):
+    code = (
+        "import os, signal; from pixelwise.data import cache;"
+        "from pixelwise.data.cache_size import CacheSize;"
+        "from pixelwise.data.opening import open_data;"
+        f"train = open_data({str(folder / 'data.yaml')!r}).split('train');"
+        "kept, _ = cache.keep({'train': train}, CacheSize('memory', 10**9));"
+        "print(kept['train']._folder, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    left = Path(done.stdout.strip())
+    assert left.is_dir()
+    keep(splits(folder), CacheSize("memory", GB))
+    assert not left.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="set XDG_CACHE_HOME to another folder"):
+        keep(splits(folder), CacheSize("disk", GB))
 
 
 @pytest.mark.parametrize("text", [*WRONG, ""])

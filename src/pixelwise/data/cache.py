@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,16 @@ from torch import Tensor
 from pixelwise.data.cache_size import CacheSize
 from pixelwise.data.points.source import LabelledFigures, PointSample
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Split
+from pixelwise.errors import InputError
 from pixelwise.shortage import memory_here
 
 SHARED = Path("/dev/shm")
 """Files that lie in memory, where the system has such."""
 PART = 0.5
 """At most this part of what is free is filled: others need some as well."""
+PREFIX = "pixelwise-"
+HOUR = 3600.0
+"""Seconds after which nobody writes a file any more."""
 WHOLE = ".json"
 """The file that says that a sample is whole, and holds what is no tensor."""
 AROUND = 4096
@@ -129,14 +134,48 @@ def _place(size: CacheSize) -> tuple[Path, int]:
     """The folder, and how many bytes are free there."""
     if size.place == "disk":
         folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_halves(folder)
+        except OSError as error:
+            raise InputError(
+                f"cache='disk': {folder} cannot be written ({error.strerror}); set XDG_CACHE_HOME"
+                " to another folder, or take memory"
+            ) from error
         return folder, shutil.disk_usage(folder).free + sum(_sizes(folder).values())
-    base = SHARED if SHARED.is_dir() and os.access(SHARED, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="pixelwise-", dir=base))
+    base = SHARED if SHARED.is_dir() and os.access(SHARED, os.W_OK) else Path(tempfile.gettempdir())
+    _remove_orphans(base)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
     atexit.register(_remove_own, folder, os.getpid())
     free = shutil.disk_usage(folder).free
     here = memory_here()
     return folder, free if here is None else min(free, here)
+
+
+def _remove_halves(folder: Path) -> None:
+    """Remove files that a process which was killed left half-written."""
+    for path in folder.glob("*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > HOUR:
+                path.unlink()
+
+
+def _remove_orphans(base: Path) -> None:
+    """Free the memory of processes that were killed."""
+    for folder in base.glob(f"{PREFIX}*-*"):
+        process = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdecimal() and not _runs(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove_own(folder: Path, process: int) -> None:

@@ -10,5 +10,5 @@ def stamp(files: Iterable[Path | None], *about: object) -> str:
     for file in files:
         if file is not None:
             found = file.stat()
-            told.append((str(file.resolve()), found.st_size, found.st_mtime_ns, found.st_ino))
+            told.append((str(file.resolve()), found.st_size, found.st_mtime_ns, found.st_ctime_ns))
     return repr((told, *about))
