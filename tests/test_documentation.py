@@ -28,7 +28,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<language>.*)\n", re.MULTILINE)
 INLINE = re.compile(r"`(pixelwise [a-z]+(?: [^`]*)?)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "uv")
+OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "srun", "torchrun", "uv")
 """What a shell block may call beside `pixelwise`; these lines are not tried."""
 NOT_RUN = (
     ("docs/checkpoints.md", "needs a checkpoint file"),

@@ -74,7 +74,7 @@ def test_train_says_what_it_understood_and_what_is_next(capsys, tmp_path):
     text = capsys.readouterr().out
     for part in (
         "6 training and 2 validation",
-        "fcn with psa_s@stage4 on test_resnet",
+        "fpn with psa_s@stage4 on test_resnet",
         "4 steps of 2",
     ):
         assert part in text

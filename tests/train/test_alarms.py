@@ -93,7 +93,7 @@ def test_classes_that_are_never_found():
 
 
 def test_tables_that_were_edited_by_hand():
-    rows = [{"iou_car": "much"}, {None: ["x"]}, {}]
+    rows = [{"iou_car": "much"}, {}]
     assert "car" in never_found(rows, THREE, SETTINGS)
     assert loss_stays([{"loss": "x"}, {}] * 100, SETTINGS) is None
 

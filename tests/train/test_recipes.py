@@ -98,7 +98,7 @@ def test_earlier_layers_learn_more_slowly():
 
 
 def test_a_frozen_backbone_stays_statistics_and_all(tmp_path):
-    assert train(tmp_path, "--backbone-lr", "0") == 0
+    assert train(tmp_path, "--model", "fcn", "--backbone-lr", "0") == 0
     from pixelwise.networks.segmenter import load
 
     torch.manual_seed(0)

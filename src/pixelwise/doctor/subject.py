@@ -12,7 +12,7 @@ from pixelwise.data.annotations.ultralytics import from_ultralytics
 from pixelwise.data.class_table import load_class_table
 from pixelwise.data.config import KEYS, SPLITS, DataConfig
 from pixelwise.data.mask_names import MaskNames
-from pixelwise.data.points.discovery import describe, is_class_table
+from pixelwise.data.points.discovery import DEEPLABCUT, describe, is_class_table
 from pixelwise.doctor.finding import Finding
 from pixelwise.doctor.guessing import described, guess
 from pixelwise.errors import InputError
@@ -84,6 +84,8 @@ def is_other_kind(path: Path) -> bool:
         try:
             if inside:
                 return is_other_kind(inside[0])
+            if any(path.glob(DEEPLABCUT)):
+                return True
             if guess(path):
                 return False
             return describe_shapes(path) is not None or describe(path) is not None

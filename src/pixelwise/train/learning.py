@@ -56,10 +56,10 @@ class Learner:
         self._spread = self._processes.count > 1 and settings.strategy == "fsdp"
         self.averaged: AveragedModel | None = None
         self.scale = LossScale() if settings.precision == "fp16" else None
-        self._still = frozen_norms(plan.model)
         if settings.sync_norms and self._processes.count > 1:
             sync_norms(plan.model)
-        optimizer = make_optimizer(plan.model, settings)
+        optimizer = make_optimizer(plan.model, settings)  # freezes what does not learn
+        self._still = frozen_norms(plan.model)
         if self._spread:
             self._whole = copy.deepcopy(plan.model).to(fabric.device)
             self.model = fabric.setup_module(plan.model)
