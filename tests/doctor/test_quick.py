@@ -10,7 +10,8 @@ from pixelwise.doctor.quick import READ, quick_look
 LEFT = {
     "dim val", "hidden", "near leak", "mirrored leak", "twice", "twice, saved anew",
     "twice, other masks", "torn sequence", "absent from train", "absent everywhere", "constant",
-    "all ignored", "val of one class",
+    "all ignored", "val of one class", "floats of two scales", "cropped leak", "turned leak",
+    "brighter leak", "a rare class", "archive", "large pictures",
 }  # fmt: skip
 """What only all files together can tell."""
 QUICK = ["0 and 255", "JPEG masks called PNG", "other sizes", "EXIF 6", "mask cut off"]

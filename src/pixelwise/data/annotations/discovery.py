@@ -87,8 +87,8 @@ def _labelme_with_areas(files: list[Path]) -> bool:
         content = _parsed(file)
         if is_labelme(content):
             shapes += content["shapes"]
-    kinds = {shape.get("shape_type") or "polygon" for shape in shapes if isinstance(shape, dict)}
-    return bool(kinds) and kinds <= AREAS
+    kinds = [shape.get("shape_type") or "polygon" for shape in shapes if isinstance(shape, dict)]
+    return bool(kinds) and all(isinstance(kind, str) and kind in AREAS for kind in kinds)
 
 
 def _parsed(file: Path) -> Any:
