@@ -11,7 +11,8 @@ LEFT = {
     "dim val", "hidden", "near leak", "mirrored leak", "twice", "twice, saved anew",
     "twice, other masks", "torn sequence", "absent from train", "absent everywhere", "constant",
     "all ignored", "val of one class", "floats of two scales", "cropped leak", "turned leak",
-    "brighter leak", "a rare class", "archive", "large pictures",
+    "brighter leak", "a rare class", "archive", "large pictures", "shuffled", "two exchanged",
+    "one mask for all", "train of one class",
 }  # fmt: skip
 """What only all files together can tell."""
 QUICK = ["0 and 255", "JPEG masks called PNG", "other sizes", "EXIF 6", "mask cut off"]

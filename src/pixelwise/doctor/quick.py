@@ -18,6 +18,7 @@ from pixelwise.data.drawn import is_drawn
 from pixelwise.doctor.checks.files import check_files
 from pixelwise.doctor.checks.names import check_names
 from pixelwise.doctor.checks.placing import check_placing
+from pixelwise.doctor.checks.same import check_same
 from pixelwise.doctor.checks.sizes import check_bands, check_sizes
 from pixelwise.doctor.checks.values import check_values
 from pixelwise.doctor.examine import pairs_of, reading_of
@@ -32,7 +33,7 @@ SECONDS = 10.0
 READ = 12
 """So many pairs of a split are read at most."""
 TRAINED = ("train", "val")
-OF_ALL = frozenset({"range-differs"})
+OF_ALL = frozenset({"range-differs", "mask-same"})
 """What may be said only after all files were read."""
 
 
@@ -96,6 +97,7 @@ def quick_look(
         *refusals,
         *check_names(seen),
         *check_files(seen),
+        *(finding for finding in check_same(seen) if finding.key not in OF_ALL),
         *check_values(seen),
         *check_sizes(seen),
         *(finding for finding in check_bands(seen) if finding.key not in OF_ALL),

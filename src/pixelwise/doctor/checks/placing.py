@@ -26,6 +26,8 @@ CLEAR = 2.5
 """The same where several pictures name the same shift."""
 EVIDENT = 7.0
 """The same at which one mask in many is told."""
+SURE = 0.8
+"""The strength of edges below borders, in deviations over the picture, that it takes as well."""
 WEAK = 1.5
 """What it has as it is then, at most."""
 FAR = 3
@@ -178,7 +180,11 @@ def _some_turned(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
             and z >= max(item.turned.values())
         ]  # fmt: skip
         if len(wrong) < max(3, 0.02 * len(group)):
-            wrong = [item for item in wrong if item.turned[how] >= EVIDENT]
+            wrong = [
+                item
+                for item in wrong
+                if item.turned[how] >= EVIDENT and item.fit.scores[how] >= SURE
+            ]
         if wrong:
             yield _finding_turned(seen, how, wrong, len(group))
 
@@ -201,5 +207,6 @@ def _some_moved(seen: Seen, group: Sequence[_Judged]) -> Iterator[Finding]:
             yield _finding_moved(seen, offset, wrong, len(group))
             return
     for item in strong:
-        if item.moved.max() >= EVIDENT and item.own < WEAK:
+        best = float(item.fit.shifts.max()) if item.fit.shifts is not None else 0.0
+        if item.moved.max() >= EVIDENT and item.own < WEAK and best >= SURE:
             yield _finding_moved(seen, item.peak, [item], len(group))

@@ -69,7 +69,8 @@ def _has_frequent(facts: PairFacts) -> bool:
 
 def _equal(seen: Seen) -> Iterator[Finding]:
     groups: dict[str, list[PairFacts]] = defaultdict(list)
-    able = seen.masks(lambda m: m.content and m.distinct > 1)
+    ignored = seen.reading.ignore_index
+    able = seen.masks(lambda m: m.content and m.distinct - (ignored in m.values) > 1)
     for facts, mask in able:
         if facts.picture is not None and not facts.picture.error:
             groups[mask.content].append(facts)
