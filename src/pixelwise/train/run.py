@@ -90,7 +90,7 @@ def train(
     """
     with joined() as processes:
         if not processes.leads:
-            watcher, warn, look = Nobody(), None, None
+            watcher, warn = Nobody(), None
         warn = warn or watcher.say
         check_installed(settings.loggers)
         if resume is None:
