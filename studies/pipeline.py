@@ -34,6 +34,7 @@ from pixelwise.train.settings import TrainSettings
 
 CROP, PICTURES, CLASSES = 512, 8, 8
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+NETWORKS = ("hrnetv2 hrnet_w18_small", "fcn resnet18")
 SETTINGS = {"steps": 24, "crop": f"{CROP}x{CROP}", "validations": 1, "check_data": False}
 
 
@@ -115,7 +116,7 @@ def rates(name, data, options):
 
 def waits(name, data, options):
     """The share of waiting of short runs."""
-    for model, backbone in (("hrnetv2", "hrnet_w18_small"), ("fcn", "resnet18")):
+    for model, backbone in (network.split() for network in options.networks):
         for workers in (0, 1, 2):
             for cache in ("none", "memory:2GB", "disk:2GB") if workers == 2 else ("none",):
                 with tempfile.TemporaryDirectory() as runs, Console(quiet=True) as console:
@@ -141,6 +142,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--camvid", type=Path)
     parser.add_argument("--crops", type=int, default=40)
+    parser.add_argument("--networks", nargs="*", default=NETWORKS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

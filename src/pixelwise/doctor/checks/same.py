@@ -53,7 +53,7 @@ def _pictures(seen: Seen) -> Iterator[Finding]:
     if wrong:
         are = "is the picture itself" if len(wrong) == 1 else "are the pictures themselves"
         yield Finding(
-            "stop",
+            "warn" if seen.reading.numbers else "stop",  # brightness may be what is learnt
             "mask-is-picture",
             f"{len(wrong)} of {counted(len(seen.masks()), 'mask')} {are}, or a grey copy",
             "put the masks there; look at `masks_dir` and `masks`",
