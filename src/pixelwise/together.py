@@ -40,6 +40,13 @@ def mean(part: Tensor) -> Tensor:
     return total(part.sum()) / total(part.new_tensor(float(part.numel())))
 
 
+def summed(part: Tensor) -> Tensor:
+    """The sum over processes, without a gradient."""
+    found = part.detach().clone()
+    dist.all_reduce(found)
+    return found
+
+
 def gathered(part: Shaped[Tensor, "n *any"]) -> Shaped[Tensor, "m *any"]:
     """The parts one behind the other along the first axis."""
     return _Gathered.apply(part) if _SHARING.get() else part
@@ -48,9 +55,7 @@ def gathered(part: Shaped[Tensor, "n *any"]) -> Shaped[Tensor, "m *any"]:
 class _Total(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:
-        found = part.detach().clone()
-        dist.all_reduce(found)
-        return found
+        return summed(part)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:

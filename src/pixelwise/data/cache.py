@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -113,7 +113,7 @@ def keep(splits: Mapping[str, Split], size: CacheSize) -> tuple[dict[str, Split]
     if most < size.most and kept < total:
         told += f"; {free / 1e9:.2g} GB are free there, and half of it is used"
     found = {
-        split: _as_split(Kept(pictures, folder, tuple(names[split])))
+        split: cast(Split, Kept(pictures, folder, tuple(names[split])))
         for split, pictures in splits.items()
     }
     return found, told
@@ -123,11 +123,6 @@ def cache_folder() -> Path:
     """Where decoded pictures are kept on disk."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "pixelwise" / "decoded"
-
-
-def _as_split(kept: Any) -> Split:
-    found: Split = kept
-    return found
 
 
 def _place(size: CacheSize) -> tuple[Path, int]:

@@ -40,6 +40,11 @@ class Alarms:
         self._settings, self._warn = settings, warn
         self._told: set[str] = set()
 
+    @staticmethod
+    def due(progress: float) -> bool:
+        """Whether it is time to look; at the end everything is told."""
+        return BEGIN <= progress < 1
+
     def look(
         self, progress: float, steps: Sequence[Row], evaluations: Sequence[Row], best: Result | None
     ) -> None:
@@ -51,8 +56,8 @@ class Alarms:
             evaluations: Rows of all evaluations.
             best: What was found just now, where it is the best so far.
         """
-        if not BEGIN <= progress < 1:
-            return  # at the end everything is told
+        if not self.due(progress):
+            return
         found = {"loss": loss_stays(steps, self._settings)}
         if len(steps) >= FEWEST and best is not None and len(evaluations) > 1:
             found["useless"] = best.warning()

@@ -328,8 +328,10 @@ class Loop:
             self.complete = result if every == 1 else None
             self.keep(self.run)
         self.watcher.validated(state.step, result)
-        best = result if state.best_step == state.step else None
-        self.alarms.look(self._progress(), *journal.rows(), best)
+        progress = self._progress()
+        if self.alarms.due(progress):  # else the tables need not be read
+            best = result if state.best_step == state.step else None
+            self.alarms.look(progress, *journal.rows(), best)
 
     def _evaluate(
         self,
