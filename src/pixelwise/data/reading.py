@@ -100,6 +100,21 @@ def read_picture(
         path,
         lambda file: tiff.read(file) if _is_tiff(file) else bitmaps.read(file, max_megapixels),
     )
+    return as_picture(path, found, bands, channels, nodata)
+
+
+def as_picture(
+    path: Path,
+    found: Decoded,
+    bands: Sequence[int] | None,
+    channels: int | None,
+    nodata: Sequence[float] = (),
+) -> Picture:
+    """What `read_picture` makes of the numbers of a file, or of a part of it.
+
+    Raises:
+        InputError: The file has other bands, or values that cannot be kept.
+    """
     raw, hidden = _chosen(path, found, bands)
     numbers = [*nodata] if found.nodata is None else [*nodata, found.nodata]
     missing = find_missing(raw, numbers)

@@ -20,6 +20,7 @@ from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
 from pixelwise.losses import class_weights_from_counts, read_loss
 from pixelwise.metrics.tallies import Tallies
+from pixelwise.tasks.bands import Bands
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measure, Measures
 
@@ -498,6 +499,22 @@ class Task(ABC):
         self, folder: Path, answers: Mapping[Path, Tensor], regions: Regions
     ) -> None:
         """Write what was predicted of all pictures; called where there are `common_files`."""
+
+    def bands(self) -> Bands:
+        """How answers stand in a raster.
+
+        Raises:
+            InputError: They are not one or several numbers per pixel.
+        """
+        raise InputError(f"task={self.key!r}: gives no raster; predict pictures instead")
+
+    def shares(self, logits: Float[Tensor, "k h w"]) -> tuple[tuple[str, ...], Tensor]:
+        """How probable each class or label is at each pixel: names, and (b, h, w) of 0 to 1.
+
+        Raises:
+            InputError: Answers are no classes.
+        """
+        raise InputError(f"task={self.key!r}: gives no probabilities; leave them out")
 
     @property
     def without_data(self) -> str:

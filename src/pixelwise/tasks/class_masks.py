@@ -12,6 +12,7 @@ from torch import Tensor
 from pixelwise import pictures
 from pixelwise.data.classes import Colour, default_palette
 from pixelwise.losses import LOSSES, loss_for, presence_loss
+from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.class_examination import FILES as EXAMINER_FILES
 from pixelwise.tasks.class_examiner import ClassExaminer
@@ -138,6 +139,20 @@ class ClassMasks(Task):
         index, shown = self.file_names(name)
         pictures.write_index_png(folder / index, mask, self.palette, ignore_index=ignored)
         pictures.write_bytes(folder / shown, pictures.png(tinted))
+
+    def bands(self) -> Bands:
+        """One band of class numbers."""
+        dtype = "uint16" if max(self.ignored, self.count) > 255 else "uint8"
+
+        def numbers(logits: Tensor, missing: Tensor | None) -> ndarray:
+            answer = self.answer(logits[None]).numpy()
+            return with_holes(answer, missing, dtype, self.ignored)
+
+        return Bands(("class",), dtype, self.ignored, numbers, self.names, tuple(self.palette))
+
+    def shares(self, logits: Float[Tensor, "k h w"]) -> tuple[tuple[str, ...], Tensor]:
+        """The probability of every class."""
+        return self.names, self.probabilities(logits)
 
     @property
     def without_data(self) -> str:

@@ -18,6 +18,7 @@ from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
 from pixelwise.losses import LOSSES, class_weights_from_counts, loss_for, occurrence_loss
+from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.merging import mean_sigmoid
 from pixelwise.tasks.multilabel.results import LabelScorer
@@ -203,6 +204,19 @@ class Multilabel(Task):
         pictures.write_bytes(folder / file, content)
         sheet = pictures.label_sheet(image, labels, self.names, self.palette, without)
         pictures.write_bytes(folder / shown, pictures.png(sheet))
+
+    def bands(self) -> Bands:
+        """A band of 0 and 1 per label."""
+
+        def numbers(logits: Tensor, missing: Tensor | None) -> ndarray:
+            found = self.labels(self.answer(logits[None])[0])
+            return with_holes(found, missing, "uint8", UNKNOWN)
+
+        return Bands(self.names, "uint8", UNKNOWN, numbers)
+
+    def shares(self, logits: Float[Tensor, "k h w"]) -> tuple[tuple[str, ...], Tensor]:
+        """The probability of every label."""
+        return self.names, self.answer(logits[None])[0]
 
     @property
     def without_data(self) -> str:

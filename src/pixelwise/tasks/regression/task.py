@@ -1,5 +1,6 @@
 """Numbers per pixel: a band of logits per band of values."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pixelwise.data.georeference import geo_tags, values_tiff
 from pixelwise.data.keys import as_float
 from pixelwise.data.source import LabelledPictures, Source
 from pixelwise.errors import InputError, unknown
+from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.regression.demonstration import DEPTH_SCENES
 from pixelwise.tasks.regression.losses import LOGARITHMIC, LOSSES, log_softplus, value_loss
@@ -240,6 +242,14 @@ class Regression(Task):
         file, shown = self.file_names(name)
         pictures.write_bytes(folder / file, values_tiff(values, geo_tags(source)))
         pictures.write_bytes(folder / shown, pictures.png(pictures.stacked(rows)))
+
+    def bands(self) -> Bands:
+        """A float32 band per band of values."""
+
+        def numbers(logits: Tensor, missing: Tensor | None) -> ndarray:
+            return with_holes(self.answer(logits[None])[0].numpy(), missing, "float32", math.nan)
+
+        return Bands(self.names, "float32", math.nan, numbers)
 
     @property
     def without_data(self) -> str:

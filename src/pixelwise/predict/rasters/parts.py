@@ -1,0 +1,122 @@
+"""Finished rows of windows of one output, each in a file of its own, until all are there.
+
+A row's file appears when it is whole. So a run that was killed goes on with the next row, and what
+is put together in the end does not depend on how often that happened.
+"""
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.errors import InputError
+from pixelwise.outputs import alone
+from pixelwise.predict.rasters.grid import Grid
+
+PLAN = "plan.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+LEVEL = 1
+
+
+class Parts:
+    """The rows of an output.
+
+    Args:
+        folder: Where they are; made if need be.
+        grid: The windows.
+        bands: Of the output.
+        dtype: Likewise, as numpy names it.
+    """
+
+    def __init__(self, folder: Path, grid: Grid, bands: int, dtype: str) -> None:
+        self.folder, self.grid, self.bands, self.dtype = folder, grid, bands, np.dtype(dtype)
+        self._open: zipfile.ZipFile | None = None
+        self._held = ExitStack()
+
+    def begin(self, plan: Mapping[str, Any]) -> int:
+        """How many rows are there already, of a run with this very plan; others are removed.
+
+        Raises:
+            InputError: Another process writes here; the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(alone(self.folder))
+            told = json.dumps(dict(plan), indent=1, sort_keys=True, ensure_ascii=False)
+            path = self.folder / PLAN
+            if not path.is_file() or path.read_text(encoding="utf-8") != told:
+                for old in self.folder.glob("row_*"):
+                    old.unlink()
+                path.write_text(told, encoding="utf-8")
+            for unfinished in self.folder.glob("*.partial"):
+                unfinished.unlink()
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another --out"
+            ) from error
+        there = 0
+        while self._path(there).is_file():
+            there += 1
+        return there
+
+    def write(self, row: int, left: int, values: NDArray[Any]) -> None:
+        """The part (bands, h, w) of a row that begins at a column of pixels."""
+        if self._open is None:
+            self._open = zipfile.ZipFile(
+                self._path(row).with_suffix(".partial"),
+                "w",
+                zipfile.ZIP_DEFLATED,
+                compresslevel=LEVEL,
+            )
+        for band, numbers in enumerate(values):
+            content = io.BytesIO()
+            np.save(content, np.ascontiguousarray(numbers))
+            entry = zipfile.ZipInfo(f"{band}/{left:08d}.npy", EPOCH)
+            self._open.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, LEVEL)
+
+    def end(self, row: int) -> None:
+        """A row is whole."""
+        assert self._open is not None
+        self._open.close()
+        self._open = None
+        partial = self._path(row).with_suffix(".partial")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(self._path(row))
+
+    def band(self, band: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The rows of a band from top to bottom: first row of pixels, and numbers (h, width)."""
+        for row in range(self.grid.rows):
+            height = self.grid.until_row(row) - self.grid.tops[row]
+            found = np.empty((height, self.grid.width), self.dtype)
+            with zipfile.ZipFile(self._path(row)) as file:
+                for name in file.namelist():
+                    number, _, place = name.partition("/")
+                    if int(number) == band:
+                        part = np.load(io.BytesIO(file.read(name)))
+                        left = int(place.removesuffix(".npy"))
+                        found[:, left : left + part.shape[1]] = part
+            yield self.grid.tops[row], found
+
+    def remove(self) -> None:
+        """They are not needed any more."""
+        self._held.close()
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Leave them for the next run."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        self._held.close()
+
+    def _path(self, row: int) -> Path:
+        return self.folder / f"row_{row:06d}"
