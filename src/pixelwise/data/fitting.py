@@ -79,21 +79,23 @@ class Expected:
                 how to rescale them.
         """
         found = extremes(picture)
-        if found is None:
-            return picture.values
-        low, high = found
-        if picture.dtype != self.trained and {picture.dtype, self.trained} <= set(WHITES):
-            if picture.dtype == "uint16" and 0 < high < PADDED:
+        factor = 1.0 if found is None else self.factor(*found, picture.dtype, name)
+        return picture.values if factor == 1 else picture.values.to(torch.float32) * factor
+
+    def factor(self, low: float, high: float, dtype: str, name: str) -> float:
+        """What values from `low` to `high` are multiplied by; raises as `fit`."""
+        if dtype != self.trained and {dtype, self.trained} <= set(WHITES):
+            if dtype == "uint16" and 0 < high < PADDED:
                 raise InputError(
                     f"{name}: has values up to {high:g} in 16 bits, whose white may be "
                     f"{2 ** max(8, int(high).bit_length()) - 1} or 65535; the network takes "
                     f"{self.trained}: convert it, or say --as-is"
                 )
-            factor = self.scale / WHITES[picture.dtype]
+            factor = self.scale / WHITES[dtype]
             self._check(low * factor, high * factor, self.trained, name)
-            return picture.values.to(torch.float32) * factor
-        self._check(low, high, picture.dtype, name)
-        return picture.values
+            return factor
+        self._check(low, high, dtype, name)
+        return 1.0
 
     def check(self, values: Range, dtype: str, name: str) -> None:
         """Whether pictures with such values are like those of the training; raises as `fit`."""

@@ -1,1 +1,16 @@
-"""Pictures in, masks and overlays out."""
+"""Pictures and rasters in; masks, values or points out."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pixelwise.predict.rasters.raster import raster
+
+__all__ = ["raster"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "raster":
+        raise AttributeError(f"module 'pixelwise.predict' has no attribute {name!r}")
+    from pixelwise.predict.rasters.raster import raster
+
+    return raster

@@ -11,10 +11,13 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+import pixelwise
 from pixelwise.predict.rasters.files import without_place_warnings
 from pixelwise.predict.rasters.parts import Parts
 from pixelwise.tasks.bands import Bands
 
+SOFTWARE = "pixelwise"
+"""What the tag Software of files begins with; it shows which may be replaced."""
 TILE = 512
 """Pixels of a side of a tile in files."""
 
@@ -126,6 +129,7 @@ def _place(file: Any, place: Place) -> None:
 
 
 def _describe(file: Any, bands: Bands) -> None:
+    file.update_tags(TIFFTAG_SOFTWARE=f"{SOFTWARE} {pixelwise.__version__}")
     for number, name in enumerate(bands.names, start=1):
         file.set_band_description(number, name)
     if bands.classes:
