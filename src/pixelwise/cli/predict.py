@@ -7,6 +7,7 @@ from pixelwise.checks import in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
+from pixelwise.cli.predict_raster import add_raster_options, predict_raster, wants_raster
 from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
@@ -21,7 +22,11 @@ def main(arguments: Sequence[str]) -> int:
         "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
     )
     parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
-    parser.add_argument("--out", type=str | None, help="output folder; default: RUN/predict")
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        help="output folder, default: RUN/predict; or, for one raster of any size, a .tif",
+    )
     add_views(parser)
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument(
@@ -38,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--image-ids", type=str | None, help="COCO JSON whose `images` number the pictures"
     )
+    add_raster_options(parser)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
@@ -45,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     check_overlap(found)
     check_pictures(found.pictures)
     check_model(found.run)
+    if wants_raster(found):
+        return predict_raster(found)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
     for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
         if file is not None and not Path(file).is_file():

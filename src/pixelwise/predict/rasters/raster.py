@@ -170,7 +170,8 @@ def _to_write(path: Path, source: Any) -> Path:
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
-    if isinstance(source, str | Path) and path.resolve() == Path(source).resolve():
+    read = source.path if isinstance(source, RasterSource) else source
+    if isinstance(read, str | Path) and path.resolve() == Path(read).resolve():
         raise InputError(f"{path}: is the raster that is read; choose another file")
     if path.exists() and not _ours(path):
         raise InputError(

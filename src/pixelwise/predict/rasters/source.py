@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelwise.data.decoded import Decoded, stretched
 from pixelwise.data.reading import Picture, as_picture
 from pixelwise.errors import InputError
-from pixelwise.predict.rasters.files import open_raster, told
+from pixelwise.predict.rasters.files import limited_cache, open_raster, told
 
 BROKEN = ("fail", "nodata")
 """What is done about a block that cannot be read."""
@@ -88,7 +88,8 @@ class RasterSource:
         self._masked = "per_dataset" in {
             str(flag).rpartition(".")[2] for flags in self.file.mask_flag_enums for flag in flags
         }
-        self.read(0, 0, 1, 1)  # a file without the bands that are wanted is told now
+        with limited_cache():
+            self.read(0, 0, 1, 1)  # a file without the bands that are wanted is told now
 
     def read(self, top: int, left: int, height: int, width: int) -> Picture:
         """See `Source`."""

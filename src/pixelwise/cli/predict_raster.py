@@ -1,0 +1,123 @@
+"""`pixelwise predict RUN big.tif --out classes.tif`: one raster of any size."""
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from pixelwise.checks import at_least, one_of
+from pixelwise.cli.console import Console
+from pixelwise.devices import pick_device
+from pixelwise.errors import InputError
+
+TIFFS = (".tif", ".tiff")
+OTHERS = ("boxes", "image_ids")
+"""Options that are for pictures alone."""
+
+USUAL = {
+    "probability": None,
+    "uncertainty": None,
+    "cog": False,
+    "broken": "fail",
+    "batch_size": 1,
+}
+"""Options that are for rasters alone."""
+
+
+def add_raster_options(parser: Any) -> None:
+    """The options that are for rasters alone."""
+    parser.add_argument(
+        "--probability", type=str | None, help="for a raster: a .tif of class probabilities too"
+    )
+    parser.add_argument(
+        "--uncertainty", type=str | None, help="for a raster: a .tif of how unsure the network is"
+    )
+    parser.add_argument(
+        "--cog", action="store_true", help="for a raster: write cloud-optimised GeoTIFFs"
+    )
+    parser.add_argument(
+        "--broken",
+        type=str,
+        default="fail",
+        help="for a raster: fail at a block that cannot be read, or leave it as nodata",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=1, help="for a raster: tiles predicted together"
+    )
+
+
+def wants_raster(found: Namespace) -> bool:
+    """Whether one raster is to be predicted; options for rasters without one are refused."""
+    if found.out is not None and Path(found.out).suffix.lower() in TIFFS:
+        if len(found.pictures) != 1 or not Path(found.pictures[0]).is_file():
+            raise InputError(
+                f"out={found.out!r}: is one file, but pictures={found.pictures}; give one raster,"
+                " or a folder for --out"
+            )
+        given = [name for name in OTHERS if getattr(found, name) is not None]
+        if given:
+            raise InputError(
+                f"{given[0]}: is for pictures; leave it out, or give a folder for --out"
+            )
+        one_of(("fail", "nodata"), broken=found.broken)
+        at_least(1, batch_size=found.batch_size)
+        return True
+    defaults = {
+        "probability": None,
+        "uncertainty": None,
+        "cog": False,
+        "broken": "fail",
+        "batch_size": 1,
+    }
+    for name, usual in defaults.items():
+        if getattr(found, name) != usual:
+            raise InputError(
+                f"{name}={getattr(found, name)!r}: is for one raster; give its file, and a .tif for"
+                " --out"
+            )
+    return False
+
+
+def predict_raster(found: Namespace) -> int:
+    """Predict it; returns the exit code."""
+    path, out = Path(found.pictures[0]), Path(found.out)
+    with Console(quiet=found.quiet) as console:
+        from pixelwise.cli.memory import enough_memory
+        from pixelwise.networks.segmenter import load
+        from pixelwise.predict.rasters.raster import raster
+        from pixelwise.predict.rasters.source import RasterSource
+
+        device = pick_device(found.device)
+        model = load(found.run).to(device)
+        config = model.config
+        source = RasterSource(
+            path, config.bands, config.in_channels, nodata=config.nodata, broken=found.broken
+        )
+        console.say(
+            f"model   {config.arch} on {config.backbone}\n"
+            f"input   {path}: {source.width} x {source.height} pixels, on {device}"
+        )
+        with enough_memory(model, found.window):
+            raster(
+                model,
+                source,
+                out,
+                probability=found.probability,
+                uncertainty=found.uncertainty,
+                window=found.window,
+                overlap=found.overlap,
+                batch=found.batch_size,
+                cog=found.cog,
+                broken=found.broken,
+                as_is=found.as_is,
+                progress=console.busy,
+            )
+        for top, left, height, width in source.lost[:5]:
+            console.warn(
+                f"{path}: rows {top} to {top + height}, columns {left} to {left + width} cannot be"
+                " read and are left without data"
+            )
+        if len(source.lost) > 5:
+            console.warn(f"{path}: {len(source.lost)} blocks in all cannot be read")
+    print(f"{path} predicted: {out}")
+    return 1 if source.lost else 0
