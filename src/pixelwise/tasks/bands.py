@@ -30,14 +30,14 @@ class Bands:
 
     names: tuple[str, ...]
     dtype: str
-    nodata: float
+    nodata: float | int
     numbers: Callable[[Tensor, Tensor | None], NDArray[Any]]
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
 
 
 def with_holes(
-    values: NDArray[Any], missing: Tensor | None, dtype: str, nodata: float
+    values: NDArray[Any], missing: Tensor | None, dtype: str, nodata: float | int
 ) -> NDArray[Any]:
     """Bands (b, h, w) in a type, with `nodata` where a picture has no data."""
     found = values.astype(dtype)

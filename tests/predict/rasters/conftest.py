@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("rasterio", reason="rasters need rasterio")
