@@ -6,6 +6,8 @@ The doors are loaded when first used: importing the package starts nothing and t
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pixelwise.release import VERSION
+
 if TYPE_CHECKING:
     from pixelwise.compiling import compiled
     from pixelwise.explanation.explain import explain
@@ -31,7 +33,7 @@ __all__ = [
     "list_models",
     "load",
 ]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _DOORS = {
     "average_checkpoints": ("pixelwise.train.averaging", "average_checkpoints"),

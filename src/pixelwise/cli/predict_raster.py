@@ -7,6 +7,7 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.cli.console import Console
+from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 
@@ -21,7 +22,7 @@ USUAL = {
     "broken": "fail",
     "batch_size": 1,
 }
-"""Options that are for rasters alone."""
+"""Options that are for rasters alone, as they are where nothing is said."""
 
 
 def add_raster_options(parser: Any) -> None:
@@ -62,14 +63,7 @@ def wants_raster(found: Namespace) -> bool:
         one_of(("fail", "nodata"), broken=found.broken)
         at_least(1, batch_size=found.batch_size)
         return True
-    defaults = {
-        "probability": None,
-        "uncertainty": None,
-        "cog": False,
-        "broken": "fail",
-        "batch_size": 1,
-    }
-    for name, usual in defaults.items():
+    for name, usual in USUAL.items():
         if getattr(found, name) != usual:
             raise InputError(
                 f"{name}={getattr(found, name)!r}: is for one raster; give its file, and a .tif for"
@@ -82,11 +76,12 @@ def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
     path, out = Path(found.pictures[0]), Path(found.out)
     with Console(quiet=found.quiet) as console:
-        from pixelwise.cli.memory import enough_memory
         from pixelwise.networks.segmenter import load
+        from pixelwise.predict.memory import enough_memory
         from pixelwise.predict.rasters.raster import raster
         from pixelwise.predict.rasters.source import RasterSource
 
+        views = views_of(found)
         device = pick_device(found.device)
         model = load(found.run).to(device)
         config = model.config
@@ -97,7 +92,7 @@ def predict_raster(found: Namespace) -> int:
             f"model   {config.arch} on {config.backbone}\n"
             f"input   {path}: {source.width} x {source.height} pixels, on {device}"
         )
-        with enough_memory(model, found.window):
+        with enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 model,
                 source,
@@ -110,6 +105,7 @@ def predict_raster(found: Namespace) -> int:
                 cog=found.cog,
                 broken=found.broken,
                 as_is=found.as_is,
+                views=views,
                 progress=console.busy,
             )
         for top, left, height, width in source.lost[:5]:

@@ -148,9 +148,7 @@ class ClassMasks(Task):
             answer = self.answer(logits[None]).numpy()
             return with_holes(answer, missing, dtype, self.ignored)
 
-        return Bands(
-            ("class",), dtype, self.ignored, numbers, self.names, tuple(self.palette)
-        )
+        return Bands(("class",), dtype, self.ignored, numbers, self.names, tuple(self.palette))
 
     def shares(self, logits: Float[Tensor, "k h w"]) -> tuple[tuple[str, ...], Tensor]:
         """The probability of every class."""

@@ -25,9 +25,7 @@ TURNED = Affine.translation(500000, 20000) @ Affine.rotation(30) @ Affine.scale(
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    made = create_model("fcn", "test_resnet", num_classes=3)
-    # Whatever the picture, all three classes are to occur.
-    return made.eval()
+    return create_model("fcn", "test_resnet", num_classes=3).eval()
 
 
 def values(bands=3, height=90, width=130, dtype="uint8", seed=0):
@@ -109,8 +107,8 @@ def test_palettes_and_transparency_are_read_as_pictures_are(network, tmp_path):
     with rasterio.open(
         path, "w", driver="GTiff", count=1, height=90, width=130, dtype="uint8"
     ) as file:
-        file.write(indices)
         file.write_colormap(1, table)
+        file.write(indices)
     assert_same(network, path)
     clear = values(4)
     clear[3] = np.where(clear[3] < 128, 0, 255)
@@ -146,7 +144,7 @@ def test_any_function_may_be_the_network(tmp_path):
     half = torch.nn.Conv2d(3, 2, 3, stride=2, padding=1)
     numbers = values(height=64, width=64)
     found = pixelwise.predict.raster(
-        lambda x: Answer(half(x)), numbers, mean=(1, 2, 3), std=2, scale=255
+        lambda x: Answer(half(x)), numbers, mean=(1.0, 2.0, 3.0), std=2.0, scale=255.0
     )
     x = (torch.from_numpy(numbers)[None] / 255 - torch.tensor([1.0, 2, 3])[:, None, None]) / 2
     logits = torch.nn.functional.interpolate(half(x), size=(64, 64), mode="bilinear")
@@ -157,15 +155,13 @@ def test_any_function_may_be_the_network(tmp_path):
     with pytest.raises(InputError, match="one name for each"):
         pixelwise.predict.raster(half, numbers, names=["a"])
     with pytest.raises(InputError, match="must be one per band"):
-        pixelwise.predict.raster(half, numbers, mean=(1, 2))
+        pixelwise.predict.raster(half, numbers, mean=(1.0, 2.0))
 
 
 def spoil(path):
     """Overwrite a tile in the middle of a file."""
     with rasterio.open(path) as file:
-        place = file.tags(1, ns="TIFF", bidx=1)
-    offset = int(rasterio.open(path).get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
-    assert place is not None
+        offset = int(file.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
     content = bytearray(path.read_bytes())
     content[offset : offset + 60] = b"\xff" * 60
     path.write_bytes(content)

@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-import pixelwise
 from pixelwise.predict.rasters.files import without_place_warnings
 from pixelwise.predict.rasters.parts import Parts
+from pixelwise.release import VERSION
 from pixelwise.tasks.bands import Bands
 
 SOFTWARE = "pixelwise"
@@ -129,7 +129,7 @@ def _place(file: Any, place: Place) -> None:
 
 
 def _describe(file: Any, bands: Bands) -> None:
-    file.update_tags(TIFFTAG_SOFTWARE=f"{SOFTWARE} {pixelwise.__version__}")
+    file.update_tags(TIFFTAG_SOFTWARE=f"{SOFTWARE} {VERSION}")
     for number, name in enumerate(bands.names, start=1):
         file.set_band_description(number, name)
     if bands.classes:

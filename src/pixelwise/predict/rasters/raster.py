@@ -9,7 +9,6 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-import pixelwise
 from pixelwise.checks import at_least, in_range, one_of
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
@@ -20,6 +19,8 @@ from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
 from pixelwise.predict.rasters.product import PRODUCTS
 from pixelwise.predict.rasters.sink import ArraySink, GeoTIFFSink, Progress, Sink
 from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source
+from pixelwise.predict.views import WHOLE, Views
+from pixelwise.release import VERSION
 
 
 def raster(
@@ -35,6 +36,7 @@ def raster(
     cog: bool = False,
     broken: str = "fail",
     as_is: bool = False,
+    views: Views = WHOLE,
     task: str = "multiclass",
     names: Sequence[str] = (),
     mean: Sequence[float] | float = 0.0,
@@ -60,6 +62,7 @@ def raster(
         cog: Write cloud-optimised GeoTIFFs.
         broken: "fail" at a block that cannot be read, or leave it as "nodata".
         as_is: Take values that are unlike those of the training pictures too.
+        views: Average over scales and flips of the windows.
         task: What the logits of a function mean; one of ours knows.
         names: Likewise: names of the classes.
         mean: Likewise: its input is `(raw / scale - mean) / std`.
@@ -89,6 +92,7 @@ def raster(
     with limited_cache() if gdal else contextlib.nullcontext():
         opened = _opened(source, model, broken)
         network = _network(model, opened, as_is, task, names, mean, std, scale, device, window)
+        logits = views.averaged(network.logits, network.task)
         file = getattr(opened, "file", None)
         place = Place() if file is None else Place.of(file)
         sinks: list[Sink] = [
@@ -98,7 +102,7 @@ def raster(
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None
         sinks += [one for one in (kept, sink) if isinstance(one, Sink)]
         predict_raster(
-            network.logits,
+            logits,
             opened,
             sinks,
             prepare=network.prepare,
@@ -108,8 +112,9 @@ def raster(
             plan={
                 "model": network.mark,
                 "source": _mark(opened),
-                "versions": [pixelwise.__version__, torch.__version__],
+                "versions": [VERSION, torch.__version__],
                 "broken": broken,
+                "views": [list(views.scales), views.flip],
             },
             scratch=next(iter(paths.values())).parent if paths else None,
             progress=progress,

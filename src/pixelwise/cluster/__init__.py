@@ -1,0 +1,1 @@
+"""Pictures and rasters as tasks of a cluster."""
