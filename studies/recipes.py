@@ -165,7 +165,7 @@ def tables(rows):
     """Means over the seeds, with the lowest and the highest, as Markdown."""
     groups = {}
     for row in rows:
-        key = row["data"], row["steps"], row["recipe"], row["network"]
+        key = row["data"], int(row["steps"]), row["recipe"], row["network"]
         groups.setdefault(key, []).append(row)
     yield "| data | steps | recipe | network | seeds | mIoU | rare classes | CPU s per step |"
     yield "|---|---|---|---|---|---|---|---|"
