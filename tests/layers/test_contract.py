@@ -28,6 +28,7 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 from torch.nn.utils import prune as prune_by
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from largest import Largest
 from pixelwise.cost import flops, measured, predict
@@ -565,6 +566,30 @@ def test_autocast(key):
         close(y, exact, torch.bfloat16, told(key, "SLACK", {}).get(key, 1.0))
         assert images[0].grad.dtype == kind
         assert all(torch.isfinite(p.grad).all() for p in trained(layer))
+
+
+class Softmaxes(TorchDispatchMode):
+    """The types that softmaxes compute in. The fused attention keeps its own in float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.types = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if "softmax" in str(func):
+            self.types.add(result.dtype)
+        return result
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@every_layer
+def test_softmaxes_stay_in_float32_under_autocast(key, dtype):
+    layer = build(key)
+    seen = Softmaxes()
+    with torch.autocast("cpu", dtype=dtype), seen:
+        layer(*inputs(key, layer, 2, 7, 5))
+    assert seen.types <= {torch.float32}
 
 
 @pytest.fixture(scope="module")
