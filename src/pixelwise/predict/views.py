@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pixelwise.checks import in_range
@@ -74,7 +74,7 @@ class Views:
         if self.single:
             return run
 
-        def mean(image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
+        def mean(image: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
             return task.merged([*self._each(run, task, image)])
 
         return mean

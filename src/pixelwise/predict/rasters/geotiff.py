@@ -85,7 +85,7 @@ def write_geotiff(
                     window = ((top, top + len(rows)), (0, grid.width))
                     file.write(rows, band + 1, window=window)
                     progress("writing", band * grid.height + top + len(rows), count * grid.height)
-        with rasterio.open(partial, "r+") as file:
+        with without_place_warnings(), rasterio.open(partial, "r+") as file:
             factors = _factors(grid.height, grid.width)
             if factors and not cog:
                 kind = (

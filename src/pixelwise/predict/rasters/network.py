@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from pixelwise.data.fitting import extremes
@@ -16,6 +15,7 @@ from pixelwise.data.reading import Picture
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.images import expected, network_input
+from pixelwise.predict.rasters.foreign import Foreign, check_evaluated
 from pixelwise.predict.rasters.source import Source
 from pixelwise.predict.windows import Predictor
 from pixelwise.tasks.base import Task
@@ -69,6 +69,7 @@ def of_segmenter(model: Segmenter, source: Source, *, as_is: bool = False) -> Ne
         raise InputError(
             f"task={task.key!r}: looks at whole pictures; cut the raster into pictures"
         )
+    check_evaluated(model)
     run = task.predictor(model)
     found = None if as_is else _extremes(source)
     factor = 1.0
@@ -82,7 +83,8 @@ def of_segmenter(model: Segmenter, source: Source, *, as_is: bool = False) -> Ne
             values = values.to(torch.float32) * factor
         return filled(values, picture.missing, config.mean, config.scale)
 
-    return Network(lambda x: run(network_input(model, x)), task, prepare, _digest(model))
+    mark = f"{_digest(model)} {factor:g}"
+    return Network(lambda x: run(network_input(model, x)), task, prepare, mark)
 
 
 def of_callable(
@@ -94,23 +96,23 @@ def of_callable(
     mean: Sequence[float] | float = 0.0,
     std: Sequence[float] | float = 1.0,
     scale: float = 1.0,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     window: int = 256,
 ) -> Network:
     """Anybody's: a function of `(raw / scale - mean) / std` that returns logits.
 
     They are a tensor, `.logits`, or an entry "logits" or "out", of any size; they are resized to
-    that of the window.
+    that of the window. See `foreign` for what may be called.
 
     Args:
-        model: Called on (n, c, h, w); a module should be in eval mode.
+        model: Called on (n, c, h, w); a module in eval mode, or a program of `torch.export`.
         source: What it is to predict.
         task: What the logits mean: multiclass, binary, multilabel or regression.
         names: Of the classes, labels or bands.
         mean: Per band, or for all.
         std: Likewise.
         scale: The raw value that means 1.0.
-        device: Where the network is.
+        device: Where a function computes; a module does where it is.
         window: Pixels of a side of the window that it is tried on.
 
     Raises:
@@ -120,13 +122,13 @@ def of_callable(
     bands = len(first)
     means, stds = (_per_band(n, v, bands) for n, v in (("mean", mean), ("std", std)))
 
-    @torch.no_grad()
-    def logits(raw: Tensor) -> Tensor:
-        values = raw.to(device, torch.float32) / scale
-        values = (values - means.to(values)) / stds.to(values)
-        return resized(only_logits(model(values)), (raw.shape[-2], raw.shape[-1]))
+    network = Foreign(model, device)
 
-    count = logits(first[None]).shape[1]
+    def logits(raw: Tensor) -> Tensor:
+        return network((raw.to(torch.float32) / scale - means) / stds)
+
+    tried = logits(first[None])
+    count = tried.shape[1]
     if names and len(names) != max(count, 2 if task == "binary" else 1):
         raise InputError(
             f"names={list(names)}: {len(names)} for {count} logits; give one name for each"
@@ -136,35 +138,9 @@ def of_callable(
     def prepare(picture: Picture) -> Tensor:
         return filled(picture.values, picture.missing, means.flatten().tolist(), scale)
 
-    mark = _digest(model) if isinstance(model, nn.Module) else getattr(model, "__name__", "")
+    about = repr((task, names, mean, std, scale, hashlib.sha256(_bytes(tried)).hexdigest()))
+    mark = f"{_digest(model)} {about}" if isinstance(model, nn.Module) else about
     return Network(logits, task_of(task, stated), prepare, mark)
-
-
-def only_logits(answer: Any) -> Float[Tensor, "n k h w"]:
-    """The logits in what a network of another library returns.
-
-    Raises:
-        InputError: There are none.
-    """
-    found = answer
-    if isinstance(answer, Mapping):
-        found = next((answer[name] for name in ("logits", "out") if name in answer), answer)
-    elif not isinstance(answer, Tensor):
-        found = getattr(answer, "logits", answer)
-    if not isinstance(found, Tensor) or found.ndim != 4:
-        shape = f" of shape {tuple(found.shape)}" if isinstance(found, Tensor) else ""
-        raise InputError(
-            f"model: returns {type(found).__name__}{shape}; must be logits (n, classes, rows,"
-            " columns); wrap it in a function that returns those"
-        )
-    return found
-
-
-def resized(logits: Float[Tensor, "n k i j"], size: tuple[int, int]) -> Float[Tensor, "n k h w"]:
-    """Logits at the size of the window."""
-    if logits.shape[-2:] == size:
-        return logits
-    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
 def _per_band(name: str, value: Sequence[float] | float, bands: int) -> Tensor:
@@ -196,7 +172,12 @@ def _digest(model: nn.Module) -> str:
     for name, tensor in model.state_dict().items():
         found.update(name.encode())
         if isinstance(tensor, Tensor):
-            found.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+            found.update(_bytes(tensor))
     config = getattr(model, "config", None)
     found.update(repr(config).encode())
     return found.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    plain = tensor.detach().cpu().contiguous().reshape(-1)
+    return plain.view(torch.uint8).numpy().tobytes()

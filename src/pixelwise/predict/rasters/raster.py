@@ -42,7 +42,7 @@ def raster(
     mean: Sequence[float] | float = 0.0,
     std: Sequence[float] | float = 1.0,
     scale: float = 1.0,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> ndarray | None:
     """Predict a raster of any size, block by block.
@@ -68,7 +68,7 @@ def raster(
         mean: Likewise: its input is `(raw / scale - mean) / std`.
         std: See `mean`.
         scale: See `mean`.
-        device: Where a function computes.
+        device: Where a function computes; a module does where it is.
         progress: Told what is done.
 
     Returns:
@@ -131,7 +131,7 @@ def _network(
     mean: Sequence[float] | float,
     std: Sequence[float] | float,
     scale: float,
-    device: str | torch.device,
+    device: str | torch.device | None,
     window: int,
 ) -> Network:
     if isinstance(model, Segmenter):
