@@ -106,9 +106,15 @@ class ModelConfig:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
+        path.write_text(json.dumps(self.plain(), indent=2) + "\n", encoding="utf-8")
+
+    def plain(self) -> dict[str, Any]:
+        """The entries as JSON has them."""
         told = dataclasses.asdict(self)
-        told |= {"attention": as_text(self.attention), "convolution": as_text(self.convolution)}
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        return told | {
+            "attention": as_text(self.attention),
+            "convolution": as_text(self.convolution),
+        }
 
     @classmethod
     def load(cls, path: Path) -> "ModelConfig":
@@ -118,7 +124,16 @@ class ModelConfig:
             InputError: The file cannot be read, or an entry is missing, unknown, or of a type or
                 a value that it cannot have.
         """
-        found = with_tuples(entries(path))
+        return cls.read(entries(path), path)
+
+    @classmethod
+    def read(cls, entries: Mapping[str, Any], path: Path) -> "ModelConfig":
+        """From entries as `plain` gives them, which stood in a file.
+
+        Raises:
+            InputError: As `load`.
+        """
+        found = with_tuples(dict(entries))
         hints = get_type_hints(cls)
         plans = {"attention": attention_plan, "convolution": convolution_plan}
         check_entries(path, found, hints | dict.fromkeys(plans, str | Mapping[Any, Any]))
