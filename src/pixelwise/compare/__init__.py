@@ -1,0 +1,1 @@
+"""Which attention is worth its cost on one's own data."""
