@@ -42,11 +42,15 @@ RECIPES = {
     "balanced": {
         "recipe": "adamw", "schedule": "poly", "lr": 1e-3, "loss": "ce+dice", "balance": "auto",
     },
+    "rare": {
+        "recipe": "adamw", "schedule": "poly", "lr": 1e-3, "loss": "ce+dice",
+        "balance": "pole=0.2, sign_symbol=0.2, bicyclist=0.25",
+    },
 }  # fmt: skip
 BLOCKS = {
     "networks": [(network, "one_cycle") for network in NETWORKS],
     "recipes": [("fcn", recipe) for recipe in ("adamw", "sgd", "one_cycle")],
-    "rare": [("fcn", "adamw"), ("fcn", "balanced")],
+    "rare": [("fcn", "adamw"), ("fcn", "rare")],
 }
 ZOOM = {"scale_min": 0.7, "scale_max": 1.6}
 STRIDES = {"unet": 32}
