@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
     "explain": "show where a network looks for a pixel",
+    "export": "write a network as an ONNX, torch.export or safetensors file, proven equal",
     "push": "publish a trained network on the Hugging Face Hub, with a card",
     "bench": "measure time and memory of layers and networks",
     "import": "convert a checkpoint of another code base",

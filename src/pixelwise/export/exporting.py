@@ -1,0 +1,233 @@
+"""`pixelwise.export`: a network as a file that other programs run, proven or refused."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pixelwise.checks import at_least, one_of
+from pixelwise.errors import InputError, in_one_line
+from pixelwise.export import metadata
+from pixelwise.export.metadata import About
+from pixelwise.export.network import Exported, prepared, unwrapped
+from pixelwise.export.onnx_file import INPUT, operators, write_onnx
+from pixelwise.export.program import free_axes, traced, write_program
+from pixelwise.export.proof import RUNS, SAMPLE, Row, prove
+from pixelwise.export.running import FORMATS, needs_onnx
+from pixelwise.networks import single_file
+from pixelwise.networks.segmenter import Segmenter
+
+BATCHES = (2, 1, 3)
+"""What is run where the size is fixed."""
+SAVING = ".exporting-"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of an export.
+
+    Args:
+        path: The file.
+        about: What it says of itself.
+        rows: What was compared; of safetensors nothing is, the weights are read again.
+        files: What was written, the file first.
+        operators: How often each occurs, of ONNX files.
+    """
+
+    path: Path
+    about: About
+    rows: list[Row]
+    files: dict[str, int]
+    operators: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> float:
+        """The largest difference, as a part of the range of the network's output."""
+        return max((row.difference for row in self.rows), default=0.0)
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.files.items())
+        lines = [f"file       {listed}", *self._ends()]
+        if self.operators:
+            told = ", ".join(f"{name} {count}" for name, count in self.operators.items())
+            lines.append(f"operators  {told}")
+        for row in self.rows:
+            height, width = row.size
+            size = f"{row.batch} x {height}x{width}"
+            lines.append(f"proof      {size:11} difference {row.difference:.1e} of the range")
+        if not self.rows:
+            lines.append("proof      read again: every weight and the description are equal")
+        return "\n".join(lines)
+
+    def _ends(self) -> list[str]:
+        about, config = self.about, self.about.config
+        if self.path.suffix == FORMATS["safetensors"]:
+            return []
+        values = f"raw values, {config.scale:g} means 1"
+        if not about.normalises:
+            values = f"(raw / {config.scale:g} - mean) / std, with the mean and std of the metadata"
+        size = "height, width" if about.size is None else "{}, {}".format(*about.size)
+        return [
+            f"input      {INPUT} (batch, {config.in_channels}, {size}) float32: {values}",
+            f"output     {about.output}",
+        ]
+
+
+def export(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    normalise: bool = False,
+    answer: bool = False,
+    probabilities: bool = False,
+    size: tuple[int, int] | None = None,
+    opset: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Write a network to a file, and prove that the file does the same.
+
+    The file is run at five sizes and compared with the network. Where it differs, or cannot run,
+    nothing is left and the error names the layer.
+
+    Args:
+        model: Of `create_model` or `load`, in any mode and on any device; not changed.
+        path: The file: `.onnx`, `.pt2` or `.safetensors`. One that was exported before is replaced.
+        format: "onnx", "torch-export" or "safetensors"; None: by the suffix.
+        normalise: Take raw values: scale, mean and std are inside.
+        answer: End with the task's decoder: classes, values, points.
+        probabilities: End with the probability of each class or label.
+        size: Fix (height, width), for programs that need it; the batch stays free.
+        opset: Version of ONNX's operators; None: the usual one.
+        say: Is told what is being done.
+
+    Returns:
+        What was compared and written; printed, it is a table.
+
+    Raises:
+        InputError: What cannot be, or a file that is not the network.
+    """
+    form, target = _checked(path, format)
+    if answer and probabilities:
+        raise InputError("answer=True: the file has one output; leave out probabilities or answer")
+    if opset is not None:
+        at_least(18, opset=opset)
+    if size is not None:
+        at_least(1, height=size[0], width=size[1])
+    if form == "onnx":
+        needs_onnx(target)
+    network = prepared(unwrapped(model))
+    config = network.described()
+    if form == "safetensors" and (normalise or answer or probabilities or size):
+        raise InputError(
+            "format='safetensors': holds weights only; leave out normalise, answer,"
+            " probabilities and size"
+        )
+    output = "answer" if answer else "probabilities" if probabilities else "logits"
+    about = About(config, normalise, output, size)
+    _make_folder(target)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=SAVING) as hidden:
+        made = Path(hidden) / target.name
+        rows: list[Row] = []
+        try:
+            if form == "safetensors":
+                say("writing")
+                single_file.write(made, about.plain(), network.state_dict())
+                _same(made, network)
+            else:
+                rows = _written(
+                    Exported(network, normalise=normalise, output=output),
+                    *(made, form, size, opset, say),
+                )
+                told = tuple({**dataclasses.asdict(row), "size": [*row.size]} for row in rows)
+                about = dataclasses.replace(about, proof=told)
+                metadata.write(made, about)
+            found = operators(made) if form == "onnx" else {}
+        except RuntimeError as error:  # of torch's writer, on a full disk
+            if "unexpected pos" not in str(error) and "PytorchStreamWriter" not in str(error):
+                raise
+            raise InputError(
+                f"{target}: cannot be written ({in_one_line(error, 100)}); free some space, or"
+                " choose another --out"
+            ) from error
+        files = {file.name: file.stat().st_size for file in sorted(Path(hidden).iterdir())}
+        files = {target.name: files.pop(target.name), **files}
+        for name in reversed(files):  # the file itself last, so that it never stands alone
+            (Path(hidden) / name).replace(target.parent / name)
+    return Report(target, about, rows, files, found)
+
+
+def _written(
+    network: Exported,
+    path: Path,
+    form: str,
+    size: tuple[int, int] | None,
+    opset: int | None,
+    say: Callable[[str], None],
+) -> list[Row]:
+    """Trace, write and prove."""
+    inputs = network.inputs()
+    sample = SAMPLE if size is None else (BATCHES[0], size)
+    runs = RUNS if size is None else tuple((batch, size) for batch in BATCHES)
+    free = [free_axes(fixed=size is not None)]
+    say("tracing")
+    program = traced(network, inputs(*sample), free)
+    say("writing")
+    if form == "onnx":
+        write_onnx(program, path, inputs=[INPUT], outputs=[network.output], free=free, opset=opset)
+    else:
+        write_program(program, path)
+    say("proving")
+    return prove(network, path, form, inputs=inputs, runs=runs)
+
+
+def _same(path: Path, network: Segmenter) -> None:
+    """Read weights again and compare each."""
+    found = single_file.read(path).state_dict()
+    for name, tensor in network.state_dict().items():
+        if not torch.equal(found[name], tensor):
+            raise InputError(f"{path.name}: {name} differs when read again; check the disk")
+
+
+def _checked(path: str | Path, form: str | None) -> tuple[str, Path]:
+    """The format, and where the file goes.
+
+    Raises:
+        InputError: No such format, another suffix, or a file of somebody else.
+    """
+    target = Path(path)
+    if form is not None:
+        one_of(tuple(FORMATS), format=form)
+    by_suffix = {suffix: name for name, suffix in FORMATS.items()}
+    known = by_suffix.get(target.suffix)
+    if known is None or form not in (None, known):
+        wanted = FORMATS[form] if form else ", ".join(by_suffix)
+        raise InputError(
+            f"out={str(path)!r}: must end in {wanted}"
+            + (f" for format {form!r}" if form else "")
+            + "; rename it, or give another --format"
+        )
+    if target.is_dir():
+        raise InputError(f"out={str(path)!r}: is a folder; name a file")
+    if target.exists() or target.is_symlink():
+        try:
+            metadata.read(target)
+        except InputError as error:
+            raise InputError(
+                f"{target}: stands there, and is no file that pixelwise exported; choose another"
+                " --out, or move it away"
+            ) from error
+    return known, target
+
+
+def _make_folder(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{target.parent}: cannot be made ({error.strerror}); choose another --out"
+        ) from error

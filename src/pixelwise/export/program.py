@@ -1,0 +1,88 @@
+"""A module as a program of torch.export, with free sizes, and its file."""
+
+import math
+import operator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.fx import Graph, Node
+from torch.fx.experimental import _config
+
+AXES = {0: "batch", 2: "height", 3: "width"}
+"""Axes of pictures that may stay free."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the exporters' own warnings, which say nothing that a user could do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def free_axes(*, fixed: bool) -> dict[int, Any]:
+    """The free axes of an input: with a fixed size only the batch."""
+    return dict.fromkeys((0,) if fixed else AXES, Dim.DYNAMIC)
+
+
+def traced(
+    module: nn.Module, given: tuple[Tensor, ...], free: Sequence[Mapping[int, Any]]
+) -> ExportedProgram:
+    """A module in eval mode as a program.
+
+    Args:
+        module: Takes tensors, each by a parameter of its own.
+        given: A sample of them.
+        free: The free axes of each.
+    """
+    shapes = tuple(map(dict, free))
+    with torch.no_grad(), quietly():
+        try:
+            # Without this, sides of maps that are 1 at other sizes are taken to be another case.
+            with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+                return torch.export.export(module, given, dynamic_shapes=shapes)
+        except Exception:  # the option is young: without it, more modules can be traced
+            return torch.export.export(module, given, dynamic_shapes=shapes)
+
+
+def write_program(program: ExportedProgram, path: Path) -> None:
+    """Write a `.pt2` file."""
+    _without_ceil(program)
+    with quietly():
+        torch.export.save(program, path)
+
+
+def _without_ceil(program: ExportedProgram) -> None:
+    """Write `ceil(a / b)` of whole numbers, which files cannot hold, as `(a + b - 1) // b`."""
+    graph = program.graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is not math.ceil or node.args[0].target is not operator.truediv:
+            continue
+        over: Any = node.args[0]
+        above, below = over.args
+        with graph.inserting_before(node):
+            longer = _after(graph, operator.add, above, _less(graph, below))
+            made = _after(graph, operator.floordiv, longer, below)
+        node.replace_all_uses_with(made)
+        graph.erase_node(node)
+        if not over.users:
+            graph.erase_node(over)
+    program.graph_module.recompile()
+
+
+def _less(graph: Graph, value: Any) -> Any:
+    return value - 1 if isinstance(value, int) else _after(graph, operator.sub, value, 1)
+
+
+def _after(graph: Graph, function: Callable[[Any, Any], Any], left: Any, right: Any) -> Node:
+    """A new node, with the value that it has in the sample."""
+    made = graph.call_function(function, (left, right))
+    known = [part.meta["val"] if isinstance(part, Node) else part for part in (left, right)]
+    made.meta["val"] = function(*known)
+    return made
