@@ -32,6 +32,7 @@ OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "srun", "torchrun", "uv")
 """What a shell block may call beside `pixelwise`; these lines are not tried."""
 NOT_RUN = (
     ("docs/checkpoints.md", "needs a checkpoint file"),
+    ("docs/export.md", "exports for a minute"),
     ("docs/publishing.md", "needs an account"),
 )
 """Page and reason of each block that does not run; keep it short."""
