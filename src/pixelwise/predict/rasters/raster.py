@@ -139,14 +139,14 @@ def _model(
     mean: Sequence[float] | float,
     std: Sequence[float] | float,
     scale: float,
-    device: str | torch.device,
+    device: str | torch.device | None,
 ) -> Any:
     """What is to be called, where a file or a session is given."""
     if is_session(model) or (isinstance(model, str | Path) and is_exported(model)):
         stated = {"task": task, "names": list(names), "mean": mean, "std": std, "scale": scale}
         usual = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
-        return open_exported(model, None if stated == usual else stated).to(device)
-    return open_model(model).to(device) if isinstance(model, str | Path) else model
+        return open_exported(model, None if stated == usual else stated).to(device or "cpu")
+    return open_model(model).to(device or "cpu") if isinstance(model, str | Path) else model
 
 
 def _network(
