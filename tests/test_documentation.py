@@ -48,6 +48,21 @@ import timm, torch
 other_host = timm.create_model("resnet50")
 checkpoint = other_host.state_dict()
 """,
+    "docs/onnx.md": """
+import numpy, onnx, pixelwise.predict, rasterio
+from pathlib import Path
+from pixelwise.export.metadata import About, write
+from pixelwise.networks.config import ModelConfig
+text = '<ir_version: 9, opset_import: ["" : 18]> net (float[n,3,h,w] image)' \\
+    ' => (float[n,2,h,w] logits) <float[2,3,1,1] w = {1, 0, -1, 0, 1, 0}>' \\
+    ' { logits = Conv(image, w) }'
+for name in ("street.onnx", "other.onnx"):
+    onnx.save(onnx.parser.parse_model(text), name)
+write(Path("street.onnx"), About(ModelConfig("fcn", "resnet18", num_classes=2)))
+with rasterio.open("in.tif", "w", width=90, height=80, count=3, dtype="uint8",
+                   crs="EPSG:32636", transform=rasterio.Affine(0.5, 0, 500000, 0, -0.5, 20000)) as file:
+    file.write(numpy.random.default_rng(0).integers(0, 255, (3, 80, 90), dtype="uint8"))
+""",
 }
 """Stand-ins for what only a reader has, by page."""
 

@@ -11,6 +11,7 @@ from pixelwise.cli.predict_raster import add_raster_options, predict_raster, wan
 from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
+from pixelwise.export.named import results_of
 
 TEXT = "Write masks, values or points, by the task, and an overlay for every picture."
 
@@ -19,7 +20,9 @@ def main(arguments: Sequence[str]) -> int:
     """Predict; returns 1 where some pictures could not be read, the others being done."""
     parser = command_parser("predict", TEXT)
     parser.add_argument(
-        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+        "run",
+        type=str,
+        help="folder of a run or model, exported file, or OWNER/NAME on the Hugging Face Hub",
     )
     parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
     parser.add_argument(
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
     check_pictures(found.pictures)
-    check_model(found.run)
+    check_model(found.run, exported=True)
     if wants_raster(found):
         return predict_raster(found)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
@@ -58,16 +61,16 @@ def main(arguments: Sequence[str]) -> int:
         if file is not None and not Path(file).is_file():
             raise InputError(f"{name}={file!r}: no such file; check the path")
     check_out(found.out, found.run)
-    out = Path(found.out) if found.out else Path(found.run) / "predict"
+    out = Path(found.out) if found.out else results_of(found.run) / "predict"
     with Console(quiet=found.quiet) as console:
-        from pixelwise.networks.segmenter import load
+        from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
 
         views = views_of(found)
         device = pick_device(found.device)
         files = find_pictures(found.pictures)
-        model = load(found.run).to(device)
+        model = open_model(found.run).to(device)
         classes = ", ".join(model.config.names) or f"{model.config.num_classes} classes"
         console.say(
             f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"

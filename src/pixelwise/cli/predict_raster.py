@@ -76,14 +76,14 @@ def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
     path, out = Path(found.pictures[0]), Path(found.out)
     with Console(quiet=found.quiet) as console:
-        from pixelwise.networks.segmenter import load
+        from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
         from pixelwise.predict.rasters.raster import raster
         from pixelwise.predict.rasters.source import RasterSource
 
         views = views_of(found)
         device = pick_device(found.device)
-        model = load(found.run).to(device)
+        model = open_model(found.run).to(device)
         config = model.config
         source = RasterSource(
             path, config.bands, config.in_channels, nodata=config.nodata, broken=found.broken

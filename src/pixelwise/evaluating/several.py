@@ -13,7 +13,7 @@ from pixelwise.evaluating.request import METRICS, PICTURES, REPORT, Request, Voi
 from pixelwise.evaluating.scoring import answers_of, inputs_of, score, tell_holes
 from pixelwise.evaluating.several_page import several_page
 from pixelwise.evaluating.writing import as_json, write
-from pixelwise.networks.segmenter import load
+from pixelwise.export.opening import open_model
 from pixelwise.outputs import check_before
 from pixelwise.predict.threshold import with_threshold
 from pixelwise.report import render
@@ -54,7 +54,7 @@ def evaluate_several(request: Request, voice: Voice) -> str:
     """
     if request.out is not None:
         check_before(request.out, "evaluate", (METRICS, REPORT, PICTURES, SCORES, *FILES))
-    models = [load(run) for run in request.runs]
+    models = [open_model(run) for run in request.runs]
     source = open_data(request.data)
     split = source.split(request.split)
     for run, model in zip(request.runs, models, strict=True):

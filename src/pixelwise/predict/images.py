@@ -18,9 +18,10 @@ from pixelwise.data.missing import filled
 from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.data.regions import Box, Regions, read_regions
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable
+from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_bands
 from pixelwise.tasks.base import Task
@@ -97,7 +98,7 @@ def _is_picture(path: Path) -> bool:
 
 @torch.no_grad()
 def predict_answer(
-    model: Segmenter,
+    model: Model,
     image: Shaped[Tensor, "c h w"],
     *,
     window: int | None = 1024,
@@ -122,7 +123,7 @@ def predict_answer(
         InputError: Boxes for a task that does not look into them, or scales for one that has one.
     """
     task = model.task
-    run = views.averaged(task.predictor(model), task)
+    run = views.averaged(predictor_of(model), task)
 
     def logits(tiles: Tensor) -> Tensor:
         return run(network_input(model, tiles))
@@ -139,7 +140,7 @@ def predict_answer(
 
 
 def _in_boxes(
-    model: Segmenter, logits: Callable[[Tensor], Tensor], image: Tensor, boxes: Sequence[Box]
+    model: Model, logits: Callable[[Tensor], Tensor], image: Tensor, boxes: Sequence[Box]
 ) -> Tensor:
     """The answers in boxes, a few at a time, in pixels of the whole picture."""
     task, size = model.task, (image.shape[-2], image.shape[-1])
@@ -161,23 +162,23 @@ def check_boxed(task: Task) -> None:
 
 
 def seen_of(
-    model: Segmenter, image: Shaped[Tensor, "c h w"], box: Box | None = None
+    model: Model, image: Shaped[Tensor, "c h w"], box: Box | None = None
 ) -> Shaped[Tensor, "c i j"]:
     """What a network sees of a picture of raw values, or of a box in it; the mean is around it."""
     return model.task.view(image, model.config.scale * torch.tensor(model.config.mean), box)
 
 
-def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def network_input(model: Model, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Raw values as the network takes them, on its device: `(raw / scale - mean) / std`."""
     config = model.config
-    device = next(model.parameters()).device
+    device = model.device
     mean = torch.tensor(config.mean, device=device)[:, None, None]
     std = torch.tensor(config.std, device=device)[:, None, None]
     return (images.to(device).to(torch.float32) / config.scale - mean) / std
 
 
 def predict_pictures(
-    model: Segmenter,
+    model: Model,
     pictures: Sequence[Path],
     folder: Path,
     *,
@@ -238,7 +239,7 @@ def predict_pictures(
 
 def _predicted(
     answer_of: Callable[..., Tensor],
-    model: Segmenter,
+    model: Model,
     names: dict[Path, str],
     outputs: Outputs,
     regions: Regions,
@@ -314,7 +315,7 @@ def _check_untouched(names: dict[Path, str], folder: Path, task: Task) -> None:
 
 def read_picture(
     picture: Path,
-    model: Segmenter,
+    model: Model,
     *,
     as_is: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -344,6 +345,6 @@ def read_picture(
     return filled(image, found.missing, config.mean, config.scale), found.missing
 
 
-def expected(model: Segmenter) -> Expected:
+def expected(model: Model) -> Expected:
     """What the values of a network's pictures must be like."""
     return Expected(model.config.scale, model.config.dtype, model.config.values)

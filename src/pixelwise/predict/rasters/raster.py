@@ -11,7 +11,10 @@ from torch import Tensor
 
 from pixelwise.checks import at_least, in_range, one_of
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.export.exported import is_session, open_exported
+from pixelwise.export.named import is_exported
+from pixelwise.export.opening import open_model
+from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
 from pixelwise.predict.rasters.files import limited_cache, open_raster
 from pixelwise.predict.rasters.geotiff import SOFTWARE, Place
@@ -24,7 +27,7 @@ from pixelwise.release import VERSION
 
 
 def raster(
-    model: Callable[[Tensor], Any],
+    model: Any,
     source: str | Path | ndarray | Source,
     sink: str | Path | Sink | None = None,
     *,
@@ -51,7 +54,8 @@ def raster(
     it is started again, and ends with the same bytes.
 
     Args:
-        model: One of ours, in eval mode, or any function of (n, c, h, w) that returns logits.
+        model: One of ours, in eval mode, any function of (n, c, h, w) that returns logits, the
+            folder of a run, an exported file, or a session of ONNX Runtime.
         source: A file that GDAL reads, an array (c, h, w), or any `Source`.
         sink: A `.tif` to write, or any `Sink`; None: the answers are returned.
         probability: A `.tif` for the probability of each class, in ten thousandths.
@@ -63,7 +67,7 @@ def raster(
         broken: "fail" at a block that cannot be read, or leave it as "nodata".
         as_is: Take values that are unlike those of the training pictures too.
         views: Average over scales and flips of the windows.
-        task: What the logits of a function mean; one of ours knows.
+        task: What the logits of a function mean; one of ours and exported ones know.
         names: Likewise: names of the classes.
         mean: Likewise: its input is `(raw / scale - mean) / std`.
         std: See `mean`.
@@ -77,10 +81,16 @@ def raster(
     Raises:
         InputError: Anything that does not fit; files that cannot be read or written.
     """
+    model = _model(model, task, names, mean, std, scale, device)
     at_least(1, window=window, batch=batch)
     in_range(0, 0.9, overlap=overlap)
     one_of(BROKEN, broken=broken)
     wanted = {"answer": sink, "probability": probability, "uncertainty": uncertainty}
+    if isinstance(model, Model) and model.decides and (probability or uncertainty):
+        raise InputError(
+            f"{model.config.arch}: says classes, not how probable they are; leave probability and"
+            " uncertainty out, or export it without the decoder"
+        )
     paths = {
         product: _to_write(Path(path), source)
         for product, path in wanted.items()
@@ -122,6 +132,23 @@ def raster(
     return None if kept is None else kept.values
 
 
+def _model(
+    model: Any,
+    task: str,
+    names: Sequence[str],
+    mean: Sequence[float] | float,
+    std: Sequence[float] | float,
+    scale: float,
+    device: str | torch.device | None,
+) -> Any:
+    """What is to be called, where a file or a session is given."""
+    if is_session(model) or (isinstance(model, str | Path) and is_exported(model)):
+        stated = {"task": task, "names": list(names), "mean": mean, "std": std, "scale": scale}
+        usual = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
+        return open_exported(model, None if stated == usual else stated).to(device or "cpu")
+    return open_model(model).to(device or "cpu") if isinstance(model, str | Path) else model
+
+
 def _network(
     model: Callable[[Tensor], Any],
     source: Source,
@@ -134,7 +161,7 @@ def _network(
     device: str | torch.device | None,
     window: int,
 ) -> Network:
-    if isinstance(model, Segmenter):
+    if isinstance(model, Model):
         return of_segmenter(model, source, as_is=as_is)
     return of_callable(
         model,
@@ -155,7 +182,7 @@ def _opened(source: Any, model: Any, broken: str) -> Source:
     if not isinstance(source, str | Path):
         assert isinstance(source, Source)
         return source
-    if not isinstance(model, Segmenter):
+    if not isinstance(model, Model):
         return RasterSource(Path(source), broken=broken)
     config = model.config
     return RasterSource(
