@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = " ".join(str(error.strerror or error).split())
         print(f"error: {where}{told}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print("interrupted", *stop.args, sep="; ", file=sys.stderr)
         return 130
     except SystemExit as stop:
         if isinstance(stop.code, int | None):  # as after --help

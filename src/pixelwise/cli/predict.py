@@ -52,10 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
-    check_pictures(found.pictures)
     check_model(found.run, exported=True)
     if wants_raster(found):
         return predict_raster(found)
+    check_pictures(found.pictures)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
     for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
         if file is not None and not Path(file).is_file():

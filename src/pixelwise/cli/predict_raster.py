@@ -1,5 +1,7 @@
 """`pixelwise predict RUN big.tif --out classes.tif`: one raster of any size."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_pictures
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -47,10 +50,17 @@ def add_raster_options(parser: Any) -> None:
     )
 
 
+def is_elsewhere(text: str) -> bool:
+    """Whether it is a name that GDAL alone understands: of a file on a server, or in an archive."""
+    return text.startswith("/vsi") or "://" in text
+
+
 def wants_raster(found: Namespace) -> bool:
     """Whether one raster is to be predicted; options for rasters without one are refused."""
     if found.out is not None and Path(found.out).suffix.lower() in TIFFS:
-        if len(found.pictures) != 1 or not Path(found.pictures[0]).is_file():
+        check_pictures([text for text in found.pictures if not is_elsewhere(text)])
+        alone = len(found.pictures) == 1
+        if not alone or not (is_elsewhere(found.pictures[0]) or Path(found.pictures[0]).is_file()):
             raise InputError(
                 f"out={found.out!r}: is one file, but pictures={found.pictures}; give one raster,"
                 " or a folder for --out"
@@ -72,9 +82,20 @@ def wants_raster(found: Namespace) -> bool:
     return False
 
 
+@contextmanager
+def kept(out: Path) -> Iterator[None]:
+    """Say at an interruption what there is already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the finished rows of {out} are kept; give the same command to go on"
+        ) from None
+
+
 def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
-    path, out = Path(found.pictures[0]), Path(found.out)
+    path, out = found.pictures[0], Path(found.out)
     with Console(quiet=found.quiet) as console:
         from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
@@ -92,7 +113,7 @@ def predict_raster(found: Namespace) -> int:
             f"model   {config.arch} on {config.backbone}\n"
             f"input   {path}: {source.width} x {source.height} pixels, on {device}"
         )
-        with enough_memory(model, round(found.window * max(views.scales))):
+        with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 model,
                 source,
@@ -107,8 +128,9 @@ def predict_raster(found: Namespace) -> int:
                 as_is=found.as_is,
                 views=views,
                 progress=console.busy,
+                say=console.say,
             )
-        for top, left, height, width in source.lost[:5]:
+        for top, left, height, width in [*source.lost][:5]:
             console.warn(
                 f"{path}: rows {top} to {top + height}, columns {left} to {left + width} cannot be"
                 " read and are left without data"

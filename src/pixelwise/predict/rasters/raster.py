@@ -1,7 +1,7 @@
 """`pixelwise.predict.raster`: a network, a raster, and where its answers go."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from pixelwise.export.named import is_exported
 from pixelwise.export.opening import open_model
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
-from pixelwise.predict.rasters.files import limited_cache, open_raster
-from pixelwise.predict.rasters.geotiff import SOFTWARE, Place
+from pixelwise.predict.rasters.files import cache_for, limited_cache, open_raster, told
+from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
 from pixelwise.predict.rasters.product import PRODUCTS
 from pixelwise.predict.rasters.sink import ArraySink, GeoTIFFSink, Progress, Sink
 from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.release import VERSION
+
+BESIDE = (ASIDE, ".ovr", ".msk")
+"""Files that GDAL takes for parts of the one beside them."""
 
 
 def raster(
@@ -47,6 +50,7 @@ def raster(
     scale: float = 1.0,
     device: str | torch.device | None = None,
     progress: Progress = lambda what, done, total: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> ndarray | None:
     """Predict a raster of any size, block by block.
 
@@ -74,6 +78,7 @@ def raster(
         scale: See `mean`.
         device: Where a function computes; a module does where it is.
         progress: Told what is done.
+        say: Told in a line where an earlier run is gone on with, or begun anew.
 
     Returns:
         (bands, h, w) where there is no sink.
@@ -96,39 +101,41 @@ def raster(
         for product, path in wanted.items()
         if isinstance(path, str | Path)
     }
-    if len(set(paths.values())) < len(paths):
+    if len({path.resolve() for path in paths.values()}) < len(paths):
         raise InputError(f"sink={sink}: is named twice; give every output a file of its own")
     gdal = not isinstance(source, ndarray | Source) or bool(paths)
     with limited_cache() if gdal else contextlib.nullcontext():
         opened = _opened(source, model, broken)
         network = _network(model, opened, as_is, task, names, mean, std, scale, device, window)
         logits = views.averaged(network.logits, network.task)
-        file = getattr(opened, "file", None)
-        place = Place() if file is None else Place.of(file)
+        place, lost = Place(), None
+        if isinstance(opened, RasterSource):
+            _check_unread(paths.values(), opened)
+            place, lost = Place.of(opened.file), opened.lost if broken == "nodata" else None
         sinks: list[Sink] = [
-            GeoTIFFSink(path, PRODUCTS[product](network.task), place, cog=cog)
+            GeoTIFFSink(path, PRODUCTS[product](network.task), place, cog=cog, lost=lost, say=say)
             for product, path in paths.items()
         ]
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None
         sinks += [one for one in (kept, sink) if isinstance(one, Sink)]
-        predict_raster(
-            logits,
-            opened,
-            sinks,
-            prepare=network.prepare,
-            window=window,
-            overlap=overlap,
-            batch=batch,
-            plan={
-                "model": network.mark,
-                "source": _mark(opened),
-                "versions": [VERSION, torch.__version__],
-                "broken": broken,
-                "views": [list(views.scales), views.flip],
-            },
-            scratch=next(iter(paths.values())).parent if paths else None,
-            progress=progress,
-        )
+        with _enough_cache(opened, window), _told_where(paths.values()):
+            predict_raster(
+                logits,
+                opened,
+                sinks,
+                prepare=network.prepare,
+                window=window,
+                overlap=overlap,
+                batch=batch,
+                plan={
+                    "model": network.mark,
+                    "source": _mark(opened),
+                    "versions": [VERSION, torch.__version__],
+                    "views": [list(views.scales), views.flip],
+                },
+                scratch=next(iter(paths.values())).parent if paths else None,
+                progress=progress,
+            )
     return None if kept is None else kept.values
 
 
@@ -147,6 +154,25 @@ def _model(
         usual = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
         return open_exported(model, None if stated == usual else stated).to(device or "cpu")
     return open_model(model).to(device or "cpu") if isinstance(model, str | Path) else model
+
+
+def _enough_cache(source: Source, window: int) -> contextlib.AbstractContextManager[None]:
+    if not isinstance(source, RasterSource):
+        return contextlib.nullcontext()
+    return limited_cache(cache_for(source.file, window))
+
+
+@contextlib.contextmanager
+def _told_where(paths: Iterable[Path]) -> Iterator[None]:
+    """What stops the writing of files is told in a line, and that nothing of it is lost."""
+    try:
+        yield
+    except OSError as error:
+        where = ", ".join(map(str, paths)) or "scratch"
+        raise InputError(
+            f"{where}: cannot be written ({error.strerror or told(error)}); free some space, and"
+            " start again: finished rows are kept"
+        ) from error
 
 
 def _network(
@@ -183,10 +209,10 @@ def _opened(source: Any, model: Any, broken: str) -> Source:
         assert isinstance(source, Source)
         return source
     if not isinstance(model, Model):
-        return RasterSource(Path(source), broken=broken)
+        return RasterSource(source, broken=broken)
     config = model.config
     return RasterSource(
-        Path(source), config.bands, config.in_channels, nodata=config.nodata, broken=broken
+        source, config.bands, config.in_channels, nodata=config.nodata, broken=broken
     )
 
 
@@ -203,14 +229,34 @@ def _to_write(path: Path, source: Any) -> Path:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
     read = source.path if isinstance(source, RasterSource) else source
-    if isinstance(read, str | Path) and path.resolve() == Path(read).resolve():
+    if isinstance(read, str | Path) and _same(path, Path(read)):
         raise InputError(f"{path}: is the raster that is read; choose another file")
     if path.exists() and not _ours(path):
         raise InputError(
             f"{path}: stands there, and pixelwise did not write it; choose another file, or move"
             " it away"
         )
+    for beside in (path.with_name(path.name + suffix) for suffix in BESIDE):
+        if beside.exists() and not (path.exists() and beside.name.endswith(ASIDE)):
+            raise InputError(
+                f"{beside}: stands there, and would be taken for a part of {path.name}; choose"
+                " another file, or move it away"
+            )
     return path
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _check_unread(paths: Iterable[Path], source: RasterSource) -> None:
+    """Raise an InputError where an output is one of the files that a raster consists of."""
+    for path in paths:
+        for read in source.file.files:
+            if path.exists() and _same(path, Path(read)):
+                raise InputError(f"{path}: is read as a part of {source.name}; choose another file")
 
 
 def _ours(path: Path) -> bool:
@@ -223,7 +269,8 @@ def _ours(path: Path) -> bool:
 
 def _mark(source: Source) -> list[Any]:
     """Tells this raster from others, and from what it was before somebody changed it."""
-    if isinstance(source, RasterSource) and source.path.is_file():
-        about = source.path.stat()
-        return [str(source.path.resolve()), about.st_size, about.st_mtime_ns]
-    return [source.name]
+    if not isinstance(source, RasterSource):
+        return [source.name]
+    files = [Path(name) for name in source.file.files if not name.endswith((ASIDE, ".ovr"))]
+    about = [(path.resolve(), path.stat()) for path in files if path.is_file()]
+    return [source.name, [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in about]]

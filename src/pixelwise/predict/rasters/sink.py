@@ -81,10 +81,23 @@ class GeoTIFFSink:
         bands: What is written.
         place: Where on Earth it lies.
         cog: Write a cloud-optimised GeoTIFF.
+        lost: Parts of the raster that could not be read, as the source notes them; None: it
+            stops there.
+        say: Told in a line what is done about an earlier run.
     """
 
-    def __init__(self, path: Path, bands: Bands, place: Place, *, cog: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bands: Bands,
+        place: Place,
+        *,
+        cog: bool = False,
+        lost: dict[tuple[int, int, int, int], None] | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.path, self.bands, self.place, self.cog = path, bands, place, cog
+        self._lost, self._say = lost, say
         self._parts: Parts | None = None
         self._there = 0
 
@@ -93,7 +106,9 @@ class GeoTIFFSink:
         folder = self.path.with_name(f".{self.path.name}.unfinished")
         self._parts = Parts(folder, grid, len(self.bands.names), self.bands.dtype)
         about = {"bands": list(self.bands.names), "dtype": self.bands.dtype}
-        self._there = self._parts.begin({**plan, **about})
+        self._there, said = self._parts.begin({**plan, **about}, self._lost)
+        if said:
+            self._say(f"{self.path}: {said}")
         return self._there
 
     def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
@@ -107,7 +122,7 @@ class GeoTIFFSink:
         """See `Sink`."""
         if row >= self._there:
             assert self._parts is not None
-            self._parts.end(row)
+            self._parts.end(row, self._lost or ())
 
     def finish(self, progress: Progress) -> None:
         """See `Sink`."""
