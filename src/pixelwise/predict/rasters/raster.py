@@ -16,6 +16,8 @@ from pixelwise.predict.rasters.engine import predict_raster
 from pixelwise.predict.rasters.files import limited_cache, open_raster
 from pixelwise.predict.rasters.geotiff import SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
+from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of
+from pixelwise.predict.rasters.polygons.polygons import Told, check_place, drawing_of
 from pixelwise.predict.rasters.product import PRODUCTS
 from pixelwise.predict.rasters.sink import ArraySink, GeoTIFFSink, Progress, Sink
 from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source
@@ -30,6 +32,11 @@ def raster(
     *,
     probability: str | Path | None = None,
     uncertainty: str | Path | None = None,
+    polygons: str | Path | None = None,
+    areas: str | Path | None = None,
+    polygons_of: Sequence[str | int] | None = None,
+    simplify: float = 0.0,
+    minimum_area: float = 0.0,
     window: int = 1024,
     overlap: float = 0.25,
     batch: int = 1,
@@ -44,6 +51,7 @@ def raster(
     scale: float = 1.0,
     device: str | torch.device | None = None,
     progress: Progress = lambda what, done, total: None,
+    told: Told = lambda line: None,
 ) -> ndarray | None:
     """Predict a raster of any size, block by block.
 
@@ -56,6 +64,11 @@ def raster(
         sink: A `.tif` to write, or any `Sink`; None: the answers are returned.
         probability: A `.tif` for the probability of each class, in ten thousandths.
         uncertainty: A `.tif` for how unsure the network is, in ten thousandths.
+        polygons: A `.gpkg` or `.geojson` for the regions of the answer, see `predict.polygons`.
+        areas: A `.csv` for the area of each class.
+        polygons_of: The classes that are drawn; by default all, of two the second.
+        simplify: How much outlines may change, in the raster's units.
+        minimum_area: Smaller polygons are left out.
         window: Pixels of a side of the windows that the network sees, at most.
         overlap: The least share of a window that its neighbour covers too, in [0, 1).
         batch: Windows that go through the network together.
@@ -70,6 +83,7 @@ def raster(
         scale: See `mean`.
         device: Where a function computes; a module does where it is.
         progress: Told what is done.
+        told: Likewise, lines on what to know about polygons.
 
     Returns:
         (bands, h, w) where there is no sink.
@@ -88,15 +102,35 @@ def raster(
     }
     if len(set(paths.values())) < len(paths):
         raise InputError(f"sink={sink}: is named twice; give every output a file of its own")
-    gdal = not isinstance(source, ndarray | Source) or bool(paths)
+    read = source.path if isinstance(source, RasterSource) else source
+    drawing = drawing_of(
+        polygons,
+        areas,
+        simplify,
+        minimum_area,
+        Path(read) if isinstance(read, str | Path) else None,
+    )
+    gdal = not isinstance(source, ndarray | Source) or bool(paths) or drawing is not None
     with limited_cache() if gdal else contextlib.nullcontext():
         opened = _opened(source, model, broken)
         network = _network(model, opened, as_is, task, names, mean, std, scale, device, window)
         logits = views.averaged(network.logits, network.task)
         file = getattr(opened, "file", None)
         place = Place() if file is None else Place.of(file)
+        then: Callable[[Progress], None] | None = None
+        if drawing is not None:
+            meaning = meaning_of(network.task, polygons_of)
+            check_place(drawing, place, (opened.height, opened.width), opened.name, told)
+            then, classes = drawn_from(paths.get("answer"), drawing, meaning, told)
+            paths = {"answer": classes, **paths}
         sinks: list[Sink] = [
-            GeoTIFFSink(path, PRODUCTS[product](network.task), place, cog=cog)
+            GeoTIFFSink(
+                path,
+                PRODUCTS[product](network.task),
+                place,
+                cog=cog,
+                then=then if product == "answer" else None,
+            )
             for product, path in paths.items()
         ]
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None

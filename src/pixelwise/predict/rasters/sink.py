@@ -81,10 +81,19 @@ class GeoTIFFSink:
         bands: What is written.
         place: Where on Earth it lies.
         cog: Write a cloud-optimised GeoTIFF.
+        then: Called when the file is there; a run that is killed meanwhile predicts nothing again.
     """
 
-    def __init__(self, path: Path, bands: Bands, place: Place, *, cog: bool = False) -> None:
-        self.path, self.bands, self.place, self.cog = path, bands, place, cog
+    def __init__(
+        self,
+        path: Path,
+        bands: Bands,
+        place: Place,
+        *,
+        cog: bool = False,
+        then: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.path, self.bands, self.place, self.cog, self._then = path, bands, place, cog, then
         self._parts: Parts | None = None
         self._there = 0
 
@@ -113,6 +122,8 @@ class GeoTIFFSink:
         """See `Sink`."""
         assert self._parts is not None
         write_geotiff(self.path, self.bands, self.place, self._parts, progress, cog=self.cog)
+        if self._then is not None:
+            self._then(progress)
         self._parts.remove()
 
     def close(self) -> None:
