@@ -21,6 +21,11 @@ OTHERS = ("boxes", "image_ids")
 USUAL = {
     "probability": None,
     "uncertainty": None,
+    "polygons": None,
+    "polygons_of": None,
+    "simplify": 0.0,
+    "minimum_area": 0.0,
+    "areas": None,
     "cog": False,
     "broken": "fail",
     "batch_size": 1,
@@ -35,6 +40,29 @@ def add_raster_options(parser: Any) -> None:
     )
     parser.add_argument(
         "--uncertainty", type=str | None, help="for a raster: a .tif of how unsure the network is"
+    )
+    parser.add_argument(
+        "--polygons", type=str | None, help="for a raster: a .gpkg or .geojson of its regions too"
+    )
+    parser.add_argument(
+        "--polygons-of",
+        type=str | None,
+        help="classes that polygons are drawn of: names or numbers, with commas between",
+    )
+    parser.add_argument(
+        "--simplify",
+        type=float,
+        default=0.0,
+        help="how much outlines of polygons may change, in the raster's units",
+    )
+    parser.add_argument(
+        "--minimum-area",
+        type=float,
+        default=0.0,
+        help="leave smaller polygons out, in the raster's units",
+    )
+    parser.add_argument(
+        "--areas", type=str | None, help="for a raster: a .csv of the area of each class"
     )
     parser.add_argument(
         "--cog", action="store_true", help="for a raster: write cloud-optimised GeoTIFFs"
@@ -120,6 +148,11 @@ def predict_raster(found: Namespace) -> int:
                 out,
                 probability=found.probability,
                 uncertainty=found.uncertainty,
+                polygons=found.polygons,
+                areas=found.areas,
+                polygons_of=found.polygons_of and found.polygons_of.split(","),
+                simplify=found.simplify,
+                minimum_area=found.minimum_area,
                 window=found.window,
                 overlap=found.overlap,
                 batch=found.batch_size,

@@ -19,6 +19,8 @@ from pixelwise.predict.rasters.engine import predict_raster
 from pixelwise.predict.rasters.files import cache_for, limited_cache, open_raster, told
 from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
+from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of
+from pixelwise.predict.rasters.polygons.polygons import check_place, drawing_of
 from pixelwise.predict.rasters.product import PRODUCTS
 from pixelwise.predict.rasters.sink import ArraySink, GeoTIFFSink, Progress, Sink
 from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source
@@ -36,6 +38,11 @@ def raster(
     *,
     probability: str | Path | None = None,
     uncertainty: str | Path | None = None,
+    polygons: str | Path | None = None,
+    areas: str | Path | None = None,
+    polygons_of: Sequence[str | int] | None = None,
+    simplify: float = 0.0,
+    minimum_area: float = 0.0,
     window: int = 1024,
     overlap: float = 0.25,
     batch: int = 1,
@@ -64,6 +71,11 @@ def raster(
         sink: A `.tif` to write, or any `Sink`; None: the answers are returned.
         probability: A `.tif` for the probability of each class, in ten thousandths.
         uncertainty: A `.tif` for how unsure the network is, in ten thousandths.
+        polygons: A `.gpkg` or `.geojson` for the regions of the answer, see `predict.polygons`.
+        areas: A `.csv` for the area of each class.
+        polygons_of: The classes that are drawn; by default all, of two the second.
+        simplify: How much outlines may change, in the raster's units.
+        minimum_area: Smaller polygons are left out.
         window: Pixels of a side of the windows that the network sees, at most.
         overlap: The least share of a window that its neighbour covers too, in [0, 1).
         batch: Windows that go through the network together.
@@ -78,7 +90,8 @@ def raster(
         scale: See `mean`.
         device: Where a function computes; a module does where it is.
         progress: Told what is done.
-        say: Told in a line where an earlier run is gone on with, or begun anew.
+        say: Told lines: where an earlier run is gone on with or begun anew, what to know about
+            polygons.
 
     Returns:
         (bands, h, w) where there is no sink.
@@ -103,7 +116,15 @@ def raster(
     }
     if len({path.resolve() for path in paths.values()}) < len(paths):
         raise InputError(f"sink={sink}: is named twice; give every output a file of its own")
-    gdal = not isinstance(source, ndarray | Source) or bool(paths)
+    read = source.path if isinstance(source, RasterSource) else source
+    drawing = drawing_of(
+        polygons,
+        areas,
+        simplify,
+        minimum_area,
+        Path(read) if isinstance(read, str | Path) else None,
+    )
+    gdal = not isinstance(source, ndarray | Source) or bool(paths) or drawing is not None
     with limited_cache() if gdal else contextlib.nullcontext():
         opened = _opened(source, model, broken)
         network = _network(model, opened, as_is, task, names, mean, std, scale, device, window)
@@ -112,8 +133,22 @@ def raster(
         if isinstance(opened, RasterSource):
             _check_unread(paths.values(), opened)
             place, lost = Place.of(opened.file), opened.lost if broken == "nodata" else None
+        then: Callable[[Progress], None] | None = None
+        if drawing is not None:
+            meaning = meaning_of(network.task, polygons_of)
+            check_place(drawing, place, (opened.height, opened.width), opened.name, say)
+            then, classes = drawn_from(paths.get("answer"), drawing, meaning, say)
+            paths = {"answer": classes, **paths}
         sinks: list[Sink] = [
-            GeoTIFFSink(path, PRODUCTS[product](network.task), place, cog=cog, lost=lost, say=say)
+            GeoTIFFSink(
+                path,
+                PRODUCTS[product](network.task),
+                place,
+                cog=cog,
+                lost=lost,
+                say=say,
+                then=then if product == "answer" else None,
+            )
             for product, path in paths.items()
         ]
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None

@@ -84,6 +84,7 @@ class GeoTIFFSink:
         lost: Parts of the raster that could not be read, as the source notes them; None: it
             stops there.
         say: Told in a line what is done about an earlier run.
+        then: Called when the file is there; a run that is killed meanwhile predicts nothing again.
     """
 
     def __init__(
@@ -95,9 +96,10 @@ class GeoTIFFSink:
         cog: bool = False,
         lost: dict[tuple[int, int, int, int], None] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        then: Callable[[Progress], None] | None = None,
     ) -> None:
         self.path, self.bands, self.place, self.cog = path, bands, place, cog
-        self._lost, self._say = lost, say
+        self._lost, self._say, self._then = lost, say, then
         self._parts: Parts | None = None
         self._there = 0
 
@@ -128,6 +130,8 @@ class GeoTIFFSink:
         """See `Sink`."""
         assert self._parts is not None
         write_geotiff(self.path, self.bands, self.place, self._parts, progress, cog=self.cog)
+        if self._then is not None:
+            self._then(progress)
         self._parts.remove()
 
     def close(self) -> None:
