@@ -1,5 +1,6 @@
 """`pixelwise predict RUN clip.mp4`: clips, and pictures that become one."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,20 @@ def is_clip(out: str | None) -> bool:
 def split(found: Namespace) -> tuple[list[Path], list[str]]:
     """The clips to predict, and what else is named; options that do not fit are refused."""
     from pixelwise.predict.videos.inputs import clips_and_others
+    from pixelwise.predict.videos.library import CLIP_SUFFIXES
 
     one = is_clip(found.out)
-    clips, others = clips_and_others(found.pictures, any_suffix=one)
+    if found.out is not None and not one and Path(found.out).suffix.lower() in CLIP_SUFFIXES:
+        raise InputError(
+            f"out={found.out!r}: clips are written as {', '.join(CLIPS)}; choose one of them"
+        )
+    clips, others, left = clips_and_others(found.pictures, any_suffix=one)
+    if left:
+        print(
+            f"{len(left)} clips, as {left[0]}, are left out: PyAV is needed for clips; pip install"
+            " 'pixelwise[video]'",
+            file=sys.stderr,
+        )
     if not (clips or one):
         _refuse_given(found, OWN, "is for clips; leave it out, or give a clip")
         return [], others

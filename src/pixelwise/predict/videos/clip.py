@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from pixelwise.errors import InputError
 from pixelwise.pictures.types import Picture
@@ -15,7 +16,7 @@ from pixelwise.predict.videos.library import library
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer curves whose colours look pale where they are taken for the usual ones."""
 USUAL_RATE = Fraction(25)
-Turn = Callable[[Picture], Picture]
+Turn = Callable[[ndarray], ndarray]
 COVER = "attached_pic"
 
 
@@ -40,7 +41,7 @@ class Clip:
         self.problems: list[str] = []
         """What could not be read."""
         self.remarks: list[str] = []
-        """What people should know of its colours."""
+        """What people should know of it."""
         with self._opened() as container:
             stream = _stream(container, path)
             self.tick = Fraction(stream.time_base or 1 / USUAL_RATE)
@@ -49,7 +50,7 @@ class Clip:
             self.shape = Fraction(stream.sample_aspect_ratio or 1)
             seconds = _seconds(container, stream)
             self.total = stream.frames or round(seconds * self.rate)
-            self._stated = stream.frames
+            self._stated, self._seconds = stream.frames, seconds
             curve = HDR.get(int(getattr(stream.codec_context, "color_trc", 0) or 0))
         if curve is not None:
             self.remarks.append(
@@ -96,6 +97,14 @@ class Clip:
                 f"{self.path}: is damaged or cut off, {found}{of} frames could be read"
             )
 
+        elif (end := last + 1 / self.rate) < min(
+            self._seconds - 1, Fraction(9, 10) * self._seconds
+        ):
+            self.remarks.append(
+                f"{self.path}: has pictures for {float(end):.1f} of {float(self._seconds):.1f}"
+                " seconds; it may be cut off"
+            )
+
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         """The frames; None for each packet that is damaged."""
         packets = container.demux(stream)
@@ -129,8 +138,8 @@ def _stream(container: Any, path: Path) -> Any:
     for stream in container.streams.video:
         if stream.codec_context is not None and not _is_cover(stream):
             return stream
-    kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
-    raise UnreadableError(f"{path}: has no moving picture, only {', '.join(kinds)}; give a clip")
+    kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+    raise UnreadableError(f"{path}: has no moving picture{kinds and ', only '}{kinds}; give a clip")
 
 
 def _is_cover(stream: Any) -> bool:
@@ -161,7 +170,7 @@ def _turning(frame: Any) -> tuple[Turn, bool]:
         slice(None, None, -1 if right < 0 else 1),
     )
 
-    def turned(picture: Picture) -> Picture:
+    def turned(picture: ndarray) -> ndarray:
         upright = picture.transpose(1, 0, 2) if swapped else picture
         return np.ascontiguousarray(upright[rows, columns])
 

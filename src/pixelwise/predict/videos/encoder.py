@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from PIL import Image
 
 from pixelwise.errors import InputError
@@ -61,10 +62,8 @@ class Encoder:
         for codec in codecs:
             try:
                 self._begin(form, codec, rate, tick, shape)
-            except self._av.error.FFmpegError as error:
-                if isinstance(error, OSError) and error.errno == 28:
-                    raise self._failed(error) from error
-                told.append(f"{codec}: {error.strerror or error}")
+            except (self._av.error.FFmpegError, ValueError) as error:
+                told.append(f"{codec}: {getattr(error, 'strerror', None) or 'is not there'}")
                 continue
             self.codec = codec
             self.usual = codec == codecs[0]
@@ -160,7 +159,7 @@ def is_ours(path: Path) -> bool:
     return found.get("comment", "").startswith(SOFTWARE)
 
 
-def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+def _fitted(picture: Picture, size: tuple[int, int]) -> ndarray:
     height, width = picture.shape[:2]
     if (height, width) == size:
         return picture
@@ -172,7 +171,7 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
     return np.asarray(canvas)
 
 
-def _even(picture: Picture) -> Picture:
+def _even(picture: ndarray) -> ndarray:
     height, width = picture.shape[:2]
     if height % 2 or width % 2:
         picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -55,12 +55,14 @@ class Frames(Protocol):
     """Frames per second, on average."""
     tick: Fraction
     """Seconds that times are whole numbers of."""
-    shape: Fraction
-    """Width over height of a pixel."""
     total: int
     """How many there seem to be; 0: nobody knows."""
     problems: list[str]
     """What could not be read so far, a line each."""
+
+    @property
+    def shape(self) -> Fraction:
+        """Width over height of a pixel."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -82,13 +84,18 @@ class ClipFrames:
         self, clip: Clip, model: Segmenter, *, every: int = 1, as_is: bool = False
     ) -> None:
         self._clip, self._model, self._every = clip, model, every
-        self.name, self.tick, self.shape = clip.name, clip.tick, clip.shape
+        self.name, self.tick = clip.name, clip.tick
         self.rate, self.total = clip.rate / every, -(-clip.total // every)
         self.problems = clip.problems
         # A black frame is right in a clip, so it is not frames that are compared.
         self._factor = 1.0
         if not as_is:
             self._factor = expected(model).factor(0.0, WHITE, "uint8", self.name)
+
+    @property
+    def shape(self) -> Fraction:
+        """Known for sure once the first frame was read: it may be turned."""
+        return self._clip.shape
 
     def __iter__(self) -> Iterator[Frame]:
         config, path = self._model.config, Path(self.name)
@@ -125,9 +132,14 @@ class PictureFrames:
         self._pictures, self._model, self._every = pictures, model, every
         self._as_is, self._max_megapixels = as_is, max_megapixels
         self._tick = 1 / Fraction(rate).limit_denominator(1001)
-        self.name, self.tick, self.shape = str(pictures[0].parent), self._tick, Fraction(1)
+        self.name, self.tick = str(pictures[0].parent), self._tick
         self.rate, self.total = 1 / self._tick / every, -(-len(pictures) // every)
         self.problems: list[str] = []
+
+    @property
+    def shape(self) -> Fraction:
+        """Square pixels."""
+        return Fraction(1)
 
     def __iter__(self) -> Iterator[Frame]:
         for number in range(0, len(self._pictures), self._every):

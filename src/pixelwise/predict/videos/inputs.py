@@ -11,10 +11,10 @@ from pixelwise.predict.videos.library import CLIP_SUFFIXES, FOUND, is_installed
 
 def clips_and_others(
     inputs: Sequence[str], *, any_suffix: bool = False
-) -> tuple[list[Path], list[str]]:
-    """The clips, each once, and the inputs that hold something else.
+) -> tuple[list[Path], list[str], list[Path]]:
+    """The clips, each once, the inputs that hold something else, and clips that are left out.
 
-    Clips in folders are left alone where there is nothing to read them with.
+    These lie beside pictures, and there is nothing to read them with.
 
     Args:
         inputs: Files, folders and patterns.
@@ -22,6 +22,7 @@ def clips_and_others(
     """
     clips: dict[Path, Path] = {}
     others: list[str] = []
+    left: list[Path] = []
     for given in inputs:
         path = Path(given)
         if path.is_file():
@@ -32,12 +33,16 @@ def clips_and_others(
             else:
                 others.append(given)
             continue
-        found = _in(given, FOUND if path.is_dir() else CLIP_SUFFIXES) if is_installed() else []
+        found = _in(given, FOUND if path.is_dir() else CLIP_SUFFIXES)
+        pictures = not found or bool(_in(given, PICTURE_SUFFIXES))
+        if pictures:
+            others.append(given)
+        if pictures and not is_installed():
+            left += found
+            continue
         for clip in found:
             clips.setdefault(clip.resolve(), clip)
-        if not found or _in(given, PICTURE_SUFFIXES):
-            others.append(given)
-    return list(clips.values()), others
+    return list(clips.values()), others, left
 
 
 def _in(given: str, suffixes: frozenset[str]) -> list[Path]:

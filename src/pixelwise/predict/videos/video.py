@@ -102,7 +102,7 @@ def video(
         frames = PictureFrames(
             source, model, rate=fps, every=every, as_is=as_is, max_megapixels=max_megapixels
         )
-    with _Film(path, table, frames, model.task, masks, name or path.stem) as film:
+    with _Film(path, table, frames, model.task, masks, name or path.stem, every) as film:
         with ahead(frames) as read, behind(film.write) as written:
             for frame in read:
                 answer = predict_answer(
@@ -178,9 +178,10 @@ class _Film:
         task: Task,
         masks: str | Path | None,
         name: str,
+        every: int,
     ) -> None:
         self._path, self._table_path, self._source, self._task = path, table, frames, task
-        self._masks, self._name = masks, name
+        self._masks, self._name, self._every = masks, name, every
         self._folder = path.with_name(f".{path.name}.unfinished")
         self._held = ExitStack()
         self.encoder: Encoder | None = None
@@ -192,20 +193,30 @@ class _Film:
         try:
             self._folder.mkdir(exist_ok=True)
             self._held.enter_context(alone(self._folder))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        try:
             if self._table_path is not None:
                 self._table = Table(self._folder / self._table_path.name, self._task.columns)
             if self._masks is not None:
-                self._outputs = self._held.enter_context(
-                    Outputs(Path(self._masks), "predict", "--masks")
-                )
-        except OSError as error:
-            raise InputError(
-                f"{self._folder.parent}: cannot be written ({error.strerror}); choose another --out"
-            ) from error
-        except BaseException:
-            self._held.close()
+                self._begin_masks(Path(self._masks))
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from error
             raise
         return self
+
+    def _begin_masks(self, folder: Path) -> None:
+        self._outputs = self._held.enter_context(Outputs(folder, "predict", "--masks"))
+        for number in range(0, self._source.total * self._every, self._every):
+            self._outputs.check(self._files(number))
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self._path.parent}: cannot be written ({error.strerror}); choose another --out"
+        )
 
     def write(self, found: tuple[Frame, Tensor]) -> None:
         """A frame and the answer to it."""
@@ -230,9 +241,12 @@ class _Film:
 
     def _record(self, frame: Frame, answer: Tensor) -> None:
         assert self._outputs is not None
-        name = f"{self._name}_{frame.number:06d}"
-        with self._outputs.writing(*self._task.file_names(name)[:-1]):
-            self._task.record(self._outputs.folder, name, answer, frame.missing, frame.source)
+        folder, name = self._outputs.folder, f"{self._name}_{frame.number:06d}"
+        with self._outputs.writing(*self._files(frame.number)):
+            self._task.record(folder, name, answer, frame.missing, frame.source)
+
+    def _files(self, number: int) -> tuple[str, ...]:
+        return self._task.file_names(f"{self._name}_{number:06d}")[:-1]
 
     def finish(self) -> None:
         """All frames were written: the files get their names."""
@@ -250,4 +264,3 @@ class _Film:
         if self.encoder is not None and not self.encoder.done:
             self.encoder.drop()
         self._held.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
