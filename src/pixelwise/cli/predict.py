@@ -8,6 +8,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.cli.predict_raster import add_raster_options, predict_raster, wants_raster
+from pixelwise.cli.predict_video import add_video_options, is_clip, predict_clips, split
 from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
@@ -24,11 +25,14 @@ def main(arguments: Sequence[str]) -> int:
         type=str,
         help="folder of a run or model, exported file, or OWNER/NAME on the Hugging Face Hub",
     )
-    parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
+    parser.add_argument(
+        "pictures", nargs="+", help="pictures, clips, folders, quoted patterns, or one raster"
+    )
     parser.add_argument(
         "--out",
         type=str | None,
-        help="output folder, default: RUN/predict; or, for one raster of any size, a .tif",
+        help="folder, default: RUN/predict; for a raster of any size a .tif; for a clip, or"
+        " pictures that become one, a .mp4, .mov, .mkv or .webm",
     )
     add_views(parser)
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
@@ -47,16 +51,25 @@ def main(arguments: Sequence[str]) -> int:
         "--image-ids", type=str | None, help="COCO JSON whose `images` number the pictures"
     )
     add_raster_options(parser)
+    add_video_options(parser)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
     check_model(found.run, exported=True)
+    in_range(1, 1e6, max_megapixels=found.max_megapixels)
+    code = 0
+    clips, others = split(found)
+    if clips or is_clip(found.out):
+        check_pictures(found.pictures)
+        code = predict_clips(found, clips)
+        if not others or is_clip(found.out):
+            return code
+        found.pictures = others
     if wants_raster(found):
         return predict_raster(found)
     check_pictures(found.pictures)
-    in_range(1, 1e6, max_megapixels=found.max_megapixels)
     for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
         if file is not None and not Path(file).is_file():
             raise InputError(f"{name}={file!r}: no such file; check the path")
@@ -113,4 +126,4 @@ def main(arguments: Sequence[str]) -> int:
                 f"{model.task.without_data}"
             )
     print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
-    return 1 if problems else 0
+    return 1 if problems else code

@@ -1,6 +1,6 @@
 """Picture files in; out, by the task, masks, values or points, and pictures for people."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -45,19 +45,22 @@ class Predicted:
     """How many were looked into; None: the picture as a whole was."""
 
 
-def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+def find_pictures(
+    inputs: Sequence[str | Path], suffixes: Collection[str] = PICTURE_SUFFIXES
+) -> list[Path]:
     """The picture files that `inputs` name, each once, in the order given.
 
     Args:
         inputs: Files, folders (their pictures, not those of folders inside), or patterns such as
             `"street/**/*.jpg"`.
+        suffixes: Of what counts as a picture.
 
     Raises:
         InputError: an input that names no picture.
     """
     found: dict[Path, Path] = {}
     for given in inputs:
-        for picture in _named_by(Path(given)):
+        for picture in _named_by(Path(given), suffixes):
             found.setdefault(picture.resolve(), picture)
     if not found:
         raise InputError(
@@ -66,10 +69,10 @@ def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def _named_by(path: Path) -> list[Path]:
-    known = ", ".join(sorted(PICTURE_SUFFIXES))
+def _named_by(path: Path, suffixes: Collection[str]) -> list[Path]:
+    known = ", ".join(sorted(suffixes))
     if path.is_file():
-        if not _is_picture(path):
+        if not _is_picture(path, suffixes):
             raise InputError(f"{path}: not a picture; give a file that ends in {known}")
         return [path]
     if path.is_dir():
@@ -85,15 +88,17 @@ def _named_by(path: Path) -> list[Path]:
     chosen = sorted(
         found
         for found in pictures
-        if found.is_file() and _is_picture(found) and not is_hidden(found.relative_to(base))
+        if found.is_file()
+        and _is_picture(found, suffixes)
+        and not is_hidden(found.relative_to(base))
     )
     if not chosen:
         raise InputError(f"{path}: no picture there ({known}); {remedy}")
     return chosen
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+def _is_picture(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
 
 @torch.no_grad()
