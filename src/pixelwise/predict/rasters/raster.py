@@ -44,6 +44,7 @@ def raster(
     scale: float = 1.0,
     device: str | torch.device | None = None,
     progress: Progress = lambda what, done, total: None,
+    engine: Callable[..., None] = predict_raster,
 ) -> ndarray | None:
     """Predict a raster of any size, block by block.
 
@@ -70,6 +71,7 @@ def raster(
         scale: See `mean`.
         device: Where a function computes; a module does where it is.
         progress: Told what is done.
+        engine: Who predicts the windows: this process, or `pixelwise.cluster.rasters.over`.
 
     Returns:
         (bands, h, w) where there is no sink.
@@ -101,7 +103,7 @@ def raster(
         ]
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None
         sinks += [one for one in (kept, sink) if isinstance(one, Sink)]
-        predict_raster(
+        engine(
             logits,
             opened,
             sinks,
