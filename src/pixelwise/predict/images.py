@@ -69,6 +69,10 @@ class How:
     views: Views = WHOLE
 
 
+def _nothing(folder: Path) -> None:
+    """There is nothing to write."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answered:
     """What a network says of a picture, or the problem that it cannot.
@@ -87,7 +91,7 @@ class Answered:
     pixels: int = 0
     missing: int = 0
     answer: Tensor | None = None
-    write: Callable[[Path], None] = lambda folder: None
+    write: Callable[[Path], None] = _nothing
 
 
 Elsewhere = Callable[[Segmenter, Sequence[Wanted], How], Iterator[Answered]]
