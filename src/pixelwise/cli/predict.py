@@ -1,9 +1,11 @@
 """`pixelwise predict`: masks and overlays for pictures."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.checks import in_range
+from pixelwise.cli.cluster import add_cluster, check_cluster_options, cluster_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
@@ -52,11 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_raster_options(parser)
     add_video_options(parser)
+    add_cluster(parser)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
+    check_cluster_options(found)
     check_model(found.run, exported=True)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
     code = 0
@@ -75,20 +79,22 @@ def main(arguments: Sequence[str]) -> int:
             raise InputError(f"{name}={file!r}: no such file; check the path")
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else results_of(found.run) / "predict"
-    with Console(quiet=found.quiet) as console:
+    with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.cluster.pictures import over
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
 
         views = views_of(found)
-        device = pick_device(found.device)
+        device = pick_device(found.device) if found.cluster is None else "cpu"
         files = find_pictures(found.pictures)
         model = open_model(found.run).to(device)
         classes = ", ".join(model.config.names) or f"{model.config.num_classes} classes"
         console.say(
             f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
-            f"input   {len(files)} pictures, on {device}"
+            f"input   {len(files)} pictures, on {found.cluster or device}"
         )
+        cluster = ended.enter_context(cluster_of(found, console))
         problems, holed, empty = [], [], []
         results = predict_pictures(
             model,
@@ -101,6 +107,7 @@ def main(arguments: Sequence[str]) -> int:
             boxes=found.boxes,
             image_ids=found.image_ids,
             views=views,
+            elsewhere=None if cluster is None else over(cluster),
         )
         with enough_memory(model, round(found.window * max(views.scales))):
             for done, result in enumerate(results, start=1):

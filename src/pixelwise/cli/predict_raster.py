@@ -1,13 +1,14 @@
 """`pixelwise predict RUN big.tif --out classes.tif`: one raster of any size."""
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, one_of
+from pixelwise.cli.cluster import cluster_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_pictures
 from pixelwise.cli.views import views_of
@@ -110,7 +111,7 @@ def wants_raster(found: Namespace) -> bool:
     return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def kept(out: Path) -> Iterator[None]:
     """Say at an interruption what there is already."""
     try:
@@ -124,14 +125,16 @@ def kept(out: Path) -> Iterator[None]:
 def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
     path, out = found.pictures[0], Path(found.out)
-    with Console(quiet=found.quiet) as console:
+    with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.cluster.rasters import over
         from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
+        from pixelwise.predict.rasters.engine import predict_raster as here
         from pixelwise.predict.rasters.raster import raster
         from pixelwise.predict.rasters.source import RasterSource
 
         views = views_of(found)
-        device = pick_device(found.device)
+        device = pick_device(found.device) if found.cluster is None else "cpu"
         model = open_model(found.run).to(device)
         config = model.config
         source = RasterSource(
@@ -139,8 +142,11 @@ def predict_raster(found: Namespace) -> int:
         )
         console.say(
             f"model   {config.arch} on {config.backbone}\n"
-            f"input   {path}: {source.width} x {source.height} pixels, on {device}"
+            f"input   {path}: {source.width} x {source.height} pixels, on"
+            f" {found.cluster or device}"
         )
+        cluster = ended.enter_context(cluster_of(found, console))
+        engine = here if cluster is None else over(cluster, model, as_is=found.as_is, views=views)
         with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 model,
@@ -162,6 +168,7 @@ def predict_raster(found: Namespace) -> int:
                 views=views,
                 progress=console.busy,
                 say=console.say,
+                engine=engine,
             )
         for top, left, height, width in [*source.lost][:5]:
             console.warn(

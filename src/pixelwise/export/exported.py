@@ -12,11 +12,12 @@ from torch import Tensor
 
 from pixelwise.errors import InputError
 from pixelwise.export.foreign import about_of
-from pixelwise.export.metadata import KEY, About, parsed
+from pixelwise.export.metadata import About, parsed
 from pixelwise.export.named import ONNX, is_exported
 from pixelwise.export.outputs import as_logits
 from pixelwise.export.runner import Runner
 from pixelwise.networks.model import Model
+from pixelwise.networks.single_file import KEY
 
 
 class Exported(Model):

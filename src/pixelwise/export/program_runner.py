@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import InputError
-from pixelwise.export.metadata import EXTRA, KEY
+from pixelwise.export.metadata import EXTRA
 from pixelwise.export.named import PROGRAM
 from pixelwise.export.runner import Input
+from pixelwise.networks.single_file import KEY
 from pixelwise.shortage import is_shortage
 
 

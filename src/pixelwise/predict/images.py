@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pixelwise.data.fitting import Expected
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import PICTURE_SUFFIXES
-from pixelwise.data.regions import Box, Regions, read_regions
+from pixelwise.data.regions import Box, Region, Regions, read_regions
 from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs
@@ -43,6 +42,61 @@ class Predicted:
     """Pixels without data."""
     boxes: int | None = None
     """How many were looked into; None: the picture as a whole was."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A picture that is to be predicted.
+
+    Args:
+        picture: The file.
+        name: Beginning of the names of the results' files.
+        regions: What is looked into; None: the picture as a whole.
+    """
+
+    picture: Path
+    name: str
+    regions: tuple[Region, ...] | None = None
+
+
+@dataclass(frozen=True)
+class How:
+    """What pictures are predicted with; see `predict_pictures`."""
+
+    window: int | None = 1024
+    overlap: float = 0.25
+    as_is: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+    views: Views = WHOLE
+
+
+def _nothing(folder: Path) -> None:
+    """There is nothing to write."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a network says of a picture, or the problem that it cannot.
+
+    Args:
+        wanted: The picture.
+        problem: In one line.
+        pixels: It has.
+        missing: Of them without data.
+        answer: The task's.
+        write: Writes the results' files into a folder.
+    """
+
+    wanted: Wanted
+    problem: str | None = None
+    pixels: int = 0
+    missing: int = 0
+    answer: Tensor | None = None
+    write: Callable[[Path], None] = _nothing
+
+
+Elsewhere = Callable[[Model, Sequence[Wanted], How], Iterator[Answered]]
+"""Predicts pictures in another place, in any order."""
 
 
 def find_pictures(
@@ -195,6 +249,7 @@ def predict_pictures(
     boxes: str | Path | None = None,
     image_ids: str | Path | None = None,
     views: Views = WHOLE,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Predicted]:
     """Predict files one by one and write the task's files for each into a folder.
 
@@ -215,6 +270,7 @@ def predict_pictures(
         boxes: A file of boxes to look into; see `data.regions`.
         image_ids: A COCO file that numbers the pictures.
         views: What is averaged of each picture, or of each tile or box.
+        elsewhere: Predicts them in place of this process; see `pixelwise.cluster.pictures.over`.
 
     Raises:
         InputError: boxes or numbers that do not fit; results that cannot be written, or would
@@ -230,58 +286,76 @@ def predict_pictures(
     with Outputs(folder, "predict") as outputs:
         each = [file for name in names.values() for file in model.task.file_names(name)]
         outputs.check([*each, *model.task.common(regions)])
-        yield from _predicted(
-            partial(predict_answer, model, window=window, overlap=overlap, views=views),
-            model,
-            names,
-            outputs,
-            regions,
-            stop_on_error,
-            as_is,
-            max_megapixels,
+        how = How(window, overlap, as_is, max_megapixels, views)
+        boxed = regions.boxes
+        each_wanted = [
+            Wanted(picture, name, None if boxed is None else tuple(boxed[picture]))
+            for picture, name in names.items()
+        ]
+        found: Iterator[Answered] = (answered(model, wanted, how) for wanted in each_wanted)
+        if elsewhere is not None:
+            found = elsewhere(model, each_wanted, how)
+        yield from _predicted(found, model.task, each_wanted, outputs, regions, stop_on_error)
+
+
+def answered(model: Model, wanted: Wanted, how: How) -> Answered:
+    """Predict a picture; nothing is written yet.
+
+    Args:
+        model: In eval mode.
+        wanted: The picture.
+        how: What it is predicted with.
+    """
+    picture, inside = wanted.picture, wanted.regions
+    try:
+        image, missing = read_picture(
+            picture, model, as_is=how.as_is, max_megapixels=how.max_megapixels
         )
+        for region in inside or ():
+            region.check_inside((image.shape[-2], image.shape[-1]))
+    except InputError as error:
+        return Answered(wanted, str(error))
+    boxes = None if inside is None else [region.box for region in inside]
+    answer = predict_answer(
+        model, image, window=how.window, overlap=how.overlap, boxes=boxes, views=how.views
+    )
+
+    def write(folder: Path) -> None:
+        model.task.write(folder, wanted.name, displayable(image), answer, missing, picture)
+
+    without = 0 if missing is None else int(missing.sum())
+    return Answered(wanted, None, image[0].numel(), without, answer, write)
 
 
 def _predicted(
-    answer_of: Callable[..., Tensor],
-    model: Model,
-    names: dict[Path, str],
+    found: Iterator[Answered],
+    task: Task,
+    order: Sequence[Wanted],
     outputs: Outputs,
     regions: Regions,
     stop_on_error: bool,
-    as_is: bool,
-    max_megapixels: float,
 ) -> Iterator[Predicted]:
-    task, folder = model.task, outputs.folder
+    folder = outputs.folder
     answers: dict[Path, Tensor] = {}
-    for picture, name in names.items():
-        files = task.file_names(name)
-        done = Predicted(picture, tuple(folder / file for file in files))
-        try:
-            image, missing = read_picture(
-                picture, model, as_is=as_is, max_megapixels=max_megapixels
-            )
-            size = (image.shape[-2], image.shape[-1])
-            inside = None if regions.boxes is None else regions.boxes[picture]
-            for region in inside or ():
-                region.check_inside(size)
-        except InputError as error:
+    for one in found:
+        picture, inside = one.wanted.picture, one.wanted.regions
+        files = task.file_names(one.wanted.name)
+        done = Predicted(picture, tuple(folder / file for file in files), one.problem)
+        if one.problem is not None:
             if stop_on_error:
-                raise
-            yield replace(done, problem=str(error))
+                raise InputError(one.problem)
+            yield done
             continue
-        boxes = None if inside is None else [region.box for region in inside]
-        answer = answer_of(image, boxes=boxes)
         with outputs.writing(*files):
-            task.write(folder, name, displayable(image), answer, missing, picture)
-        if task.common_files:
-            answers[picture] = answer
-        without = 0 if missing is None else int(missing.sum())
+            one.write(folder)
+        if task.common_files and one.answer is not None:
+            answers[picture] = one.answer
         count = None if inside is None else len(inside)
-        yield replace(done, pixels=image[0].numel(), missing=without, boxes=count)
+        yield replace(done, pixels=one.pixels, missing=one.missing, boxes=count)
     if answers:
+        told = {w.picture: answers[w.picture] for w in order if w.picture in answers}
         with outputs.writing(*task.common(regions)):
-            task.write_common(folder, answers, regions)
+            task.write_common(folder, told, regions)
 
 
 def output_names(

@@ -97,6 +97,20 @@ class Parts:
             return ""
         return f"begins anew, without {len(whole)} rows of a run with another {', '.join(changed)}"
 
+    def missing(self) -> list[int]:
+        """The rows that are not there yet."""
+        return [row for row in range(self.grid.rows) if not self._path(row).is_file()]
+
+    def content(self, row: int) -> bytes:
+        """The file of a whole row."""
+        return self._path(row).read_bytes()
+
+    def put(self, row: int, content: bytes) -> None:
+        """A whole row that was written elsewhere, as `content` gives it."""
+        partial = self._path(row).with_suffix(".partial")
+        partial.write_bytes(content)
+        self._appear(row)
+
     def write(self, row: int, left: int, values: NDArray[Any]) -> None:
         """The part (bands, h, w) of a row that begins at a column of pixels."""
         if self._open is None:
@@ -119,6 +133,9 @@ class Parts:
         self._open = None
         if lost:
             (self.folder / LOST).write_text(json.dumps([*lost]), encoding="ascii")
+        self._appear(row)
+
+    def _appear(self, row: int) -> None:
         partial = self._path(row).with_suffix(".partial")
         with partial.open("rb") as file:
             os.fsync(file.fileno())

@@ -58,6 +58,7 @@ def raster(
     device: str | torch.device | None = None,
     progress: Progress = lambda what, done, total: None,
     say: Callable[[str], None] = lambda line: None,
+    engine: Callable[..., None] = predict_raster,
 ) -> ndarray | None:
     """Predict a raster of any size, block by block.
 
@@ -92,6 +93,7 @@ def raster(
         progress: Told what is done.
         say: Told lines: where an earlier run is gone on with or begun anew, what to know about
             polygons.
+        engine: Who predicts the windows: this process, or `pixelwise.cluster.rasters.over`.
 
     Returns:
         (bands, h, w) where there is no sink.
@@ -154,7 +156,7 @@ def raster(
         kept = ArraySink(PRODUCTS["answer"](network.task)) if sink is None else None
         sinks += [one for one in (kept, sink) if isinstance(one, Sink)]
         with _enough_cache(opened, window), _told_where(paths.values()):
-            predict_raster(
+            engine(
                 logits,
                 opened,
                 sinks,

@@ -71,6 +71,38 @@ class ArraySink:
         """See `Sink`."""
 
 
+class RowSink:
+    """Writes rows for somebody who puts them together; see `GeoTIFFSink.put`.
+
+    Args:
+        parts: Where they are written; the folder is made.
+        bands: What is written.
+    """
+
+    def __init__(self, parts: Parts, bands: Bands) -> None:
+        self.parts, self.bands = parts, bands
+        parts.folder.mkdir()
+
+    def begin(self, grid: Grid, plan: Mapping[str, Any]) -> int:
+        """See `Sink`."""
+        return 0
+
+    def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
+        """See `Sink`."""
+        self.parts.write(block.row, block.left, self.bands.numbers(block.logits, missing))
+
+    def end(self, row: int) -> None:
+        """See `Sink`."""
+        self.parts.end(row)
+
+    def finish(self, progress: Progress) -> None:
+        """See `Sink`."""
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self.parts.close()
+
+
 class GeoTIFFSink:
     """A tiled, compressed GeoTIFF that is there when it is whole.
 
@@ -112,6 +144,16 @@ class GeoTIFFSink:
         if said:
             self._say(f"{self.path}: {said}")
         return self._there
+
+    def missing(self) -> list[int]:
+        """The rows of windows that are not there yet."""
+        assert self._parts is not None
+        return self._parts.missing()
+
+    def put(self, row: int, content: bytes) -> None:
+        """A row of windows that was predicted elsewhere, as `Parts.content` gives it."""
+        assert self._parts is not None
+        self._parts.put(row, content)
 
     def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
         """See `Sink`."""

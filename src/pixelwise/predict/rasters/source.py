@@ -81,7 +81,7 @@ class RasterSource:
         broken: str = "fail",
     ) -> None:
         self.path, self.name = Path(path), str(path)
-        self._bands, self._channels, self._nodata, self._broken = bands, channels, nodata, broken
+        self._bands, self._channels, self._nodata, self.broken = bands, channels, nodata, broken
         self.lost: dict[tuple[int, int, int, int], None] = {}
         """(top, left, height, width) of blocks that could not be read; a set in their order."""
         self.file = open_raster(path)
@@ -98,7 +98,7 @@ class RasterSource:
         try:
             found = self._decoding.decoded(*self._read(top, left, height, width))
         except RasterioIOError as error:
-            if self._broken == "fail":
+            if self.broken == "fail":
                 raise InputError(
                     f"{self.name}: rows {top} to {top + height}, columns {left} to {left + width}"
                     f" cannot be read ({told(error)}); replace the file, or go on with"
