@@ -10,10 +10,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from pixelwise.checks import at_least, in_range, one_of
+from pixelwise.data.rasters.files import limited_cache, open_raster
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.rasters.engine import predict_raster
-from pixelwise.predict.rasters.files import limited_cache, open_raster
 from pixelwise.predict.rasters.geotiff import SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
 from pixelwise.predict.rasters.product import PRODUCTS
