@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
+from pixelwise.data.rasters.files import limited_cache
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter, load
 from pixelwise.predict.images import Answered, How, Wanted, answered
 from pixelwise.predict.memory import enough_memory
 from pixelwise.predict.rasters.engine import predict_rows
-from pixelwise.predict.rasters.files import limited_cache
 from pixelwise.predict.rasters.grid import Grid
 from pixelwise.predict.rasters.network import Network, of_segmenter
 from pixelwise.predict.rasters.parts import Parts

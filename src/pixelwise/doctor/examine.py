@@ -12,6 +12,7 @@ from pixelwise.data.labels_folder import FolderLabelsSource
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.opening import open_data
 from pixelwise.data.pairing import find_pairs
+from pixelwise.data.rasters.pictures import RastersSource
 from pixelwise.data.source import Source
 from pixelwise.doctor.checks.classes import ClassTable, check_classes, class_table
 from pixelwise.doctor.checks.copies import check_copies
@@ -171,6 +172,8 @@ def _aside(place: Path) -> bool:
 
 
 def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
+    if isinstance(source, RastersSource):
+        return  # too large to be read whole
     folders = [root]
     if isinstance(source, FolderSource | FolderLabelsSource):
         folders.append(source.config.folders(split)[0])

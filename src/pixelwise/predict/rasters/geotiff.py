@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.predict.rasters.files import without_place_warnings
+from pixelwise.data.rasters.files import without_place_warnings
 from pixelwise.predict.rasters.parts import WHOLE, Parts
 from pixelwise.release import VERSION
 from pixelwise.tasks.bands import Bands

@@ -10,13 +10,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from pixelwise.checks import at_least, in_range, one_of
+from pixelwise.data.rasters.files import cache_for, limited_cache, open_raster, told
 from pixelwise.errors import InputError
 from pixelwise.export.exported import is_session, open_exported
 from pixelwise.export.named import is_exported
 from pixelwise.export.opening import open_model
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
-from pixelwise.predict.rasters.files import cache_for, limited_cache, open_raster, told
 from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
 from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from pixelwise.data.rasters.files import told
 from pixelwise.errors import InputError
-from pixelwise.predict.rasters.files import told
 from pixelwise.predict.rasters.geotiff import Place
 from pixelwise.predict.rasters.polygons.areas import Areas
 from pixelwise.predict.rasters.polygons.ground import Ground

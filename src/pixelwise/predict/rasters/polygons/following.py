@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pixelwise.data.rasters.files import open_raster
 from pixelwise.errors import InputError
-from pixelwise.predict.rasters.files import open_raster
 from pixelwise.predict.rasters.polygons.drawing import Drawing, Meaning, draw
 from pixelwise.predict.rasters.polygons.polygons import Told, choose
 from pixelwise.predict.rasters.sink import Progress

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pixelwise.checks import in_range
+from pixelwise.data.rasters.files import limited_cache, open_raster
 from pixelwise.errors import InputError, unknown
-from pixelwise.predict.rasters.files import limited_cache, open_raster
 from pixelwise.predict.rasters.geotiff import Place
 from pixelwise.predict.rasters.polygons import areas as tables
 from pixelwise.predict.rasters.polygons.drawing import Drawing, Meaning, draw

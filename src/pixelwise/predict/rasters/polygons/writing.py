@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy import ndarray
 
+from pixelwise.data.rasters.files import told
 from pixelwise.errors import InputError
-from pixelwise.predict.rasters.files import told
 from pixelwise.predict.rasters.polygons.ground import DEGREES, sides
 from pixelwise.release import VERSION
 

@@ -28,17 +28,22 @@ class Decoding:
 
     def __init__(self, file: Any, bands: Sequence[int] | None = None) -> None:
         _check(file)
-        names = [colour.name for colour in file.colorinterp]
-        self.alpha = names.index("alpha") if "alpha" in names else None
+        self.alpha = alpha_band(file)
         self.dtype, self.alike = np.result_type(*file.dtypes), len({*file.dtypes}) == 1
         of_band, of_file = (file.tags(*which, ns="IMAGE_STRUCTURE") for which in ((1,), ()))
         self._bits = int(of_band.get("NBITS", 8 * self.dtype.itemsize))
         self._white_is_least = of_file.get("MINISWHITE") == "YES"
-        self._table = None if self._white_is_least else _palette(file)
-        flags = {flag.name for some in file.mask_flag_enums for flag in some}
-        self.masked = "per_dataset" in flags and "alpha" not in flags
+        self._table = None if self._white_is_least else palette(file)
+        flags = _mask_flags(file)
+        self.masked = is_masked(file)
         self._nodata = () if self.masked and "nodata" in flags else tuple(file.nodatavals)
         self._wanted = bands
+
+    @property
+    def may_lack_data(self) -> bool:
+        """Whether there may be pixels without data."""
+        told = any(number is not None for number in self._nodata)
+        return told or self.masked or self.alpha is not None or self.dtype.kind == "f"
 
     def decoded(self, samples: NDArray[Any], empty: NDArray[np.bool_] | None) -> Decoded:
         """What a picture file with these numbers would hold.
@@ -72,6 +77,22 @@ class Decoding:
         return gone
 
 
+def alpha_band(file: Any) -> int | None:
+    """The number of the band of transparency."""
+    names = [colour.name for colour in file.colorinterp]
+    return names.index("alpha") if "alpha" in names else None
+
+
+def is_masked(file: Any) -> bool:
+    """Whether a file has a mask of pixels with data, other than transparency."""
+    flags = _mask_flags(file)
+    return "per_dataset" in flags and "alpha" not in flags
+
+
+def _mask_flags(file: Any) -> set[str]:
+    return {flag.name for some in file.mask_flag_enums for flag in some}
+
+
 def _either(
     one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_] | None:
@@ -102,8 +123,8 @@ def _orientation(file: Any) -> int:
     return int(told) if told.isdigit() else 1
 
 
-def _palette(file: Any) -> NDArray[np.uint8] | None:
-    """(entries, 4): colours and opacity."""
+def palette(file: Any) -> NDArray[np.uint8] | None:
+    """The colours and opacity (entries, 4) of a file with a palette, by index."""
     if file.count != 1 or file.colorinterp[0].name != "palette":
         return None
     entries = file.colormap(1)
