@@ -1,5 +1,6 @@
 """The evaluation of several networks on the same pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def evaluate_several(request: Request, voice: Voice) -> str:
                 f" {models[0].task.key!r}; compare networks for the same"
             )
         check_fit(model, source, run)
-        request.views.check(model.task)
+        request = replace(request, views=request.views.suited(model.task))
         model.task.examiner(boundary=request.boundary)  # raises where it is not for the task
         if request.threshold is not None and model.task.key != "binary":
             raise InputError(

@@ -1,5 +1,6 @@
 """The evaluation of one network."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def evaluate_one(request: Request, voice: Voice) -> str:
             f"threshold={request.threshold!r}: is for task 'binary', {run} is for {task.key!r};"
             " leave it out"
         )
-    request.views.check(task)
+    request = replace(request, views=request.views.suited(task))
     task.examiner(boundary=request.boundary)  # raises where it is not for the task
     made = (WEIGHTS, CONFIG) if request.average is not None else ()
     names = (METRICS, REPORT, PICTURES, *task.result_files, *task.examiner_files, *FILES, *made)

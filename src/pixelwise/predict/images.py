@@ -277,7 +277,7 @@ def predict_pictures(
             replace a file that `predict` did not write; another `predict` at work in the folder;
             with `stop_on_error`, a file that cannot be read or has another number of bands.
     """
-    views.check(model.task)
+    views = views.suited(model.task)
     if boxes is not None or image_ids is not None:
         check_boxed(model.task)
     regions = read_regions(pictures, boxes, image_ids, model.config.names)

@@ -85,7 +85,7 @@ def video(
     at_least(1, every=every)
     in_range(0.01, 1000, fps=fps)
     in_range(0, 0.9, overlap=overlap)
-    views.check(model.task)
+    views = views.suited(model.task)
     path = Path(out)
     sources = [Path(source)] if isinstance(source, str | Path) else source
     check_output(path, sources, model.task)
