@@ -57,6 +57,12 @@ class RasterSource:
         with limited_cache():
             self.read(0, 0, 1, 1)  # a file without the bands that are wanted is told now
 
+    @property
+    def may_lack_data(self) -> bool:
+        """Whether there may be pixels without data."""
+        told = self.file.nodata is not None or bool(self._nodata) or self._masked
+        return told or np.dtype(self.file.dtypes[0]).kind == "f"
+
     def read(self, top: int, left: int, height: int, width: int) -> Picture:
         """The raw values (c, height, width) of a window that lies inside."""
         from rasterio.errors import RasterioIOError
