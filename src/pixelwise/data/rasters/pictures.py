@@ -14,7 +14,7 @@ from pixelwise.data.rasters.areas import Window
 from pixelwise.data.rasters.config import RastersConfig
 from pixelwise.data.rasters.labelled import LabelledRaster
 from pixelwise.data.rasters.opened import Opened
-from pixelwise.data.rasters.splits import windows_of
+from pixelwise.data.rasters.splits import SPLITS, windows_of
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey
@@ -23,6 +23,8 @@ from pixelwise.errors import InputError, unknown
 
 PART = 2**22
 """Bytes that are read at once for a check sum."""
+
+UNLUCKY = "look at `map:` and `area:`, or share out otherwise, e.g. split: {val: 0.2, seed: 1}"
 
 
 class RasterPictures(LabelledPictures):
@@ -88,11 +90,10 @@ class RasterPictures(LabelledPictures):
         return window.height, window.width
 
     def files(self) -> Mapping[str, tuple[int, ...]]:
-        """Raster -> its size in bytes, a check sum of its labels, and one of its tiles here."""
+        """Raster -> its size in bytes, and a check sum of its labels."""
         found = {}
         for number, raster in enumerate(self.rasters):
-            mine = [tuple(window) for i, window in self.windows if i == number]
-            if not mine:
+            if all(i != number for i, _ in self.windows):
                 continue
             image, labels = raster.entry.image, 0
             for file in raster.label_files:
@@ -100,18 +101,19 @@ class RasterPictures(LabelledPictures):
             size = sum(part.stat().st_size for part in raster.files)
             root = self.config.file.parent
             name = image.relative_to(root) if image.is_relative_to(root) else image
-            found[str(name)] = (size, labels, zlib.crc32(repr(mine).encode()))
+            found[str(name)] = (size, labels)
         return found
 
     @property
     def meaning(self) -> str:
-        """How values, words and fields of the labels are read, and what lies outside of them."""
+        """How labels are read, what lies outside of them, and how the rasters are shared out."""
         config = self.config
-        told = [(e.field, e.value, e.layer) for e in config.entries]
+        told = [(e.field, e.value, e.layer, e.split) for e in config.entries]
+        shared = f"{config.shares} by {config.by}, gap {config.gap}, tile {config.tile}"
         return (
             f"{config.values.values} {config.values.colours} {dict(config.words)}"
             f" {config.background} {config.quantities} {config.values_nodata} {config.overlapping}"
-            f" {told} {config.bands} {config.nodata} {self.outside} tile {config.tile}"
+            f" {told} {config.bands} {config.nodata} {self.outside} {shared}"
         )
 
     def check(self, progress: Progress | None = None) -> Survey | LabelsSurvey | ValuesSurvey:
@@ -124,7 +126,7 @@ class RasterPictures(LabelledPictures):
             return survey_values(self, self.config.quantities, progress)
         if self.config.overlapping is not None:
             return survey_labels(self, progress, self.notes)
-        return replace(survey(self, progress), notes=self.notes)
+        return replace(survey(self, progress, UNLUCKY), notes=self.notes)
 
 
 class RastersSource(Source):
@@ -174,7 +176,12 @@ class RastersSource(Source):
     def split(self, name: str) -> RasterPictures:
         """The tiles of "train", "val" or "test"."""
         if name not in self._windows:
-            raise unknown("split", name, self._windows)
+            if name not in SPLITS:
+                raise unknown("split", name, SPLITS)
+            raise InputError(
+                f"{self.config.file}: has no {name!r} split; give it a share in `split:`, or a"
+                f" raster, with `split: {name}`"
+            )
         notes = self._notes if name == next(iter(self._windows)) else ()
         return RasterPictures(
             self.config,
