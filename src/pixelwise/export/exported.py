@@ -20,7 +20,7 @@ from pixelwise.networks.model import Model
 from pixelwise.networks.single_file import KEY
 
 
-class Exported(Model):
+class ExportedFile(Model):
     """A file that runs without the network's code.
 
     Args:
@@ -110,7 +110,7 @@ class Exported(Model):
         return raw.to(torch.int64).to(dtype)
 
 
-def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> Exported:
+def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> ExportedFile:
     """An exported file, or an `onnxruntime.InferenceSession`, as a network.
 
     Args:
@@ -135,7 +135,7 @@ def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> Expor
         raise InputError(f"{path}: is no exported file; give .onnx, .pt2 or .torchscript")
     text = runner.told.get(KEY)
     known = None if text is None else parsed(text, Path(runner.name))
-    return Exported(runner, known or about_of(runner, path, stated)).eval()
+    return ExportedFile(runner, known or about_of(runner, path, stated)).eval()
 
 
 def is_session(thing: Any) -> bool:
