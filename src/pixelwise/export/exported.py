@@ -47,6 +47,11 @@ class ExportedFile(Model):
             raise InputError(
                 f"{runner.name}: only one side of its input is fixed; export it with both free"
             )
+        if about.answers and self.task.key == "keypoints":
+            raise InputError(
+                f"{runner.name}: says points, not the maps that they are read from; export it"
+                " without --answer"
+            )
         self.decides = about.answers and self.config.task in ("multiclass", "binary")
         # A buffer: it moves with the network, and tells it from others.
         self.register_buffer("mark", _digest(Path(runner.name)))
@@ -69,7 +74,7 @@ class ExportedFile(Model):
                 f"{self.runner.name}: takes pictures of {self.fixed_size}, got {tuple(size)}; give"
                 " such, or export it with free sizes"
             )
-        values = self._values(image)
+        values = self.values(image)
         if given.bands_last:
             values = values.movedim(1, -1).contiguous()
         step = given.batch or max(1, count)
@@ -92,7 +97,7 @@ class ExportedFile(Model):
             found = found.movedim(-1, 1)
         return found
 
-    def _values(self, image: Tensor) -> Tensor:
+    def values(self, image: Tensor) -> Tensor:
         """The picture as the file takes it: raw where it normalises itself."""
         dtype, config = self.runner.input.dtype, self.config
         if not self.about.normalises and dtype.is_floating_point:
