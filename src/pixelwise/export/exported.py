@@ -20,7 +20,7 @@ from pixelwise.networks.model import Model
 from pixelwise.networks.single_file import KEY
 
 
-class Exported(Model):
+class ExportedFile(Model):
     """A file that runs without the network's code.
 
     Args:
@@ -47,6 +47,11 @@ class Exported(Model):
             raise InputError(
                 f"{runner.name}: only one side of its input is fixed; export it with both free"
             )
+        if about.answers and self.task.key == "keypoints":
+            raise InputError(
+                f"{runner.name}: says points, not the maps that they are read from; export it"
+                " without --answer"
+            )
         self.decides = about.answers and self.config.task in ("multiclass", "binary")
         # A buffer: it moves with the network, and tells it from others.
         self.register_buffer("mark", _digest(Path(runner.name)))
@@ -69,7 +74,7 @@ class Exported(Model):
                 f"{self.runner.name}: takes pictures of {self.fixed_size}, got {tuple(size)}; give"
                 " such, or export it with free sizes"
             )
-        values = self._values(image)
+        values = self.values(image)
         if given.bands_last:
             values = values.movedim(1, -1).contiguous()
         step = given.batch or max(1, count)
@@ -92,7 +97,7 @@ class Exported(Model):
             found = found.movedim(-1, 1)
         return found
 
-    def _values(self, image: Tensor) -> Tensor:
+    def values(self, image: Tensor) -> Tensor:
         """The picture as the file takes it: raw where it normalises itself."""
         dtype, config = self.runner.input.dtype, self.config
         if not self.about.normalises and dtype.is_floating_point:
@@ -110,7 +115,7 @@ class Exported(Model):
         return raw.to(torch.int64).to(dtype)
 
 
-def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> Exported:
+def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> ExportedFile:
     """An exported file, or an `onnxruntime.InferenceSession`, as a network.
 
     Args:
@@ -135,7 +140,7 @@ def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> Expor
         raise InputError(f"{path}: is no exported file; give .onnx, .pt2 or .torchscript")
     text = runner.told.get(KEY)
     known = None if text is None else parsed(text, Path(runner.name))
-    return Exported(runner, known or about_of(runner, path, stated)).eval()
+    return ExportedFile(runner, known or about_of(runner, path, stated)).eval()
 
 
 def is_session(thing: Any) -> bool:

@@ -49,11 +49,7 @@ def as_logits(found: Tensor, output: str, task: Task, name: str) -> Float[Tensor
         return wide.clamp(min=SMALLEST).log()
     if output == "probabilities" or task.key == "multilabel":
         return torch.logit(wide, eps=1e-7)
-    if task.key == "regression":
-        return _before(wide, task)
-    raise InputError(
-        f"{name}: says points, not the maps that they are read from; export it without the decoder"
-    )
+    return _before(wide, task)
 
 
 def _votes(classes: Tensor, task: Task, name: str) -> Tensor:

@@ -35,11 +35,16 @@ def predictor_of(model: Model) -> Predictor:
 
     def windows(image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
         height, width = image.shape[-2:]
-        for axis, least in zip((-2, -1), size, strict=True):
-            if image.shape[axis] < least:
-                index = torch.arange(least, device=image.device)
-                image = image.index_select(axis, index.clamp(max=image.shape[axis] - 1))
-        logits = predict_logits(run, image, window=size, overlap=OVERLAP)
+        logits = predict_logits(run, extended(image, size), window=size, overlap=OVERLAP)
         return logits[..., :height, :width]
 
     return windows
+
+
+def extended(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture of at least that (height, width): its last row and column are repeated."""
+    for axis, least in zip((-2, -1), size, strict=True):
+        if image.shape[axis] < least:
+            index = torch.arange(least, device=image.device)
+            image = image.index_select(axis, index.clamp(max=image.shape[axis] - 1))
+    return image
