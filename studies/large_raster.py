@@ -28,7 +28,7 @@ from torch import nn
 import machine
 import pixelwise.predict
 from pixelwise import create_model
-from pixelwise.predict.rasters.files import limited_cache
+from pixelwise.data.rasters.files import limited_cache
 from pixelwise.predict.rasters.grid import Grid
 from pixelwise.predict.windows import predict_logits
 
