@@ -10,7 +10,6 @@ and predicts one window. `--only NAME` makes the rows of one part again and keep
 import argparse
 import csv
 import hashlib
-import os
 import random
 import resource
 import statistics
@@ -30,7 +29,6 @@ import pixelwise.predict
 from pixelwise import create_model
 from pixelwise.data.rasters.files import limited_cache
 from pixelwise.predict.rasters.grid import Grid
-from pixelwise.predict.windows import predict_logits
 
 WINDOW, ROWS = 1024, 512
 RESULT = "large_raster.csv"
