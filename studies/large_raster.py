@@ -2,8 +2,8 @@
 
 python studies/large_raster.py kampala_z21.tif --sides 5000 40000 --folder scratch
 
-writes large_raster.csv, one row per figure. The rasters repeat the picture; each run is a process of
-its own, whose peak memory is its largest resident size. "Bare" is a process that loads the network
+writes large_raster.csv, one row per figure. The rasters repeat the picture; each run is a process
+of its own, whose peak memory is its largest resident size. "Bare" is a process that loads the network
 and predicts one window. `--only NAME` makes the rows of one part again and keeps the others.
 """
 
@@ -38,7 +38,7 @@ STAGES = {"predicting": (0.0, 0.8), "writing": (0.8, 0.1), "checking": (0.9, 0.1
 
 
 def network(name):
-    """ "tiny" takes some 20 ms for a window, "resnet" (fcn on test_resnet) some 300."""
+    """A tiny one takes some 20 ms for a window, "resnet" (fcn on test_resnet) some 300."""
     torch.manual_seed(0)
     if name == "tiny":
         return nn.Sequential(

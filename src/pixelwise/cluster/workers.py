@@ -14,7 +14,7 @@ from pixelwise.checks import at_least
 from pixelwise.cluster.connection import connected
 from pixelwise.cluster.pool import Share
 from pixelwise.errors import InputError
-from pixelwise.export.exported import Exported
+from pixelwise.export.exported import ExportedFile
 from pixelwise.networks.model import Model
 from pixelwise.networks.segmenter import Segmenter
 
@@ -104,7 +104,7 @@ def network_files(model: Model) -> Mapping[str, bytes]:
     Raises:
         InputError: It has none.
     """
-    if isinstance(model, Exported):
+    if isinstance(model, ExportedFile):
         path = Path(model.runner.name)
         if not path.is_file():
             raise InputError(f"model={path}: is no file, so it cannot be sent; give the file")
