@@ -4,7 +4,7 @@ python studies/large_raster.py kampala_z21.tif --sides 5000 40000 --folder scrat
 
 writes large_raster.csv, one row per figure. The rasters repeat the picture; each run is a process
 of its own, whose peak memory is its largest resident size. "Bare" is a process that loads the
-network and predicts one window. `--only NAME` makes the rows of one part again and keeps the others.
+network and predicts one window. `--only NAME` makes the rows of one part again, and keeps others.
 """
 
 import argparse
