@@ -8,15 +8,23 @@ from pixelwise.checks import in_range
 from pixelwise.cli.cluster import add_cluster, check_cluster_options, cluster_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
-from pixelwise.cli.parsing import AS_IS, command_parser, parse
-from pixelwise.cli.predict_raster import add_raster_options, predict_raster, wants_raster
+from pixelwise.cli.parsing import AS_IS, command_parser, hide, parse
+from pixelwise.cli.predict_raster import (
+    add_raster_options,
+    is_raster,
+    predict_raster,
+    wants_raster,
+)
 from pixelwise.cli.predict_video import add_video_options, is_clip, predict_clips, split
 from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 from pixelwise.export.named import results_of
 
-TEXT = "Write masks, values or points, by the task, and an overlay for every picture."
+TEXT = (
+    "Write masks, values or points, by the task, and an overlay for every picture; one raster of"
+    " any size; or clips. Some options for clips and clusters stand in the documentation only."
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,10 +65,13 @@ def main(arguments: Sequence[str]) -> int:
     add_cluster(parser)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
+    hide(parser, "image_ids", "every", "fps", "workers", "gpu_share")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
     check_cluster_options(found)
+    if not is_raster(found.out):
+        check_pictures(found.pictures)
     check_model(found.run, exported=True)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
     code = 0
@@ -70,14 +81,12 @@ def main(arguments: Sequence[str]) -> int:
             raise InputError(
                 f"cluster={found.cluster!r}: is for pictures and rasters; leave it out for clips"
             )
-        check_pictures(found.pictures)
         code = predict_clips(found, clips)
         if not others or is_clip(found.out):
             return code
         found.pictures = others
     if wants_raster(found):
         return predict_raster(found)
-    check_pictures(found.pictures)
     for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
         if file is not None and not Path(file).is_file():
             raise InputError(f"{name}={file!r}: no such file; check the path")

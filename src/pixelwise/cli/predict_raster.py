@@ -84,9 +84,14 @@ def is_elsewhere(text: str) -> bool:
     return text.startswith("/vsi") or "://" in text
 
 
+def is_raster(out: str | None) -> bool:
+    """Whether one raster is to be written."""
+    return out is not None and Path(out).suffix.lower() in TIFFS
+
+
 def wants_raster(found: Namespace) -> bool:
     """Whether one raster is to be predicted; options for rasters without one are refused."""
-    if found.out is not None and Path(found.out).suffix.lower() in TIFFS:
+    if is_raster(found.out):
         check_pictures([text for text in found.pictures if not is_elsewhere(text)])
         alone = len(found.pictures) == 1
         if not alone or not (is_elsewhere(found.pictures[0]) or Path(found.pictures[0]).is_file()):

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from pixelwise.checks import at_least, in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_out
-from pixelwise.cli.predict_raster import OTHERS, TIFFS, USUAL
+from pixelwise.cli.predict_raster import OTHERS, USUAL, is_raster
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -71,7 +71,7 @@ def split(found: Namespace) -> tuple[list[Path], list[str]]:
             f"out={found.out!r}: is one clip, but pictures={found.pictures}; give a folder for"
             " --out"
         )
-    if found.out is not None and Path(found.out).suffix.lower() in TIFFS:
+    if is_raster(found.out):
         raise InputError(
             f"out={found.out!r}: is a raster, but {clips[0]} is a clip; give a folder or a .mp4"
             " for --out"
