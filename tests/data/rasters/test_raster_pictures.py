@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from affine import Affine
 from torch.utils.data import DataLoader
 
 from pixelwise.cli.main import main
@@ -15,7 +16,8 @@ from pixelwise.data.opening import open_data
 from pixelwise.data.rasters.opened import MOST, Opened
 from pixelwise.data.reading import read_picture
 from pixelwise.data.stream import TrainingStream
-from rasters_on_disk import box
+from pixelwise.errors import InputError
+from rasters_on_disk import STRAIGHT, box
 
 NAMES = "names: [background, building]\ntile: 64\nsplit: {val: 0.2, gap: 8}\n"
 
@@ -59,6 +61,30 @@ def test_values_are_those_of_read_picture(raster, features, described, dtype):
     assert (sample.mask[sample.missing] == 255).all()
 
 
+def test_tiles_of_which_nothing_is_known_are_left_out_and_no_known_pixel_is(raster, described):
+    picture, labels = np.full((2, 1, 128, 192), 255, np.uint8)
+    picture[0, 40:70, 60:190] = 9
+    labels[0, :64, :] = 0
+    labels[0, 5, 5] = 1
+    raster("ortho.tif", picture, nodata=255)
+    raster("l.tif", labels)
+    source = open_data(described(["{image: ortho.tif, labels: l.tif}"], NAMES.replace("8", "0")))
+    windows = [w for split in source.splits for _, w in source.split(split).windows]
+    assert {(w.top, w.left) for w in windows} == {(0, 0), (0, 64), (0, 128)}
+
+
+def test_a_pattern_names_many_rasters(image, raster, described):
+    for i, name in enumerate(("a", "b", "道路")):
+        image(f"{name}.tif", transform=STRAIGHT @ Affine.translation(300 * i, 0))
+        labels = np.eye(128, 192, dtype=np.uint8)[None]
+        raster(f"{name}_l.png.tiff", labels, transform=STRAIGHT @ Affine.translation(300 * i, 0))
+    entries = ['{image: "*.tif", labels: "*_l.png.tiff"}']
+    source = open_data(described(entries, NAMES))
+    assert [one.image.stem for one in source.config.entries] == ["a", "b", "道路"]
+    with pytest.raises(InputError, match="no raster in"):
+        open_data(described(['{image: "x*.tif", labels: "*_l.png.tiff"}'], NAMES))
+
+
 def stream(pictures):
     mean = (0.5,) * 3
     return TrainingStream(pictures, (48, 48), 0, mean=mean, std=(0.2,) * 3, scale=255.0)
@@ -96,7 +122,7 @@ def test_what_files_hold_is_watched(data):
     (data.parent / "l.geojson").write_text(text + "\n")
     assert open_data(data).split("train").files()[name][1] != files[name][1]
     data.write_text(data.read_text().replace("gap: 8", "gap: 16"))
-    assert open_data(data).split("train").files()[name][2] != files[name][2]
+    assert open_data(data).split("train").meaning != before.meaning
 
 
 def test_no_process_uses_what_another_opened(monkeypatch):

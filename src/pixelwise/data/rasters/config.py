@@ -11,7 +11,7 @@ split: {val: 0.2, by: area, gap: 128, seed: 0}
 tile: 512
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -286,7 +286,9 @@ def _entries(value: object, root: Path, classes: Classes, numbers: bool) -> tupl
             f"rasters={value!r}: must list rasters with their labels; e.g. [{{image: ortho.tif,"
             " labels: classes.tif}]"
         )
-    entries = tuple(_entry(one, root, classes, numbers) for one in value)
+    entries = tuple(
+        _entry(one, root, classes, numbers) for told in value for one in _each(told, root)
+    )
     seen: set[Path] = set()
     for entry in entries:
         real = entry.image.resolve()
@@ -294,6 +296,30 @@ def _entries(value: object, root: Path, classes: Classes, numbers: bool) -> tupl
             raise InputError(f"rasters: {entry.image} is there twice; keep one of the two")
         seen.add(real)
     return entries
+
+
+def _each(value: object, root: Path) -> Iterator[object]:
+    """An entry, or one for each raster that its pattern of names means."""
+    pattern = value.get("image") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(pattern, str) or "*" not in pattern:
+        yield value
+        return
+    if pattern.count("*") > 1:
+        raise InputError(f"image={pattern!r}: must have one star; e.g. ortho/*.tif")
+    before, after = pattern.split("*")
+    found = sorted(file.relative_to(root).as_posix() for file in root.glob(pattern))
+    if not found:
+        raise InputError(f"image={pattern!r}: no raster in {root} is called so; check the pattern")
+    for file in found:
+        star = file[len(before) : len(file) - len(after)]
+        yield {key: _starred(told, star) for key, told in value.items()}
+
+
+def _starred(value: object, star: str) -> object:
+    """A value with the text that the star stands for."""
+    if isinstance(value, dict):
+        return {key: _starred(told, star) for key, told in value.items()}
+    return value.replace("*", star) if isinstance(value, str) else value
 
 
 def _entry(value: object, root: Path, classes: Classes, numbers: bool) -> Entry:

@@ -1,5 +1,6 @@
 """One raster with its labels, cut into tiles."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,11 @@ class LabelledRaster:
             source = self._open()
             self.grid = Grid.of(entry.image, source.file)
             first = source.read(0, 0, 1, 1)
+            self._holed = source.may_lack_data
             self.files = _parts(entry.image, source.file.files)
             source.file.close()
         self.bands, self.dtype = len(first.values), first.dtype
+        self._asked = not entry.features or entry.area is not None
         self.notes: list[str] = []
         self._area = self._read_area()
         self._seen: list[Burner] = []
@@ -66,12 +69,30 @@ class LabelledRaster:
         return tuple(part for file in named for part in _beside(file))
 
     def tiles(self) -> list[Tile]:
-        """The tiles in which something may be known."""
+        """The tiles in which something is known."""
         found = tiles(self.grid.height, self.grid.width, self.config.tile)
         known = [self._area] if self._area is not None else self._seen
-        if not known:
-            return found
-        return [tile for tile in found if any(burner.meets(tile.window) for burner in known)]
+        if known:
+            found = [t for t in found if any(burner.meets(t.window) for burner in known)]
+        return [tile for tile in found if not self._unknown(tile.window)]
+
+    def _unknown(self, window: Window) -> bool:
+        """Whether no pixel of a tile has both data and a label; most tiles show it by one pixel."""
+        top, left, height, width = window
+        middle = Window(top + height // 2, left + width // 2, 1, 1)
+        return self._blank(middle) and self._blank(window)
+
+    def _blank(self, window: Window) -> bool:
+        outside = math.nan if self.config.quantities else self.config.classes.ignore_index
+        missing = self.picture(window).missing if self._holed else None
+        gone = np.zeros((window.height, window.width), np.bool_)
+        if missing is not None:
+            gone |= missing.numpy()
+        if not gone.all() and self._asked:
+            target = self.target(window, outside)
+            unknown = np.isnan(target) if target.dtype.kind == "f" else target == outside
+            gone |= unknown.reshape(-1, *gone.shape).all(axis=0)
+        return bool(gone.all())
 
     def picture(self, window: Window) -> Picture:
         """The raw values of a window."""

@@ -88,11 +88,10 @@ class RasterPictures(LabelledPictures):
         return window.height, window.width
 
     def files(self) -> Mapping[str, tuple[int, ...]]:
-        """Raster -> its size in bytes, a check sum of its labels, and one of its tiles here."""
+        """Raster -> its size in bytes, and a check sum of its labels."""
         found = {}
         for number, raster in enumerate(self.rasters):
-            mine = [tuple(window) for i, window in self.windows if i == number]
-            if not mine:
+            if all(i != number for i, _ in self.windows):
                 continue
             image, labels = raster.entry.image, 0
             for file in raster.label_files:
@@ -100,18 +99,19 @@ class RasterPictures(LabelledPictures):
             size = sum(part.stat().st_size for part in raster.files)
             root = self.config.file.parent
             name = image.relative_to(root) if image.is_relative_to(root) else image
-            found[str(name)] = (size, labels, zlib.crc32(repr(mine).encode()))
+            found[str(name)] = (size, labels)
         return found
 
     @property
     def meaning(self) -> str:
-        """How values, words and fields of the labels are read, and what lies outside of them."""
+        """How labels are read, what lies outside of them, and how the rasters are shared out."""
         config = self.config
-        told = [(e.field, e.value, e.layer) for e in config.entries]
+        told = [(e.field, e.value, e.layer, e.split) for e in config.entries]
+        shared = f"{config.shares} by {config.by}, gap {config.gap}, tile {config.tile}"
         return (
             f"{config.values.values} {config.values.colours} {dict(config.words)}"
             f" {config.background} {config.quantities} {config.values_nodata} {config.overlapping}"
-            f" {told} {config.bands} {config.nodata} {self.outside} tile {config.tile}"
+            f" {told} {config.bands} {config.nodata} {self.outside} {shared}"
         )
 
     def check(self, progress: Progress | None = None) -> Survey | LabelsSurvey | ValuesSurvey:
