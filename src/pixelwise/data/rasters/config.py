@@ -11,6 +11,8 @@ split: {val: 0.2, by: area, gap: 128, seed: 0}
 tile: 512
 """
 
+import glob
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -306,13 +308,21 @@ def _each(value: object, root: Path) -> Iterator[object]:
         return
     if pattern.count("*") > 1:
         raise InputError(f"image={pattern!r}: must have one star; e.g. ortho/*.tif")
-    before, after = pattern.split("*")
-    found = sorted(file.relative_to(root).as_posix() for file in root.glob(pattern))
+    parts = (root / pattern).parts
+    at = next(i for i, part in enumerate(parts) if "*" in part)
+    below = "*".join(map(glob.escape, "/".join(parts[at:]).split("*")))
+    found = sorted(map(str, Path(*parts[:at]).glob(below)))
     if not found:
         raise InputError(f"image={pattern!r}: no raster in {root} is called so; check the pattern")
     for file in found:
-        star = file[len(before) : len(file) - len(after)]
+        star = _star(file, str(root / pattern))
         yield {key: _starred(told, star) for key, told in value.items()}
+
+
+def _star(file: str, pattern: str) -> str:
+    before, after = map(re.escape, pattern.split("*"))
+    match = re.fullmatch(f"{before}(.*){after}", file)
+    return match[1] if match else ""
 
 
 def _starred(value: object, star: str) -> object:

@@ -21,6 +21,9 @@ SUFFIXES = frozenset(
     {".gpkg", ".geojson", ".geojsonl", ".json", ".shp", ".fgb", ".kml", ".gml", ".tab", ".gdb"}
 )
 """Of vector files; all others are rasters."""
+MANY = 50_000
+"""Of files with more features, only those around the raster are read."""
+MARGIN = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ def read_features(
             nobody can say where it lies.
     """
     layer = _layer(file, layer)
-    info, wkb, columns = _read(file, layer, field)
+    info, wkb, columns = _read(file, layer, field, grid)
     count = len(wkb)
     if not count and not empty:
         raise InputError(
@@ -121,7 +124,8 @@ def read_features(
     if not inside.any() and not empty:
         raise InputError(
             f"{file}: no feature of it lies on {grid.file} ({_extent(shapes, grid)}); check the"
-            " coordinate systems, or add `empty: true` if there is nothing"
+            f" coordinate systems ({info.get('crs') or 'none'}, {grid.system}), or add"
+            " `empty: true` if there is nothing"
         )
     return Features(file, shapes[inside], rows[inside], columns, lost)
 
@@ -159,20 +163,21 @@ def _unreadable(file: Path, error: Exception) -> InputError:
 
 
 def _read(
-    file: Path, layer: str | None, field: str | None
+    file: Path, layer: str | None, field: str | None, grid: Grid
 ) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any] | None]:
     import pyogrio
 
+    columns = [] if field is None else [field]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what GDAL says of single features is counted below
-            if field is not None:
-                known = [str(name) for name in pyogrio.read_info(file, layer=layer)["fields"]]
-                if field not in known:
-                    raise unknown("field", field, known, f"of {file}")
-            columns = [] if field is None else [field]
+            about = pyogrio.read_info(file, layer=layer)
+            known = [str(name) for name in about["fields"]]
+            if field is not None and field not in known:
+                raise unknown("field", field, known, f"of {file}")
+            bounds = _bounds(grid, about["crs"]) if about["features"] > MANY else None
             info, _, wkb, found = pyogrio.raw.read(
-                file, layer=layer, columns=columns, force_2d=True
+                file, layer=layer, columns=columns, force_2d=True, bbox=bounds
             )
     except (
         pyogrio.errors.DataSourceError,
@@ -184,6 +189,27 @@ def _read(
     if wkb is None:
         raise InputError(f"{file}: has no geometries, only a table; check the file")
     return info, wkb, None if field is None else np.asarray(found[0])
+
+
+def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float] | None:
+    """Where the raster lies in the system of a file, with a margin; None: nobody can say."""
+    if grid.crs is None or system is None or grid.points:
+        return None
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+    from rasterio.warp import transform
+
+    ground = grid.to_ground(grid.outline())
+    try:
+        x, y = map(np.asarray, transform(grid.crs, CRS.from_user_input(system), *ground.T))
+    except CRSError:
+        return None
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    wide, high = np.ptp(x) * MARGIN, np.ptp(y) * MARGIN
+    return (
+        float(x.min() - wide), float(y.min() - high), float(x.max() + wide), float(y.max() + high)
+    )  # fmt: skip
 
 
 def _parts(wkb: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -269,7 +295,7 @@ def _extent(shapes: NDArray[Any], grid: Grid) -> str:
     import shapely
 
     if not len(shapes):
-        return "none could be placed"
+        return "none is near it"
     left, top, right, bottom = shapely.total_bounds(shapes)
     return (
         f"they are at columns {left:.0f} to {right:.0f} of {grid.width}, rows {top:.0f} to"

@@ -14,7 +14,7 @@ from pixelwise.data.rasters.areas import Window
 from pixelwise.data.rasters.config import RastersConfig
 from pixelwise.data.rasters.labelled import LabelledRaster
 from pixelwise.data.rasters.opened import Opened
-from pixelwise.data.rasters.splits import windows_of
+from pixelwise.data.rasters.splits import SPLITS, windows_of
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey
@@ -23,6 +23,8 @@ from pixelwise.errors import InputError, unknown
 
 PART = 2**22
 """Bytes that are read at once for a check sum."""
+
+UNLUCKY = "look at `map:` and `area:`, or share out otherwise, e.g. split: {val: 0.2, seed: 1}"
 
 
 class RasterPictures(LabelledPictures):
@@ -124,7 +126,7 @@ class RasterPictures(LabelledPictures):
             return survey_values(self, self.config.quantities, progress)
         if self.config.overlapping is not None:
             return survey_labels(self, progress, self.notes)
-        return replace(survey(self, progress), notes=self.notes)
+        return replace(survey(self, progress, UNLUCKY), notes=self.notes)
 
 
 class RastersSource(Source):
@@ -174,7 +176,12 @@ class RastersSource(Source):
     def split(self, name: str) -> RasterPictures:
         """The tiles of "train", "val" or "test"."""
         if name not in self._windows:
-            raise unknown("split", name, self._windows)
+            if name not in SPLITS:
+                raise unknown("split", name, SPLITS)
+            raise InputError(
+                f"{self.config.file}: has no {name!r} split; give it a share in `split:`, or a"
+                f" raster, with `split: {name}`"
+            )
         notes = self._notes if name == next(iter(self._windows)) else ()
         return RasterPictures(
             self.config,
