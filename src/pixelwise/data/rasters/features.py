@@ -110,7 +110,7 @@ def read_features(
     layer = _layer(file, layer)
     info, wkb, columns = _read(file, layer, field, grid)
     count = len(wkb)
-    if not count and not empty:
+    if not count and not empty and info["features"] < 1:
         raise InputError(
             f"{file}: holds no feature; draw some, or add `empty: true` if there is nothing in"
             f" {grid.file.name}"
@@ -188,7 +188,11 @@ def _read(
         raise _unreadable(file, error) from error
     if wkb is None:
         raise InputError(f"{file}: has no geometries, only a table; check the file")
-    return info, wkb, None if field is None else np.asarray(found[0])
+    return (
+        {**info, "features": about["features"]},
+        wkb,
+        None if field is None else np.asarray(found[0]),
+    )
 
 
 def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float] | None:
