@@ -186,6 +186,53 @@ def test_nothing_there_may_be_meant(image, features, described):
     assert not whole(opened(described, "labels: l.geojson, empty: true")).any()
 
 
+@pytest.mark.parametrize("name", ["建筑.gpkg", "b.shp", "b.fgb"])
+def test_formats_of_gis(image, described, tmp_path, name):
+    import pyogrio
+    import shapely
+
+    image()
+    shapes = [shapely.Polygon([STRAIGHT @ tuple(p) for p in box(10, 20, 150, 100)])]
+
+    def write(layer, **about):
+        told = {"fields": ["kind"], "crs": "EPSG:32636", "geometry_type": "Polygon"}
+        kinds = [np.array(["house"], object)]
+        pyogrio.raw.write(
+            tmp_path / name, shapely.to_wkb(shapes), kinds, layer=layer, **told, **about
+        )
+
+    write("one")
+    found = whole(opened(described, f"labels: {name}, field: kind", THREE))
+    assert (found == 1).sum() == 80 * 140
+    if name.endswith(".gpkg"):
+        write("two", append=True)
+        with pytest.raises(InputError, match="has the layers one, two"):
+            opened(described, f"labels: {name}, value: 1", THREE)
+        assert whole(opened(described, f"labels: {name}, value: 1, layer: two", THREE)).any()
+
+
+def test_of_large_files_only_what_is_near_is_read(image, features, described, monkeypatch):
+    monkeypatch.setattr("pixelwise.data.rasters.features.MANY", 1)
+    image()
+    squares = [[box(10, 20, 50, 60)], [box(5000, 20, 5050, 60)]]
+    features("l.geojson", squares)
+    assert whole(opened(described)).sum() == 1600
+    features("l.geojson", squares[1:] * 2)
+    with pytest.raises(InputError, match="no feature of it lies on"):
+        opened(described)
+
+
+@pytest.mark.parametrize(("module", "needed"), [("rasterio", "rasterio"), ("pyogrio", "pyogrio")])
+def test_what_is_not_installed_is_told(image, features, described, monkeypatch, module, needed):
+    import sys
+
+    image()
+    features("l.geojson", [[box(10, 20, 50, 60)]])
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InputError, match=rf"{needed}.*; pip install 'pixelwise\[raster\]'"):
+        opened(described)
+
+
 def test_a_damaged_file_is_told(image, described, tmp_path):
     image()
     (tmp_path / "l.gpkg").write_bytes(b"no database")

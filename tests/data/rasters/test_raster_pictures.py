@@ -101,6 +101,13 @@ def test_any_number_of_workers_gives_the_same_items(data):
         assert name == named
 
 
+def test_tiles_go_to_processes_that_share_nothing(data):
+    train = open_data(data).split("train")
+    sent = pickle.loads(pickle.dumps(train))
+    assert torch.equal(train[1].image, sent[1].image)
+    assert torch.equal(train[1].mask, sent[1].mask)
+
+
 def test_kept_samples_are_the_same(data, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     train = open_data(data).split("train")

@@ -110,7 +110,7 @@ def read_features(
     layer = _layer(file, layer)
     info, wkb, columns = _read(file, layer, field, grid)
     count = len(wkb)
-    if not count and not empty:
+    if not count and not empty and info["features"] < 1:
         raise InputError(
             f"{file}: holds no feature; draw some, or add `empty: true` if there is nothing in"
             f" {grid.file.name}"
@@ -188,7 +188,32 @@ def _read(
         raise _unreadable(file, error) from error
     if wkb is None:
         raise InputError(f"{file}: has no geometries, only a table; check the file")
-    return info, wkb, None if field is None else np.asarray(found[0])
+    return (
+        {**info, "features": about["features"]},
+        wkb,
+        None if field is None else np.asarray(found[0]),
+    )
+
+
+def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float] | None:
+    """Where the raster lies in the system of a file, with a margin; None: nobody can say."""
+    if grid.crs is None or system is None or grid.points:
+        return None
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+    from rasterio.warp import transform
+
+    ground = grid.to_ground(grid.outline())
+    try:
+        x, y = map(np.asarray, transform(grid.crs, CRS.from_user_input(system), *ground.T))
+    except CRSError:
+        return None
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    wide, high = np.ptp(x) * MARGIN, np.ptp(y) * MARGIN
+    return (
+        float(x.min() - wide), float(y.min() - high), float(x.max() + wide), float(y.max() + high)
+    )  # fmt: skip
 
 
 def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float] | None:

@@ -17,9 +17,18 @@ CACHE, MOST_CACHE = 64, 320
 
 @contextmanager
 def limited_cache(megabytes: int = CACHE) -> Iterator[None]:
-    """Keep GDAL's cache small inside of the block."""
-    import rasterio
-    from rasterio.env import get_gdal_config, set_gdal_config
+    """Keep GDAL's cache small inside of the block.
+
+    Raises:
+        InputError: rasterio is not installed.
+    """
+    try:
+        import rasterio
+        from rasterio.env import get_gdal_config, set_gdal_config
+    except ImportError as error:
+        raise InputError(
+            "rasterio: is needed to read rasters; pip install 'pixelwise[raster]'"
+        ) from error
 
     with rasterio.Env():
         before = get_gdal_config("GDAL_CACHEMAX")
