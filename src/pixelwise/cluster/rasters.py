@@ -20,7 +20,7 @@ from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import planned
 from pixelwise.predict.rasters.grid import Grid
 from pixelwise.predict.rasters.sink import GeoTIFFSink, Progress, Sink
-from pixelwise.predict.rasters.source import RasterSource, Source
+from pixelwise.predict.rasters.source import STREAMED, RasterSource, Source
 from pixelwise.predict.views import WHOLE, Views
 
 
@@ -54,12 +54,19 @@ def over(
                 f"source={source.name}: must be a file for a cluster; write it to one, or predict"
                 " it here"
             )
+        driver = source.file.driver
+        if source.broken == "nodata" and driver in STREAMED:
+            raise InputError(
+                f"{source.name}: a broken {driver} file cannot be read in parts; convert it to"
+                " GeoTIFF, or leave --cluster out"
+            )
         writers = [sink for sink in sinks if isinstance(sink, GeoTIFFSink)]
         if len(writers) < len(sinks):
             raise InputError("sink: a cluster writes GeoTIFFs only; name .tif files")
         grid, about = planned(source, window, overlap, batch, plan)
         bands = tuple(sink.bands for sink in writers)
-        raster = Raster(source.path.absolute(), grid, bands, views, batch, as_is, source.broken)
+        path = str(source.path.absolute()) if source.path.is_file() else source.name
+        raster = Raster(path, grid, bands, views, batch, as_is, source.broken)
         try:
             for sink in writers:
                 sink.begin(grid, about)
@@ -87,8 +94,8 @@ def _predict(
     grid = raster.grid
     pixel = sum(len(bands.names) * np.dtype(bands.dtype).itemsize for bands in raster.bands)
     jobs = blocks(grid, rows, cluster.workers, pixel)
-    path = raster.path
-    seen = {path: path.stat().st_size} if path.is_file() else {}
+    read = [path for path in map(Path, source.file.files) if path.is_file()]
+    seen = {path.absolute(): path.stat().st_size for path in read}
     setup = Setup(
         network_files(model), cluster.device, torch.get_num_threads(), seen, raster=raster
     )
@@ -104,12 +111,12 @@ def _predict(
 
 
 def _take(found: Rows, sinks: Sequence[GeoTIFFSink], source: RasterSource) -> None:
+    source.lost |= dict.fromkeys(found.lost)
     for sink, contents in zip(sinks, found.contents, strict=True):
         for row, content in zip(found.rows, contents, strict=True):
             sink.put(row, content)
-    source.lost |= dict.fromkeys(found.lost)
 
 
 def _name(source: RasterSource, grid: Grid, rows: range) -> str:
     top, bottom = grid.tops[rows.start], grid.until_row(rows.stop - 1)
-    return f"{source.path}: rows {top} to {bottom}"
+    return f"{source.name}: rows {top} to {bottom}"

@@ -1,5 +1,6 @@
 """What runs in a process of the cluster: a network, loaded once, and what it is asked for."""
 
+import contextlib
 import platform
 import socket
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import torch
 
-from pixelwise.data.rasters.files import limited_cache
+from pixelwise.data.rasters.files import cache_for, limited_cache
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter, load
+from pixelwise.export.named import is_exported
+from pixelwise.export.opening import open_model
+from pixelwise.networks.model import Model
 from pixelwise.predict.images import Answered, How, Wanted, answered
 from pixelwise.predict.memory import enough_memory
 from pixelwise.predict.rasters.engine import predict_rows
@@ -31,7 +34,7 @@ from pixelwise.tasks.bands import Bands
 class Raster:
     """A raster, and what is wanted of it; see `pixelwise.predict.raster`."""
 
-    path: Path
+    path: str
     grid: Grid
     bands: tuple[Bands, ...]
     views: Views
@@ -45,7 +48,7 @@ class Setup:
     """All that a worker has to know.
 
     Args:
-        network: The files of a saved network.
+        network: The files of a saved network, or an exported file and what is beside it.
         device: Where it runs.
         threads: Of the processor; with another number of them the last bits differ.
         seen: Input files and their sizes, which every machine must see.
@@ -80,7 +83,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of windows of a raster: of each output the files of its parts."""
+    """Some rows of windows of a raster: of each output the files of its parts.
+
+    `lost` is what could not be read of the raster, as `RasterSource.lost` has it.
+    """
 
     rows: range
     contents: tuple[tuple[bytes, ...], ...]
@@ -97,7 +103,7 @@ class Worker:
     """One process of the cluster."""
 
     def __init__(self) -> None:
-        self._model: Segmenter | None = None
+        self._model: Model | None = None
         self._setup: Setup | None = None
         self._opened: tuple[RasterSource, Network] | None = None
 
@@ -117,7 +123,8 @@ class Worker:
         torch.set_num_threads(setup.threads)
         with tempfile.TemporaryDirectory() as folder:
             Files(setup.network)(Path(folder))
-            self._model = load(folder).to(pick_device(setup.device))
+            exported = [name for name in setup.network if is_exported(name)]
+            self._model = open_model(Path(folder, *exported)).to(pick_device(setup.device))
         self._setup = setup
         return {**versions(), "host": host, "prefix": sys.prefix}
 
@@ -152,9 +159,10 @@ class Worker:
             tempfile.TemporaryDirectory() as name,
             limited_cache(),
             enough_memory(model, window),
+            contextlib.ExitStack() as ended,
         ):
             source, network = self._open(model, raster)
-            known = len(source.lost)
+            ended.enter_context(limited_cache(cache_for(source.file, raster.grid.window[1])))
             folder = Path(name)
             sinks = [
                 RowSink(Parts(folder / str(i), raster.grid, len(bands.names), bands.dtype), bands)
@@ -172,9 +180,9 @@ class Worker:
                 lambda what, done, total: None,
             )
             contents = tuple(tuple(sink.parts.content(row) for row in rows) for sink in sinks)
-        return Rows(rows, contents, (*source.lost,)[known:])
+        return Rows(rows, contents, tuple(source.lost))
 
-    def _open(self, model: Segmenter, raster: Raster) -> tuple[RasterSource, Network]:
+    def _open(self, model: Model, raster: Raster) -> tuple[RasterSource, Network]:
         if self._opened is None:
             config = model.config
             source = RasterSource(
@@ -187,7 +195,7 @@ class Worker:
             self._opened = source, of_segmenter(model, source, as_is=raster.as_is)
         return self._opened
 
-    def _loaded(self) -> tuple[Segmenter, Setup]:
+    def _loaded(self) -> tuple[Model, Setup]:
         assert self._model is not None
         assert self._setup is not None
         return self._model, self._setup

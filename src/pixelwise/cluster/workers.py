@@ -14,6 +14,7 @@ from pixelwise.checks import at_least
 from pixelwise.cluster.connection import connected
 from pixelwise.cluster.pool import Share
 from pixelwise.errors import InputError
+from pixelwise.export.exported import Exported
 from pixelwise.networks.model import Model
 from pixelwise.networks.segmenter import Segmenter
 
@@ -98,15 +99,21 @@ def shares(cores: Sequence[int], workers: int | None, threads: int) -> tuple[int
 
 
 def network_files(model: Model) -> Mapping[str, bytes]:
-    """The files of a saved network.
+    """The files of a network, by name: those of a saved one, or an exported file.
 
     Raises:
-        InputError: It is an exported file, which workers could not load.
+        InputError: It has none.
     """
+    if isinstance(model, Exported):
+        path = Path(model.runner.name)
+        if not path.is_file():
+            raise InputError(f"model={path}: is no file, so it cannot be sent; give the file")
+        beside = (path, path.with_suffix(".json"), path.with_name(path.name + ".data"))
+        return {file.name: file.read_bytes() for file in beside if file.is_file()}
     if not isinstance(model, Segmenter):
         raise InputError(
-            f"model={type(model).__name__}: exported files are predicted here; give the run, or"
-            " leave out --cluster"
+            f"model={type(model).__name__}: cannot be sent to a cluster; give a network of ours or"
+            " an exported file"
         )
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)

@@ -105,11 +105,11 @@ class Parts:
         """The file of a whole row."""
         return self._path(row).read_bytes()
 
-    def put(self, row: int, content: bytes) -> None:
-        """A whole row that was written elsewhere, as `content` gives it."""
+    def put(self, row: int, content: bytes, lost: Collection[Place] = ()) -> None:
+        """A row that was written elsewhere, as `content` gives it, whole but for what was lost."""
         partial = self._path(row).with_suffix(".partial")
         partial.write_bytes(content)
-        self._appear(row)
+        self._appear(row, lost)
 
     def write(self, row: int, left: int, values: NDArray[Any]) -> None:
         """The part (bands, h, w) of a row that begins at a column of pixels."""
@@ -131,11 +131,11 @@ class Parts:
         assert self._open is not None
         self._open.close()
         self._open = None
+        self._appear(row, lost)
+
+    def _appear(self, row: int, lost: Collection[Place]) -> None:
         if lost:
             (self.folder / LOST).write_text(json.dumps([*lost]), encoding="ascii")
-        self._appear(row)
-
-    def _appear(self, row: int) -> None:
         partial = self._path(row).with_suffix(".partial")
         with partial.open("rb") as file:
             os.fsync(file.fileno())

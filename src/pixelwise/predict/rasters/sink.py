@@ -153,7 +153,7 @@ class GeoTIFFSink:
     def put(self, row: int, content: bytes) -> None:
         """A row of windows that was predicted elsewhere, as `Parts.content` gives it."""
         assert self._parts is not None
-        self._parts.put(row, content)
+        self._parts.put(row, content, self._lost or ())
 
     def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
         """See `Sink`."""
