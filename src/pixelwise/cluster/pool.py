@@ -18,7 +18,7 @@ AT_ONCE = 2
 """Jobs that a worker has: one that it works on, and one that waits."""
 ATTEMPTS = 3
 """So many workers may end while they work on one and the same job."""
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds without any worker after which there is no hope."""
 LOOKED = 1.0
 """Seconds between two looks at what goes on, at most."""
