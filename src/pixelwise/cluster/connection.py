@@ -26,7 +26,7 @@ JOINED_WITHIN = 300
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # of machines and workers that end; `Pool` says it in one line
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # `Pool` says in one line that a worker ended
 }
 STORE = (80 * 2**20, 2**30)
 """Least and most bytes of the memory that results pass through, for a cluster started here."""
