@@ -173,8 +173,8 @@ def by_parts(folder):
 
     from pixelwise.cluster.worker import Raster, Setup, Worker
     from pixelwise.cluster.workers import network_files
+    from pixelwise.data.rasters.files import open_raster
     from pixelwise.networks.segmenter import load
-    from pixelwise.predict.rasters.files import open_raster
     from pixelwise.predict.rasters.geotiff import Place
     from pixelwise.predict.rasters.grid import Grid
     from pixelwise.predict.rasters.product import PRODUCTS
@@ -226,10 +226,10 @@ def by_picture(folder):
 
     from pixelwise.cluster.worker import Setup, Worker
     from pixelwise.cluster.workers import network_files
+    from pixelwise.data.rasters.files import open_raster
     from pixelwise.networks.segmenter import load
     from pixelwise.outputs import Outputs
     from pixelwise.predict.images import How, Wanted
-    from pixelwise.predict.rasters.files import open_raster
 
     side = 1024
     values = open_raster(folder / "in.tif").read(window=((0, side), (0, side)))

@@ -15,12 +15,13 @@ from pixelwise.cluster.blocks import blocks
 from pixelwise.cluster.pool import Pool
 from pixelwise.cluster.worker import Raster, Rows, Setup
 from pixelwise.cluster.workers import Cluster, network_files
+from pixelwise.data.rasters.source import STREAMED
 from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import planned
 from pixelwise.predict.rasters.grid import Grid
 from pixelwise.predict.rasters.sink import GeoTIFFSink, Progress, Sink
-from pixelwise.predict.rasters.source import STREAMED, RasterSource, Source
+from pixelwise.predict.rasters.source import RasterSource, Source
 from pixelwise.predict.views import WHOLE, Views
 
 
