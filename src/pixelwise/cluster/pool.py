@@ -215,7 +215,7 @@ def _hopeless(name: str, error: Exception) -> InputError:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if "memory" in type(error).__name__.lower() or "OOM" in text or "low on memory" in text:
+    if "memory" in type(error).__name__.lower() or "low on memory" in text:
         return "out of memory"
     if "node" in text.lower() and ("died" in text or "dead" in text) and "process" not in text:
         return "its machine is gone"
