@@ -14,6 +14,7 @@ import contextlib
 import csv
 import heapq
 import os
+import secrets
 import signal
 import socket
 import statistics
@@ -27,7 +28,12 @@ import numpy as np
 
 import machine
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+    "RAY_AUTH_MODE": "token",  # nobody else can use what is started here
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 WINDOW, OVERLAP = 256, 0.25
 
 
@@ -57,7 +63,7 @@ def workers_of(process):
     return found
 
 
-def prepared(folder, side):
+def prepared(folder, backbone, side):
     """A network and a raster."""
     import rasterio
     import torch
@@ -65,7 +71,7 @@ def prepared(folder, side):
     from pixelwise import create_model
 
     torch.manual_seed(0)
-    create_model("fcn", "resnet18", num_classes=5).save_pretrained(folder / "net")
+    create_model("fcn", backbone, num_classes=5).save_pretrained(folder / "net")
     rows = np.random.default_rng(0).integers(0, 256, (3, side // 8, side // 8)).astype("uint8")
     smooth = rows.repeat(8, axis=1).repeat(8, axis=2)
     about = {"tiled": True, "compress": "deflate"}
@@ -78,7 +84,7 @@ def run(folder, out, *words, env=None, event=None):
     """Seconds of a command, and its lines on standard error; `event` is called half-way."""
     command = [
         sys.executable, "-m", "pixelwise.cli.main", "predict", str(folder / "net"),
-        str(folder / "in.tif"), "--out", str(folder / out), "--window", str(WINDOW), *words,
+        str(folder / "in.tif"), "--out", str(folder / out), "--window", "128", *words,
     ]  # fmt: skip
     begun = time.monotonic()
     process = subprocess.Popen(
@@ -225,14 +231,14 @@ def by_picture(folder):
     from pixelwise.outputs import Outputs
     from pixelwise.predict.images import How, Wanted
 
-    side = 1408
+    side = 1024
     values = open_raster(folder / "in.tif").read(window=((0, side), (0, side)))
     Image.fromarray(np.moveaxis(values, 0, 2)).save(folder / "in.png")
     worker = Worker()
     worker.load(Setup(network_files(load(folder / "net")), "cpu", 1, {}, How(window=WINDOW)))
     begun = time.process_time()
     found = worker.picture(Wanted(folder / "in.png", "in"))
-    yield part("a picture of 2 million pixels", time.process_time() - begun)
+    yield part("a picture of a million pixels", time.process_time() - begun)
     with Outputs(folder / "out", "predict") as outputs:
         begun = time.process_time()
         with outputs.writing(*found.write.contents):
@@ -280,10 +286,20 @@ def per_task():
 
 
 def measure(options):
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepared(folder, options.side)
-        rows = [*by_parts(folder), *by_picture(folder), *per_task(), *by_command(folder)]
+    steps = {
+        "parts": ("resnet18", 1024, (by_parts, by_picture)),
+        "commands": ("test_resnet", 2048, (by_command,)),
+    }
+    rows = [*per_task()] if "tasks" in options.steps else []
+    for backbone, side, measures in (steps[name] for name in options.steps if name in steps):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            prepared(folder, backbone, side)
+            rows += [row for each in measures for row in each(folder)]
+    new = {row["what"] for row in rows}
+    if options.out.exists():
+        with options.out.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["what"] not in new] + rows
     machine.write(options.out, rows)
 
 
@@ -356,13 +372,13 @@ def picture(options):
         )  # fmt: skip
         for count, (w, t) in zip(counts, both, strict=True):
             print(f"raster {name} {count}: {w:.0f} s, {t:.0f} s", flush=True)
-        pictures, size = 100_000, 2e6
+        pictures, size = 100_000, 1e6
         task = [size / rate] * pictures
         speed = [pictures / until_done(task, n, give + keep, start) for n in counts]
         right.plot(counts, speed, marker="o", ms=3, label=name)
         print("pictures", name, [round(s, 1) for s in speed], flush=True)
     left.set(title="One raster of 100,000 x 100,000 pixels", ylabel="million pixels per second")
-    right.set(title="100,000 pictures of 2 million pixels", ylabel="pictures per second")
+    right.set(title="100,000 pictures of a million pixels", ylabel="pictures per second")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="workers")
         axes.grid(alpha=0.3)
@@ -374,7 +390,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
     first = commands.add_parser("measure")
-    first.add_argument("--side", type=int, default=3072)
+    first.add_argument("--steps", nargs="+", default=("parts", "tasks", "commands"))
     first.add_argument("--out", type=Path, required=True)
     first.set_defaults(run=measure)
     second = commands.add_parser("picture")

@@ -332,3 +332,24 @@ def test_options_without_a_cluster_are_told(capsys):
 def test_without_ray_the_extra_is_named(capsys, monkeypatch):
     monkeypatch.setattr(connection.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'pixelwise[cluster]'" in said(capsys, "x", "y", "--cluster", "local")
+
+
+def test_clips_are_not_for_a_cluster(network, tmp_path, capsys):
+    pytest.importorskip("ray")
+    network.save_pretrained(tmp_path / "net")
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no")
+    told = said(capsys, tmp_path / "net", clip, "--cluster", "local")
+    assert "cluster='local': is for pictures and rasters; " in told
+
+
+def test_a_broken_picture_file_is_not_read_in_parts(network, tmp_path):
+    import pixelwise.predict
+
+    source = tmp_path / "in.png"
+    Image.fromarray(np.zeros((60, 50, 3), np.uint8)).save(source)
+    engine = rasters.over(Cluster(FakeRay(), 1, Share(1.0), "cpu"), network)
+    with pytest.raises(InputError, match="a broken PNG file cannot be read in parts; "):
+        pixelwise.predict.raster(
+            network, source, tmp_path / "out.tif", broken="nodata", engine=engine
+        )

@@ -1,7 +1,8 @@
 """How many rows of windows of a raster make a task.
 
 A task predicts the rows above its own that reach into them once more. So few rows per task cost
-work twice, and many leave workers idle in the end. What ends soonest is taken.
+work twice, and many leave workers idle in the end. What ends soonest is taken, of sizes that give
+every worker several tasks: with a worker that is killed little is lost.
 """
 
 import itertools
@@ -10,8 +11,10 @@ from collections.abc import Sequence
 
 from pixelwise.predict.rasters.grid import Grid
 
-MOST_ROWS = 16
-"""Rows of windows that are lost with a worker, at most."""
+MOST_ROWS, SMALL = 16, 4
+"""Rows of windows that are lost with a worker, at most; so many may always be a task."""
+TASKS = 4
+"""Of a worker, where rows suffice."""
 MOST_BYTES = 2**30
 """Of results before they are compressed, which a worker keeps until a task is done."""
 
@@ -26,7 +29,8 @@ def blocks(grid: Grid, rows: Sequence[int], workers: int, pixel_bytes: int) -> l
         pixel_bytes: Of all results, per pixel.
     """
     each = math.ceil(grid.height / grid.rows) * grid.width * pixel_bytes
-    most = max(1, min(MOST_ROWS, MOST_BYTES // each))
+    shared = max(SMALL, len(rows) // (TASKS * workers))
+    most = max(1, min(MOST_ROWS, shared, MOST_BYTES // each))
     again = max((row - grid.reaching(row) for row in rows), default=0)
     size = rows_per_task(len(rows), workers, again, most)
     found = []

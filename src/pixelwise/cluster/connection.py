@@ -7,8 +7,10 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ from pixelwise.shortage import memory_here
 PLACES = "local, auto or ray://host:port"
 REACHED_WITHIN = 5.0
 """Seconds in which a cluster's port must answer."""
+JOINED_WITHIN = 300
+"""Seconds in which it must let us in, or start."""
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # `Pool` says it in one line
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # `Pool` says in one line that a worker ended
 }
 STORE = (80 * 2**20, 2**30)
 """Least and most bytes of the memory that results pass through, for a cluster started here."""
@@ -70,13 +74,33 @@ def connected(cluster: str) -> Iterator[Any]:
             about["address"] = _reached(cluster)
         ended.callback(_left, ray)
         try:
-            ray.init(**about)
+            with _within(JOINED_WITHIN):
+                ray.init(**about)
         except Exception as error:
             raise InputError(
                 f"cluster={cluster!r}: cannot be used ({in_one_line(error, 300)}); check that it"
                 f" runs Ray {ray.__version__}, and the same Python as here"
             ) from error
         yield ray
+
+
+@contextlib.contextmanager
+def _within(seconds: int) -> Iterator[None]:
+    """Raise a TimeoutError where the block takes longer; not on Windows, nor in threads."""
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError(f"no answer in {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _left(ray: Any) -> None:

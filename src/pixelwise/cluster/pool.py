@@ -18,7 +18,7 @@ AT_ONCE = 2
 """Jobs that a worker has: one that it works on, and one that waits."""
 ATTEMPTS = 3
 """So many workers may end while they work on one and the same job."""
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds without any worker after which there is no hope."""
 LOOKED = 1.0
 """Seconds between two looks at what goes on, at most."""
@@ -215,7 +215,7 @@ def _hopeless(name: str, error: Exception) -> InputError:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if "memory" in type(error).__name__.lower() or "OOM" in text or "low on memory" in text:
+    if "memory" in type(error).__name__.lower() or "low on memory" in text:
         return "out of memory"
     if "node" in text.lower() and ("died" in text or "dead" in text) and "process" not in text:
         return "its machine is gone"
