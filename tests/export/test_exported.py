@@ -13,6 +13,7 @@ from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.export.exported import open_exported
 from pixelwise.export.metadata import About, write
+from pixelwise.export.opening import open_model
 from pixelwise.networks.config import ModelConfig
 from pixelwise.predict import raster
 from pixelwise.predict.evaluation import evaluate
@@ -199,6 +200,37 @@ def test_a_file_for_deepness_is_understood(tmp_path):
     assert found.config.names == ("c0", "c1", "c2", "c3")
     image = torch.randn(1, 3, 8, 9)
     assert torch.equal(found(image).argmax(1), model(image).argmax(1))
+
+
+def test_sizes_that_a_file_does_not_take_are_extended(tmp_path):
+    """As networks do that join maps of several strides without cropping."""
+    import onnx
+
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    net (float[n,3,h,w] image) => (float[n,3,h,w] logits)
+    <float[4] twice = {1, 1, 2, 2}>
+    {
+        half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (image)
+        again = Resize <mode = "nearest"> (half, , twice)
+        logits = Add(again, image)
+    }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "other.onnx")
+    stated = {"names": ["a", "b", "c"], "mean": 0.0, "std": 1.0}
+    found = open_exported(tmp_path / "other.onnx", stated)
+    image = torch.randn(1, 3, 37, 50)
+    larger = torch.nn.functional.pad(image, (0, 14, 0, 27), mode="replicate")
+    assert torch.equal(found(image), found(larger)[..., :37, :50])
+    assert found(image[:0]).shape == (0, 3, 37, 50)
+
+
+def test_a_single_file_of_weights_is_opened_too(tmp_path):
+    from pixelwise.networks.factory import create_model
+    from pixelwise.networks.single_file import write
+
+    model = create_model("fcn", "test_resnet", num_classes=3).eval()
+    write(tmp_path / "网络.safetensors", model.config.plain(), model.state_dict())
+    image = torch.rand(1, 3, 20, 30)
+    assert torch.equal(open_model(tmp_path / "网络.safetensors")(image), model(image))
 
 
 def broken(kind, tmp_path):
