@@ -321,3 +321,21 @@ def test_commands_that_need_the_run_say_so(words, message, folder, tmp_path, cap
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize("options", [{}, {"normalise": True}, {"probabilities": True}], ids=str)
+def test_an_exported_network_gives_its_logits(suffix, options, tmp_path):
+    import pixelwise
+
+    torch.manual_seed(0)
+    model = pixelwise.create_model("fcn", "test_resnet", num_classes=3).eval()
+    pixelwise.export(model, tmp_path / f"network{suffix}", **options)
+    found = open_exported(tmp_path / f"network{suffix}")
+    image = torch.randn(2, 3, 45, 61)
+    wanted = model(image)
+    if options.get("probabilities"):
+        wanted = wanted.log_softmax(1)
+    torch.testing.assert_close(found(image), wanted, rtol=1e-3, atol=1e-3)
