@@ -4,9 +4,10 @@ pixelwise export runs/train/1 --out street.onnx --half --data camvid
 pixelwise export runs/train/1 --out street.onnx --quantize int8 --data camvid
 python studies/onnx_runtime.py runs/train/1 street.onnx --data camvid --out studies/onnx.csv
 
-Scores are of all pictures of val. All forms take turns on the same pictures in one process:
-`times` is the median over pictures of eager's seconds over theirs. `same` is the share of pixels
-that get eager's class, `off` the largest difference from eager's logits over their range.
+Scores are of all pictures of val; `--timed-only` leaves them out. All forms take turns on the same
+pictures in one process: `times` is the median over pictures of eager's seconds over theirs. `same`
+is the share of pixels that get eager's class, `off` the largest difference from eager's logits over
+their range.
 """
 
 import argparse
@@ -23,19 +24,21 @@ from pixelwise.export.opening import open_model
 from pixelwise.predict.evaluation import evaluate
 
 
-def timed(models, images, rounds):
-    """Median seconds by form and picture."""
-    spent = {name: [] for name in models}
+def in_turn(models, images, rounds):
+    """By form: median seconds and logits of each picture."""
+    spent, said = {name: [] for name in models}, {name: [] for name in models}
     for image in images:
         each = {name: [] for name in models}
-        for _ in range(rounds):
+        for turn in range(rounds):
             for name, model in models.items():
                 begun = time.perf_counter()
-                model(image)
+                logits = model(image)
                 each[name].append(time.perf_counter() - begun)
+                if not turn:
+                    said[name].append(logits)
         for name, seconds in each.items():
             spent[name].append(statistics.median(seconds))
-    return spent
+    return spent, said
 
 
 @torch.no_grad()
@@ -46,6 +49,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--timed-only", action="store_true")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
     files = {"eager": Path(options.run), "ONNX Runtime": options.file}
@@ -64,25 +68,26 @@ def main():
     images = [items[number][0][None] for number in chosen]
     for model in models.values():
         model(images[0])
-    spent = timed(models, images, options.rounds)
-    wanted = [eager(image) for image in images]
+    spent, said = in_turn(models, images, options.rounds)
     rows = []
     for name, model in models.items():
-        found = [model(image) for image in images]
-        pairs = list(zip(found, wanted, strict=True))
+        pairs = list(zip(said[name], said["eager"], strict=True))
         off = max(float((f - w).abs().max() / (w.max() - w.min())) for f, w in pairs)
         same = [(f.argmax(1) == w.argmax(1)).float().mean().item() for f, w in pairs]
         ratios = [e / t for e, t in zip(spent["eager"], spent[name], strict=True)]
         file = files[name] / "model.safetensors" if name == "eager" else files[name]
-        scores = evaluate(model, items, window=1024).numbers()
+        scores = {}
+        if not options.timed_only:
+            numbers = evaluate(model, items, window=1024).numbers()
+            scores = {key: f"{numbers[key]:.4f}" for key in ("miou", "accuracy")}
         rows.append(
             {
                 "network": f"{config.arch} on {config.backbone}",
                 "data": Path(options.data).name,
                 "size": "x".join(map(str, images[0].shape[2:])),
                 "form": name,
-                "miou": f"{scores['miou']:.4f}",
-                "accuracy": f"{scores['accuracy']:.4f}",
+                "miou": scores.get("miou", ""),
+                "accuracy": scores.get("accuracy", ""),
                 "seconds": f"{statistics.median(spent[name]):.3f}",
                 "times": f"{statistics.median(ratios):.2f}",
                 "same": f"{statistics.mean(same):.5f}",

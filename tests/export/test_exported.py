@@ -13,6 +13,7 @@ from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.export.exported import open_exported
 from pixelwise.export.metadata import About, write
+from pixelwise.export.opening import open_model
 from pixelwise.networks.config import ModelConfig
 from pixelwise.predict import raster
 from pixelwise.predict.evaluation import evaluate
@@ -201,6 +202,37 @@ def test_a_file_for_deepness_is_understood(tmp_path):
     assert torch.equal(found(image).argmax(1), model(image).argmax(1))
 
 
+def test_sizes_that_a_file_does_not_take_are_extended(tmp_path):
+    """As networks do that join maps of several strides without cropping."""
+    import onnx
+
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    net (float[n,3,h,w] image) => (float[n,3,h,w] logits)
+    <float[4] twice = {1, 1, 2, 2}>
+    {
+        half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (image)
+        again = Resize <mode = "nearest"> (half, , twice)
+        logits = Add(again, image)
+    }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "other.onnx")
+    stated = {"names": ["a", "b", "c"], "mean": 0.0, "std": 1.0}
+    found = open_exported(tmp_path / "other.onnx", stated)
+    image = torch.randn(1, 3, 37, 50)
+    larger = torch.nn.functional.pad(image, (0, 14, 0, 27), mode="replicate")
+    assert torch.equal(found(image), found(larger)[..., :37, :50])
+    assert found(image[:0]).shape == (0, 3, 37, 50)
+
+
+def test_a_single_file_of_weights_is_opened_too(tmp_path):
+    from pixelwise.networks.factory import create_model
+    from pixelwise.networks.single_file import write
+
+    model = create_model("fcn", "test_resnet", num_classes=3).eval()
+    write(tmp_path / "网络.safetensors", model.config.plain(), model.state_dict())
+    image = torch.rand(1, 3, 20, 30)
+    assert torch.equal(open_model(tmp_path / "网络.safetensors")(image), model(image))
+
+
 def broken(kind, tmp_path):
     model, path = Pointwise(), tmp_path / "network.onnx"
     if kind == "empty":
@@ -289,3 +321,21 @@ def test_commands_that_need_the_run_say_so(words, message, folder, tmp_path, cap
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize("options", [{}, {"normalise": True}, {"probabilities": True}], ids=str)
+def test_an_exported_network_gives_its_logits(suffix, options, tmp_path):
+    import pixelwise
+
+    torch.manual_seed(0)
+    model = pixelwise.create_model("fcn", "test_resnet", num_classes=3).eval()
+    pixelwise.export(model, tmp_path / f"network{suffix}", **options)
+    found = open_exported(tmp_path / f"network{suffix}")
+    image = torch.randn(2, 3, 45, 61)
+    wanted = model(image)
+    if options.get("probabilities"):
+        wanted = wanted.log_softmax(1)
+    torch.testing.assert_close(found(image), wanted, rtol=1e-3, atol=1e-3)

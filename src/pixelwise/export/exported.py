@@ -13,11 +13,14 @@ from torch import Tensor
 from pixelwise.errors import InputError
 from pixelwise.export.foreign import about_of
 from pixelwise.export.metadata import About, parsed
-from pixelwise.export.named import ONNX, is_exported
+from pixelwise.export.named import ONNX, runs_alone
 from pixelwise.export.outputs import as_logits
 from pixelwise.export.runner import Runner
 from pixelwise.networks.model import Model
 from pixelwise.networks.single_file import KEY
+
+MULTIPLE = 32
+"""Sides that networks take which do not take all."""
 
 
 class ExportedFile(Model):
@@ -62,8 +65,11 @@ class ExportedFile(Model):
         return self.mark.device
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
-        """Logits at the input's size; of points, as the file gives them."""
-        given, config = self.runner.input, self.config
+        """Logits at the input's size; of points, as the file gives them.
+
+        A file that fails at a size is tried at multiples of 32.
+        """
+        config = self.config
         count, bands, *size = image.shape
         if bands != config.in_channels:
             raise InputError(
@@ -74,16 +80,31 @@ class ExportedFile(Model):
                 f"{self.runner.name}: takes pictures of {self.fixed_size}, got {tuple(size)}; give"
                 " such, or export it with free sizes"
             )
-        values = self.values(image)
-        if given.bands_last:
-            values = values.movedim(1, -1).contiguous()
-        step = given.batch or max(1, count)
-        found = [self._batch(part, step) for part in torch.split(values, step)]
         if not count:
             rows, columns = (-(-side // self.task.stride) for side in size)
             return image.new_zeros(0, self.task.outputs, rows, columns)
+        below, right = (-side % MULTIPLE for side in size)
+        try:
+            return self._logits(image)
+        except InputError:
+            if self.task.stride > 1 or not (below or right):
+                raise
+            more = F.pad(image, (0, right, 0, below), mode="replicate")
+            try:
+                return self._logits(more)[..., : size[0], : size[1]]
+            except InputError:
+                pass
+            raise
+
+    def _logits(self, image: Tensor) -> Tensor:
+        given, size = self.runner.input, image.shape[2:]
+        values = self.values(image)
+        if given.bands_last:
+            values = values.movedim(1, -1).contiguous()
+        step = given.batch or len(values)
+        found = [self._batch(part, step) for part in torch.split(values, step)]
         logits = as_logits(torch.cat(found), self.about.output, self.task, self.runner.name)
-        if self.task.stride == 1 and list(logits.shape[2:]) != size:
+        if self.task.stride == 1 and logits.shape[2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return logits.to(image.device)
 
@@ -132,7 +153,7 @@ def open_exported(source: Any, stated: Mapping[str, Any] | None = None) -> Expor
         from pixelwise.export.onnx_runner import OnnxRunner
 
         runner = OnnxRunner(source)
-    elif is_exported(path):
+    elif runs_alone(path):
         from pixelwise.export.program_runner import ProgramRunner
 
         runner = ProgramRunner(path)

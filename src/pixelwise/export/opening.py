@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pixelwise.export.named import is_exported
+from pixelwise.export.named import WEIGHTS, is_exported
+from pixelwise.networks import single_file
 from pixelwise.networks.model import Model
 from pixelwise.networks.segmenter import load
 
@@ -13,6 +14,8 @@ def open_model(where: str | Path) -> Model:
     Raises:
         InputError: It cannot be read.
     """
+    if is_exported(where) and Path(where).suffix.lower() in WEIGHTS:
+        return single_file.read(Path(where))
     if is_exported(where):
         from pixelwise.export.exported import open_exported
 

@@ -13,7 +13,7 @@ from pixelwise.checks import at_least, in_range, one_of
 from pixelwise.data.rasters.files import cache_for, limited_cache, open_raster, told
 from pixelwise.errors import InputError
 from pixelwise.export.exported import is_session, open_exported
-from pixelwise.export.named import is_exported
+from pixelwise.export.named import runs_alone
 from pixelwise.export.opening import open_model
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
@@ -186,7 +186,7 @@ def _model(
     device: str | torch.device | None,
 ) -> Any:
     """What is to be called, where a file or a session is given."""
-    if is_session(model) or (isinstance(model, str | Path) and is_exported(model)):
+    if is_session(model) or (isinstance(model, str | Path) and runs_alone(model)):
         stated = {"task": task, "names": list(names), "mean": mean, "std": std, "scale": scale}
         usual = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
         return open_exported(model, None if stated == usual else stated).to(device or "cpu")
