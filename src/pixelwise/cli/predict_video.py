@@ -104,11 +104,13 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
         device = pick_device(found.device)
         model = load(found.run).to(device)
         works: dict[Path, Any] = {}
+        names: dict[Path, str] = {}
         if one:
             works[Path(found.out)] = clips[0] if clips else by_number(find_pictures(found.pictures))
         else:
             folder = Path(found.out) if found.out else Path(found.run) / "predict"
-            works = {folder / name: clip for clip, name in outputs_of(clips, model.task).items()}
+            for clip, (name, file) in outputs_of(clips, model.task).items():
+                works[folder / file], names[folder / file] = clip, name
             folder.mkdir(parents=True, exist_ok=True)
         for out, source in works.items():
             check_output(out, [source] if isinstance(source, Path) else source, model.task)
@@ -125,6 +127,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
                         source,
                         out,
                         masks=found.masks,
+                        name=names.get(out),
                         every=found.every,
                         fps=found.fps,
                         window=found.window,

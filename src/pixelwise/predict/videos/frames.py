@@ -19,6 +19,7 @@ from pixelwise.networks.segmenter import Segmenter
 from pixelwise.pictures import displayable
 from pixelwise.pictures.types import Picture
 from pixelwise.predict.images import expected, read_picture
+from pixelwise.predict.videos.animation import Animation
 from pixelwise.predict.videos.clip import Clip
 
 WHITE = 255.0
@@ -81,7 +82,7 @@ class ClipFrames:
     """
 
     def __init__(
-        self, clip: Clip, model: Segmenter, *, every: int = 1, as_is: bool = False
+        self, clip: Clip | Animation, model: Segmenter, *, every: int = 1, as_is: bool = False
     ) -> None:
         self._clip, self._model, self._every = clip, model, every
         self.name, self.tick = clip.name, clip.tick
