@@ -307,6 +307,7 @@ REFUSED = [
     (["clip.mp4", "theirs.mp4", "--out", "out.mp4"], "is one clip"),
     (["clip.mp4", "one.png", "--out", "out.mp4"], "is one clip"),
     (["clip.mp4", "--cog", "--out", "out.mp4"], "cog=True: is not for clips"),
+    (["clip.mp4", "--cluster", "local"], "cluster='local': is not for clips"),
     (["clip.mp4", "--boxes", "clip.mp4"], "boxes='clip.mp4': is not for clips"),
     (["clip.mp4", "--every", "0"], "every=0"),
     (["clip.mp4", "--overlap", "0.95"], "overlap=0.95"),

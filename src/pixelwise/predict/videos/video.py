@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pixelwise.checks import at_least, in_range
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs, alone
 from pixelwise.predict.images import output_names, predict_answer
 from pixelwise.predict.rasters.sink import Progress
@@ -45,7 +45,7 @@ class Filmed:
 
 
 def video(
-    model: Segmenter,
+    model: Model,
     source: str | Path | Sequence[Path],
     out: str | Path,
     *,
