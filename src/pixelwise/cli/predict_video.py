@@ -14,6 +14,7 @@ from pixelwise.cli.predict_raster import OTHERS, USUAL, is_raster
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.export.named import results_of
 
 if TYPE_CHECKING:
     from pixelwise.predict.videos.video import Filmed
@@ -62,7 +63,7 @@ def split(found: Namespace) -> tuple[list[Path], list[str]]:
     if not (clips or one):
         _refuse_given(found, OWN, "is for clips; leave it out, or give a clip")
         return [], others
-    usual = {**dict.fromkeys(OTHERS), **USUAL}
+    usual = {**dict.fromkeys((*OTHERS, "cluster")), **USUAL}
     _refuse_given(found, usual, "is not for clips; leave it out")
     at_least(1, every=found.every)
     in_range(0.01, 1000, fps=found.fps)
@@ -91,7 +92,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
     if not one:
         check_out(found.out, found.run)
     with Console(quiet=found.quiet) as console:
-        from pixelwise.networks.segmenter import load
+        from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures
         from pixelwise.predict.memory import enough_memory
         from pixelwise.predict.videos.clip import UnreadableError
@@ -102,13 +103,15 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
         library(clips[0] if clips else found.out)
         views = views_of(found)
         device = pick_device(found.device)
-        model = load(found.run).to(device)
+        model = open_model(found.run).to(device)
         works: dict[Path, Any] = {}
+        names: dict[Path, str] = {}
         if one:
             works[Path(found.out)] = clips[0] if clips else by_number(find_pictures(found.pictures))
         else:
-            folder = Path(found.out) if found.out else Path(found.run) / "predict"
-            works = {folder / name: clip for clip, name in outputs_of(clips, model.task).items()}
+            folder = Path(found.out) if found.out else results_of(found.run) / "predict"
+            for clip, (name, file) in outputs_of(clips, model.task).items():
+                works[folder / file], names[folder / file] = clip, name
             folder.mkdir(parents=True, exist_ok=True)
         for out, source in works.items():
             check_output(out, [source] if isinstance(source, Path) else source, model.task)
@@ -125,6 +128,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
                         source,
                         out,
                         masks=found.masks,
+                        name=names.get(out),
                         every=found.every,
                         fps=found.fps,
                         window=found.window,

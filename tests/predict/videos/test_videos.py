@@ -19,7 +19,8 @@ from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.predict.images import predict_answer
 from pixelwise.predict.videos import encoder as encoder_
-from pixelwise.predict.videos.clip import Clip
+from pixelwise.predict.videos.animation import Animation, is_animation
+from pixelwise.predict.videos.clip import Clip, _Clock
 from pixelwise.predict.videos.encoder import Encoder
 from pixelwise.predict.videos.frames import by_number
 
@@ -306,6 +307,7 @@ REFUSED = [
     (["clip.mp4", "theirs.mp4", "--out", "out.mp4"], "is one clip"),
     (["clip.mp4", "one.png", "--out", "out.mp4"], "is one clip"),
     (["clip.mp4", "--cog", "--out", "out.mp4"], "cog=True: is not for clips"),
+    (["clip.mp4", "--cluster", "local"], "cluster='local': is not for clips"),
     (["clip.mp4", "--boxes", "clip.mp4"], "boxes='clip.mp4': is not for clips"),
     (["clip.mp4", "--every", "0"], "every=0"),
     (["clip.mp4", "--overlap", "0.95"], "overlap=0.95"),
@@ -395,6 +397,44 @@ def test_without_pyav_clips_are_refused_and_pictures_beside_them_predicted(
     assert "1 of 1 pictures predicted" in told.out
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_animated_pictures_are_clips(run, tmp_path, suffix):
+    source = tmp_path / f"a{suffix}"
+    first, *others = (Image.fromarray(picture(9 * i)) for i in range(4))
+    first.save(
+        source, save_all=True, append_images=others, duration=[40, 100, 60, 40], lossless=True
+    )
+    first.save(tmp_path / f"still{suffix}")
+    out = tmp_path / "out.mp4"
+    assert main(["predict", str(run), str(source), "--out", str(out)]) == 0
+    assert read(out)[0] == [0, 40, 140, 200]
+    found = [(number, shown) for number, _, shown in Animation(source).read(2)]
+    assert [number for number, _ in found] == [0, 2]
+    assert all(np.array_equal(shown, picture(9 * number)) for number, shown in found)
+    assert not is_animation(tmp_path / f"still{suffix}")
+
+
+def test_times_rise_where_a_clock_stands_still_or_begins_anew():
+    clock = _Clock(Fraction(10), Fraction(1, 100))
+    stated = [5, 5.1, 5.1, 5.3, None, 5.2]
+    found = [
+        clock.next(i, None if second is None else Fraction(str(second)))
+        for i, second in enumerate(stated)
+    ]
+    assert [float(time) for time in found] == pytest.approx([0, 0.1, 0.11, 0.3, 0.4, 0.41])
+    clock = _Clock(Fraction(10), Fraction(1, 100))
+    assert [float(clock.next(i, Fraction(i % 20, 10))) for i in range(40)] == pytest.approx(
+        [i / 10 for i in range(40)]
+    )
+
+
+def test_a_name_with_a_colon_is_a_file(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "file:a.mp4", 2)
+    pixelwise.predict.video(network, "file:a.mp4", "b:%03d.mp4")
+    assert len(read(tmp_path / "b:%03d.mp4")[0]) == 2
+
+
 def test_clips_and_pictures_go_to_one_folder(run, tmp_path, capsys):
     write(tmp_path / "a.mp4", 2)
     write(tmp_path / "a.mkv", 2)
@@ -405,6 +445,9 @@ def test_clips_and_pictures_go_to_one_folder(run, tmp_path, capsys):
         "a_overlay.mp4", "a_mp4_overlay.mp4", "a.png", "a_overlay.png",
     }  # fmt: skip
     assert "2 of 2 clips predicted" in capsys.readouterr().out
+    words = ["predict", str(run), str(tmp_path / "out")]
+    assert main([*words, "--out", str(tmp_path / "again")]) == 0  # our own clips are left out
+    assert not [*(tmp_path / "again").glob("*.mp4")]
 
 
 @pytest.mark.slow
@@ -416,7 +459,7 @@ def test_a_stopped_command_never_leaves_a_broken_clip(run, tmp_path, number):
     code = f"from pixelwise.cli.main import main; import sys; sys.exit(main({words!r}))"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
     work = tmp_path / ".out.mp4.unfinished" / "out.mp4"
-    while process.poll() is None and not (work.exists() and work.stat().st_size > 2000):
+    while process.poll() is None and not work.exists():
         time.sleep(0.01)
     os.kill(process.pid, number)
     process.communicate()

@@ -16,6 +16,8 @@ from pixelwise.predict.videos.library import library
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer curves whose colours look pale where they are taken for the usual ones."""
 USUAL_RATE = Fraction(25)
+RESET = Fraction(1)
+"""A clock that goes back by more seconds has begun anew: two clips in one."""
 Turn = Callable[[ndarray], ndarray]
 COVER = "attached_pic"
 
@@ -67,8 +69,7 @@ class Clip:
             UnreadableError: There is no frame at all.
         """
         found = bad = 0
-        begin: Fraction | None = None
-        last = -self.tick
+        clock = _Clock(self.rate, self.tick)
         turn: Turn = np.ascontiguousarray
         with self._opened() as container:
             stream = _stream(container, self.path)
@@ -82,11 +83,7 @@ class Clip:
                     self.shape = 1 / self.shape if swapped else self.shape
                 number, found = found, found + 1
                 stated = None if frame.pts is None else frame.pts * Fraction(frame.time_base)
-                begin = stated if begin is None else begin
-                guess = Fraction(number) / self.rate
-                time = guess if stated is None or begin is None else stated - begin
-                time = max(time, last + self.tick)
-                last = time
+                time = clock.next(number, stated)
                 if number % every == 0:
                     yield number, time, turn(frame.to_ndarray(format="rgb24"))
         if not found:
@@ -96,8 +93,7 @@ class Clip:
             self.problems.append(
                 f"{self.path}: is damaged or cut off, {found}{of} frames could be read"
             )
-
-        elif (end := last + 1 / self.rate) < min(
+        elif (end := clock.last + 1 / self.rate) < min(
             self._seconds - 1, Fraction(9, 10) * self._seconds
         ):
             self.remarks.append(
@@ -127,11 +123,32 @@ class Clip:
 
     def _opened(self) -> Any:
         try:
-            return self._av.open(self.name, metadata_errors="ignore")
+            # Absolute, lest a name such as "a:b.mp4" be taken for a protocol.
+            return self._av.open(str(self.path.absolute()), metadata_errors="ignore")
         except (self._av.error.FFmpegError, OSError) as error:
             raise UnreadableError(
                 f"{self.path}: cannot be read as a clip ({error.strerror or error}); check the file"
             ) from error
+
+
+class _Clock:
+    """Seconds since the first frame: each later than the last, even where a clock begins anew."""
+
+    def __init__(self, rate: Fraction, tick: Fraction) -> None:
+        self._rate, self._tick = rate, tick
+        self._begin: Fraction | None = None
+        self.last = -tick
+
+    def next(self, number: int, stated: Fraction | None) -> Fraction:
+        """The time of the frame of that number, whose file says `stated`, or nothing."""
+        usual = self.last + 1 / self._rate if number else Fraction(0)
+        time = usual
+        if stated is not None:
+            if self._begin is None or stated - self._begin + RESET < self.last:
+                self._begin = stated - usual
+            time = stated - self._begin
+        self.last = max(time, self.last + self._tick)
+        return self.last
 
 
 def _stream(container: Any, path: Path) -> Any:

@@ -79,7 +79,7 @@ class Encoder:
     ) -> None:
         self._av.codec.Codec(codec, "w")
         options = {"movflags": "+faststart"} if form in ("mp4", "mov") else {}
-        container = self._av.open(str(self.path), "w", format=form, options=options)
+        container = self._av.open(str(self.path.absolute()), "w", format=form, options=options)
         try:
             stream = container.add_stream(
                 codec, rate=rate.limit_denominator(1001), options=QUALITY.get(codec, {})
@@ -152,7 +152,7 @@ def is_ours(path: Path) -> bool:
     """Whether a clip was written here."""
     av = library(path)
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path.absolute()), metadata_errors="ignore") as container:
             found = {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, OSError):
         return False

@@ -15,10 +15,11 @@ from pixelwise.data.decoded import Decoded
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import as_picture
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.pictures import displayable
 from pixelwise.pictures.types import Picture
 from pixelwise.predict.images import expected, read_picture
+from pixelwise.predict.videos.animation import Animation
 from pixelwise.predict.videos.clip import Clip
 
 WHITE = 255.0
@@ -81,7 +82,7 @@ class ClipFrames:
     """
 
     def __init__(
-        self, clip: Clip, model: Segmenter, *, every: int = 1, as_is: bool = False
+        self, clip: Clip | Animation, model: Model, *, every: int = 1, as_is: bool = False
     ) -> None:
         self._clip, self._model, self._every = clip, model, every
         self.name, self.tick = clip.name, clip.tick
@@ -122,7 +123,7 @@ class PictureFrames:
     def __init__(
         self,
         pictures: Sequence[Path],
-        model: Segmenter,
+        model: Model,
         *,
         rate: float,
         every: int = 1,

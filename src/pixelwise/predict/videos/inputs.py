@@ -6,6 +6,8 @@ from pathlib import Path
 from pixelwise.data.reading import PICTURE_SUFFIXES
 from pixelwise.errors import InputError
 from pixelwise.predict.images import find_pictures
+from pixelwise.predict.videos.animation import is_animation
+from pixelwise.predict.videos.encoder import is_ours
 from pixelwise.predict.videos.library import CLIP_SUFFIXES, FOUND, is_installed
 
 
@@ -14,7 +16,8 @@ def clips_and_others(
 ) -> tuple[list[Path], list[str], list[Path]]:
     """The clips, each once, the inputs that hold something else, and clips that are left out.
 
-    These lie beside pictures, and there is nothing to read them with.
+    These lie beside pictures, and there is nothing to read them with. In folders, clips that were
+    written here are none.
 
     Args:
         inputs: Files, folders and patterns.
@@ -28,7 +31,7 @@ def clips_and_others(
         if path.is_file():
             suffix = path.suffix.lower()
             alone = any_suffix and len(inputs) == 1 and suffix not in PICTURE_SUFFIXES
-            if suffix in CLIP_SUFFIXES or alone:
+            if suffix in CLIP_SUFFIXES or alone or is_animation(path):
                 clips.setdefault(path.resolve(), path)
             else:
                 others.append(given)
@@ -41,7 +44,8 @@ def clips_and_others(
             left += found
             continue
         for clip in found:
-            clips.setdefault(clip.resolve(), clip)
+            if not (is_installed() and is_ours(clip)):
+                clips.setdefault(clip.resolve(), clip)
     return list(clips.values()), others, left
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from pixelwise.checks import at_least, in_range
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs, alone
 from pixelwise.predict.images import output_names, predict_answer
 from pixelwise.predict.rasters.sink import Progress
 from pixelwise.predict.rasters.threads import ahead, behind
+from pixelwise.predict.videos.animation import Animation, is_animation
 from pixelwise.predict.videos.clip import Clip
 from pixelwise.predict.videos.encoder import FORMATS, Encoder, is_ours
 from pixelwise.predict.videos.frames import ClipFrames, Frame, Frames, PictureFrames
@@ -44,7 +45,7 @@ class Filmed:
 
 
 def video(
-    model: Segmenter,
+    model: Model,
     source: str | Path | Sequence[Path],
     out: str | Path,
     *,
@@ -95,7 +96,7 @@ def video(
     frames: Frames
     remarks: list[str] = []
     if isinstance(source, str | Path):
-        clip = Clip(Path(source))
+        clip = Animation(sources[0]) if is_animation(sources[0]) else Clip(sources[0])
         frames = ClipFrames(clip, model, every=every, as_is=as_is)
         remarks = clip.remarks
     else:
@@ -138,13 +139,14 @@ def check_masks(task: Task) -> None:
         )
 
 
-def outputs_of(clips: Sequence[Path], task: Task) -> dict[Path, str]:
-    """The name of the file for each clip, all different."""
+def outputs_of(clips: Sequence[Path], task: Task) -> dict[Path, tuple[str, str]]:
+    """For each clip a name, and the name of its file; all are different."""
 
     def shown(name: str) -> tuple[str, ...]:
         return (Path(task.file_names(name)[-1]).with_suffix(".mp4").name,)
 
-    return {clip: shown(name)[0] for clip, name in output_names(clips, shown).items()}
+    names = output_names(clips, shown)
+    return {clip: (name, shown(name)[0]) for clip, name in names.items()}
 
 
 def check_output(path: Path, sources: Sequence[Path], task: Task) -> None:
