@@ -3,78 +3,25 @@
 import dataclasses
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from pixelwise.checks import at_least, one_of
-from pixelwise.errors import InputError, in_one_line
+from pixelwise.errors import InputError
 from pixelwise.export import metadata
+from pixelwise.export.attempt import written
 from pixelwise.export.metadata import About
 from pixelwise.export.network import Exported, prepared, unwrapped
-from pixelwise.export.onnx_file import INPUT, operators, write_onnx
-from pixelwise.export.program import free_axes, traced, write_program
-from pixelwise.export.proof import RUNS, SAMPLE, Row, prove
+from pixelwise.export.onnx_file import operators
+from pixelwise.export.proof import Row
+from pixelwise.export.report import Report
 from pixelwise.export.running import FORMATS, needs_onnx
 from pixelwise.networks import single_file
 from pixelwise.networks.segmenter import Segmenter
 
-BATCHES = (2, 1, 3)
-"""What is run where the size is fixed."""
 SAVING = ".exporting-"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of an export.
-
-    Args:
-        path: The file.
-        about: What it says of itself.
-        rows: What was compared; of safetensors nothing is, the weights are read again.
-        files: What was written, the file first.
-        operators: How often each occurs, of ONNX files.
-    """
-
-    path: Path
-    about: About
-    rows: list[Row]
-    files: dict[str, int]
-    operators: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def worst(self) -> float:
-        """The largest difference, as a part of the range of the network's output."""
-        return max((row.difference for row in self.rows), default=0.0)
-
-    def __str__(self) -> str:
-        listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.files.items())
-        lines = [f"file       {listed}", *self._ends()]
-        if self.operators:
-            told = ", ".join(f"{name} {count}" for name, count in self.operators.items())
-            lines.append(f"operators  {told}")
-        for row in self.rows:
-            height, width = row.size
-            size = f"{row.batch} x {height}x{width}"
-            lines.append(f"proof      {size:11} difference {row.difference:.1e} of the range")
-        if not self.rows:
-            lines.append("proof      read again: every weight and the description are equal")
-        return "\n".join(lines)
-
-    def _ends(self) -> list[str]:
-        about, config = self.about, self.about.config
-        if self.path.suffix == FORMATS["safetensors"]:
-            return []
-        values = f"raw values, {config.scale:g} means 1"
-        if not about.normalises:
-            values = f"(raw / {config.scale:g} - mean) / std, with the mean and std of the metadata"
-        size = "height, width" if about.size is None else "{}, {}".format(*about.size)
-        return [
-            f"input      {INPUT} (batch, {config.in_channels}, {size}) float32: {values}",
-            f"output     {about.output}",
-        ]
 
 
 def export(
@@ -133,56 +80,22 @@ def export(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=SAVING) as hidden:
         made = Path(hidden) / target.name
         rows: list[Row] = []
-        try:
-            if form == "safetensors":
-                say("writing")
-                single_file.write(made, about.plain(), network.state_dict())
-                _same(made, network)
-            else:
-                rows = _written(
-                    Exported(network, normalise=normalise, output=output),
-                    *(made, form, size, opset, say),
-                )
-                told = tuple({**dataclasses.asdict(row), "size": [*row.size]} for row in rows)
-                about = dataclasses.replace(about, proof=told)
-                metadata.write(made, about)
-            found = operators(made) if form == "onnx" else {}
-        except RuntimeError as error:  # of torch's writer, on a full disk
-            if "unexpected pos" not in str(error) and "PytorchStreamWriter" not in str(error):
-                raise
-            raise InputError(
-                f"{target}: cannot be written ({in_one_line(error, 100)}); free some space, or"
-                " choose another --out"
-            ) from error
+        if form == "safetensors":
+            say("writing")
+            single_file.write(made, about.plain(), network.state_dict())
+            _same(made, network)
+        else:
+            whole = Exported(network, normalise=normalise, output=output)
+            rows = written(whole, made, form, size=size, opset=opset, say=say)
+            told = tuple({**dataclasses.asdict(row), "size": [*row.size]} for row in rows)
+            about = dataclasses.replace(about, proof=told)
+            metadata.write(made, about)
+        found = operators(made) if form == "onnx" else {}
         files = {file.name: file.stat().st_size for file in sorted(Path(hidden).iterdir())}
         files = {target.name: files.pop(target.name), **files}
         for name in reversed(files):  # the file itself last, so that it never stands alone
             (Path(hidden) / name).replace(target.parent / name)
     return Report(target, about, rows, files, found)
-
-
-def _written(
-    network: Exported,
-    path: Path,
-    form: str,
-    size: tuple[int, int] | None,
-    opset: int | None,
-    say: Callable[[str], None],
-) -> list[Row]:
-    """Trace, write and prove."""
-    inputs = network.inputs()
-    sample = SAMPLE if size is None else (BATCHES[0], size)
-    runs = RUNS if size is None else tuple((batch, size) for batch in BATCHES)
-    free = [free_axes(fixed=size is not None)]
-    say("tracing")
-    program = traced(network, inputs(*sample), free)
-    say("writing")
-    if form == "onnx":
-        write_onnx(program, path, inputs=[INPUT], outputs=[network.output], free=free, opset=opset)
-    else:
-        write_program(program, path)
-    say("proving")
-    return prove(network, path, form, inputs=inputs, runs=runs)
 
 
 def _same(path: Path, network: Segmenter) -> None:

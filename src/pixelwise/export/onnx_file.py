@@ -54,15 +54,3 @@ def operators(path: Path) -> dict[str, int]:
     model = onnx.load(path, load_external_data=False)
     nodes = [*model.graph.node, *(node for f in model.functions for node in f.node)]
     return dict(Counter(node.op_type for node in nodes).most_common())
-
-
-def scope_of(path: Path, node: str) -> str | None:
-    """The module that a node of the file comes from, by its name; None: it is not known."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    found = next((entry for entry in model.graph.node if entry.name == node), None)
-    scopes = {} if found is None else {entry.key: entry.value for entry in found.metadata_props}
-    text = scopes.get("pkg.torch.onnx.name_scopes", "")
-    names = [word.strip(" '\"") for word in text.strip("[]").split(",")][:-1]
-    return next((name for name in reversed(names) if name), None)

@@ -32,16 +32,22 @@ def free_axes(*, fixed: bool) -> dict[int, Any]:
 
 
 def traced(
-    module: nn.Module, given: tuple[Tensor, ...], free: Sequence[Mapping[int, Any]]
+    module: nn.Module,
+    given: tuple[Tensor, ...],
+    free: Sequence[Mapping[int, Any]],
+    *,
+    variadic: bool = False,
 ) -> ExportedProgram:
     """A module in eval mode as a program.
 
     Args:
-        module: Takes tensors, each by a parameter of its own.
+        module: Takes tensors.
         given: A sample of them.
         free: The free axes of each.
+        variadic: Whether the module has one parameter for all tensors, `*inputs`.
     """
-    shapes = tuple(map(dict, free))
+    each = tuple(map(dict, free))
+    shapes: Any = (each,) if variadic else each
     with torch.no_grad(), quietly():
         try:
             # Without this, sides of maps that are 1 at other sizes are taken to be another case.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError, in_one_line
-from pixelwise.export.running import Run, loaded, tensors
+from pixelwise.export.running import Run, loaded, node_in, tensors
 
 TOLERANCE = 1e-4
 """The largest difference."""
@@ -42,7 +42,22 @@ class Row:
 
 
 class Unequal(InputError):
-    """A file that does not do what the network does."""
+    """A file that does not do what the network does.
+
+    Args:
+        run: The batch and size where that was seen.
+        reason: What is wrong.
+        remedy: What to do.
+        node: Where ONNX Runtime failed.
+    """
+
+    def __init__(
+        self, run: tuple[int, tuple[int, int]], reason: str, remedy: str, node: str = ""
+    ) -> None:
+        batch, (height, width) = run
+        super().__init__(f"size={height}x{width}, batch={batch}: {reason}; {remedy}")
+        self.run = run
+        self.node = node
 
 
 @runtime_checkable
@@ -93,38 +108,50 @@ def prove(
 def _compared(
     model: nn.Module, run: Run, given: tuple[Tensor, ...], size: tuple[int, int], batch: int
 ) -> Row:
-    where = f"size={size[0]}x{size[1]}, batch={batch}"
-    wanted = tensors(model(*given))
+    at = batch, size
+    try:
+        wanted = tensors(model(*given))
+    except RuntimeError as error:
+        told = in_one_line(error, 200).replace(";", ",")
+        raise Unequal(
+            at, f"the network itself cannot run at this size ({told})", "fix the size by --size"
+        ) from error
     if any(w.is_floating_point() and bool(w.isinf().any()) for w in wanted):
-        raise Unequal(f"{where}: the network itself gives infinite values; check its weights")
+        raise Unequal(at, "the network itself gives infinite values", "check its weights")
     try:
         found = run(*given)
     except Exception as error:  # of ONNX Runtime's own types, or a guard of torch.export
-        told = in_one_line(error, 200)
-        raise Unequal(
-            f"{where}: the file cannot run at this size ({told}); fix the size by --size"
-        ) from error
+        told = in_one_line(error, 200).replace(";", ",")
+        reason = f"the file cannot run at this size ({told})"
+        raise Unequal(at, reason, "fix the size by --size", node_in(str(error))) from error
     shapes = [[tuple(t.shape) for t in some] for some in (found, wanted)]
     if shapes[0] != shapes[1]:
         raise Unequal(
-            f"{where}: the file gives {shapes[0]}, the network {shapes[1]}; fix the size by --size"
+            at, f"the file gives {shapes[0]}, the network {shapes[1]}", "fix the size by --size"
         )
-    row = Row(size, batch, max(map(lambda f, w: _apart(model, given, f, w), found, wanted)))
+    row = Row(
+        size, batch, max(_apart(model, given, f, w) for f, w in zip(found, wanted, strict=True))
+    )
     if not row.difference <= TOLERANCE:
         raise Unequal(
-            f"{where}: the file differs from the network by {row.difference:.2g} of the range,"
-            f" more than {TOLERANCE:g}; take another layer or format"
+            at,
+            f"the file differs from the network by {row.difference:.2g} of the range, more than"
+            f" {TOLERANCE:g}",
+            "take another layer or format",
         )
     return row
 
 
 def _apart(model: nn.Module, given: tuple[Tensor, ...], found: Tensor, wanted: Tensor) -> float:
-    if not wanted.numel():
+    if wanted.is_floating_point():
+        return apart(found, wanted)
+    if torch.equal(found, wanted):
         return 0.0
-    if not wanted.is_floating_point():
-        if torch.equal(found, wanted):
-            return 0.0
-        return model.lack(given[0], found, wanted) if isinstance(model, Deciding) else 1.0
+    return model.lack(given[0], found, wanted) if isinstance(model, Deciding) else 1.0
+
+
+def apart(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference as a part of the range; NaN where one is finite and one is not."""
     known = wanted.isfinite()
     if not torch.equal(known, found.isfinite()):
         return float("nan")

@@ -68,7 +68,7 @@ def _session(path: Path) -> Run:
         raise NoKernel(
             f"{path}: ONNX Runtime cannot load it ({told}); take another layer or --format"
             " torch-export",
-            _node(told),
+            node_in(str(error)),
         ) from error
     names = [entry.name for entry in session.get_inputs()]
 
@@ -79,9 +79,9 @@ def _session(path: Path) -> Run:
     return run
 
 
-def _node(told: str) -> str:
+def node_in(told: str) -> str:
     """The node's name in a message such as `... for Det(22) node with name 'node_det'`."""
-    for mark in ("node with name '", "(node:", "Node ("):
+    for mark in ("node with name '", "Name:'", "(node:", "Node ("):
         _, found, rest = told.partition(mark)
         if found:
             return rest.strip().split("'")[0].split(")")[0].split(" ")[0]
