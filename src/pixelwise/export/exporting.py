@@ -1,8 +1,11 @@
 """`pixelwise.export`: a network as a file that other programs run, proven or refused."""
 
 import dataclasses
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -22,6 +25,8 @@ from pixelwise.networks import single_file
 from pixelwise.networks.segmenter import Segmenter
 
 SAVING = ".exporting-"
+ABANDONED = 6 * 3600
+"""Seconds after which a hidden folder is of an export that was killed."""
 
 
 def export(
@@ -77,6 +82,7 @@ def export(
     output = "answer" if answer else "probabilities" if probabilities else "logits"
     about = About(config, normalise, output, size)
     _make_folder(target)
+    _clean(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=SAVING) as hidden:
         made = Path(hidden) / target.name
         rows: list[Row] = []
@@ -135,6 +141,14 @@ def _checked(path: str | Path, form: str | None) -> tuple[str, Path]:
                 " --out, or move it away"
             ) from error
     return known, target
+
+
+def _clean(folder: Path) -> None:
+    """Remove what exports left that were killed long ago."""
+    for left in folder.glob(f"{SAVING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left)
 
 
 def _make_folder(target: Path) -> None:
