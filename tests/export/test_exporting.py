@@ -6,13 +6,17 @@ import signal
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import pixelwise
 from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.export import metadata
+from pixelwise.export.running import FORMATS
 from pixelwise.networks.factory import create_model
+
+FORMS = {suffix: name for name, suffix in FORMATS.items()}
 
 
 def network(**options):
@@ -175,16 +179,88 @@ def test_qgis_reads_square_tiles_of_probabilities(tmp_path):
     torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["net.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net.safetensors",
+        pytest.param("net.onnx", marks=pytest.mark.slow),
+        pytest.param("net.pt2", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
 def test_a_full_disk_leaves_nothing(name, tmp_path, capsys):
     network().save_pretrained(tmp_path / "run")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    words = ["--format", FORMS[name[3:]], "--out", str(tmp_path / name)]
     try:
-        code = main(["export", str(tmp_path / "run"), "--out", str(tmp_path / name)])
+        code = main(["export", str(tmp_path / "run"), *words])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, old)
-    assert code == 2
+    error = capsys.readouterr().err
+    assert code == 2, error
+    assert error.count("\n") == 1
+    assert "layer" not in error
     assert listed(tmp_path) == ["run"]
+
+
+class Pooled(nn.Module):
+    """Right in eager; ONNX files take the bins of the sample's size."""
+
+    def forward(self, x):
+        return x + F.interpolate(F.adaptive_avg_pool2d(x, 3), size=x.shape[2:])
+
+
+class Wide(nn.Module):
+    """An operator that ONNX Runtime has no kernel for: a convolution of 64 bits."""
+
+    def forward(self, x):
+        return x + F.conv2d(x.double(), x.new_ones(1, x.shape[1], 1, 1).double()).float()
+
+
+class Inverse(nn.Module):
+    """An operator that ONNX does not have."""
+
+    def forward(self, x):
+        return x + torch.special.erfinv(x.sigmoid() * 2 - 1)
+
+
+class Branching(nn.Module):
+    """What is done depends on values."""
+
+    def forward(self, x):
+        return x * 2 if x.sum() > 0 else x
+
+
+class Counting(nn.Module):
+    """Another number in a program than in eager."""
+
+    def forward(self, x):
+        return x * (12.0 if torch.compiler.is_compiling() else x.shape[2])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("layer", "name", "told"),
+    [
+        (Pooled, "net.onnx", "size=97x61, batch=1: the file differs from the network by"),
+        (Wide, "net.onnx", "ONNX Runtime cannot load it"),
+        (Inverse, "net.onnx", "operator prims.erf_inv has no translation to ONNX"),
+        (Branching, "net.pt2", "tracing failed"),
+        (Counting, "net.pt2", "size=97x61, batch=1: the file differs from the network by"),
+    ],
+)
+def test_a_refusal_names_the_layer_and_leaves_nothing(layer, name, told, tmp_path, capfd):
+    model = network()
+    model.backbone.body.layer3.append(layer())
+    with pytest.raises(InputError) as refused:
+        pixelwise.export(model, tmp_path / name)
+    text = str(refused.value)
+    assert text.startswith(f"layer='backbone.body.layer3.1 ({layer.__name__})': {told}"), text
+    assert "take another layer" in text
+    assert text.count("\n") == 0
+    assert not listed(tmp_path)
+    assert capfd.readouterr() == ("", "")

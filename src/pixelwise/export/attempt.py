@@ -1,5 +1,6 @@
 """A network is traced, written and proven; where that fails, the layer at fault is named."""
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,14 +11,13 @@ from pixelwise.export.network import Exported
 from pixelwise.export.nodes import first_apart, module_of
 from pixelwise.export.onnx_file import INPUT, write_onnx
 from pixelwise.export.program import free_axes, traced, write_program
+from pixelwise.export.program import module_of as module_of_operation
 from pixelwise.export.proof import RUNS, Row, Unequal, prove
 from pixelwise.export.running import NoKernel
 from pixelwise.shortage import is_shortage
 
 BATCHES = (2, 1, 3)
 """What is run where the size is fixed."""
-FULL = ("unexpected pos", "PytorchStreamWriter")
-"""In what torch says where a file cannot be written."""
 
 
 def written(
@@ -45,7 +45,7 @@ def written(
     inputs = network.inputs()
     runs = RUNS if size is None else tuple((batch, size) for batch in BATCHES)
     free = [free_axes(fixed=size is not None)]
-    step = "tracing"
+    step, program = "tracing", None
     try:
         say(step)
         program = traced(network, inputs(*runs[0]), free)
@@ -64,17 +64,15 @@ def written(
     except Exception as error:  # of torch.export, onnxscript and the runtimes: many unrelated types
         if is_shortage(error):
             raise
-        if any(mark in str(error) for mark in FULL):
-            raise InputError(
-                f"{path.name}: cannot be written ({in_one_line(error, 100)}); free some space, or"
-                " choose another --out"
-            ) from error
         say("failed; looking for the layer at fault")
-        layer = _layer(error, step, network, path, form, runs)
+        layer = None
+        if program is not None and (operation := _untranslated(error)):
+            layer = module_of_operation(program, operation)
+        if layer is None:
+            layer = _layer(error, step, network, path, form, runs)
         remedy = _remedy(form, fixed=size is not None)
-        raise InputError(
-            f"layer={named(network, layer)!r}: {_reason(error, step)}; {remedy}"
-        ) from error
+        reason = _reason(error, step).replace(f"{path}: ", "")
+        raise InputError(f"layer={named(network, layer)!r}: {reason}; {remedy}") from error
 
 
 def _layer(
@@ -97,7 +95,20 @@ def _layer(
 def _reason(error: Exception, step: str) -> str:
     if isinstance(error, InputError):  # of ours: what is wrong, without what to do
         return str(error).rpartition("; ")[0]
+    operation = _untranslated(error)
+    if operation:
+        return f"operator {operation} has no translation to ONNX"
     return f"{step} failed ({in_one_line(error, 200).replace(';', ',')})"
+
+
+def _untranslated(error: BaseException | None) -> str | None:
+    """The operator that the exporter does not know, from what its errors say; None: not that."""
+    while error is not None:
+        found = re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", str(error))
+        if found:
+            return found[1]
+        error = error.__cause__
+    return None
 
 
 def _remedy(form: str, *, fixed: bool) -> str:

@@ -1,8 +1,11 @@
 """`pixelwise.export`: a network as a file that other programs run, proven or refused."""
 
 import dataclasses
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,10 +13,9 @@ from torch import nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
+from pixelwise.export import metadata
 from pixelwise.export.attempt import written
 from pixelwise.export.metadata import About
-from pixelwise.export.metadata import read as read_about
-from pixelwise.export.metadata import write as write_about
 from pixelwise.export.network import Exported, prepared, unwrapped
 from pixelwise.export.onnx_file import operators
 from pixelwise.export.proof import Row
@@ -23,6 +25,8 @@ from pixelwise.networks import single_file
 from pixelwise.networks.segmenter import Segmenter
 
 SAVING = ".exporting-"
+ABANDONED = 6 * 3600
+"""Seconds after which a hidden folder is of an export that was killed."""
 
 
 def export(
@@ -78,6 +82,7 @@ def export(
     output = "answer" if answer else "probabilities" if probabilities else "logits"
     about = About(config, normalise, output, size)
     _make_folder(target)
+    _clean(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=SAVING) as hidden:
         made = Path(hidden) / target.name
         rows: list[Row] = []
@@ -90,7 +95,7 @@ def export(
             rows = written(whole, made, form, size=size, opset=opset, say=say)
             told = tuple({**dataclasses.asdict(row), "size": [*row.size]} for row in rows)
             about = dataclasses.replace(about, proof=told)
-            write_about(made, about)
+            metadata.write(made, about)
         found = operators(made) if form == "onnx" else {}
         files = {file.name: file.stat().st_size for file in sorted(Path(hidden).iterdir())}
         files = {target.name: files.pop(target.name), **files}
@@ -129,13 +134,21 @@ def _checked(path: str | Path, form: str | None) -> tuple[str, Path]:
         raise InputError(f"out={str(path)!r}: is a folder; name a file")
     if target.exists() or target.is_symlink():
         try:
-            read_about(target)
+            metadata.read(target)
         except InputError as error:
             raise InputError(
                 f"{target}: stands there, and is no file that pixelwise exported; choose another"
                 " --out, or move it away"
             ) from error
     return known, target
+
+
+def _clean(folder: Path) -> None:
+    """Remove what exports left that were killed long ago."""
+    for left in folder.glob(f"{SAVING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left)
 
 
 def _make_folder(target: Path) -> None:

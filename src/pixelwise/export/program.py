@@ -1,10 +1,12 @@
 """A module as a program of torch.export, with free sizes, and its file."""
 
+import io
+import logging
 import math
 import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,16 @@ AXES = {0: "batch", 2: "height", 3: "width"}
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without the exporters' own warnings, which say nothing that a user could do."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Without the exporters' own warnings and listings, which say nothing that a user could do."""
+    disabled = logging.root.manager.disable
+    unseen = io.StringIO()
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(unseen), redirect_stderr(unseen):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def free_axes(*, fixed: bool) -> dict[int, Any]:
@@ -58,10 +66,28 @@ def traced(
 
 
 def write_program(program: ExportedProgram, path: Path) -> None:
-    """Write a `.pt2` file."""
+    """Write a `.pt2` file: through memory, as torch's own writer ends Python on a full disk."""
     _without_ceil(program)
+    file = io.BytesIO()
     with quietly():
-        torch.export.save(program, path)
+        torch.export.save(program, file)
+    path.write_bytes(file.getbuffer())
+
+
+def module_of(program: ExportedProgram, operation: str) -> str | None:
+    """The innermost module that an operation such as "prims.erf_inv" is in; None: not known.
+
+    Exporters call it "prims.erf_inv" or "aten.erfinv".
+    """
+    wanted = operation.rpartition(".")[2].replace("_", "")
+    with quietly():
+        nodes = program.run_decompositions().graph.nodes
+    for node in nodes:
+        called = str(node.target).split(".")[1:2]
+        if called and called[0].replace("_", "") == wanted and node.meta.get("nn_module_stack"):
+            name: str = [*node.meta["nn_module_stack"].values()][-1][0]
+            return name.removeprefix("L__self__").lstrip(".")
+    return None
 
 
 def _without_ceil(program: ExportedProgram) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.export.program import quietly
 
 FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 """Name -> suffix of the file."""
@@ -89,7 +90,8 @@ def node_in(told: str) -> str:
 
 
 def _program(path: Path) -> Run:
-    module = torch.export.load(path).module()
+    with quietly():
+        module = torch.export.load(path).module()
 
     @torch.no_grad()
     def run(*inputs: Tensor) -> list[Tensor]:

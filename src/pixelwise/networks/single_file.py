@@ -20,9 +20,19 @@ KEY = "pixelwise"
 
 
 def write(path: Path, described: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-    """Write weights and what `ModelConfig.plain` gives, and maybe more."""
+    """Write weights and what `ModelConfig.plain` gives, and maybe more.
+
+    Raises:
+        InputError: The disk is full, or the file cannot be written.
+    """
     whole = {name: value.contiguous().clone() for name, value in state.items()}
-    save_file(whole, path, metadata={"format": "pt", KEY: json.dumps(dict(described))})
+    told = {"format": "pt", KEY: json.dumps(dict(described))}
+    try:
+        save_file(whole, path, metadata=told)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"{path.name}: cannot be written ({error}); free some space, or write elsewhere"
+        ) from error
 
 
 def description(path: Path) -> str | None:
