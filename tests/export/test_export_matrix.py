@@ -47,7 +47,6 @@ def test_no_layer_and_no_network_is_left_out(study):
         "layer: scse",
         "layer: isa",
         "network: ann",
-        "network: dmnet",
         "network: fcn",
     ],
 )
