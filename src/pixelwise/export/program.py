@@ -4,6 +4,7 @@ import io
 import logging
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -18,6 +19,9 @@ from torch.fx.experimental import _config
 
 AXES = {0: "batch", 2: "height", 3: "width"}
 """Axes of pictures that may stay free."""
+
+LAYOUT = re.compile(r" != 1$|^1 < torch\.sym_max\(")
+"""Guards of a program that are about the strides of its tensors."""
 
 
 @contextmanager
@@ -60,9 +64,21 @@ def traced(
         try:
             # Without this, sides of maps that are 1 at other sizes are taken to be another case.
             with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-                return torch.export.export(module, given, dynamic_shapes=shapes)
+                program = torch.export.export(module, given, dynamic_shapes=shapes)
+                _drop_guards_of_layout(program)
+                return program
         except Exception:  # the option is young: without it, more modules can be traced
             return torch.export.export(module, given, dynamic_shapes=shapes)
+
+
+def _drop_guards_of_layout(program: ExportedProgram) -> None:
+    """Let a batch, a side or a number of windows be 1 where it is not so in the sample.
+
+    torch asks that of the strides of tensors alone, which no operator of the graph depends on; a
+    file is proven at such sizes.
+    """
+    kept = [guard for guard in program._guards_code if not LAYOUT.search(guard)]
+    program._guards_code = kept
 
 
 def write_program(program: ExportedProgram, path: Path) -> None:
