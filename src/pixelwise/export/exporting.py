@@ -13,9 +13,8 @@ from torch import nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
-from pixelwise.export import metadata
 from pixelwise.export.attempt import written
-from pixelwise.export.metadata import About
+from pixelwise.export.metadata import About, read, write
 from pixelwise.export.network import Exported, prepared, unwrapped
 from pixelwise.export.onnx_file import operators
 from pixelwise.export.proof import Row
@@ -95,7 +94,7 @@ def export(
             rows = written(whole, made, form, size=size, opset=opset, say=say)
             told = tuple({**dataclasses.asdict(row), "size": [*row.size]} for row in rows)
             about = dataclasses.replace(about, proof=told)
-            metadata.write(made, about)
+            write(made, about)
         found = operators(made) if form == "onnx" else {}
         files = {file.name: file.stat().st_size for file in sorted(Path(hidden).iterdir())}
         files = {target.name: files.pop(target.name), **files}
@@ -134,7 +133,7 @@ def _checked(path: str | Path, form: str | None) -> tuple[str, Path]:
         raise InputError(f"out={str(path)!r}: is a folder; name a file")
     if target.exists() or target.is_symlink():
         try:
-            metadata.read(target)
+            read(target)
         except InputError as error:
             raise InputError(
                 f"{target}: stands there, and is no file that pixelwise exported; choose another"
