@@ -156,7 +156,7 @@ def predict_raster(found: Namespace) -> int:
                 uncertainty=found.uncertainty,
                 polygons=found.polygons,
                 areas=found.areas,
-                polygons_of=found.polygons_of and found.polygons_of.split(","),
+                polygons_of=found.polygons_of,
                 simplify=found.simplify,
                 minimum_area=found.minimum_area,
                 window=found.window,
