@@ -74,7 +74,9 @@ def draw(file: Any, meaning: Meaning, drawing: Drawing, progress: Progress) -> C
         progress: Told what is done.
     """
     ground = Ground.of(Place.of(file))
-    areas, counts = Areas(ground), Counter[int]()
+    known = range(len(meaning.names))
+    areas = Areas(ground)
+    counts = Counter(dict.fromkeys(known if meaning.drawn is None else meaning.drawn, 0))
     with ExitStack() as stack:
         writer: Writer | None = None
         straight: float | None = None
@@ -92,8 +94,6 @@ def draw(file: Any, meaning: Meaning, drawing: Drawing, progress: Progress) -> C
         if writer is not None:
             writer.close()
         if drawing.areas is not None:
-            known = range(len(meaning.names))
-            counts.update(dict.fromkeys(known if meaning.drawn is None else meaning.drawn, 0))
             partial = stack.enter_context(unfinished(drawing.areas))
             partial.write_text(areas.table(known, meaning.name, counts), encoding="utf-8")
     return counts
