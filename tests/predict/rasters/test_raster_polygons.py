@@ -377,7 +377,7 @@ def test_a_system_without_a_place_on_earth(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_nothing_that_stays(tmp_path):
-    source = write(tmp_path / "classes.tif", regions(height=4000, width=4000), **UTM)
+    source = write(tmp_path / "classes.tif", regions(height=2000, width=1500), **UTM)
     out, folder = tmp_path / "out.gpkg", tmp_path / ".out.gpkg.unfinished"
     code = f"import pixelwise.predict as p; p.polygons({str(source)!r}, {str(out)!r})"
     process = subprocess.Popen([sys.executable, "-c", code])
