@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import SUPPRESS, Namespace
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.cli.cluster import cluster_of
@@ -43,24 +43,26 @@ def add_raster_options(parser: Any) -> None:
         "--uncertainty", type=str | None, help="for a raster: a .tif of how unsure the network is"
     )
     parser.add_argument(
-        "--polygons", type=str | None, help="for a raster: a .gpkg or .geojson of its regions too"
+        "--polygons",
+        type=str | None,
+        help="for a raster: a .gpkg or .geojson of its regions; docs/rasters.md has more",
     )
     parser.add_argument(
         "--polygons-of",
         type=str | None,
-        help="classes that polygons are drawn of: names or numbers, with commas between",
+        help=SUPPRESS,  # classes that are drawn: names or numbers, with commas between
     )
     parser.add_argument(
         "--simplify",
         type=float,
         default=0.0,
-        help="how much outlines of polygons may change, in the raster's units",
+        help=SUPPRESS,  # how much outlines of polygons may change: docs/rasters.md
     )
     parser.add_argument(
         "--minimum-area",
         type=float,
         default=0.0,
-        help="leave smaller polygons out, in the raster's units",
+        help=SUPPRESS,  # smaller polygons are left out
     )
     parser.add_argument(
         "--areas", type=str | None, help="for a raster: a .csv of the area of each class"
@@ -161,7 +163,7 @@ def predict_raster(found: Namespace) -> int:
                 uncertainty=found.uncertainty,
                 polygons=found.polygons,
                 areas=found.areas,
-                polygons_of=found.polygons_of and found.polygons_of.split(","),
+                polygons_of=found.polygons_of,
                 simplify=found.simplify,
                 minimum_area=found.minimum_area,
                 window=found.window,

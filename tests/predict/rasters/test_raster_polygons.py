@@ -1,7 +1,11 @@
+import contextlib
 import csv
 import json
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -185,7 +189,7 @@ def test_geojson_is_in_degrees(tmp_path):
 def test_a_map_that_stretches_areas_is_told(tmp_path):
     about = {"crs": "EPSG:3857", "transform": Affine(0.5, 0, 5e5, 0, -0.5, 7e6)}
     source, lines = write(tmp_path / "classes.tif", regions(), **about), []
-    pixelwise.predict.polygons(source, areas=tmp_path / "a.csv", told=lines.append)
+    pixelwise.predict.polygons(source, areas=tmp_path / "a.csv", say=lines.append)
     assert "2.77 times as large" in lines[0]
 
 
@@ -254,6 +258,11 @@ REFUSED = [
     ({"out": "out.gpkg", "minimum_area": float("nan")}, "minimum_area=nan"),
     ({"raster": "floats.tif", "out": "out.gpkg"}, "not classes"),
     ({"raster": "words.tif", "out": "out.gpkg"}, "is no raster"),
+    ({"raster": "picture.tif", "out": "out.gpkg"}, "band 1 holds"),
+    ({"raster": "plan.tif", "out": "out.geojson"}, "GeoJSON is in degrees"),
+    ({"out": "edited.gpkg"}, "pixelwise did not write it"),
+    ({"out": "open.gpkg"}, "another program has open"),
+    ({"out": "classes.tif"}, "must end in"),
     ({"raster": "seam.tif", "out": "out.geojson"}, "180th meridian"),
 ]
 
@@ -265,6 +274,13 @@ def test_what_does_not_fit_is_told_and_nothing_is_lost(tmp_path, monkeypatch, gi
     write(tmp_path / "floats.tif", regions().astype("float32"), **UTM)
     seam = {"crs": "EPSG:32660", "transform": Affine(1, 0, 833920, 0, -1, 100000)}
     write(tmp_path / "seam.tif", regions(), **seam)
+    write(tmp_path / "picture.tif", np.stack([regions(), regions(1)]), [])
+    plan = 'LOCAL_CS["plan",UNIT["metre",1]]'
+    write(tmp_path / "plan.tif", regions(), crs=plan, transform=TURNED)
+    (tmp_path / "open.gpkg-wal").touch()
+    pixelwise.predict.polygons("classes.tif", "edited.gpkg")
+    with contextlib.closing(sqlite3.connect("edited.gpkg")) as base, base:
+        base.execute("UPDATE gpkg_contents SET last_change = '2026-01-01T00:00:00.000Z'")
     for name in ("words.tif", "theirs.gpkg", "theirs.geojson", "theirs.csv"):
         (tmp_path / name).write_text("words")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -349,6 +365,33 @@ def test_the_command_draws(network, picture, tmp_path, capsys):
     assert main([*words[:-8], "--polygons-of", "roof"]) == 2
     assert main(["predict", str(tmp_path / "net"), str(picture), "--simplify", "1"]) == 2
     assert "is for one raster" in capsys.readouterr().err
+
+
+def test_a_system_without_a_place_on_earth(tmp_path):
+    plan = {"crs": 'LOCAL_CS["plan",UNIT["metre",1]]', "transform": TURNED}
+    source = write(tmp_path / "classes.tif", regions(), **plan)
+    pixelwise.predict.polygons(source, tmp_path / "out.gpkg", areas=tmp_path / "out.csv")
+    assert read(tmp_path / "out.gpkg")[1]["area"].sum() == (regions() != 255).sum() * 0.25
+    assert table(tmp_path / "out.csv")[0]["unit"] == "unit"
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_nothing_that_stays(tmp_path):
+    source = write(tmp_path / "classes.tif", regions(height=2000, width=1500), **UTM)
+    out, folder = tmp_path / "out.gpkg", tmp_path / ".out.gpkg.unfinished"
+    code = f"import pixelwise.predict as p; p.polygons({str(source)!r}, {str(out)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while process.poll() is None and not (folder / "out.gpkg").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert folder.is_dir()
+    assert not out.exists()
+    pixelwise.predict.polygons(source, out)
+    again = out.read_bytes()
+    pixelwise.predict.polygons(source, out)
+    assert out.read_bytes() == again
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["classes.tif", "out.gpkg"]
 
 
 @pytest.mark.slow

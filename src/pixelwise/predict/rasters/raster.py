@@ -19,6 +19,7 @@ from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
 from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
+from pixelwise.predict.rasters.outputs import check_output, same
 from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of
 from pixelwise.predict.rasters.polygons.polygons import check_place, drawing_of
 from pixelwise.predict.rasters.product import PRODUCTS
@@ -27,6 +28,7 @@ from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, 
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.release import VERSION
 
+TIFFS = (".tif", ".tiff")
 BESIDE = (ASIDE, ".ovr", ".msk")
 """Files that GDAL takes for parts of the one beside them."""
 
@@ -40,7 +42,7 @@ def raster(
     uncertainty: str | Path | None = None,
     polygons: str | Path | None = None,
     areas: str | Path | None = None,
-    polygons_of: Sequence[str | int] | None = None,
+    polygons_of: str | Sequence[str | int] | None = None,
     simplify: float = 0.0,
     minimum_area: float = 0.0,
     window: int = 1024,
@@ -259,20 +261,8 @@ def _to_write(path: Path, source: Any) -> Path:
     Raises:
         InputError: Not a TIFF, the raster itself, or a file that we did not write.
     """
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError(f"{path}: must end in .tif; rasters are written as GeoTIFF")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file")
     read = source.path if isinstance(source, RasterSource) else source
-    if isinstance(read, str | Path) and _same(path, Path(read)):
-        raise InputError(f"{path}: is the raster that is read; choose another file")
-    if path.exists() and not _ours(path):
-        raise InputError(
-            f"{path}: stands there, and pixelwise did not write it; choose another file, or move"
-            " it away"
-        )
+    check_output(path, TIFFS, Path(read) if isinstance(read, str | Path) else None, _ours)
     for beside in (path.with_name(path.name + suffix) for suffix in BESIDE):
         if beside.exists() and not (path.exists() and beside.name.endswith(ASIDE)):
             raise InputError(
@@ -282,17 +272,11 @@ def _to_write(path: Path, source: Any) -> Path:
     return path
 
 
-def _same(one: Path, other: Path) -> bool:
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()
-
-
 def _check_unread(paths: Iterable[Path], source: RasterSource) -> None:
     """Raise an InputError where an output is one of the files that a raster consists of."""
     for path in paths:
         for read in source.file.files:
-            if path.exists() and _same(path, Path(read)):
+            if path.exists() and same(path, Path(read)):
                 raise InputError(f"{path}: is read as a part of {source.name}; choose another file")
 
 

@@ -13,16 +13,16 @@ from numpy import ndarray
 from pixelwise.data.rasters.files import told
 from pixelwise.errors import InputError
 from pixelwise.predict.rasters.geotiff import Place
+from pixelwise.predict.rasters.outputs import unfinished
 from pixelwise.predict.rasters.polygons.areas import Areas
 from pixelwise.predict.rasters.polygons.ground import Ground
 from pixelwise.predict.rasters.polygons.outlines import Outliner
 from pixelwise.predict.rasters.polygons.regions import Regions
 from pixelwise.predict.rasters.polygons.simplified import Simplifier
-from pixelwise.predict.rasters.polygons.unfinished import unfinished
 from pixelwise.predict.rasters.polygons.writing import WRITERS, Batch, Writer
 from pixelwise.predict.rasters.sink import Progress
 
-READ, STRIP = 2**24, 2**22
+READ, STRIP = 2**24, 2**21
 """Pixels that are read at once, and those of a strip."""
 BATCH = 10_000
 """Polygons that are written at once, or more."""
@@ -74,7 +74,9 @@ def draw(file: Any, meaning: Meaning, drawing: Drawing, progress: Progress) -> C
         progress: Told what is done.
     """
     ground = Ground.of(Place.of(file))
-    areas, counts = Areas(ground), Counter[int]()
+    known = range(len(meaning.names))
+    areas = Areas(ground)
+    counts = Counter(dict.fromkeys(known if meaning.drawn is None else meaning.drawn, 0))
     with ExitStack() as stack:
         writer: Writer | None = None
         straight: float | None = None
@@ -92,8 +94,6 @@ def draw(file: Any, meaning: Meaning, drawing: Drawing, progress: Progress) -> C
         if writer is not None:
             writer.close()
         if drawing.areas is not None:
-            known = range(len(meaning.names))
-            counts.update(dict.fromkeys(known if meaning.drawn is None else meaning.drawn, 0))
             partial = stack.enter_context(unfinished(drawing.areas))
             partial.write_text(areas.table(known, meaning.name, counts), encoding="utf-8")
     return counts
@@ -104,22 +104,37 @@ def _outlines(
 ) -> Iterator[tuple[Any, ndarray]]:
     """Polygons of (column, row) and their classes; the pixels are counted by the way."""
     height, width = file.shape
-    bands = range(1, file.count + 1) if meaning.labels else (1,)
-    for band in bands:
+    bands = label_bands(file) if meaning.labels else [1]
+    for number, band in enumerate(bands):
         regions = Regions(width)
         outliner = Simplifier(tolerance) if tolerance else Outliner()
         for top, values, valid in _strips(file, band):
-            areas.seen += int(valid.sum()) if band == 1 else 0
+            areas.seen += 0 if number else int(valid.sum())
             if meaning.labels:
-                valid &= values == 1
-                values = np.full_like(values, band - 1, np.int32)
+                valid &= _is_label(values, valid, file.name, band)
+                values = np.full_like(values, number, np.int32)
             areas.add(top, values, valid)
             if meaning.drawn is not None:
                 valid &= np.isin(values, meaning.drawn)
             yield outliner.add(regions.add(values, valid))
-            progress("drawing", (band - 1) * height + top + len(values), len(bands) * height)
+            progress("drawing", number * height + top + len(values), len(bands) * height)
         nothing = np.zeros((1, width), np.int32)
         yield outliner.add(regions.add(nothing, nothing.astype(np.bool_)))
+
+
+def label_bands(file: Any) -> list[int]:
+    """The bands of a raster, but transparency, counted from 1."""
+    return [band for band, kind in enumerate(file.colorinterp, start=1) if kind.name != "alpha"]
+
+
+def _is_label(values: ndarray, valid: ndarray, name: str, band: int) -> ndarray:
+    strange = values[valid & (values != 0) & (values != 1)]
+    if len(strange):
+        raise InputError(
+            f"{name}: band {band} holds {strange[0]}, but a band of several is a label, 0 or 1;"
+            " give a raster of classes or labels"
+        )
+    return values == 1
 
 
 def _strips(file: Any, band: int) -> Iterator[tuple[int, ndarray, ndarray]]:

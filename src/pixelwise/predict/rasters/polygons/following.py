@@ -6,12 +6,12 @@ from pathlib import Path
 from pixelwise.data.rasters.files import open_raster
 from pixelwise.errors import InputError
 from pixelwise.predict.rasters.polygons.drawing import Drawing, Meaning, draw
-from pixelwise.predict.rasters.polygons.polygons import Told, choose
+from pixelwise.predict.rasters.polygons.polygons import Say, choose
 from pixelwise.predict.rasters.sink import Progress
 from pixelwise.tasks.base import Task
 
 
-def meaning_of(task: Task, of: Sequence[str | int] | None) -> Meaning:
+def meaning_of(task: Task, of: str | Sequence[str | int] | None) -> Meaning:
     """What the answers of a task mean.
 
     Args:
@@ -34,7 +34,7 @@ def meaning_of(task: Task, of: Sequence[str | int] | None) -> Meaning:
 
 
 def drawn_from(
-    classes: Path | None, drawing: Drawing, meaning: Meaning, told: Told
+    classes: Path | None, drawing: Drawing, meaning: Meaning, say: Say
 ) -> tuple[Callable[[Progress], None], Path]:
     """What draws, and the raster of classes that it draws from.
 
@@ -42,7 +42,7 @@ def drawn_from(
         classes: That raster; None: one is made and removed again.
         drawing: What is made.
         meaning: What the classes mean.
-        told: Takes a line on what was made.
+        say: Takes a line on what was made.
     """
     first = drawing.polygons or drawing.areas
     assert first is not None
@@ -52,9 +52,9 @@ def drawn_from(
         with open_raster(path) as file:
             counts = draw(file, meaning, drawing, progress)
         if drawing.polygons is not None:
-            told(f"{counts.total()} polygons: {drawing.polygons}")
+            say(f"{counts.total()} polygons: {drawing.polygons}")
         if drawing.areas is not None:
-            told(f"areas: {drawing.areas}")
+            say(f"areas: {drawing.areas}")
         if classes is None:
             path.unlink()
             path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)

@@ -46,7 +46,10 @@ class Ground:
         """Of lengths; areas are in squares of it."""
         if self.crs is None:
             return "pixel" if self.transform.is_identity else "unit"
-        return "metre" if self.angles else str(self.crs.linear_units)
+        if self.angles:
+            return "metre"
+        named = str(self.crs.linear_units)
+        return "unit" if named == "unknown" else named
 
     @cached_property
     def pixel(self) -> float:
@@ -100,7 +103,7 @@ class Ground:
             north, east = WGS84.radii(latitude[:1])
             right, up = (longitude - longitude[0]) * east, (latitude - latitude[0]) * north
             true = abs(right[1] * up[2] - right[2] * up[1])
-            return self.pixel * float(self.crs.linear_units_factor[1]) ** 2 / float(true)
+            return self.pixel * self._metres**2 / float(true)
         return 1.0
 
     def in_pixels(self, length: float, shape: tuple[int, int]) -> float:
@@ -114,12 +117,17 @@ class Ground:
 
         It is off by a hundredth of a pixel at 45 degrees: by length^2 / 8 / radius * tan latitude.
         """
-        metres = self.pixel**0.5 * float(self.crs.linear_units_factor[1])
-        return max(1.0, float((8 * EARTH * BENT / metres) ** 0.5))
+        return max(1.0, float((8 * EARTH * BENT / (self.pixel**0.5 * self._metres)) ** 0.5))
 
     def _at(self, points: ndarray) -> ndarray:
         t, (x, y) = self.transform, points.T
         return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
+
+    @cached_property
+    def _metres(self) -> float:
+        with suppress(Exception):  # a system that is not on Earth has none
+            return float(self.crs.linear_units_factor[1])
+        return 1.0
 
     @cached_property
     def _radians(self) -> float:

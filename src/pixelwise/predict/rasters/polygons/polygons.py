@@ -12,17 +12,17 @@ from pixelwise.checks import in_range
 from pixelwise.data.rasters.files import limited_cache, open_raster
 from pixelwise.errors import InputError, unknown
 from pixelwise.predict.rasters.geotiff import Place
+from pixelwise.predict.rasters.outputs import check_output
 from pixelwise.predict.rasters.polygons import areas as tables
-from pixelwise.predict.rasters.polygons.drawing import Drawing, Meaning, draw
+from pixelwise.predict.rasters.polygons.drawing import Drawing, Meaning, draw, label_bands
 from pixelwise.predict.rasters.polygons.ground import Ground
-from pixelwise.predict.rasters.polygons.unfinished import check_output
-from pixelwise.predict.rasters.polygons.writing import WRITERS, in_degrees, is_ours
+from pixelwise.predict.rasters.polygons.writing import WRITERS, check_closed, in_degrees, is_ours
 from pixelwise.predict.rasters.sink import Progress
 
 STRETCHED = 0.01
 """An error of areas that is told."""
 LARGEST = 1e12
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 """Takes lines for the user."""
 
 
@@ -31,11 +31,11 @@ def polygons(
     out: str | Path | None = None,
     *,
     areas: str | Path | None = None,
-    of: Sequence[str | int] | None = None,
+    of: str | Sequence[str | int] | None = None,
     simplify: float = 0.0,
     minimum_area: float = 0.0,
     progress: Progress = lambda what, done, total: None,
-    told: Told = lambda line: None,
+    say: Say = lambda line: None,
 ) -> dict[str, int]:
     """Draw the regions of a raster of classes, and measure them.
 
@@ -46,11 +46,12 @@ def polygons(
         raster: Whole numbers in one band; or several bands, one per label, that are 1 where it is.
         out: A `.gpkg`, `.geojson` or `.json` for the polygons.
         areas: A `.csv` for pixels and area of each class.
-        of: Names or numbers of the classes that are drawn; by default all.
+        of: Names or numbers of the classes that are drawn, also with commas between; by default
+            all.
         simplify: How much outlines may change, in the raster's units.
         minimum_area: Smaller polygons are left out.
         progress: Told what is done.
-        told: Likewise, lines on what to know about the result.
+        say: Likewise, lines on what to know about the result.
 
     Returns:
         Class -> how many polygons it has.
@@ -67,10 +68,10 @@ def polygons(
                 f"{raster}: holds numbers of type {file.dtypes[0]}, not classes; give a raster of"
                 " whole numbers"
             )
-        labels = file.count > 1
-        names = tuple(name or str(i) for i, name in enumerate(file.descriptions))
+        labels = len(label_bands(file)) > 1
+        names = tuple(file.descriptions[band - 1] or str(band - 1) for band in label_bands(file))
         meaning = choose(Meaning(names if labels else _classes(file), None, labels), of)
-        check_place(drawing, Place.of(file), file.shape, str(raster), told)
+        check_place(drawing, Place.of(file), file.shape, str(raster), say)
         counts = draw(file, meaning, drawing, progress)
     return {meaning.name(value): count for value, count in sorted(counts.items())}
 
@@ -106,15 +107,18 @@ def drawing_of(
     _check_installed(found.polygons or found.areas)
     if found.polygons is not None:
         check_output(found.polygons, tuple(WRITERS), read, is_ours)
+        check_closed(found.polygons)
     if found.areas is not None:
         check_output(found.areas, (".csv",), read, tables.is_ours)
     return found
 
 
-def choose(meaning: Meaning, of: Sequence[str | int] | None) -> Meaning:
+def choose(meaning: Meaning, of: str | Sequence[str | int] | None) -> Meaning:
     """The same with other classes to draw, if any are named."""
     if of is None:
         return meaning
+    if isinstance(of, str):
+        of = [of] if of in meaning.names else [name.strip() for name in of.split(",")]
     numbers: list[int] = []
     for one in of:
         same = [i for i, name in enumerate(meaning.names) if name == str(one)]
@@ -131,7 +135,7 @@ def choose(meaning: Meaning, of: Sequence[str | int] | None) -> Meaning:
 
 
 def check_place(
-    drawing: Drawing, place: Place, shape: tuple[int, int], name: str, told: Told
+    drawing: Drawing, place: Place, shape: tuple[int, int], name: str, say: Say
 ) -> None:
     """Say what to know about coordinates and areas; GeoJSON that cannot be is refused.
 
@@ -140,7 +144,7 @@ def check_place(
         place: Of the raster.
         shape: Its rows and columns.
         name: For messages.
-        told: Takes the lines.
+        say: Takes the lines.
     """
     import shapely
 
@@ -148,12 +152,12 @@ def check_place(
     ground = Ground.of(place)
     stretch = ground.stretch(width / 2, height / 2)
     if place.gcps is not None:
-        told(f"{name}: is placed by control points; polygons are in pixels, rectify it for others")
+        say(f"{name}: is placed by control points; polygons are in pixels, rectify it for others")
     elif ground.crs is None:
         units = "pixels" if ground.unit == "pixel" else "the raster's own units"
-        told(f"{name}: has no coordinate system; coordinates, areas and lengths are in {units}")
+        say(f"{name}: has no coordinate system; coordinates, areas and lengths are in {units}")
     elif abs(stretch - 1) > STRETCHED:
-        told(
+        say(
             f"{name}: its map shows areas {stretch:.3g} times as large as they are, and so do"
             " the areas of polygons; reproject the raster for true ones"
         )
@@ -182,5 +186,6 @@ def _check_installed(path: Any) -> None:
 
 def _classes(file: Any) -> tuple[str, ...]:
     with suppress(KeyError, ValueError, TypeError):
-        return tuple(str(name) for name in json.loads(file.tags()["classes"]))
+        names = json.loads(file.tags()["classes"])
+        return tuple(map(str, names)) if isinstance(names, list) else ()
     return ()

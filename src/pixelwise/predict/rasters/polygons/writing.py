@@ -19,7 +19,8 @@ from pixelwise.release import VERSION
 
 SOFTWARE = "pixelwise"
 DATE = "1980-01-01T00:00:00.000Z"
-"""GeoPackages say when they were changed last; this keeps their bytes the same."""
+"""GeoPackages say when they were changed last. This keeps their bytes the same, and shows which
+were changed by others."""
 DIGITS = 9
 """Decimals of degrees in GeoJSON: a tenth of a millimetre."""
 HALF = 180
@@ -91,7 +92,7 @@ class GeoPackage:
                     self._path,
                     shapely.to_wkb(batch.polygons),
                     [
-                        batch.classes.astype(np.int32),
+                        batch.classes,
                         np.array(batch.names, object),
                         batch.areas,
                         batch.lengths,
@@ -170,13 +171,19 @@ def in_degrees(polygons: Any, crs: Any) -> Any:
     """Polygons as RFC 7946 wants them.
 
     Raises:
-        InputError: They cross the 180th meridian.
+        InputError: They cross the 180th meridian, or lie nowhere on Earth.
     """
     import shapely
     from rasterio.warp import transform
 
     def at(points: ndarray) -> ndarray:
-        return np.stack(transform(crs, DEGREES, *points.T), axis=1).round(DIGITS)
+        try:
+            return np.stack(transform(crs, DEGREES, *points.T), axis=1).round(DIGITS)
+        except Exception as error:  # GDAL has several kinds for systems without a place on Earth
+            raise InputError(
+                f"polygons: GeoJSON is in degrees, and there is no way to them ({told(error)});"
+                " write a .gpkg"
+            ) from error
 
     if not len(polygons):
         return polygons
@@ -191,16 +198,26 @@ def in_degrees(polygons: Any, crs: Any) -> Any:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether pixelwise wrote a file of polygons."""
+    """Whether pixelwise wrote a file of polygons, and nobody has changed it since."""
     if path.suffix.lower() != ".gpkg":
         with path.open("rb") as file:
             return f'"generator":"{SOFTWARE} '.encode() in file.read(200)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
-            rows = base.execute("SELECT description FROM gpkg_contents").fetchall()
+            rows = base.execute("SELECT description, last_change FROM gpkg_contents").fetchall()
     except sqlite3.Error:
         return False
-    return len(rows) == 1 and str(rows[0][0]).startswith(SOFTWARE)
+    return len(rows) == 1 and str(rows[0][0]).startswith(SOFTWARE) and rows[0][1] == DATE
+
+
+def check_closed(path: Path) -> None:
+    """Raise an InputError where another program has a GeoPackage open, or left it unfinished."""
+    for suffix in ("-wal", "-journal"):
+        if path.with_name(path.name + suffix).exists():
+            raise InputError(
+                f"{path.name}{suffix}: stands beside {path.name}, which another program has open;"
+                " close it there, or choose another file"
+            )
 
 
 def _json(value: Any) -> str:

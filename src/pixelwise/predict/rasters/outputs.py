@@ -12,8 +12,8 @@ from pixelwise.outputs import alone
 
 def check_output(
     path: Path, kinds: tuple[str, ...], read: Path | None, is_ours: Callable[[Path], bool]
-) -> None:
-    """Make sure that a file can be written.
+) -> Path:
+    """The path of a file that can be written.
 
     Args:
         path: The file.
@@ -25,18 +25,26 @@ def check_output(
         InputError: Another kind of file, no folder for it, the file that is read, or not ours.
     """
     if path.suffix.lower() not in kinds:
-        raise InputError(f"{path}: must end in {' or '.join(kinds)}; rename it")
+        raise InputError(f"{path}: must end in {' or '.join(kinds)}; choose another name")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
-    if read is not None and path.resolve() == read.resolve():
+    if read is not None and same(path, read):
         raise InputError(f"{path}: is the raster that is read; choose another file")
     if path.exists() and not is_ours(path):
         raise InputError(
             f"{path}: stands there, and pixelwise did not write it; choose another file, or move"
             " it away"
         )
+    return path
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, or would be."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 @contextmanager
