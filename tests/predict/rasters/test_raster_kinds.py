@@ -13,9 +13,9 @@ from rasterio.shutil import copy
 
 import pixelwise.predict
 from pixelwise import create_model
+from pixelwise.data.rasters.files import CACHE, MEGABYTE, cache_for, limited_cache
 from pixelwise.data.reading import read_picture
 from pixelwise.errors import InputError
-from pixelwise.predict.rasters.files import CACHE, MEGABYTE, cache_for, limited_cache
 from pixelwise.predict.rasters.source import RasterSource
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
