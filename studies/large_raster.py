@@ -3,8 +3,9 @@
 python studies/large_raster.py kampala_z21.tif --sides 5000 40000 --folder scratch
 
 writes large_raster.csv, one row per figure. The rasters repeat the picture; each run is a process
-of its own, whose peak memory is its largest resident size. "Bare" is a process that loads the
-network and predicts one window. `--only NAME` makes the rows of one part again, and keeps others.
+of its own, whose peak memory is its largest resident size. `--only NAME` makes the rows of one part
+again and keeps the others. What the engine blends is bit-equal to `predict_logits` (a test), so
+seams are measured on that.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
+from PIL import Image
 from rasterio.windows import Window
 from torch import nn
 
@@ -28,9 +30,12 @@ import machine
 import pixelwise.predict
 from pixelwise import create_model
 from pixelwise.data.rasters.files import limited_cache
+from pixelwise.networks.segmenter import load
+from pixelwise.predict.images import network_input
 from pixelwise.predict.rasters.grid import Grid
+from pixelwise.predict.windows import predict_logits
 
-WINDOW, ROWS = 1024, 512
+WINDOW, ROWS, REACH, SEEN = 1024, 512, 32, (2048, 1024)
 RESULT = "large_raster.csv"
 ROW = ("part", "what", "value", "unit")
 STAGES = {"predicting": (0.0, 0.8), "writing": (0.8, 0.1), "checking": (0.9, 0.1)}
@@ -38,7 +43,7 @@ STAGES = {"predicting": (0.0, 0.8), "writing": (0.8, 0.1), "checking": (0.9, 0.1
 
 
 def network(name):
-    """A tiny one takes some 20 ms for a window, "resnet" (fcn on test_resnet) some 300."""
+    """Named "tiny", it takes some 20 ms for a window, "resnet" (fcn on test_resnet) some 300."""
     torch.manual_seed(0)
     if name == "tiny":
         return nn.Sequential(
@@ -176,6 +181,50 @@ def kills(raster, folder, count, window, seed=0):
     yield label, int(same), "1: equal bytes afterwards"
 
 
+def borders(starts, tile, length):
+    """How far each pixel of an axis is from the nearest window border inside the raster."""
+    ends = {*starts, *(start + tile for start in starts)} - {0, length}
+    pixels = np.arange(length)
+    return np.min([np.abs(pixels - end) for end in ends], axis=0)
+
+
+def seams(picture, model, folder):
+    """Blended logits beside those of the whole picture, near window borders and far from them.
+
+    "Near" is within REACH pixels. A jump is how much logits differ from one column to the next.
+    """
+    with rasterio.open(picture) as file:
+        values = file.read(window=Window(0, 0, *SEEN))
+    task = model.task
+    predictor, image = task.predictor(model), network_input(model, torch.from_numpy(values)[None])
+    with torch.no_grad():
+        whole = predictor(image)[0]
+    span, tile = float(whole.max() - whole.min()), SEEN[0] // 4
+    for overlap in (0.25, 0.0):
+        blended = predict_logits(predictor, image, window=(tile, tile), overlap=overlap)[0]
+        grid = Grid(*whole.shape[1:], (tile, tile), overlap)
+        rows = borders(grid.tops, tile, grid.height)
+        columns = borders(grid.lefts, tile, grid.width)
+        near = torch.from_numpy(np.minimum.outer(rows, columns) < REACH)
+        error = 100 * (blended - whole).abs().amax(0) / span
+        other = 100.0 * (blended.argmax(0) != whole.argmax(0))
+        jumps = (blended[:, :, 1:] - blended[:, :, :-1]).abs().mean((0, 1))
+        seam = torch.from_numpy(columns[1:] == 0)
+        label = f"{model.config.arch}, windows of {tile}, overlap {overlap:g}"
+        for place, mask in (("near borders", near), ("far from them", ~near)):
+            yield f"{label}: {place}", round(float(error[mask].mean()), 2), "% of the logits' range"
+            yield (
+                f"{label}: {place}",
+                round(float(other[mask].mean()), 2),
+                "% of pixels another class",
+            )
+        ratio = float(jumps[seam].mean() / jumps[~seam].mean())
+        yield f"{label}: jump at borders", round(ratio, 2), "of that elsewhere"
+        colours = np.array(task.palette, np.uint8)[blended.argmax(0).numpy()]
+        shown = np.concatenate([np.moveaxis(values, 0, 2) // 2 + colours // 2, colours], axis=1)
+        Image.fromarray(shown).save(folder / f"seams_{overlap:g}.png")
+
+
 def main():
     if sys.argv[1:2] == ["--run"]:
         name, source, out, window = sys.argv[2:6]
@@ -183,9 +232,10 @@ def main():
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--sides", type=int, nargs="+", default=[5000, 40000])
+    parser.add_argument("--sides", type=int, nargs="*", default=[5000, 40000])
     parser.add_argument("--folder", type=Path, default=Path("scratch"))
-    parser.add_argument("--kills", type=int, nargs="+", default=[10, 1], help="as many as --sides")
+    parser.add_argument("--kills", type=int, nargs="*", default=[10, 1], help="as many as --sides")
+    parser.add_argument("--network", help="a trained run, for seams")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=["memory", "rate", "kills", "seams"])
     options = parser.parse_args()
@@ -204,7 +254,7 @@ def main():
             for side, count in zip(options.sides, options.kills, strict=True)
             for row in kills(rasters[side], options.folder, count, WINDOW if count == 1 else 512)
         ),
-        "seams": lambda: seams(options.picture, options.folder),
+        "seams": lambda: seams(options.picture, load(options.network), options.folder),
     }
     rows = []
     if Path(RESULT).exists():

@@ -102,6 +102,8 @@ def test_names_of_classes_go_with_the_classes(network, tmp_path):
     for _ in range(2):
         pixelwise.predict.raster(network, source, out)
         assert "<Category>2</Category>" in (tmp_path / "out.tif.aux.xml").read_text()
+    out.unlink()  # as a kill between the two files, or a user, may leave it
+    pixelwise.predict.raster(network, source, out)
     pixelwise.predict.raster(network, source, probability=out)
     assert not (tmp_path / "out.tif.aux.xml").exists()
 

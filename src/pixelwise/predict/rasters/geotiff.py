@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ TILE = 512
 """Pixels of a side of a tile in files."""
 ASIDE = ".aux.xml"
 """Where GDAL looks for the names of classes."""
+_NAMES = (
+    '<PAMDataset><PAMRasterBand band="1"><CategoryNames>{}</CategoryNames></PAMRasterBand>'
+    "</PAMDataset>\n"
+)
 
 
 @dataclass(frozen=True)
@@ -154,9 +159,16 @@ def _describe(file: Any, bands: Bands) -> None:
 
 
 def _categories(bands: Bands) -> str:
-    names = "".join(f"<Category>{escape(name)}</Category>" for name in bands.classes)
-    band = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
-    return f"<PAMDataset>{band}</PAMDataset>\n"
+    return _NAMES.format("".join(f"<Category>{escape(name)}</Category>" for name in bands.classes))
+
+
+def is_ours_aside(path: Path) -> bool:
+    """Whether a file beside a GeoTIFF holds names of classes, just as they are written here."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return re.fullmatch(_NAMES.format("(<Category>[^<]*</Category>)*"), text) is not None
 
 
 def _factors(height: int, width: int) -> list[int]:

@@ -17,7 +17,7 @@ from pixelwise.export.named import runs_alone
 from pixelwise.export.opening import open_model
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
-from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place
+from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place, is_ours_aside
 from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
 from pixelwise.predict.rasters.outputs import check_output, same
 from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of
@@ -264,7 +264,8 @@ def _to_write(path: Path, source: Any) -> Path:
     read = source.path if isinstance(source, RasterSource) else source
     check_output(path, TIFFS, Path(read) if isinstance(read, str | Path) else None, _ours)
     for beside in (path.with_name(path.name + suffix) for suffix in BESIDE):
-        if beside.exists() and not (path.exists() and beside.name.endswith(ASIDE)):
+        ours = beside.name.endswith(ASIDE) and (path.exists() or is_ours_aside(beside))
+        if beside.exists() and not ours:
             raise InputError(
                 f"{beside}: stands there, and would be taken for a part of {path.name}; choose"
                 " another file, or move it away"
