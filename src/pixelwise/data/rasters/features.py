@@ -216,27 +216,6 @@ def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float]
     )  # fmt: skip
 
 
-def _bounds(grid: Grid, system: str | None) -> tuple[float, float, float, float] | None:
-    """Where the raster lies in the system of a file, with a margin; None: nobody can say."""
-    if grid.crs is None or system is None or grid.points:
-        return None
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-    from rasterio.warp import transform
-
-    ground = grid.to_ground(grid.outline())
-    try:
-        x, y = map(np.asarray, transform(grid.crs, CRS.from_user_input(system), *ground.T))
-    except CRSError:
-        return None
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return None
-    wide, high = np.ptp(x) * MARGIN, np.ptp(y) * MARGIN
-    return (
-        float(x.min() - wide), float(y.min() - high), float(x.max() + wide), float(y.max() + high)
-    )  # fmt: skip
-
-
 def _parts(wkb: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Geometries of one part, and the feature that each is of."""
     import shapely
