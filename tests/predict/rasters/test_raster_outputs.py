@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import rasterio
 import torch
+from rasterio.shutil import copy
 
 import pixelwise.predict
 from pixelwise import create_model
@@ -83,7 +84,7 @@ def test_the_raster_that_is_read_is_known_by_any_name(network, tmp_path, make):
 
 def test_a_part_of_the_raster_that_is_read_stays(network, tmp_path):
     pixelwise.predict.raster(network, write(tmp_path / "in.tif", 40), tmp_path / "ours.tif")
-    rasterio.shutil.copy(tmp_path / "ours.tif", tmp_path / "all.vrt", driver="VRT")
+    copy(tmp_path / "ours.tif", tmp_path / "all.vrt", driver="VRT")
     with pytest.raises(InputError, match=r"is read as a part of .*all\.vrt"):
         pixelwise.predict.raster(network, tmp_path / "all.vrt", tmp_path / "ours.tif", as_is=True)
 
