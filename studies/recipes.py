@@ -50,7 +50,7 @@ RECIPES = {
 BLOCKS = {
     "networks": [(network, "one_cycle") for network in NETWORKS],
     "recipes": [("fcn", recipe) for recipe in ("adamw", "sgd", "one_cycle")],
-    "rare": [("fcn", "adamw"), ("fcn", "rare")],
+    "rare": [("fcn", "adamw"), ("fcn", "balanced"), ("fcn", "rare")],
 }
 ZOOM = {"scale_min": 0.7, "scale_max": 1.6}
 STRIDES = {"unet": 32}

@@ -32,6 +32,7 @@ OTHER_PROGRAMS = ("git", "pip", "pytest", "python", "srun", "torchrun", "uv")
 """What a shell block may call beside `pixelwise`; these lines are not tried."""
 NOT_RUN = (
     ("docs/checkpoints.md", "needs a checkpoint file"),
+    ("docs/export.md", "exports for a minute"),
     ("docs/publishing.md", "needs an account"),
 )
 """Page and reason of each block that does not run; keep it short."""
@@ -46,6 +47,22 @@ image = torch.randn(1, 3, 224, 288)
 import timm, torch
 other_host = timm.create_model("resnet50")
 checkpoint = other_host.state_dict()
+""",
+    "docs/onnx.md": """
+import numpy, onnx, pixelwise.predict, rasterio
+from pathlib import Path
+from pixelwise.export.metadata import About, write
+from pixelwise.networks.config import ModelConfig
+text = '<ir_version: 9, opset_import: ["" : 18]> net (float[n,3,h,w] image)' \\
+    ' => (float[n,2,h,w] logits) <float[2,3,1,1] w = {1, 0, -1, 0, 1, 0}>' \\
+    ' { logits = Conv(image, w) }'
+for name in ("street.onnx", "other.onnx"):
+    onnx.save(onnx.parser.parse_model(text), name)
+write(Path("street.onnx"), About(ModelConfig("fcn", "resnet18", num_classes=2)))
+place = rasterio.Affine(0.5, 0, 500000, 0, -0.5, 20000)
+with rasterio.open("in.tif", "w", width=90, height=80, count=3, dtype="uint8",
+                   crs="EPSG:32636", transform=place) as file:
+    file.write(numpy.random.default_rng(0).integers(0, 255, (3, 80, 90), dtype="uint8"))
 """,
 }
 """Stand-ins for what only a reader has, by page."""
@@ -80,6 +97,14 @@ def data_folder(tmp_path, monkeypatch):
             folder = tmp_path / split / kind
             folder.mkdir(parents=True)
             Image.new(mode, (8, 8)).save(folder / "one.png")
+    for name in ("ortho", "ortho_classes", "west"):  # of docs/raster-data.md
+        mode = "L" if name.endswith("classes") else "RGB"
+        Image.new(mode, (1024, 1024)).save(tmp_path / f"{name}.tif", compression="tiff_deflate")
+    (tmp_path / "buildings.geojson").write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties":'
+        ' {"kind": "house"}, "geometry": {"type": "Polygon", "coordinates":'
+        " [[[5, 5], [90, 5], [90, 90], [5, 5]]]}}]}"
+    )
     return tmp_path
 
 
@@ -125,7 +150,7 @@ def test_yaml_is_read(page, data_folder):
             source = open_data("data.yaml")
             assert {"train", "val"} <= set(source.splits)
             assert len(source.classes) == len(content["names"])
-            assert len(source.split("train")) == 1
+            assert len(source.split("train")) == (6 if "rasters" in content else 1)
 
 
 class Understood(BaseException):

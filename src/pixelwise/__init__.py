@@ -11,6 +11,7 @@ from pixelwise.release import VERSION
 if TYPE_CHECKING:
     from pixelwise.compiling import compiled
     from pixelwise.explanation.explain import explain
+    from pixelwise.export.exporting import export
     from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
     from pixelwise.interop.load import load
@@ -26,6 +27,7 @@ __all__ = [
     "create_layer",
     "create_model",
     "explain",
+    "export",
     "fold",
     "foldable",
     "insert",
@@ -51,6 +53,8 @@ _DOORS = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "export":  # a room that is called
+        return importlib.import_module("pixelwise.export")
     if name not in _DOORS:
         raise AttributeError(f"module 'pixelwise' has no attribute {name!r}")
     module, attribute = _DOORS[name]
@@ -58,4 +62,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_DOORS]
+    return [*globals(), *_DOORS, "export"]

@@ -87,6 +87,16 @@ def test_a_mask_page_says_where_there_is_data(file):
     assert (read_picture(file).missing.numpy() == ~valid).all()
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_in_a_palette_no_data_is_an_index_and_no_colour(file, number):
+    indices = np.array([[0, 1], [2, 3]], np.uint8)
+    table = np.zeros((3, 256), np.uint16)
+    table[:, :4] = [[2, 9, 0, 2], [2, 8, 0, 7], [2, 7, 0, 5]]
+    tag = (42113, "s", 0, str(number), True)
+    tifffile.imwrite(file, indices, photometric="palette", colormap=table * 257, extratags=[tag])
+    assert np.array_equal(read_picture(file).missing.numpy(), indices == number)
+
+
 def test_a_palette_gives_colours_to_pictures_and_indices_to_masks(file):
     indices = RNG.integers(0, 256, (5, 7), np.uint8)
     table = RNG.integers(0, 256, (3, 256)).astype(np.uint16)

@@ -177,8 +177,10 @@ def test_apcnet_context_is_its_equations(fusion, training):
         torch.testing.assert_close(part(x), wanted, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("exporting", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
-def test_dmnet_filter_is_its_equation(size):
+def test_dmnet_filter_is_its_equation(size, exporting, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: exporting)
     decoder, (x,) = built(DMNet, filter_sizes=(size,), fusion=True), maps((6, 7))
     (part,) = decoder.filters
     taps, y = part.taps(F.adaptive_avg_pool2d(x, size)), part.reduce(x)

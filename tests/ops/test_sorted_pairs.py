@@ -35,6 +35,15 @@ def test_the_form_for_traced_graphs(size):
     check(lambda *inputs: _sums(*inputs)[0], draw(*size))
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_form_for_exported_programs(size, monkeypatch):
+    """It sorts both sides together, for ONNX has no bisection; equal values count or do not."""
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    check(lambda *inputs: _sums(*inputs)[0], draw(*size))
+    a, b, value = (v.detach().round() for v in draw(*size))
+    torch.testing.assert_close(_sums(a, b, value)[0], reference(a, b, value))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_other_types(dtype):
     tolerance = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}[dtype]

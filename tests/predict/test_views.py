@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pixelwise.errors import InputError
 from pixelwise.networks.config import ModelConfig
 from pixelwise.predict.images import predict_answer
-from pixelwise.predict.views import WHOLE, Views, read_scales
+from pixelwise.predict.views import TTA, WHOLE, Views, read_scales
 from pixelwise.predict.windows import predict_logits
 from pixelwise.tasks.registry import task_of
 
@@ -121,6 +121,11 @@ def test_sure_answers_and_tiny_pictures():
 def test_tasks_with_a_scale_of_their_own(key, count):
     with pytest.raises(InputError, match=rf"scales=0.5,1: does not suit task '{key}', since"):
         Views((0.5, 1.0)).averaged(network(count), task(key, count))
+    assert TTA.suited(task(key, count)) == Views(flip=True)
+
+
+def test_the_usual_views_are_those_that_the_option_stands_for():
+    assert TTA.suited(task("multiclass", 3)) == Views(read_scales("0.75,1,1.25"), flip=True)
 
 
 @pytest.mark.parametrize(

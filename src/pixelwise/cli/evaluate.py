@@ -12,6 +12,7 @@ from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 from pixelwise.evaluating.named_data import data_of
+from pixelwise.export.named import is_exported, results_of
 
 AUTO = "auto"
 TEXT = "Score a trained network on labelled pictures, or compare several on the same pictures."
@@ -34,7 +35,13 @@ def main(arguments: Sequence[str]) -> int:
                 " evaluate the averaged one after it"
             )
     for run in found.run:
-        check_model(run)
+        check_model(run, exported=True)
+        if is_exported(run) and (found.average is not None or threshold == AUTO):
+            name = "threshold" if found.average is None else "average"
+            raise InputError(
+                f"{name}={getattr(found, name)}: needs the run that {run} was exported from; give"
+                " its folder"
+            )
     single = len(found.run) == 1
     check_out(found.out, found.run[0] if single else None)
     data = found.data or data_of(found.run)
@@ -81,8 +88,8 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "run",
         nargs="+",
-        help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub; several are compared"
-        " with the first",
+        help="folder of a run or model, exported file, or OWNER/NAME on the Hugging Face Hub;"
+        " several are compared with the first",
     )
     parser.add_argument(
         "--data", type=str | None, help="data set, as for 'train'; default: the run's own"
@@ -125,7 +132,7 @@ def _out(found: Any) -> Path | None:
         return Path(found.out)
     if len(found.run) == 1:
         ending = "" if found.average is None else f"_average_{found.average}"
-        return Path(found.run[0]) / "evaluate" / f"{found.split}{ending}"
+        return results_of(found.run[0]) / "evaluate" / f"{found.split}{ending}"
     return None
 
 

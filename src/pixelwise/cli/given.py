@@ -9,15 +9,25 @@ from pixelwise.checks import in_range
 from pixelwise.data.drawn import is_drawn
 from pixelwise.devices import check_device
 from pixelwise.errors import InputError
+from pixelwise.export.named import SUFFIXES, is_exported
 
 NAMED = 5
 """So many runs are named in place of one that is not there."""
 MODEL = ("config.json", "model.safetensors")
 
 
-def check_model(text: str) -> None:
-    """Raise an InputError where a folder holds no network; a name on the Hub passes."""
+def check_model(text: str, *, exported: bool = False) -> None:
+    """Raise an InputError where a folder holds no network; a name on the Hub passes.
+
+    Args:
+        text: As the user wrote it.
+        exported: Whether an exported file is taken too.
+    """
     folder = Path(text)
+    if exported and is_exported(text):
+        if not _is(folder, "file"):
+            raise InputError(f"{folder}: no such file; pixelwise export RUN writes one")
+        return
     if is_hub_name(text):
         return
     check_run(text)
@@ -34,6 +44,11 @@ def check_run(text: str) -> None:
     if _is(folder, "dir"):
         return
     if _is(folder, "file"):
+        if is_exported(text):
+            raise InputError(
+                f"{folder}: is an exported file, which 'predict' and 'evaluate' take; give the"
+                " folder of the run that it was exported from"
+            )
         raise InputError(f"{folder}: is a file; give the folder of the run, {folder.parent}")
     near = _nearest(folder)
     remedy = (
@@ -46,7 +61,8 @@ def is_hub_name(text: str) -> bool:
     """Whether it can only be OWNER/NAME on the Hub: two words, and no such folder here."""
     owner, slash, _ = text.partition("/")
     plain = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is not None
-    return plain and bool(slash) and not Path(owner).exists()
+    file = Path(text).suffix.lower() in SUFFIXES
+    return plain and bool(slash) and not Path(owner).exists() and not file
 
 
 def check_pictures(inputs: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
     "explain": "show where a network looks for a pixel",
+    "export": "write a network as an ONNX, torch.export or safetensors file, proven equal",
     "push": "publish a trained network on the Hugging Face Hub, with a card",
     "bench": "measure time and memory of layers and networks",
     "import": "convert a checkpoint of another code base",
@@ -83,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = " ".join(str(error.strerror or error).split())
         print(f"error: {where}{told}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print("interrupted", *stop.args, sep="; ", file=sys.stderr)
         return 130
     except SystemExit as stop:
         if isinstance(stop.code, int | None):  # as after --help

@@ -73,6 +73,13 @@ def command_parser(name: str, text: str) -> CommandParser:
     )
 
 
+def hide(parser: CommandParser, *names: str) -> None:
+    """Understand these options, but do not list them: pages of the documentation do."""
+    for action in parser._actions:
+        if action.dest in names:
+            action.help = SUPPRESS
+
+
 def add_settings(parser: CommandParser, settings: type, *, yaml: bool = True) -> None:
     """One flag per field; advanced fields are understood but not listed."""
     parser.settings = settings

@@ -1,31 +1,48 @@
 """`pixelwise predict`: masks and overlays for pictures."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.checks import in_range
+from pixelwise.cli.cluster import add_cluster, check_cluster_options, cluster_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_numbers, check_out, check_pictures
-from pixelwise.cli.parsing import AS_IS, command_parser, parse
-from pixelwise.cli.predict_raster import add_raster_options, predict_raster, wants_raster
+from pixelwise.cli.parsing import AS_IS, command_parser, hide, parse
+from pixelwise.cli.predict_raster import (
+    add_raster_options,
+    is_raster,
+    predict_raster,
+    wants_raster,
+)
+from pixelwise.cli.predict_video import add_video_options, is_clip, predict_clips, split
 from pixelwise.cli.views import add_views, check_overlap, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
+from pixelwise.export.named import results_of
 
-TEXT = "Write masks, values or points, by the task, and an overlay for every picture."
+TEXT = (
+    "Write masks, values or points, by the task, and an overlay for every picture; one raster of"
+    " any size; or clips. Some options for clips and clusters stand in the documentation only."
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Predict; returns 1 where some pictures could not be read, the others being done."""
     parser = command_parser("predict", TEXT)
     parser.add_argument(
-        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+        "run",
+        type=str,
+        help="folder of a run or model, exported file, or OWNER/NAME on the Hugging Face Hub",
     )
-    parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
+    parser.add_argument(
+        "pictures", nargs="+", help="pictures, clips, folders, quoted patterns, or one raster"
+    )
     parser.add_argument(
         "--out",
         type=str | None,
-        help="output folder, default: RUN/predict; or, for one raster of any size, a .tif",
+        help="folder, default: RUN/predict; for a raster of any size a .tif; for a clip, or"
+        " pictures that become one, a .mp4, .mov, .mkv or .webm",
     )
     add_views(parser)
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
@@ -44,35 +61,53 @@ def main(arguments: Sequence[str]) -> int:
         "--image-ids", type=str | None, help="COCO JSON whose `images` number the pictures"
     )
     add_raster_options(parser)
+    add_video_options(parser)
+    add_cluster(parser)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
+    hide(parser, "image_ids", "every", "fps", "workers", "gpu_share")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
-    check_pictures(found.pictures)
-    check_model(found.run)
+    check_cluster_options(found)
+    if not is_raster(found.out):
+        check_pictures(found.pictures)
+    check_model(found.run, exported=True)
+    in_range(1, 1e6, max_megapixels=found.max_megapixels)
+    code = 0
+    clips, others = split(found)
+    if clips or is_clip(found.out):
+        if found.cluster is not None:
+            raise InputError(
+                f"cluster={found.cluster!r}: is for pictures and rasters; leave it out for clips"
+            )
+        code = predict_clips(found, clips)
+        if not others or is_clip(found.out):
+            return code
+        found.pictures = others
     if wants_raster(found):
         return predict_raster(found)
-    in_range(1, 1e6, max_megapixels=found.max_megapixels)
     for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
         if file is not None and not Path(file).is_file():
             raise InputError(f"{name}={file!r}: no such file; check the path")
     check_out(found.out, found.run)
-    out = Path(found.out) if found.out else Path(found.run) / "predict"
-    with Console(quiet=found.quiet) as console:
-        from pixelwise.networks.segmenter import load
+    out = Path(found.out) if found.out else results_of(found.run) / "predict"
+    with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.cluster.pictures import over
+        from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
 
         views = views_of(found)
-        device = pick_device(found.device)
+        device = pick_device(found.device) if found.cluster is None else "cpu"
         files = find_pictures(found.pictures)
-        model = load(found.run).to(device)
+        model = open_model(found.run).to(device)
         classes = ", ".join(model.config.names) or f"{model.config.num_classes} classes"
         console.say(
             f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
-            f"input   {len(files)} pictures, on {device}"
+            f"input   {len(files)} pictures, on {found.cluster or device}"
         )
+        cluster = ended.enter_context(cluster_of(found, console))
         problems, holed, empty = [], [], []
         results = predict_pictures(
             model,
@@ -85,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
             boxes=found.boxes,
             image_ids=found.image_ids,
             views=views,
+            elsewhere=None if cluster is None else over(cluster),
         )
         with enough_memory(model, round(found.window * max(views.scales))):
             for done, result in enumerate(results, start=1):
@@ -110,4 +146,4 @@ def main(arguments: Sequence[str]) -> int:
                 f"{model.task.without_data}"
             )
     print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
-    return 1 if problems else 0
+    return 1 if problems else code

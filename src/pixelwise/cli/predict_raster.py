@@ -1,12 +1,16 @@
 """`pixelwise predict RUN big.tif --out classes.tif`: one raster of any size."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import SUPPRESS, Namespace
 
 from pixelwise.checks import at_least, one_of
+from pixelwise.cli.cluster import cluster_of
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import check_pictures
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -18,6 +22,11 @@ OTHERS = ("boxes", "image_ids")
 USUAL = {
     "probability": None,
     "uncertainty": None,
+    "polygons": None,
+    "polygons_of": None,
+    "simplify": 0.0,
+    "minimum_area": 0.0,
+    "areas": None,
     "cog": False,
     "broken": "fail",
     "batch_size": 1,
@@ -34,6 +43,31 @@ def add_raster_options(parser: Any) -> None:
         "--uncertainty", type=str | None, help="for a raster: a .tif of how unsure the network is"
     )
     parser.add_argument(
+        "--polygons",
+        type=str | None,
+        help="for a raster: a .gpkg or .geojson of its regions; docs/rasters.md has more",
+    )
+    parser.add_argument(
+        "--polygons-of",
+        type=str | None,
+        help=SUPPRESS,  # classes that are drawn: names or numbers, with commas between
+    )
+    parser.add_argument(
+        "--simplify",
+        type=float,
+        default=0.0,
+        help=SUPPRESS,  # how much outlines of polygons may change: docs/rasters.md
+    )
+    parser.add_argument(
+        "--minimum-area",
+        type=float,
+        default=0.0,
+        help=SUPPRESS,  # smaller polygons are left out
+    )
+    parser.add_argument(
+        "--areas", type=str | None, help="for a raster: a .csv of the area of each class"
+    )
+    parser.add_argument(
         "--cog", action="store_true", help="for a raster: write cloud-optimised GeoTIFFs"
     )
     parser.add_argument(
@@ -47,10 +81,22 @@ def add_raster_options(parser: Any) -> None:
     )
 
 
+def is_elsewhere(text: str) -> bool:
+    """Whether it is a name that GDAL alone understands: of a file on a server, or in an archive."""
+    return text.startswith("/vsi") or "://" in text
+
+
+def is_raster(out: str | None) -> bool:
+    """Whether one raster is to be written."""
+    return out is not None and Path(out).suffix.lower() in TIFFS
+
+
 def wants_raster(found: Namespace) -> bool:
     """Whether one raster is to be predicted; options for rasters without one are refused."""
-    if found.out is not None and Path(found.out).suffix.lower() in TIFFS:
-        if len(found.pictures) != 1 or not Path(found.pictures[0]).is_file():
+    if is_raster(found.out):
+        check_pictures([text for text in found.pictures if not is_elsewhere(text)])
+        alone = len(found.pictures) == 1
+        if not alone or not (is_elsewhere(found.pictures[0]) or Path(found.pictures[0]).is_file()):
             raise InputError(
                 f"out={found.out!r}: is one file, but pictures={found.pictures}; give one raster,"
                 " or a folder for --out"
@@ -72,33 +118,54 @@ def wants_raster(found: Namespace) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def kept(out: Path) -> Iterator[None]:
+    """Say at an interruption what there is already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the finished rows of {out} are kept; give the same command to go on"
+        ) from None
+
+
 def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
-    path, out = Path(found.pictures[0]), Path(found.out)
-    with Console(quiet=found.quiet) as console:
-        from pixelwise.networks.segmenter import load
+    path, out = found.pictures[0], Path(found.out)
+    with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.cluster.rasters import over
+        from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
+        from pixelwise.predict.rasters.engine import predict_raster as here
         from pixelwise.predict.rasters.raster import raster
         from pixelwise.predict.rasters.source import RasterSource
 
         views = views_of(found)
-        device = pick_device(found.device)
-        model = load(found.run).to(device)
+        device = pick_device(found.device) if found.cluster is None else "cpu"
+        model = open_model(found.run).to(device)
         config = model.config
         source = RasterSource(
             path, config.bands, config.in_channels, nodata=config.nodata, broken=found.broken
         )
         console.say(
             f"model   {config.arch} on {config.backbone}\n"
-            f"input   {path}: {source.width} x {source.height} pixels, on {device}"
+            f"input   {path}: {source.width} x {source.height} pixels, on"
+            f" {found.cluster or device}"
         )
-        with enough_memory(model, round(found.window * max(views.scales))):
+        cluster = ended.enter_context(cluster_of(found, console))
+        engine = here if cluster is None else over(cluster, model, as_is=found.as_is, views=views)
+        with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 model,
                 source,
                 out,
                 probability=found.probability,
                 uncertainty=found.uncertainty,
+                polygons=found.polygons,
+                areas=found.areas,
+                polygons_of=found.polygons_of,
+                simplify=found.simplify,
+                minimum_area=found.minimum_area,
                 window=found.window,
                 overlap=found.overlap,
                 batch=found.batch_size,
@@ -107,8 +174,10 @@ def predict_raster(found: Namespace) -> int:
                 as_is=found.as_is,
                 views=views,
                 progress=console.busy,
+                say=console.say,
+                engine=engine,
             )
-        for top, left, height, width in source.lost[:5]:
+        for top, left, height, width in [*source.lost][:5]:
             console.warn(
                 f"{path}: rows {top} to {top + height}, columns {left} to {left + width} cannot be"
                 " read and are left without data"

@@ -6,13 +6,14 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import in_range
 from pixelwise.cli.parsing import CommandParser
+from pixelwise.errors import InputError
 
 if TYPE_CHECKING:
     from pixelwise.predict.views import Views
 
 
 def add_views(parser: CommandParser) -> None:
-    """`--window`, `--overlap`, `--scales` and `--flip`."""
+    """`--window`, `--overlap`, `--scales`, `--flip` and `--tta`."""
     parser.add_argument(
         "--window",
         type=int,
@@ -31,16 +32,21 @@ def add_views(parser: CommandParser) -> None:
     parser.add_argument(
         "--flip", action="store_true", help="average with the pictures mirrored left-right"
     )
+    parser.add_argument("--tta", action="store_true", help="short for --scales 0.75,1,1.25 --flip")
 
 
 def views_of(found: Namespace) -> "Views":
-    """What `--scales` and `--flip` say.
+    """What `--scales`, `--flip` and `--tta` say.
 
     Raises:
         InputError: They cannot be.
     """
-    from pixelwise.predict.views import WHOLE, Views, read_scales
+    from pixelwise.predict.views import TTA, WHOLE, Views, read_scales
 
+    if found.tta:
+        if found.scales is not None or found.flip:
+            raise InputError("tta=True: says scales and flip itself; leave those out, or --tta")
+        return TTA
     scales = WHOLE.scales if found.scales is None else read_scales(found.scales)
     return Views(scales, found.flip)
 

@@ -190,7 +190,7 @@ def _completed(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
-    quantities, labels = _quantities(content), "overlapping" in content
+    quantities, labels = quantities_of(content), "overlapping" in content
     names = tuple(q.name for q in quantities) or class_names(content.get("names"))
     if not labels and not quantities:
         several(names)
@@ -208,7 +208,7 @@ def _build(file: Path, content: Mapping[str, Any]) -> DataConfig:
         val=places(content, "val"),
         test=places(content, "test"),
         classes=classes,
-        values=_values(None if labels else content.get("map"), classes, palette, str(file)),
+        values=value_map(None if labels else content.get("map"), classes, palette, str(file)),
         masks_dir=_masks_dir(content.get("masks_dir")),
         mask_names=MaskNames.parse(None if files else content.get("masks")),
         bands=keys.bands(content.get("bands")),
@@ -273,7 +273,7 @@ def places(content: Mapping[str, Any], key: str) -> Places:
     return tuple(value)
 
 
-def _quantities(content: Mapping[str, Any]) -> tuple[Quantity, ...]:
+def quantities_of(content: Mapping[str, Any]) -> tuple[Quantity, ...]:
     """The bands of masks that hold numbers; none where they hold classes."""
     if "values" not in content:
         if "values_nodata" in content:
@@ -328,9 +328,10 @@ def class_palette(value: object, count: int) -> tuple[Colour, ...] | None:
     return tuple(parse_colour(colour) for colour in value)
 
 
-def _values(
+def value_map(
     value: object, classes: Classes, palette: tuple[Colour, ...] | None, written_in: str
 ) -> ValueMap:
+    """What `map:` says; without one, mask values are class ids."""
     if value is None:
         plain = ValueMap.identity(classes, written_in)
         colours = {colour: i for i, colour in enumerate(palette or ())}

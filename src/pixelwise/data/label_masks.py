@@ -46,6 +46,10 @@ class LabelReader:
     def one(self, file: Path) -> Int64[ndarray, "h w"]:
         """The mask of one label."""
         raw = read_numbers(file, self.max_megapixels)
+        return self.one_of(raw, file, read_mask_nodata(file))
+
+    def one_of(self, raw: ndarray, file: Path, nodata: float | None) -> Int64[ndarray, "h w"]:
+        """What the numbers (bands, h, w) of the mask of one label mean."""
         if len(raw) in (3, 4) and (raw[:3] == raw[:1]).all():  # grey that was saved as colour
             raw = raw[:1]
         if len(raw) != 1:
@@ -53,18 +57,22 @@ class LabelReader:
                 f"{file}: has {len(raw)} bands or is coloured, but holds one label; save one band,"
                 " or write `overlapping: bands` or `colours`"
             )
-        return self._labels(raw[0], file, self._values(file))
+        return self._labels(raw[0], file, self._values(nodata))
 
     def bands(self, file: Path) -> Int64[ndarray, "k h w"]:
         """The mask of all labels, a band for each."""
         raw = read_numbers(file, self.max_megapixels)
+        return self.bands_of(raw, file, read_mask_nodata(file))
+
+    def bands_of(self, raw: ndarray, file: Path, nodata: float | None) -> Int64[ndarray, "k h w"]:
+        """What the numbers of the mask of all labels mean."""
         if len(raw) != len(self.names):
             npy = " (an NPY has rows, columns, labels)" if file.suffix.lower() == ".npy" else ""
             raise InputError(
                 f"{file}: has {len(raw)} bands{npy}, but names has {len(self.names)}"
                 f" ({', '.join(self.names)}); save a band for each label"
             )
-        values = self._values(file)
+        values = self._values(nodata)
         return np.stack([self._labels(band, file, values) for band in raw])
 
     def colours(self, file: Path) -> Int64[ndarray, "k h w"]:
@@ -73,6 +81,10 @@ class LabelReader:
         if header.dtype == "uint16" and header.bands == 1:
             raise InputError(f"{file}: is grey of 16 bits; save the mask in colour with 8 bits")
         raw = read_mask(file, colours=True, max_megapixels=self.max_megapixels)
+        return self.colours_of(raw, file)
+
+    def colours_of(self, raw: ndarray, file: Path) -> Int64[ndarray, "k h w"]:
+        """What the colours (h, w, 3), or the grey (h, w), of the mask of all labels mean."""
         if raw.dtype != np.uint8:
             raise InputError(f"{file}: holds {raw.dtype}; save its colours with 8 bits")
         if raw.ndim == 2:
@@ -96,9 +108,9 @@ class LabelReader:
             row[list(labels or ())] = 1
         return np.ascontiguousarray(np.moveaxis(table[place.reshape(raw.shape[:2])], 2, 0))
 
-    def _values(self, file: Path) -> dict[int, int]:
+    def _values(self, told: float | None) -> dict[int, int]:
         """What raw values of a file mean: its own "no data" too, where that is not stated."""
-        values, told = dict(self.how.values), read_mask_nodata(file)
+        values = dict(self.how.values)
         if told is not None and math.isfinite(told) and told % 1 == 0:
             if self.how.stated or told in (0, 1):
                 values.setdefault(int(told), self.ignore_index)

@@ -18,6 +18,8 @@ from pixelwise.data.overlapping_scenes import OverlappingScenes
 from pixelwise.data.points import FolderPoints, PointsConfig
 from pixelwise.data.points.discovery import describe, is_class_table
 from pixelwise.data.puppets import Puppets
+from pixelwise.data.rasters.config import RastersConfig
+from pixelwise.data.rasters.pictures import open_rasters
 from pixelwise.data.scenes import Scenes
 from pixelwise.data.source import Source
 from pixelwise.data.values_folder import FolderValuesSource
@@ -35,8 +37,9 @@ DRAWN: Mapping[str, type[Scenes] | type[Puppets] | type[DepthScenes] | type[Over
 def open_data(spec: str | Path) -> Source:
     """Open a data set, of the kind that its data.yaml says.
 
-    With `annotations:` it has shapes of a label tool, with `overlapping:` several labels per
-    pixel, with `labels:` or `points:` points, with `values:` numbers, else classes.
+    With `rasters:` it has rasters, with `annotations:` shapes of a label tool, with `overlapping:`
+    several labels per pixel, with `labels:` or `points:` points, with `values:` numbers, else
+    classes.
 
     Args:
         spec: A data.yaml or a folder that holds one; a classes.csv or a folder that holds one
@@ -84,6 +87,8 @@ def open_data(spec: str | Path) -> Source:
         content = yaml_files.read(path)
         if {"Task", "bodyparts"} <= content.keys():  # a DeepLabCut project is its folder
             return open_data(path.parent)
+        if "rasters" in content:
+            return open_rasters(RastersConfig.of(path, content))
         if "annotations" in content:
             return AnnotatedSource(AnnotatedConfig.of(path, content))
         if {"points", "labels"} & content.keys() and "overlapping" not in content:

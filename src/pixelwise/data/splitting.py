@@ -104,12 +104,8 @@ def share_out(pictures: Sequence[PurePath], shares: Shares) -> list[str]:
     else:
         groups = [_group(picture, shares.by) for picture in pictures]
     sizes = Counter(groups)
-    order = by_chance(sizes, shares.seed)
-    of = dealt(order, sizes, {"test": shares.test, "val": shares.val})
-    if shares.folds:
-        rest = [name for name in order if name not in of]
-        of.update(dict.fromkeys(_of_fold(rest, sizes, shares), "val"))
-    found = [of.get(name, "train") for name in groups]
+    of = deal(sizes, shares)
+    found = [of[name] for name in groups]
     for split in shares.splits:
         if split not in found:
             what = "groups" if shares.by != "picture" else "pictures"
@@ -118,6 +114,21 @@ def share_out(pictures: Sequence[PurePath], shares: Shares) -> list[str]:
                 f"{' write `by: picture`,' * (shares.by != 'picture')} or lower the shares"
             )
     return found
+
+
+def deal(sizes: Mapping[str, int], shares: Shares) -> dict[str, str]:
+    """Group -> split.
+
+    Args:
+        sizes: Pictures, or pixels, of each group.
+        shares: How.
+    """
+    order = by_chance(sizes, shares.seed)
+    of = dealt(order, sizes, {"test": shares.test, "val": shares.val})
+    if shares.folds:
+        rest = [name for name in order if name not in of]
+        of.update(dict.fromkeys(_of_fold(rest, sizes, shares), "val"))
+    return {name: of.get(name, "train") for name in order}
 
 
 def in_order(name: str) -> tuple[str, ...]:

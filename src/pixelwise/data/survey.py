@@ -154,8 +154,19 @@ class ValuesRead:
         )
 
 
-def survey(pictures: Labelled, progress: Callable[[int, int], None] | None) -> Survey:
-    """Read all pictures; see `LabelledPictures.check`."""
+IGNORED = "if the ignored values mean a class, say so, e.g. map: {0: 0, 255: 1}"
+
+
+def survey(
+    pictures: Labelled, progress: Callable[[int, int], None] | None, remedy: str = IGNORED
+) -> Survey:
+    """Read all pictures; see `LabelledPictures.check`.
+
+    Args:
+        pictures: What to read.
+        progress: Called with (pictures done, pictures in all) after each.
+        remedy: What to do if only one class is there, and other pixels are ignored.
+    """
     by_picture = torch.zeros(len(pictures), len(pictures.classes), dtype=torch.int64)
     ignored = 0
     read = ValuesRead()
@@ -168,7 +179,7 @@ def survey(pictures: Labelled, progress: Callable[[int, int], None] | None) -> S
         if progress is not None:
             progress(i + 1, len(pictures))
     counts = by_picture.sum(0)
-    _check_labels(pictures, counts, ignored)
+    _check_labels(pictures, counts, ignored, remedy)
     return Survey(
         tuple(counts.tolist()), ignored, read.missing, read.pictures_missing, tuple(read.empty),
         read.dtype, read.values, read.doubts(pictures.scale), by_picture=by_picture.numpy(),
@@ -184,14 +195,13 @@ def values_of(pictures: Labelled, count: int = 64) -> tuple[str, Range | None]:
     return (types.pop() if len(types) == 1 else ""), Range.of(found)
 
 
-def _check_labels(pictures: Labelled, counts: torch.Tensor, ignored: int) -> None:
+def _check_labels(pictures: Labelled, counts: torch.Tensor, ignored: int, remedy: str) -> None:
     present = counts.nonzero().flatten().tolist()
     if ignored and len(present) < 2:
         only = f"of class {pictures.classes.names[present[0]]!r} or " if present else ""
         raise InputError(
             f"{pictures.name}: every pixel is {only}ignored (mask value "
-            f"{pictures.classes.ignore_index} unless `map:` says otherwise, or no data); if the "
-            f"ignored values mean a class, say so, e.g. map: {{0: 0, 255: 1}}"
+            f"{pictures.classes.ignore_index} unless `map:` says otherwise, or no data); {remedy}"
         )
 
 

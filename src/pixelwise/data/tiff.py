@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data import codecs
 from pixelwise.data.decoded import Decoded, Header, stretched
+from pixelwise.data.missing import find_missing
 from pixelwise.errors import InputError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -76,16 +77,22 @@ def read(path: Path) -> Decoded:
         if photometric == PALETTE:
             if raw.shape[0] != 1 or raw.dtype.kind != "u" or page.colormap is None:
                 raise InputError(f"{path}: has a palette for several bands; save it as RGB")
-            raw = _coloured(raw[0], page.colormap)
+            indices, number = raw[0], nodata(path, page)
+            gone = None if number is None else find_missing(indices[None], [number])
+            raw, number = _coloured(indices, page.colormap), None
         else:
+            gone, number = None, nodata(path, page)
             if photometric == MINISWHITE and "inverted" not in seen:
                 raw = _inverted(path, raw, page.bitspersample)
             raw = stretched(raw, page.bitspersample)
-        empty = None if layout.mask is None else np.asarray(layout.mask.asarray()) == 0
+        empty = gone
+        if layout.mask is not None:
+            hidden = np.asarray(layout.mask.asarray()) == 0
+            empty = hidden if gone is None else hidden | gone
         if "turned" not in seen:
             raw = _turned(raw, layout.orientation)
             empty = None if empty is None else _turned(empty[None], layout.orientation)[0]
-        return Decoded(raw, layout.alpha, empty, nodata(path, page))
+        return Decoded(raw, layout.alpha, empty, number)
 
 
 def read_mask(path: Path, *, colours: bool, floats: bool = False) -> NDArray[Any]:
@@ -137,6 +144,13 @@ def tags(path: Path, codes: Sequence[int]) -> list[tuple[int, int, int, Any]]:
             return []
         found = [tag for tag in layout.page.tags if tag.code in codes]
         return [(tag.code, int(tag.dtype), tag.count, tag.value) for tag in found]
+
+
+def orientation(path: Path) -> int:
+    """Which way up the first page is to be shown: 1 as it is, up to 8 turned or mirrored."""
+    with _opened(path) as file:
+        tag = file.pages[0].tags.get(274)
+        return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
 
 
 def nodata(path: Path, page: Any) -> float | None:

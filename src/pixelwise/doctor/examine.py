@@ -12,6 +12,7 @@ from pixelwise.data.labels_folder import FolderLabelsSource
 from pixelwise.data.mask_names import MaskNames
 from pixelwise.data.opening import open_data
 from pixelwise.data.pairing import find_pairs
+from pixelwise.data.rasters.pictures import RastersSource
 from pixelwise.data.source import Source
 from pixelwise.doctor.checks.classes import ClassTable, check_classes, class_table
 from pixelwise.doctor.checks.copies import check_copies
@@ -155,7 +156,7 @@ def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = N
             except InputError as error:
                 findings.append(_refusal("refused", error))
             else:
-                findings += _checked(source, split)
+                findings += _checked(source, split, progress)
     reading = Reading(None, 0, 255, (), MAX_MEGAPIXELS)
     facts = gather(jobs, reading, workers, progress)
     subject = Subject(root, path, {}, None, {}, MaskNames(), tuple(findings))
@@ -171,6 +172,8 @@ def _aside(place: Path) -> bool:
 
 
 def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
+    if isinstance(source, RastersSource):
+        return  # too large to be read whole
     folders = [root]
     if isinstance(source, FolderSource | FolderLabelsSource):
         folders.append(source.config.folders(split)[0])
@@ -182,10 +185,10 @@ def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
             yield found
 
 
-def _checked(source: Source, split: str) -> Iterator[Finding]:
+def _checked(source: Source, split: str, progress: Progress | None) -> Iterator[Finding]:
     """What the set's own check of a split raises or tells."""
     try:
-        found = source.split(split).check()
+        found = source.split(split).check(progress)
     except InputError as error:
         yield _refusal("refused", error)
     else:

@@ -19,7 +19,7 @@ from pixelwise.errors import InputError
 
 ROUNDS = 8
 """So many mistakes of a data.yaml are told."""
-OTHER = frozenset({"points", "labels", "bodyparts", "overlapping", "annotations"})
+OTHER = frozenset({"points", "labels", "bodyparts", "overlapping", "annotations", "rasters"})
 """Keys of a data.yaml that has no masks of classes."""
 DESCRIPTIONS = ("data.yaml", "data.yml", "classes.csv")
 

@@ -2,11 +2,11 @@
 
 from pixelwise.data.source import Source
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.tasks.base import NOUNS
 
 
-def check_fit(model: Segmenter, source: Source, run: str) -> None:
+def check_fit(model: Model, source: Source, run: str) -> None:
     """Raise an InputError where a network is not for such data."""
     model.task.check_source(source)
     config, noun = model.config, NOUNS[source.kind]

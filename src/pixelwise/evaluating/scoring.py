@@ -13,7 +13,7 @@ from pixelwise.errors import InputError
 from pixelwise.evaluating.request import Request, Voice
 from pixelwise.metrics import Tallies
 from pixelwise.metrics.tallies import unique
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.predict.images import expected
 from pixelwise.predict.memory import enough_memory
@@ -36,7 +36,7 @@ class Scored:
     """
 
     run: str
-    model: Segmenter
+    model: Model
     inputs: Items
     result: Result
     worst: Worst
@@ -56,7 +56,7 @@ class Scored:
         return names.index(name)
 
 
-def inputs_of(model: Segmenter, pictures: Split, request: Request) -> Items:
+def inputs_of(model: Model, pictures: Split, request: Request) -> Items:
     """The pictures as a network takes them."""
     config = model.config
     return model.task.evaluation_set(
@@ -68,14 +68,18 @@ def inputs_of(model: Segmenter, pictures: Split, request: Request) -> Items:
     )
 
 
-def scorer_of(model: Segmenter, inputs: Items, boundary: int | None) -> Scorer:
+def scorer_of(model: Model, inputs: Items, boundary: int | None) -> Scorer:
     """The one that tells most."""
-    return model.task.examiner(boundary=boundary) or model.task.scorer_for(inputs)
+    task = model.task
+    examiner = task.examiner(boundary=boundary)
+    if model.decides:  # probabilities are not known
+        return task.scorer_for(inputs)
+    return examiner or task.scorer_for(inputs)
 
 
 def score(
     run: str,
-    model: Segmenter,
+    model: Model,
     inputs: Items,
     request: Request,
     voice: Voice,

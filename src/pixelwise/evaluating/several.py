@@ -1,5 +1,6 @@
 """The evaluation of several networks on the same pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pixelwise.evaluating.request import METRICS, PICTURES, REPORT, Request, Voi
 from pixelwise.evaluating.scoring import answers_of, inputs_of, score, tell_holes
 from pixelwise.evaluating.several_page import several_page
 from pixelwise.evaluating.writing import as_json, write
-from pixelwise.networks.segmenter import load
+from pixelwise.export.opening import open_model
 from pixelwise.outputs import check_before
 from pixelwise.predict.threshold import with_threshold
 from pixelwise.report import render
@@ -54,7 +55,7 @@ def evaluate_several(request: Request, voice: Voice) -> str:
     """
     if request.out is not None:
         check_before(request.out, "evaluate", (METRICS, REPORT, PICTURES, SCORES, *FILES))
-    models = [load(run) for run in request.runs]
+    models = [open_model(run) for run in request.runs]
     source = open_data(request.data)
     split = source.split(request.split)
     for run, model in zip(request.runs, models, strict=True):
@@ -64,7 +65,7 @@ def evaluate_several(request: Request, voice: Voice) -> str:
                 f" {models[0].task.key!r}; compare networks for the same"
             )
         check_fit(model, source, run)
-        request.views.check(model.task)
+        request = replace(request, views=request.views.suited(model.task))
         model.task.examiner(boundary=request.boundary)  # raises where it is not for the task
         if request.threshold is not None and model.task.key != "binary":
             raise InputError(

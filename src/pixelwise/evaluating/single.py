@@ -1,5 +1,6 @@
 """The evaluation of one network."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from pixelwise.evaluating.request import AUTO, METRICS, PICTURES, REPORT, Reques
 from pixelwise.evaluating.scoring import Scored, inputs_of, score, tell_holes
 from pixelwise.evaluating.single_page import single_page
 from pixelwise.evaluating.writing import as_json, picture_table, write
+from pixelwise.export.opening import open_model
 from pixelwise.networks.files import CONFIG, WEIGHTS
-from pixelwise.networks.segmenter import Segmenter, load
+from pixelwise.networks.model import Model
+from pixelwise.networks.segmenter import Segmenter
 from pixelwise.outputs import check_before
 from pixelwise.pictures import displayable
 from pixelwise.predict.threshold import keep, with_threshold
@@ -33,14 +36,14 @@ def evaluate_one(request: Request, voice: Voice) -> str:
     """
     (run,), out = request.runs, request.out
     assert out is not None
-    model = load(run)
+    model = open_model(run)
     task = model.task
     if request.threshold is not None and task.key != "binary":
         raise InputError(
             f"threshold={request.threshold!r}: is for task 'binary', {run} is for {task.key!r};"
             " leave it out"
         )
-    request.views.check(task)
+    request = replace(request, views=request.views.suited(task))
     task.examiner(boundary=request.boundary)  # raises where it is not for the task
     made = (WEIGHTS, CONFIG) if request.average is not None else ()
     names = (METRICS, REPORT, PICTURES, *task.result_files, *task.examiner_files, *FILES, *made)
@@ -81,6 +84,7 @@ def evaluate_one(request: Request, voice: Voice) -> str:
         write(out, files)
     else:
         model.config = config
+        assert isinstance(model, Segmenter)
         write(out, files, (WEIGHTS, CONFIG), model.cpu().save_pretrained)
     return "\n".join(_lines(scored, request, out))
 
@@ -102,7 +106,7 @@ def _averaged(request: Request, voice: Voice) -> Segmenter:
 
 
 def _set_threshold(
-    model: Segmenter, inputs: Items, request: Request, source: Source, voice: Voice
+    model: Model, inputs: Items, request: Request, source: Source, voice: Voice
 ) -> None:
     threshold: Any = request.threshold
     if threshold == AUTO:

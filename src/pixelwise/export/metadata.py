@@ -16,9 +16,9 @@ from typing import Any
 
 from pixelwise.errors import InputError
 from pixelwise.networks.config import ModelConfig
+from pixelwise.networks.single_file import KEY, description
 from pixelwise.release import VERSION
 
-KEY = "pixelwise"
 EXTRA = "pixelwise.json"
 OUTPUTS = ("logits", "probabilities", "answer")
 OWN = ("version", "normalises", "answers", "output", "size", "proof")
@@ -175,10 +175,7 @@ def _text(path: Path) -> str | None:
         model = onnx.load(path, load_external_data=False)
         return next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
     if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get(KEY)
+        return description(path)
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA}")]
         return archive.read(names[-1]).decode() if names else None

@@ -19,14 +19,13 @@ from pixelwise.networks.answering import Answering
 from pixelwise.networks.backbones.timm import Backbone
 from pixelwise.networks.base import Decoder, Outputs
 from pixelwise.networks.config import ModelConfig
+from pixelwise.networks.model import Model
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, over_scales
 from pixelwise.networks.registry import check_option_types, check_options, decoder_named
 from pixelwise.networks.taking_part import with_all
-from pixelwise.tasks.base import Task
-from pixelwise.tasks.registry import task_of
 
 
-class Segmenter(ReferenceWeights):
+class Segmenter(ReferenceWeights, Model):
     """A network for pixel-wise prediction, described by a `ModelConfig`.
 
     Args:
@@ -106,11 +105,6 @@ class Segmenter(ReferenceWeights):
     def multiple(self) -> int:
         """What the sides of a padded picture are multiples of."""
         return math.lcm(self.backbone.multiple, self.stride)
-
-    @property
-    def task(self) -> Task:
-        """What the outputs mean."""
-        return task_of(self.config.task, self.config)
 
     def answer(self, logits: Float[Tensor, "n k h w"]) -> Tensor:
         """What the logits say, by the task: of multiclass the class of every pixel (n, h, w)."""

@@ -53,11 +53,22 @@ def _sums(a: Tensor, b: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     a, b, value = a.double(), b.double(), value.double()
     b, order = b.sort(dim=1, descending=True)
     value = value.gather(2, order[:, None].expand_as(value))
-    count = torch.searchsorted(-b.detach().contiguous(), a.detach().contiguous())
+    count = _counts(a.detach(), b.detach())
     count = count[:, None].expand(-1, value.shape[1], -1)
     counted = F.pad(value.cumsum(2), (1, 0)).gather(2, count)
     shifted = F.pad((value * b[:, None]).cumsum(2), (1, 0)).gather(2, count)
     return torch.addcmul(shifted, a[:, None], counted), counted
+
+
+def _counts(a: Tensor, b: Tensor) -> Tensor:
+    """For every i the number of j with b_j > -a_i, of b from the largest to the smallest."""
+    if not torch.compiler.is_exporting():
+        return torch.searchsorted(-b.contiguous(), a.contiguous())
+    # ONNX has no bisection: sorted together, the values of b that come before each of a. Which is
+    # first where both are equal does not matter: the pair adds nothing.
+    order = torch.cat((a, -b), 1).argsort(dim=1)
+    before = (order >= a.shape[1]).long().cumsum(1)
+    return before.gather(1, order.argsort(dim=1))[:, : a.shape[1]]
 
 
 def _again(ctx: Any) -> tuple[Plain, tuple[Tensor | None, ...]]:

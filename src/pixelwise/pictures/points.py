@@ -30,6 +30,7 @@ def with_points(
     points: Float[np.ndarray, "*figures k 2"],
     edges: Edges = (),
     names: Sequence[str] = (),
+    zoom: int | None = None,
 ) -> Sheet:
     """The picture with lines and numbered points, enlarged where it is small.
 
@@ -38,8 +39,9 @@ def with_points(
         points: (x, y) in its pixels, the centre of the first at (0.5, 0.5); NaN is left out.
         edges: Numbers of points that a line joins.
         names: Of the points, for a legend below the picture.
+        zoom: How much it is enlarged; None: by its size.
     """
-    zoom = max(1, round(SMALL / max(image.shape[:2])))
+    zoom = zoom or max(1, round(SMALL / max(image.shape[:2])))
     canvas = _resized(image, image.shape[1] * zoom, image.shape[0] * zoom)
     draw = ImageDraw.Draw(canvas)
     radius = max(3.5, max(canvas.size) / 150)

@@ -4,17 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
+from pixelwise.networks.model import Model
+from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_logits
-from pixelwise.tasks.base import Items, Result, Scorer, Task
+from pixelwise.tasks.base import Items, Result, Scorer
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module,
+    model: Model,
     pictures: Items,
     *,
     window: int,
@@ -30,7 +32,7 @@ def evaluate(
     """One result over all pictures, whatever their sizes.
 
     Args:
-        model: A `Segmenter`; its training mode is left as it was.
+        model: A `Segmenter` or an exported file; its training mode is left as it was.
         pictures: Items are (image (c, h, w), target, name, pixels without data).
         window: Pictures larger than this in either direction go through in blended tiles, where
             the task can.
@@ -46,10 +48,9 @@ def evaluate(
         on_logits: Called before a picture is scored, with its name and logits (k, h, w).
     """
     training = model.training
-    task: Any = model.task
-    assert isinstance(task, Task)
+    task = model.task
     scorer = scorer or task.scorer_for(pictures)
-    run = views.averaged(task.predictor(model), task)
+    run = views.averaged(predictor_of(model), task)
     tile = (window, window) if task.tiled else None
     data: Any = pictures
     loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(

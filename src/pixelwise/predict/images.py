@@ -1,8 +1,7 @@
 """Picture files in; out, by the task, masks, values or points, and pictures for people."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from pixelwise.data.fitting import Expected
 from pixelwise.data.listing import is_hidden
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import PICTURE_SUFFIXES
-from pixelwise.data.regions import Box, Regions, read_regions
+from pixelwise.data.regions import Box, Region, Regions, read_regions
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs
 from pixelwise.pictures import displayable
+from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_bands
 from pixelwise.tasks.base import Task
@@ -44,19 +44,77 @@ class Predicted:
     """How many were looked into; None: the picture as a whole was."""
 
 
-def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+@dataclass(frozen=True)
+class Wanted:
+    """A picture that is to be predicted.
+
+    Args:
+        picture: The file.
+        name: Beginning of the names of the results' files.
+        regions: What is looked into; None: the picture as a whole.
+    """
+
+    picture: Path
+    name: str
+    regions: tuple[Region, ...] | None = None
+
+
+@dataclass(frozen=True)
+class How:
+    """What pictures are predicted with; see `predict_pictures`."""
+
+    window: int | None = 1024
+    overlap: float = 0.25
+    as_is: bool = False
+    max_megapixels: float = MAX_MEGAPIXELS
+    views: Views = WHOLE
+
+
+def _nothing(folder: Path) -> None:
+    """There is nothing to write."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a network says of a picture, or the problem that it cannot.
+
+    Args:
+        wanted: The picture.
+        problem: In one line.
+        pixels: It has.
+        missing: Of them without data.
+        answer: The task's.
+        write: Writes the results' files into a folder.
+    """
+
+    wanted: Wanted
+    problem: str | None = None
+    pixels: int = 0
+    missing: int = 0
+    answer: Tensor | None = None
+    write: Callable[[Path], None] = _nothing
+
+
+Elsewhere = Callable[[Model, Sequence[Wanted], How], Iterator[Answered]]
+"""Predicts pictures in another place, in any order."""
+
+
+def find_pictures(
+    inputs: Sequence[str | Path], suffixes: Collection[str] = PICTURE_SUFFIXES
+) -> list[Path]:
     """The picture files that `inputs` name, each once, in the order given.
 
     Args:
         inputs: Files, folders (their pictures, not those of folders inside), or patterns such as
             `"street/**/*.jpg"`.
+        suffixes: Of what counts as a picture.
 
     Raises:
         InputError: an input that names no picture.
     """
     found: dict[Path, Path] = {}
     for given in inputs:
-        for picture in _named_by(Path(given)):
+        for picture in _named_by(Path(given), suffixes):
             found.setdefault(picture.resolve(), picture)
     if not found:
         raise InputError(
@@ -65,10 +123,10 @@ def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def _named_by(path: Path) -> list[Path]:
-    known = ", ".join(sorted(PICTURE_SUFFIXES))
+def _named_by(path: Path, suffixes: Collection[str]) -> list[Path]:
+    known = ", ".join(sorted(suffixes))
     if path.is_file():
-        if not _is_picture(path):
+        if not _is_picture(path, suffixes):
             raise InputError(f"{path}: not a picture; give a file that ends in {known}")
         return [path]
     if path.is_dir():
@@ -84,20 +142,22 @@ def _named_by(path: Path) -> list[Path]:
     chosen = sorted(
         found
         for found in pictures
-        if found.is_file() and _is_picture(found) and not is_hidden(found.relative_to(base))
+        if found.is_file()
+        and _is_picture(found, suffixes)
+        and not is_hidden(found.relative_to(base))
     )
     if not chosen:
         raise InputError(f"{path}: no picture there ({known}); {remedy}")
     return chosen
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+def _is_picture(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
 
 @torch.no_grad()
 def predict_answer(
-    model: Segmenter,
+    model: Model,
     image: Shaped[Tensor, "c h w"],
     *,
     window: int | None = 1024,
@@ -122,7 +182,7 @@ def predict_answer(
         InputError: Boxes for a task that does not look into them, or scales for one that has one.
     """
     task = model.task
-    run = views.averaged(task.predictor(model), task)
+    run = views.averaged(predictor_of(model), task)
 
     def logits(tiles: Tensor) -> Tensor:
         return run(network_input(model, tiles))
@@ -139,7 +199,7 @@ def predict_answer(
 
 
 def _in_boxes(
-    model: Segmenter, logits: Callable[[Tensor], Tensor], image: Tensor, boxes: Sequence[Box]
+    model: Model, logits: Callable[[Tensor], Tensor], image: Tensor, boxes: Sequence[Box]
 ) -> Tensor:
     """The answers in boxes, a few at a time, in pixels of the whole picture."""
     task, size = model.task, (image.shape[-2], image.shape[-1])
@@ -161,23 +221,23 @@ def check_boxed(task: Task) -> None:
 
 
 def seen_of(
-    model: Segmenter, image: Shaped[Tensor, "c h w"], box: Box | None = None
+    model: Model, image: Shaped[Tensor, "c h w"], box: Box | None = None
 ) -> Shaped[Tensor, "c i j"]:
     """What a network sees of a picture of raw values, or of a box in it; the mean is around it."""
     return model.task.view(image, model.config.scale * torch.tensor(model.config.mean), box)
 
 
-def network_input(model: Segmenter, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+def network_input(model: Model, images: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Raw values as the network takes them, on its device: `(raw / scale - mean) / std`."""
     config = model.config
-    device = next(model.parameters()).device
+    device = model.device
     mean = torch.tensor(config.mean, device=device)[:, None, None]
     std = torch.tensor(config.std, device=device)[:, None, None]
     return (images.to(device).to(torch.float32) / config.scale - mean) / std
 
 
 def predict_pictures(
-    model: Segmenter,
+    model: Model,
     pictures: Sequence[Path],
     folder: Path,
     *,
@@ -189,6 +249,7 @@ def predict_pictures(
     boxes: str | Path | None = None,
     image_ids: str | Path | None = None,
     views: Views = WHOLE,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Predicted]:
     """Predict files one by one and write the task's files for each into a folder.
 
@@ -209,13 +270,14 @@ def predict_pictures(
         boxes: A file of boxes to look into; see `data.regions`.
         image_ids: A COCO file that numbers the pictures.
         views: What is averaged of each picture, or of each tile or box.
+        elsewhere: Predicts them in place of this process; see `pixelwise.cluster.pictures.over`.
 
     Raises:
         InputError: boxes or numbers that do not fit; results that cannot be written, or would
             replace a file that `predict` did not write; another `predict` at work in the folder;
             with `stop_on_error`, a file that cannot be read or has another number of bands.
     """
-    views.check(model.task)
+    views = views.suited(model.task)
     if boxes is not None or image_ids is not None:
         check_boxed(model.task)
     regions = read_regions(pictures, boxes, image_ids, model.config.names)
@@ -224,58 +286,76 @@ def predict_pictures(
     with Outputs(folder, "predict") as outputs:
         each = [file for name in names.values() for file in model.task.file_names(name)]
         outputs.check([*each, *model.task.common(regions)])
-        yield from _predicted(
-            partial(predict_answer, model, window=window, overlap=overlap, views=views),
-            model,
-            names,
-            outputs,
-            regions,
-            stop_on_error,
-            as_is,
-            max_megapixels,
+        how = How(window, overlap, as_is, max_megapixels, views)
+        boxed = regions.boxes
+        each_wanted = [
+            Wanted(picture, name, None if boxed is None else tuple(boxed[picture]))
+            for picture, name in names.items()
+        ]
+        found: Iterator[Answered] = (answered(model, wanted, how) for wanted in each_wanted)
+        if elsewhere is not None:
+            found = elsewhere(model, each_wanted, how)
+        yield from _predicted(found, model.task, each_wanted, outputs, regions, stop_on_error)
+
+
+def answered(model: Model, wanted: Wanted, how: How) -> Answered:
+    """Predict a picture; nothing is written yet.
+
+    Args:
+        model: In eval mode.
+        wanted: The picture.
+        how: What it is predicted with.
+    """
+    picture, inside = wanted.picture, wanted.regions
+    try:
+        image, missing = read_picture(
+            picture, model, as_is=how.as_is, max_megapixels=how.max_megapixels
         )
+        for region in inside or ():
+            region.check_inside((image.shape[-2], image.shape[-1]))
+    except InputError as error:
+        return Answered(wanted, str(error))
+    boxes = None if inside is None else [region.box for region in inside]
+    answer = predict_answer(
+        model, image, window=how.window, overlap=how.overlap, boxes=boxes, views=how.views
+    )
+
+    def write(folder: Path) -> None:
+        model.task.write(folder, wanted.name, displayable(image), answer, missing, picture)
+
+    without = 0 if missing is None else int(missing.sum())
+    return Answered(wanted, None, image[0].numel(), without, answer, write)
 
 
 def _predicted(
-    answer_of: Callable[..., Tensor],
-    model: Segmenter,
-    names: dict[Path, str],
+    found: Iterator[Answered],
+    task: Task,
+    order: Sequence[Wanted],
     outputs: Outputs,
     regions: Regions,
     stop_on_error: bool,
-    as_is: bool,
-    max_megapixels: float,
 ) -> Iterator[Predicted]:
-    task, folder = model.task, outputs.folder
+    folder = outputs.folder
     answers: dict[Path, Tensor] = {}
-    for picture, name in names.items():
-        files = task.file_names(name)
-        done = Predicted(picture, tuple(folder / file for file in files))
-        try:
-            image, missing = read_picture(
-                picture, model, as_is=as_is, max_megapixels=max_megapixels
-            )
-            size = (image.shape[-2], image.shape[-1])
-            inside = None if regions.boxes is None else regions.boxes[picture]
-            for region in inside or ():
-                region.check_inside(size)
-        except InputError as error:
+    for one in found:
+        picture, inside = one.wanted.picture, one.wanted.regions
+        files = task.file_names(one.wanted.name)
+        done = Predicted(picture, tuple(folder / file for file in files), one.problem)
+        if one.problem is not None:
             if stop_on_error:
-                raise
-            yield replace(done, problem=str(error))
+                raise InputError(one.problem)
+            yield done
             continue
-        boxes = None if inside is None else [region.box for region in inside]
-        answer = answer_of(image, boxes=boxes)
         with outputs.writing(*files):
-            task.write(folder, name, displayable(image), answer, missing, picture)
-        if task.common_files:
-            answers[picture] = answer
-        without = 0 if missing is None else int(missing.sum())
+            one.write(folder)
+        if task.common_files and one.answer is not None:
+            answers[picture] = one.answer
         count = None if inside is None else len(inside)
-        yield replace(done, pixels=image[0].numel(), missing=without, boxes=count)
+        yield replace(done, pixels=one.pixels, missing=one.missing, boxes=count)
     if answers:
+        told = {w.picture: answers[w.picture] for w in order if w.picture in answers}
         with outputs.writing(*task.common(regions)):
-            task.write_common(folder, answers, regions)
+            task.write_common(folder, told, regions)
 
 
 def output_names(
@@ -314,7 +394,7 @@ def _check_untouched(names: dict[Path, str], folder: Path, task: Task) -> None:
 
 def read_picture(
     picture: Path,
-    model: Segmenter,
+    model: Model,
     *,
     as_is: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -344,6 +424,6 @@ def read_picture(
     return filled(image, found.missing, config.mean, config.scale), found.missing
 
 
-def expected(model: Segmenter) -> Expected:
+def expected(model: Model) -> Expected:
     """What the values of a network's pictures must be like."""
     return Expected(model.config.scale, model.config.dtype, model.config.values)

@@ -3,12 +3,12 @@
 from contextlib import AbstractContextManager
 
 from pixelwise.cost import predict
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
 from pixelwise.shortage import told_as_input
 
 
 def enough_memory(
-    model: Segmenter, window: int, remedy: str = "lower --window"
+    model: Model, window: int, remedy: str = "lower --window"
 ) -> AbstractContextManager[None]:
     """Tell a shortage in one line, with what the network needs for a square of that side."""
     shape = (1, model.config.in_channels, window, window)

@@ -51,14 +51,21 @@ class Views:
         """Whether there is nothing to average."""
         return self.scales == (1.0,) and not self.flip
 
-    def check(self, task: Task) -> None:
-        """Raise an InputError where a task's answer depends on the scale of the picture."""
+    def suited(self, task: Task) -> "Views":
+        """These views for a task; of `TTA` the mirrored one alone where the scale matters.
+
+        Raises:
+            InputError: The task's answer depends on the scale of the picture.
+        """
+        if task.own_scale and self == TTA:
+            return Views(flip=True)
         if self.scales != (1.0,) and task.own_scale:
             told = ",".join(f"{scale:g}" for scale in self.scales)
             raise InputError(
                 f"scales={told}: does not suit task {task.key!r}, since {task.own_scale}; leave it"
                 " out"
             )
+        return self
 
     def averaged(self, run: Predictor, task: Task) -> Predictor:
         """What gives the mean logits of the views.
@@ -70,12 +77,12 @@ class Views:
         Raises:
             InputError: The task's answer depends on the scale.
         """
-        self.check(task)
-        if self.single:
+        views = self.suited(task)
+        if views.single:
             return run
 
         def mean(image: Shaped[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
-            return task.merged([*self._each(run, task, image)])
+            return task.merged([*views._each(run, task, image)])
 
         return mean
 
@@ -92,6 +99,8 @@ class Views:
 
 WHOLE = Views()
 """The picture as it is."""
+TTA = Views((0.75, 1.0, 1.25), flip=True)
+"""The usual views; the mirrored one alone where a task's answer depends on the scale."""
 
 
 def _resized(maps: Tensor, size: tuple[int, ...] | list[int]) -> Tensor:

@@ -488,6 +488,29 @@ class Task(ABC):
             source: The file of the picture.
         """
 
+    def record(
+        self, folder: Path, name: str, answer: Tensor, missing: Tensor | None, source: Path
+    ) -> None:
+        """Write the files of `write` but the last: those for machines."""
+        raise InputError(f"task={self.key!r}: writes whole pictures alone; leave --masks out")
+
+    def shown(self, image: ndarray, answer: Tensor, missing: Tensor | None) -> ndarray:
+        """A picture with its answer, at its size: a frame of a clip.
+
+        Args:
+            image: For display, uint8 (h, w, 3).
+            answer: As `answer` gives it, of one picture.
+            missing: Pixels (h, w) without data; None: there is none.
+        """
+        raise InputError(f"task={self.key!r}: has no frames of clips; predict pictures instead")
+
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Of the table that a clip has beside it; none: it has no table."""
+
+    def rows(self, answer: Tensor) -> list[tuple[object, ...]]:
+        """The rows of that table for the answer to a frame."""
+        return []
+
     common_files: ClassVar[tuple[str, ...]] = ()
     """Files that `write_common` writes for all pictures together."""
 

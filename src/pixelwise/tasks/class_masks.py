@@ -131,14 +131,28 @@ class ClassMasks(Task):
         source: Path,
     ) -> None:
         """An index mask with a palette, and the picture tinted by class."""
-        ignored = self.ignored
-        found = answer if missing is None else answer.masked_fill(missing, ignored)
-        wide = max(ignored, self.count) > 255
-        mask = found.numpy().astype(np.uint16 if wide else np.uint8)
-        tinted = pictures.overlay(image, mask, self.palette, ignore_index=ignored)
-        index, shown = self.file_names(name)
-        pictures.write_index_png(folder / index, mask, self.palette, ignore_index=ignored)
-        pictures.write_bytes(folder / shown, pictures.png(tinted))
+        self.record(folder, name, answer, missing, source)
+        tinted = self.shown(image, answer, missing)
+        pictures.write_bytes(folder / self.file_names(name)[1], pictures.png(tinted))
+
+    def record(
+        self, folder: Path, name: str, answer: Tensor, missing: Tensor | None, source: Path
+    ) -> None:
+        """An index mask with a palette."""
+        mask, file = self._mask(answer, missing), folder / self.file_names(name)[0]
+        pictures.write_index_png(file, mask, self.palette, ignore_index=self.ignored)
+
+    def shown(self, image: ndarray, answer: Tensor, missing: Tensor | None) -> ndarray:
+        """The picture tinted by class."""
+        mask = self._mask(answer, missing)
+        tinted: ndarray = pictures.overlay(image, mask, self.palette, ignore_index=self.ignored)
+        return tinted
+
+    def _mask(self, answer: Tensor, missing: Tensor | None) -> ndarray:
+        found = answer if missing is None else answer.masked_fill(missing, self.ignored)
+        wide = max(self.ignored, self.count) > 255
+        mask: ndarray = found.numpy().astype(np.uint16 if wide else np.uint8)
+        return mask
 
     def bands(self) -> Bands:
         """One band of class numbers."""

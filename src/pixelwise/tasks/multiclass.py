@@ -65,4 +65,4 @@ class Multiclass(ClassMasks):
 
     def answer(self, logits: Float[Tensor, "n k h w"]) -> Int[Tensor, "n h w"]:
         """The class with the largest logit."""
-        return logits.argmax(dim=1)
+        return logits.max(dim=1).indices  # as argmax, which takes six times as long

@@ -124,7 +124,7 @@ class BinnedAttention(ReferenceWeights):
     def _query_and_keys(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         keys = pointwise(self.keys, low.flatten(2))
         query = keys if self.query is None else pointwise(self.query, high.flatten(2))
-        keys = self._bins(keys.view(len(low), -1, *low.shape[2:]))
+        keys = self._bins(keys.view(low.shape[0], -1, *low.shape[2:]))
         return query * query.shape[1] ** -0.5, keys
 
     def _bins(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c m"]:

@@ -17,6 +17,7 @@ Reference: github.com/open-mmlab/mmsegmentation, mmseg/models/decode_heads/dm_he
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,9 +61,22 @@ class DynamicFilter(ReferenceWeights):
             return y * taps
         before, after = self.size // 2, (self.size - 1) // 2
         padded = F.pad(y, (before, after, before, after))
+        if torch.compiler.is_exporting():
+            return _summed(padded, taps, y)
         (b, c, h, w), groups = padded.shape, y.shape[0] * y.shape[1]
         kernels = taps.reshape(groups, 1, self.size, self.size)
         return F.conv2d(padded.reshape(1, b * c, h, w), kernels, groups=groups).reshape(y.shape)
+
+
+def _summed(padded: Tensor, taps: Tensor, y: Tensor) -> Tensor:
+    """The filtered map as a sum of shifted ones: ONNX has no convolution of free groups."""
+    rows, columns = y.shape[2:]
+    total = torch.zeros_like(y)
+    for i in range(taps.shape[2]):
+        for j in range(taps.shape[3]):
+            shifted = padded.narrow(2, i, rows).narrow(3, j, columns)
+            total = total + shifted * taps[:, :, i : i + 1, j : j + 1]
+    return total
 
 
 class DMNet(JoinedContexts):

@@ -80,7 +80,10 @@ class Strip:
             self._kept[:, :, left : left + values.shape[2]] = whole
             return
         columns: np.ndarray = whole.permute(2, 0, 1).contiguous().numpy()
-        os.pwrite(self._file.fileno(), columns.tobytes(), self._column * left)
+        content, place = memoryview(columns.tobytes()), self._column * left
+        while content:  # on a disk that is full, less is written than was asked for
+            done = os.pwrite(self._file.fileno(), content, place)
+            content, place = content[done:], place + done
 
 
 class Blend:

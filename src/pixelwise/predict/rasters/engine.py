@@ -69,13 +69,12 @@ def predict_raster(
     Raises:
         InputError: A window that cannot be read, an output that cannot be written.
     """
-    grid = Grid(source.height, source.width, (window, window), overlap)
-    about = {**(plan or {}), "window": grid.window, "overlap": overlap, "batch": batch}
-    about["size"] = [source.height, source.width]
+    grid, about = planned(source, window, overlap, batch, plan or {})
     try:
         start = min(sink.begin(grid, about) for sink in sinks)
         if start < grid.rows:
-            _rows(logits, source, sinks, grid, start, prepare, batch, scratch, progress)
+            rows = range(start, grid.rows)
+            predict_rows(logits, source, sinks, grid, rows, prepare, batch, scratch, progress)
         for sink in sinks:
             sink.finish(progress)
     finally:
@@ -83,18 +82,45 @@ def predict_raster(
             sink.close()
 
 
-def _rows(
+def planned(
+    source: Source, window: int, overlap: float, batch: int, plan: Mapping[str, Any]
+) -> tuple[Grid, dict[str, Any]]:
+    """The windows of a raster, and what makes the answers what they are."""
+    grid = Grid(source.height, source.width, (window, window), overlap)
+    size = [source.height, source.width]
+    return grid, {
+        **plan, "window": grid.window, "overlap": overlap, "batch": batch, "size": size
+    }  # fmt: skip
+
+
+def predict_rows(
     logits: Predictor,
     source: Source,
     sinks: Sequence[Sink],
     grid: Grid,
-    start: int,
+    rows: range,
     prepare: Prepare,
     batch: int,
     scratch: Path | None,
     progress: Progress,
 ) -> None:
-    begun, total = grid.reaching(start), grid.rows * grid.columns
+    """Predict some rows of windows, and those above that reach into them.
+
+    What sinks are given of a row does not depend on which other rows are predicted with it.
+
+    Args:
+        logits: As for `predict_raster`, like all that is not named here.
+        source: See `logits`.
+        sinks: See `logits`.
+        grid: The windows of the raster.
+        rows: Which rows of windows, one after the other.
+        prepare: See `logits`.
+        batch: See `logits`.
+        scratch: See `logits`.
+        progress: See `logits`.
+    """
+    start, total = rows.start, grid.rows * grid.columns
+    begun = grid.reaching(start)
     done = begun * grid.columns
 
     def write(found: tuple[Block, Tensor | None, bool]) -> None:
@@ -105,7 +131,7 @@ def _rows(
                 sink.end(block.row)
 
     network = _Network(logits)
-    read = _windows(source, grid, begun, prepare, batch)
+    read = _windows(source, grid, range(begun, rows.stop), prepare, batch)
     with blending(grid, scratch) as blend, ahead(read) as windows, behind(write) as written:
         for group in windows:
             for found, answer in zip(group, network(group), strict=True):
@@ -119,10 +145,10 @@ def _rows(
 
 
 def _windows(
-    source: Source, grid: Grid, begun: int, prepare: Prepare, batch: int
+    source: Source, grid: Grid, rows: range, prepare: Prepare, batch: int
 ) -> Iterator[list[_Window]]:
     """The windows in groups that never depend on where a run began."""
-    for row in range(begun, grid.rows):
+    for row in rows:
         for first in range(0, grid.columns, batch):
             columns = range(first, min(first + batch, grid.columns))
             group = []

@@ -1,7 +1,9 @@
 """Writing a GeoTIFF from finished rows: tiled, compressed, with names, colours and overviews."""
 
+import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.predict.rasters.files import without_place_warnings
-from pixelwise.predict.rasters.parts import Parts
+from pixelwise.data.rasters.files import without_place_warnings
+from pixelwise.predict.rasters.parts import WHOLE, Parts
 from pixelwise.release import VERSION
 from pixelwise.tasks.bands import Bands
 
@@ -20,6 +22,12 @@ SOFTWARE = "pixelwise"
 """What the tag Software of files begins with; it shows which may be replaced."""
 TILE = 512
 """Pixels of a side of a tile in files."""
+ASIDE = ".aux.xml"
+"""Where GDAL looks for the names of classes."""
+_NAMES = (
+    '<PAMDataset><PAMRasterBand band="1"><CategoryNames>{}</CategoryNames></PAMRasterBand>'
+    "</PAMDataset>\n"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def write_geotiff(
     """
     import rasterio
 
-    partial = path.with_name(f".{path.name}.partial.tif")
+    partial = parts.folder / WHOLE
     grid, count = parts.grid, len(bands.names)
     profile = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": count,
@@ -76,33 +84,45 @@ def write_geotiff(
         "bigtiff": "if_safer", "interleave": "band",
         **_tiles(grid.height, grid.width),
     }  # fmt: skip
-    try:
-        with without_place_warnings(), rasterio.open(partial, "w", **profile) as file:
-            _place(file, place)
-            _describe(file, bands)
-            for band in range(count):
-                for top, rows in _aligned(parts, band):
-                    window = ((top, top + len(rows)), (0, grid.width))
-                    file.write(rows, band + 1, window=window)
-                    progress("writing", band * grid.height + top + len(rows), count * grid.height)
+    with without_place_warnings(), rasterio.open(partial, "w", **profile) as file:
+        _place(file, place)
+        _describe(file, bands)
+        for band in range(count):
+            for top, rows in _aligned(parts, band):
+                file.write(rows, band + 1, window=((top, top + len(rows)), (0, grid.width)))
+                progress("writing", band * grid.height + top + len(rows), count * grid.height)
+    factors = _factors(grid.height, grid.width)
+    if factors and not cog:
+        kind = getattr(rasterio.enums.Resampling, _averaged(bands))
         with without_place_warnings(), rasterio.open(partial, "r+") as file:
-            factors = _factors(grid.height, grid.width)
-            if factors and not cog:
-                kind = (
-                    rasterio.enums.Resampling.nearest
-                    if bands.classes
-                    else rasterio.enums.Resampling.average
-                )
-                file.build_overviews(factors, kind)
-        if cog:
-            _as_cog(partial, bands)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        if bands.classes:
-            path.with_name(path.name + ".aux.xml").write_text(_categories(bands), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            file.build_overviews(factors, kind)
+    if cog:
+        _as_cog(partial, bands)
+    _check(partial, parts, count, progress)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    beside = path.with_name(path.name + ASIDE)
+    if bands.classes:
+        names = parts.folder / (WHOLE + ASIDE)
+        names.write_text(_categories(bands), encoding="utf-8")
+        names.replace(beside)
+    else:
+        beside.unlink(missing_ok=True)
+    partial.replace(path)
+
+
+def _check(path: Path, parts: Parts, count: int, progress: Callable[[str, int, int], None]) -> None:
+    """Compare a file with the parts: GDAL does not always tell that a disk is full."""
+    import rasterio
+
+    height, width = parts.grid.height, parts.grid.width
+    with without_place_warnings(), rasterio.open(path) as file:
+        for band in range(count):
+            for top, rows in _aligned(parts, band):
+                found = file.read(band + 1, window=((top, top + len(rows)), (0, width)))
+                if not np.array_equal(found, rows, equal_nan=rows.dtype.kind == "f"):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                progress("checking", band * height + top + len(rows), count * height)
 
 
 def _averaged(bands: Bands) -> str:
@@ -139,9 +159,16 @@ def _describe(file: Any, bands: Bands) -> None:
 
 
 def _categories(bands: Bands) -> str:
-    names = "".join(f"<Category>{escape(name)}</Category>" for name in bands.classes)
-    band = f'<PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames></PAMRasterBand>'
-    return f"<PAMDataset>{band}</PAMDataset>\n"
+    return _NAMES.format("".join(f"<Category>{escape(name)}</Category>" for name in bands.classes))
+
+
+def is_ours_aside(path: Path) -> bool:
+    """Whether a file beside a GeoTIFF holds names of classes, just as they are written here."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return re.fullmatch(_NAMES.format("(<Category>[^<]*</Category>)*"), text) is not None
 
 
 def _factors(height: int, width: int) -> list[int]:
@@ -172,17 +199,14 @@ def _aligned(parts: Parts, band: int) -> Any:
 def _as_cog(partial: Path, bands: Bands) -> None:
     from rasterio.shutil import copy
 
-    whole = partial.with_name(partial.name.removesuffix(".partial.tif") + ".cog.tif")
-    try:
-        copy(
-            str(partial),
-            str(whole),
-            driver="COG",
-            compress="deflate",
-            blocksize=TILE,
-            bigtiff="if_safer",
-            overview_resampling=_averaged(bands),
-        )
-        whole.replace(partial)
-    finally:
-        whole.unlink(missing_ok=True)
+    whole = partial.with_name("cog.tif")
+    copy(
+        str(partial),
+        str(whole),
+        driver="COG",
+        compress="deflate",
+        blocksize=TILE,
+        bigtiff="if_safer",
+        overview_resampling=_averaged(bands),
+    )
+    whole.replace(partial)

@@ -13,7 +13,8 @@ from pixelwise.data.fitting import extremes
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import Picture
 from pixelwise.errors import InputError
-from pixelwise.networks.segmenter import Segmenter
+from pixelwise.networks.model import Model
+from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.images import expected, network_input
 from pixelwise.predict.rasters.foreign import Foreign, check_evaluated
 from pixelwise.predict.rasters.source import Source
@@ -53,7 +54,7 @@ class Stated:
     task_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def of_segmenter(model: Segmenter, source: Source, *, as_is: bool = False) -> Network:
+def of_segmenter(model: Model, source: Source, *, as_is: bool = False) -> Network:
     """One of ours: its config says everything.
 
     Args:
@@ -70,7 +71,7 @@ def of_segmenter(model: Segmenter, source: Source, *, as_is: bool = False) -> Ne
             f"task={task.key!r}: looks at whole pictures; cut the raster into pictures"
         )
     check_evaluated(model)
-    run = task.predictor(model)
+    run = predictor_of(model)
     found = None if as_is else _extremes(source)
     factor = 1.0
     if found is not None:

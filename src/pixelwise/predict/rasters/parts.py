@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from pixelwise.errors import InputError
 from pixelwise.outputs import alone
 from pixelwise.predict.rasters.grid import Grid
 
-PLAN = "plan.json"
+PLAN, LOST, WHOLE = "plan.json", "lost.json", "whole.tif"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 LEVEL = 1
+Place = tuple[int, int, int, int]
+"""(top, left, height, width) of a part of a raster."""
 
 
 class Parts:
@@ -41,8 +43,15 @@ class Parts:
         self._open: zipfile.ZipFile | None = None
         self._held = ExitStack()
 
-    def begin(self, plan: Mapping[str, Any]) -> int:
-        """How many rows are there already, of a run with this very plan; others are removed.
+    def begin(self, plan: Mapping[str, Any], lost: dict[Place, None] | None) -> tuple[int, str]:
+        """Keep the rows of an earlier run with this very plan; remove others.
+
+        Args:
+            plan: What makes the rows what they are.
+            lost: Is given the parts of the raster that rows lack; None: none may lack any.
+
+        Returns:
+            How many rows are there already, and what is to be said of an earlier run.
 
         Raises:
             InputError: Another process writes here; the folder cannot be made.
@@ -50,12 +59,7 @@ class Parts:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(alone(self.folder))
-            told = json.dumps(dict(plan), indent=1, sort_keys=True, ensure_ascii=False)
-            path = self.folder / PLAN
-            if not path.is_file() or path.read_text(encoding="utf-8") != told:
-                for old in self.folder.glob("row_*"):
-                    old.unlink()
-                path.write_text(told, encoding="utf-8")
+            said = self._dropped(plan, lost)
             for unfinished in self.folder.glob("*.partial"):
                 unfinished.unlink()
         except OSError as error:
@@ -65,7 +69,47 @@ class Parts:
         there = 0
         while self._path(there).is_file():
             there += 1
-        return there
+        if there:
+            said = f"goes on: {there} of {self.grid.rows} rows of windows are there"
+            holes = self.folder / LOST
+            if lost is not None and holes.is_file():
+                lost.update(dict.fromkeys(map(tuple, json.loads(holes.read_text("ascii")))))
+        return there, said
+
+    def _dropped(self, plan: Mapping[str, Any], lost: dict[Place, None] | None) -> str:
+        """Remove the rows of another plan; returns why, or nothing where there were none."""
+        told = json.dumps(dict(plan), indent=1, sort_keys=True, ensure_ascii=False)
+        path, holes = self.folder / PLAN, self.folder / LOST
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        changed = []
+        if before != told:
+            changed = _different(before, json.loads(told))
+        elif lost is None and holes.is_file():
+            changed = ["broken"]
+        else:
+            return ""
+        rows = [*self.folder.glob("row_*")]
+        for old in (*rows, holes):
+            old.unlink(missing_ok=True)
+        path.write_text(told, encoding="utf-8")
+        whole = [old for old in rows if old.suffix != ".partial"]
+        if not whole:
+            return ""
+        return f"begins anew, without {len(whole)} rows of a run with another {', '.join(changed)}"
+
+    def missing(self) -> list[int]:
+        """The rows that are not there yet."""
+        return [row for row in range(self.grid.rows) if not self._path(row).is_file()]
+
+    def content(self, row: int) -> bytes:
+        """The file of a whole row."""
+        return self._path(row).read_bytes()
+
+    def put(self, row: int, content: bytes, lost: Collection[Place] = ()) -> None:
+        """A row that was written elsewhere, as `content` gives it, whole but for what was lost."""
+        partial = self._path(row).with_suffix(".partial")
+        partial.write_bytes(content)
+        self._appear(row, lost)
 
     def write(self, row: int, left: int, values: NDArray[Any]) -> None:
         """The part (bands, h, w) of a row that begins at a column of pixels."""
@@ -82,11 +126,16 @@ class Parts:
             entry = zipfile.ZipInfo(f"{band}/{left:08d}.npy", EPOCH)
             self._open.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, LEVEL)
 
-    def end(self, row: int) -> None:
-        """A row is whole."""
+    def end(self, row: int, lost: Collection[Place] = ()) -> None:
+        """A row is whole, but for what was lost so far."""
         assert self._open is not None
         self._open.close()
         self._open = None
+        self._appear(row, lost)
+
+    def _appear(self, row: int, lost: Collection[Place]) -> None:
+        if lost:
+            (self.folder / LOST).write_text(json.dumps([*lost]), encoding="ascii")
         partial = self._path(row).with_suffix(".partial")
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -108,15 +157,27 @@ class Parts:
 
     def remove(self) -> None:
         """They are not needed any more."""
-        self._held.close()
+        for old in self.folder.glob("*"):
+            old.unlink()
         shutil.rmtree(self.folder)
+        self._held.close()
 
     def close(self) -> None:
         """Leave them for the next run."""
         if self._open is not None:
-            self._open.close()
+            with suppress(OSError):  # what stopped the run is told, not what follows from it
+                self._open.close()
             self._open = None
         self._held.close()
 
     def _path(self, row: int) -> Path:
         return self.folder / f"row_{row:06d}"
+
+
+def _different(before: str, plan: Mapping[str, Any]) -> list[str]:
+    """The names of what is not as it was."""
+    try:
+        old = dict(json.loads(before))
+    except ValueError:  # a kill cut it off
+        return ["plan"]
+    return sorted(name for name in {*old, *plan} if old.get(name) != plan.get(name))

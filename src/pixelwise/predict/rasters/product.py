@@ -30,6 +30,7 @@ def uncertainty(task: Task) -> Bands:
 
     Of labels, each has a band: the entropy of its being there.
     """
+    names = _names(task)
     single = task.data == "labels"
 
     def numbers(logits: Tensor, missing: Tensor | None) -> ndarray:
@@ -40,8 +41,7 @@ def uncertainty(task: Task) -> Bands:
             found = _surprise(p).sum(0, keepdim=True) / math.log(len(p))
         return shares(found, missing)
 
-    names = _names(task) if single else ("uncertainty",)
-    return Bands(names, "uint16", NO_SHARE, numbers)
+    return Bands(names if single else ("uncertainty",), "uint16", NO_SHARE, numbers)
 
 
 PRODUCTS = {"answer": answers, "probability": probabilities, "uncertainty": uncertainty}
@@ -50,7 +50,7 @@ PRODUCTS = {"answer": answers, "probability": probabilities, "uncertainty": unce
 
 def _names(task: Task) -> tuple[str, ...]:
     if task.data not in ("classes", "labels"):
-        raise InputError(f"task={task.key!r}: gives no probabilities; leave them out")
+        raise InputError(f"task={task.key!r}: gives no probabilities; ask for the answer alone")
     return task.shares(torch.zeros(task.outputs, 1, 1))[0]
 
 

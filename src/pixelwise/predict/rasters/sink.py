@@ -71,6 +71,38 @@ class ArraySink:
         """See `Sink`."""
 
 
+class RowSink:
+    """Writes rows for somebody who puts them together; see `GeoTIFFSink.put`.
+
+    Args:
+        parts: Where they are written; the folder is made.
+        bands: What is written.
+    """
+
+    def __init__(self, parts: Parts, bands: Bands) -> None:
+        self.parts, self.bands = parts, bands
+        parts.folder.mkdir()
+
+    def begin(self, grid: Grid, plan: Mapping[str, Any]) -> int:
+        """See `Sink`."""
+        return 0
+
+    def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
+        """See `Sink`."""
+        self.parts.write(block.row, block.left, self.bands.numbers(block.logits, missing))
+
+    def end(self, row: int) -> None:
+        """See `Sink`."""
+        self.parts.end(row)
+
+    def finish(self, progress: Progress) -> None:
+        """See `Sink`."""
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self.parts.close()
+
+
 class GeoTIFFSink:
     """A tiled, compressed GeoTIFF that is there when it is whole.
 
@@ -81,10 +113,25 @@ class GeoTIFFSink:
         bands: What is written.
         place: Where on Earth it lies.
         cog: Write a cloud-optimised GeoTIFF.
+        lost: Parts of the raster that could not be read, as the source notes them; None: it
+            stops there.
+        say: Told in a line what is done about an earlier run.
+        then: Called when the file is there; a run that is killed meanwhile predicts nothing again.
     """
 
-    def __init__(self, path: Path, bands: Bands, place: Place, *, cog: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bands: Bands,
+        place: Place,
+        *,
+        cog: bool = False,
+        lost: dict[tuple[int, int, int, int], None] | None = None,
+        say: Callable[[str], None] = lambda line: None,
+        then: Callable[[Progress], None] | None = None,
+    ) -> None:
         self.path, self.bands, self.place, self.cog = path, bands, place, cog
+        self._lost, self._say, self._then = lost, say, then
         self._parts: Parts | None = None
         self._there = 0
 
@@ -93,8 +140,20 @@ class GeoTIFFSink:
         folder = self.path.with_name(f".{self.path.name}.unfinished")
         self._parts = Parts(folder, grid, len(self.bands.names), self.bands.dtype)
         about = {"bands": list(self.bands.names), "dtype": self.bands.dtype}
-        self._there = self._parts.begin({**plan, **about})
+        self._there, said = self._parts.begin({**plan, **about}, self._lost)
+        if said:
+            self._say(f"{self.path}: {said}")
         return self._there
+
+    def missing(self) -> list[int]:
+        """The rows of windows that are not there yet."""
+        assert self._parts is not None
+        return self._parts.missing()
+
+    def put(self, row: int, content: bytes) -> None:
+        """A row of windows that was predicted elsewhere, as `Parts.content` gives it."""
+        assert self._parts is not None
+        self._parts.put(row, content, self._lost or ())
 
     def write(self, block: Block, missing: Bool[Tensor, "h w"] | None) -> None:
         """See `Sink`."""
@@ -107,12 +166,14 @@ class GeoTIFFSink:
         """See `Sink`."""
         if row >= self._there:
             assert self._parts is not None
-            self._parts.end(row)
+            self._parts.end(row, self._lost or ())
 
     def finish(self, progress: Progress) -> None:
         """See `Sink`."""
         assert self._parts is not None
         write_geotiff(self.path, self.bands, self.place, self._parts, progress, cog=self.cog)
+        if self._then is not None:
+            self._then(progress)
         self._parts.remove()
 
     def close(self) -> None:

@@ -399,6 +399,23 @@ class Keypoints(Task):
         shown = pictures.with_points(image, figures, skeleton.edges, skeleton.names)
         pictures.write_bytes(folder / self.file_names(name)[0], pictures.png(shown))
 
+    def shown(self, image: ndarray, answer: Tensor, missing: Tensor | None) -> ndarray:
+        """The picture with its points and lines, at its size."""
+        figures = answer[..., :2].reshape(-1, len(self.skeleton), 2).numpy()
+        found: ndarray = pictures.with_points(image, figures, self.skeleton.edges, zoom=1)
+        return found
+
+    columns = ("name", "x", "y", "score")
+
+    def rows(self, answer: Tensor) -> list[tuple[object, ...]]:
+        """A row per point; as in other tables, whole numbers lie at the centres of pixels."""
+        found: list[tuple[object, ...]] = []
+        for name, (x, y, score) in zip(self.skeleton.names, answer.tolist(), strict=True):
+            there = math.isfinite(x) and math.isfinite(y)
+            place = (round(x - 0.5, 4), round(y - 0.5, 4)) if there else ("", "")
+            found.append((name, *place, round(score, 6)))
+        return found
+
     common_files = names_of_files(Regions())
 
     def common(self, regions: Regions) -> tuple[str, ...]:

@@ -193,17 +193,35 @@ class Multilabel(Task):
         source: Path,
     ) -> None:
         """A TIFF that lies where a GeoTIFF lay, and the labels over the picture with a legend."""
-        labels = self.labels(answer)
-        without = None if missing is None else missing.numpy()
+        self.record(folder, name, answer, missing, source)
+        labels, without = self._known(answer, missing)
+        sheet = pictures.label_sheet(image, labels, self.names, self.palette, without)
+        pictures.write_bytes(folder / self.file_names(name)[1], pictures.png(sheet))
+
+    def record(
+        self, folder: Path, name: str, answer: Tensor, missing: Tensor | None, source: Path
+    ) -> None:
+        """A TIFF of 0 and 1 per label, which lies where a GeoTIFF lay."""
+        labels, without = self._known(answer, missing)
         bands = labels.astype(np.uint8)
         if without is not None:
             bands[:, without] = UNKNOWN
-            labels = labels & ~without
-        file, shown = self.file_names(name)
         content = labels_tiff(bands, self.names, UNKNOWN, geo_tags(source))
-        pictures.write_bytes(folder / file, content)
-        sheet = pictures.label_sheet(image, labels, self.names, self.palette, without)
-        pictures.write_bytes(folder / shown, pictures.png(sheet))
+        pictures.write_bytes(folder / self.file_names(name)[0], content)
+
+    def shown(self, image: ndarray, answer: Tensor, missing: Tensor | None) -> ndarray:
+        """The labels over the picture."""
+        labels, without = self._known(answer, missing)
+        found: ndarray = pictures.label_overlay(image, labels, self.palette, without)
+        return found
+
+    def _known(self, answer: Tensor, missing: Tensor | None) -> tuple[ndarray, ndarray | None]:
+        """Where each label is, and which pixels have no data."""
+        labels = self.labels(answer)
+        if missing is None:
+            return labels, None
+        without: ndarray = missing.numpy()
+        return labels & ~without, without
 
     def bands(self) -> Bands:
         """A band of 0 and 1 per label."""

@@ -231,17 +231,28 @@ class Regression(Task):
         source: Path,
     ) -> None:
         """A float32 TIFF that lies where a GeoTIFF lay, and the values in colour."""
-        found = answer if missing is None else answer.masked_fill(missing, float("nan"))
-        values = found.numpy()
+        self.record(folder, name, answer, missing, source)
         rows = [
             pictures.value_panels(
                 image, {"prediction": band}, self._ends(i, band), self._label(i), longest=LARGEST
             )
-            for i, band in enumerate(values)
+            for i, band in enumerate(_with_nan(answer, missing))
         ]
-        file, shown = self.file_names(name)
-        pictures.write_bytes(folder / file, values_tiff(values, geo_tags(source)))
-        pictures.write_bytes(folder / shown, pictures.png(pictures.stacked(rows)))
+        shown = pictures.png(pictures.stacked(rows))
+        pictures.write_bytes(folder / self.file_names(name)[1], shown)
+
+    def record(
+        self, folder: Path, name: str, answer: Tensor, missing: Tensor | None, source: Path
+    ) -> None:
+        """A float32 TIFF that lies where a GeoTIFF lay."""
+        content = values_tiff(_with_nan(answer, missing), geo_tags(source))
+        pictures.write_bytes(folder / self.file_names(name)[0], content)
+
+    def shown(self, image: ndarray, answer: Tensor, missing: Tensor | None) -> ndarray:
+        """The values of the first band in colour."""
+        first = _with_nan(answer, missing)[0]
+        found: ndarray = pictures.shaded(first, self._ends(0, first))
+        return found
 
     def bands(self) -> Bands:
         """A float32 band per band of values."""
@@ -290,3 +301,9 @@ def _check_moments(options: Mapping[str, Any]) -> None:
                 raise InputError(f"{name}={value!r}: must be {rule}; leave it out to measure it")
     if not isinstance(positive := options.get("positive", False), bool):
         raise InputError(f"positive={positive!r}: must be true or false; leave it out for false")
+
+
+def _with_nan(answer: Tensor, missing: Tensor | None) -> ndarray:
+    found = answer if missing is None else answer.masked_fill(missing, float("nan"))
+    values: ndarray = found.numpy()
+    return values

@@ -6,19 +6,51 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pixelwise.errors import InputError
 
-CACHE = 64
+MEGABYTE = 2**20
+CACHE, MOST_CACHE = 64, 320
 """Megabytes of decoded blocks that GDAL keeps; without a limit it fills the memory."""
 
 
 @contextmanager
-def limited_cache() -> Iterator[None]:
-    """Keep GDAL's cache small inside of the block."""
-    import rasterio
+def limited_cache(megabytes: int = CACHE) -> Iterator[None]:
+    """Keep GDAL's cache small inside of the block.
 
-    with rasterio.Env(GDAL_CACHEMAX=CACHE):
-        yield
+    Raises:
+        InputError: rasterio is not installed.
+    """
+    try:
+        import rasterio
+        from rasterio.env import get_gdal_config, set_gdal_config
+    except ImportError as error:
+        raise InputError(
+            "rasterio: is needed to read rasters; pip install 'pixelwise[raster]'"
+        ) from error
+
+    with rasterio.Env():
+        before = get_gdal_config("GDAL_CACHEMAX")
+        set_gdal_config("GDAL_CACHEMAX", megabytes * MEGABYTE)
+        try:
+            yield
+        finally:
+            set_gdal_config("GDAL_CACHEMAX", before)
+
+
+def cache_for(file: Any, window: int) -> int:
+    """Megabytes that a raster needs so that no block is decoded for every window.
+
+    A block may be as wide as the raster, as in PNG and JPEG files and in strips. Then all blocks of
+    a row of windows are kept, up to a limit.
+    """
+    tall, wide = file.block_shapes[0]
+    if wide <= window:
+        return CACHE
+    rows = min(file.height, window + 2 * tall)
+    size = sum(np.dtype(dtype).itemsize for dtype in file.dtypes)
+    return min(MOST_CACHE, CACHE + rows * file.width * size // MEGABYTE)
 
 
 @contextmanager
@@ -31,7 +63,7 @@ def without_place_warnings() -> Iterator[None]:
         yield
 
 
-def open_raster(path: Path) -> Any:
+def open_raster(path: str | Path) -> Any:
     """A file as rasterio opens it.
 
     Raises:

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("av", reason="clips need PyAV")
