@@ -77,10 +77,6 @@ def main(arguments: Sequence[str]) -> int:
     code = 0
     clips, others = split(found)
     if clips or is_clip(found.out):
-        if found.cluster is not None:
-            raise InputError(
-                f"cluster={found.cluster!r}: is for pictures and rasters; leave it out for clips"
-            )
         code = predict_clips(found, clips)
         if not others or is_clip(found.out):
             return code

@@ -123,7 +123,7 @@ class Worker:
         torch.set_num_threads(setup.threads)
         with tempfile.TemporaryDirectory() as folder:
             Files(setup.network)(Path(folder))
-            exported = [name for name in setup.network if is_exported(name)]
+            exported = [name for name in setup.network if is_exported(Path(folder, name))]
             self._model = open_model(Path(folder, *exported)).to(pick_device(setup.device))
         self._setup = setup
         return {**versions(), "host": host, "prefix": sys.prefix}
