@@ -85,8 +85,12 @@ def _is_of_layout(guard: str) -> bool:
     left, unequal, right = guard.partition(" != ")
     if not unequal:
         return LAYOUT.search(guard) is not None
-    left, right = (side.removeprefix("(").removesuffix(")") for side in (left, right))
-    return right == "1" or left.startswith(f"{right}*") or left.endswith(f"*{right}")
+    left, bare = (side.removeprefix("(").removesuffix(")") for side in (left, right))
+    return (
+        right == "1"
+        or left.startswith((f"{right}*", f"{bare}*"))
+        or left.endswith((f"*{right}", f"*{bare}"))
+    )
 
 
 def write_program(program: ExportedProgram, path: Path) -> None:
