@@ -133,9 +133,9 @@ def parse(parser: CommandParser, arguments: Sequence[str], preset: str | None = 
     return found
 
 
-def _parsed(parser: CommandParser, words: list[str], **how: bool) -> Namespace:
+def _parsed(parser: CommandParser, words: list[str], *, defaults: bool = True) -> Namespace:
     try:
-        return parser.parse_args(words, **how)
+        return parser.parse_args(words, defaults=defaults)
     except OverflowError as error:  # of a whole number that no float can hold
         longest = max(words, key=len)
         raise InputError(f"{longest[:40]}...: is too large a number; give a smaller one") from error
