@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 import machine
+from kill import family
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -35,16 +36,6 @@ QUIET = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
 WINDOW, OVERLAP = 256, 0.25
-
-
-def family(process):
-    """Its number and those of all that it began, and they."""
-    found = [process]
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in children.read_text().split():
-                found += family(int(child))
-    return found
 
 
 def kill(numbers):

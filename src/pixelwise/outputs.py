@@ -19,6 +19,17 @@ UNFINISHED = "unfinished"
 """Stands for the sum of a file that is being written."""
 
 
+def is_running(process: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 class Outputs:
     """The files of one command in a folder, which is made if need be and kept for this process.
 

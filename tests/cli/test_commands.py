@@ -164,6 +164,7 @@ def test_predict(run, tmp_path, capsys):
         (["train", "--data", "scenes", "--model", "danett"], ["did you mean 'danet'?"]),
         (["evaluate", "nowhere", "--data", "scenes"], ["nowhere", "no such folder"]),
         (["predict", "nowhere", "a.png", "--out", "x"], ["a.png"]),
+        (["evaluate", "1", "--overlap=" + "9" * 400], ["--overlap=999", "too large a number"]),
         (["layers", "psa"], ["stands for several: 'psa_p'"]),
         (["layers", "simam"], ["is not in pixelwise", "nearest in kind: 'se', 'eca'"]),
         (["models", "fnc"], ["did you mean 'fcn'?"]),

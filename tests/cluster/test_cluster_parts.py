@@ -340,7 +340,7 @@ def test_clips_are_not_for_a_cluster(network, tmp_path, capsys):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no")
     told = said(capsys, tmp_path / "net", clip, "--cluster", "local")
-    assert "cluster='local': is for pictures and rasters; " in told
+    assert "cluster='local': is not for clips; leave it out" in told
 
 
 def test_a_broken_picture_file_is_not_read_in_parts(network, tmp_path):

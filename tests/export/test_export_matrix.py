@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pixelwise.export.program import _is_of_layout
 from pixelwise.layers.registry import available
 from pixelwise.networks.registry import names
 
@@ -62,3 +63,19 @@ def test_rows_are_measured_again(id, study):
         assert row["result"] == written["result"], row["reason"]
         if row["result"] == "yes":
             assert row["worst"] <= max(10 * float(written["worst"]), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("guard", "dropped"),
+    [
+        ("L['x'].size()[0] != 1", True),
+        ("L['x'].size()[0] > 1", True),
+        ("(L['x'].size()[0]*(1 + L['x'].size()[3] // 2)) != (1 + L['x'].size()[3] // 2)", True),
+        ("1 < torch.sym_max(1, L['x'].size()[2] // 4)", True),
+        ("L['x'].size()[2] != L['x'].size()[3]", False),
+        ("L['x'].size()[3] >= 18", False),
+        ("8*L['x'].size()[2] != 24", False),
+    ],
+)
+def test_guards_that_ask_for_no_size_of_1_are_dropped(guard, dropped):
+    assert _is_of_layout(guard) == dropped

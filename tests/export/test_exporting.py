@@ -1,5 +1,6 @@
 """`pixelwise.export`: a file that does what the network does, or none."""
 
+import importlib.util
 import json
 import resource
 import signal
@@ -13,7 +14,7 @@ import pixelwise
 from pixelwise.cli.main import main
 from pixelwise.errors import InputError
 from pixelwise.export import metadata
-from pixelwise.export.running import FORMATS
+from pixelwise.export.named import FORMATS
 from pixelwise.networks.factory import create_model
 
 FORMS = {suffix: name for name, suffix in FORMATS.items()}
@@ -264,3 +265,13 @@ def test_a_refusal_names_the_layer_and_leaves_nothing(layer, name, told, tmp_pat
     assert text.count("\n") == 0
     assert not listed(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    with pytest.raises(InputError, match=r"onnxscript is needed.*pip install"):
+        pixelwise.export(network(), tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())

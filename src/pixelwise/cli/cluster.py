@@ -8,8 +8,8 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, in_range
 from pixelwise.cli.console import Console
+from pixelwise.cli.given import refuse_given
 from pixelwise.cli.parsing import CommandParser
-from pixelwise.errors import InputError
 
 if TYPE_CHECKING:
     from pixelwise.cluster.workers import Cluster
@@ -33,11 +33,8 @@ def add_cluster(parser: CommandParser) -> None:
 def check_cluster_options(found: Namespace) -> None:
     """Raise an InputError for options that cannot be; loads nothing."""
     if found.cluster is None:
-        for name, usual in (("workers", None), ("gpu_share", 1.0)):
-            if getattr(found, name) != usual:
-                raise InputError(
-                    f"{name}={getattr(found, name)!r}: is for a cluster; add --cluster local"
-                )
+        usual = {"workers": None, "gpu_share": 1.0}
+        refuse_given(found, usual, "is for a cluster; add --cluster local")
         return
     from pixelwise.cluster.connection import check_cluster
 

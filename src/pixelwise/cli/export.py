@@ -11,10 +11,10 @@ from pixelwise.cli.given import check_data, check_model, is_hub_name
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
 from pixelwise.evaluating.named_data import data_of
+from pixelwise.export.named import FORMATS
 
 TEXT = """Write a network as a file for other programs, with free batch, height and width, and prove
 it: the file is run at five sizes and compared with the network. A file that differs is refused."""
-SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 QGIS = "512"
 
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--opset", type=int | None, help="version of ONNX's operators")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    one_of(tuple(SUFFIXES), format=found.format)
+    one_of(tuple(FORMATS), format=found.format)
     size = parse_size(size=found.size or QGIS) if found.size or found.qgis else None
     if found.qgis and (found.format != "onnx" or found.answer or (size and size[0] != size[1])):
         raise InputError(
@@ -74,12 +74,17 @@ def main(arguments: Sequence[str]) -> int:
         check_data(data)
     if found.out is None and is_hub_name(found.run) and not Path(found.run).exists():
         raise InputError(f"{found.run}: is on the Hub; say where to write: --out FILE")
-    default = Path(found.run) / "export" / f"model{SUFFIXES[found.format]}"
+    default = Path(found.run) / "export" / f"model{FORMATS[found.format]}"
     out = Path(found.out) if found.out else default
     with Console(quiet=found.quiet) as console:
         from pixelwise.export.exporting import export
         from pixelwise.networks.segmenter import load
 
+        if form is not None:
+            from pixelwise.evaluating.precision import LOSS, lower, name_of
+            from pixelwise.export.metadata import check_replaceable
+
+            check_replaceable(name_of(out, form))
         model = load(found.run)
         config = model.config
         console.say(f"model      {config.arch} on {config.backbone}, {config.task}")
@@ -96,8 +101,6 @@ def main(arguments: Sequence[str]) -> int:
         )
         console.say(str(report))
         if form is not None:
-            from pixelwise.evaluating.precision import LOSS, lower
-
             lowered = lower(report.path, form, data, console)
             console.say(str(lowered))
             if lowered.loss > LOSS:

@@ -2,8 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
 
 from pixelwise.checks import in_range
 from pixelwise.data.drawn import is_drawn
@@ -63,6 +66,19 @@ def is_hub_name(text: str) -> bool:
     plain = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is not None
     file = Path(text).suffix.lower() in SUFFIXES
     return plain and bool(slash) and not Path(owner).exists() and not file
+
+
+def refuse_given(found: Namespace, usual: Mapping[str, Any], told: str) -> None:
+    """Raise an InputError where an option was given that does not fit.
+
+    Args:
+        found: What was parsed.
+        usual: Options, and their values where nothing is said.
+        told: Why, and what to do.
+    """
+    for name, value in usual.items():
+        if getattr(found, name) != value:
+            raise InputError(f"{name}={getattr(found, name)!r}: {told}")
 
 
 def check_pictures(inputs: Sequence[str]) -> None:

@@ -115,7 +115,7 @@ def parse(parser: CommandParser, arguments: Sequence[str], preset: str | None = 
     shows = PRINT in words and "--config" in parser._option_string_actions
     if shows:  # jsonargparse has a meaning of its own for it
         words = [word for word in words if word != PRINT]
-    found = parser.parse_args(words)
+    found = _parsed(parser, words)
     if shows:
         found.print_config = True
     files = [file for file in (preset, getattr(found, "config", None)) if file is not None]
@@ -126,11 +126,19 @@ def parse(parser: CommandParser, arguments: Sequence[str], preset: str | None = 
     for file in files:
         _take_place(given, checked(parser.settings, read(file), file))
     names = {field.name for field in dataclasses.fields(parser.settings)}
-    typed = vars(parser.parse_args(words, defaults=False))
+    typed = vars(_parsed(parser, words, defaults=False))
     _take_place(given, {name: value for name, value in typed.items() if name in names})
     for name, value in given.items():
         setattr(found, name, value)
     return found
+
+
+def _parsed(parser: CommandParser, words: list[str], *, defaults: bool = True) -> Namespace:
+    try:
+        return parser.parse_args(words, defaults=defaults)
+    except OverflowError as error:  # of a whole number that no float can hold
+        longest = max(words, key=len)
+        raise InputError(f"{longest[:40]}...: is too large a number; give a smaller one") from error
 
 
 def _take_place(given: dict[str, Any], stronger: dict[str, Any]) -> None:

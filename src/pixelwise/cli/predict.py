@@ -66,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     hide(parser, "image_ids", "every", "fps", "workers", "gpu_share")
+    hide(parser, "polygons_of", "simplify", "minimum_area")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
     check_overlap(found)
@@ -74,26 +75,21 @@ def main(arguments: Sequence[str]) -> int:
         check_pictures(found.pictures)
     check_model(found.run, exported=True)
     in_range(1, 1e6, max_megapixels=found.max_megapixels)
+    for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
+        if file is not None and not Path(file).is_file():
+            raise InputError(f"{name}={file!r}: no such file; check the path")
     code = 0
     clips, others = split(found)
     if clips or is_clip(found.out):
-        if found.cluster is not None:
-            raise InputError(
-                f"cluster={found.cluster!r}: is for pictures and rasters; leave it out for clips"
-            )
         code = predict_clips(found, clips)
         if not others or is_clip(found.out):
             return code
         found.pictures = others
     if wants_raster(found):
         return predict_raster(found)
-    for name, file in (("boxes", found.boxes), ("image_ids", found.image_ids)):
-        if file is not None and not Path(file).is_file():
-            raise InputError(f"{name}={file!r}: no such file; check the path")
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else results_of(found.run) / "predict"
     with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
-        from pixelwise.cluster.pictures import over
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
@@ -108,6 +104,11 @@ def main(arguments: Sequence[str]) -> int:
             f"input   {len(files)} pictures, on {found.cluster or device}"
         )
         cluster = ended.enter_context(cluster_of(found, console))
+        elsewhere = None
+        if cluster is not None:
+            from pixelwise.cluster.pictures import over
+
+            elsewhere = over(cluster)
         problems, holed, empty = [], [], []
         results = predict_pictures(
             model,
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
             boxes=found.boxes,
             image_ids=found.image_ids,
             views=views,
-            elsewhere=None if cluster is None else over(cluster),
+            elsewhere=elsewhere,
         )
         with enough_memory(model, round(found.window * max(views.scales))):
             for done, result in enumerate(results, start=1):

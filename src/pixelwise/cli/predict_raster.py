@@ -1,16 +1,16 @@
 """`pixelwise predict RUN big.tif --out classes.tif`: one raster of any size."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import SUPPRESS, Namespace
+from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.cli.cluster import cluster_of
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_pictures
+from pixelwise.cli.given import check_pictures, refuse_given
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -50,19 +50,16 @@ def add_raster_options(parser: Any) -> None:
     parser.add_argument(
         "--polygons-of",
         type=str | None,
-        help=SUPPRESS,  # classes that are drawn: names or numbers, with commas between
+        help="for a raster: classes that are drawn: names or numbers, with commas between",
     )
     parser.add_argument(
         "--simplify",
         type=float,
         default=0.0,
-        help=SUPPRESS,  # how much outlines of polygons may change: docs/rasters.md
+        help="for a raster: how much outlines of polygons may change, in its units",
     )
     parser.add_argument(
-        "--minimum-area",
-        type=float,
-        default=0.0,
-        help=SUPPRESS,  # smaller polygons are left out
+        "--minimum-area", type=float, default=0.0, help="for a raster: leave smaller polygons out"
     )
     parser.add_argument(
         "--areas", type=str | None, help="for a raster: a .csv of the area of each class"
@@ -109,12 +106,7 @@ def wants_raster(found: Namespace) -> bool:
         one_of(("fail", "nodata"), broken=found.broken)
         at_least(1, batch_size=found.batch_size)
         return True
-    for name, usual in USUAL.items():
-        if getattr(found, name) != usual:
-            raise InputError(
-                f"{name}={getattr(found, name)!r}: is for one raster; give its file, and a .tif for"
-                " --out"
-            )
+    refuse_given(found, USUAL, "is for one raster; give its file, and a .tif for --out")
     return False
 
 
@@ -133,27 +125,28 @@ def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
     path, out = found.pictures[0], Path(found.out)
     with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
-        from pixelwise.cluster.rasters import over
         from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
         from pixelwise.predict.rasters.engine import predict_raster as here
         from pixelwise.predict.rasters.raster import raster
-        from pixelwise.predict.rasters.source import RasterSource
+        from pixelwise.predict.rasters.source import as_trained
 
         views = views_of(found)
         device = pick_device(found.device) if found.cluster is None else "cpu"
         model = open_model(found.run).to(device)
         config = model.config
-        source = RasterSource(
-            path, config.bands, config.in_channels, nodata=config.nodata, broken=found.broken
-        )
+        source = as_trained(path, config, found.broken)
         console.say(
             f"model   {config.arch} on {config.backbone}\n"
             f"input   {path}: {source.width} x {source.height} pixels, on"
             f" {found.cluster or device}"
         )
         cluster = ended.enter_context(cluster_of(found, console))
-        engine = here if cluster is None else over(cluster, model, as_is=found.as_is, views=views)
+        engine: Callable[..., None] = here
+        if cluster is not None:
+            from pixelwise.cluster.rasters import over
+
+            engine = over(cluster, model, as_is=found.as_is, views=views)
         with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 model,

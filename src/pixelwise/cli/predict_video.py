@@ -9,17 +9,18 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import at_least, in_range
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_out
+from pixelwise.cli.given import check_out, refuse_given
 from pixelwise.cli.predict_raster import OTHERS, USUAL, is_raster
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.export.named import results_of
+from pixelwise.predict.videos.library import CLIP_SUFFIXES, FORMATS
 
 if TYPE_CHECKING:
     from pixelwise.predict.videos.video import Filmed
 
-CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+CLIPS = tuple(FORMATS)
 """Suffixes of clips that can be written."""
 OWN = {"masks": None, "every": 1, "fps": 25.0}
 """Options that are for clips alone, as they are where nothing is said."""
@@ -46,7 +47,6 @@ def is_clip(out: str | None) -> bool:
 def split(found: Namespace) -> tuple[list[Path], list[str]]:
     """The clips to predict, and what else is named; options that do not fit are refused."""
     from pixelwise.predict.videos.inputs import clips_and_others
-    from pixelwise.predict.videos.library import CLIP_SUFFIXES
 
     one = is_clip(found.out)
     if found.out is not None and not one and Path(found.out).suffix.lower() in CLIP_SUFFIXES:
@@ -61,10 +61,10 @@ def split(found: Namespace) -> tuple[list[Path], list[str]]:
             file=sys.stderr,
         )
     if not (clips or one):
-        _refuse_given(found, OWN, "is for clips; leave it out, or give a clip")
+        refuse_given(found, OWN, "is for clips; leave it out, or give a clip")
         return [], others
     usual = {**dict.fromkeys((*OTHERS, "cluster")), **USUAL}
-    _refuse_given(found, usual, "is not for clips; leave it out")
+    refuse_given(found, usual, "is not for clips; leave it out")
     at_least(1, every=found.every)
     in_range(0.01, 1000, fps=found.fps)
     if one and (len(clips) > 1 or (clips and others)):
@@ -78,12 +78,6 @@ def split(found: Namespace) -> tuple[list[Path], list[str]]:
             " for --out"
         )
     return clips, others
-
-
-def _refuse_given(found: Namespace, usual: dict[str, Any], told: str) -> None:
-    for name, value in usual.items():
-        if getattr(found, name) != value:
-            raise InputError(f"{name}={getattr(found, name)!r}: {told}")
 
 
 def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:

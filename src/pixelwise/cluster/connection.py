@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.outputs import is_running
 from pixelwise.shortage import memory_here
 
 PLACES = "local, auto or ray://host:port"
@@ -116,7 +117,7 @@ def _folder() -> Iterator[Path]:
         base = Path("/tmp")
     for old in base.glob(f"{OURS}*"):
         number = old.name.removeprefix(OURS)
-        if number.isdecimal() and not _alive(int(number)):
+        if number.isdecimal() and not is_running(int(number)):
             shutil.rmtree(old, ignore_errors=True)
     folder = base / f"{OURS}{os.getpid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -124,16 +125,6 @@ def _folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
 
 
 def _reached(cluster: str) -> str:

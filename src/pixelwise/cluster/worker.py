@@ -24,7 +24,7 @@ from pixelwise.predict.rasters.grid import Grid
 from pixelwise.predict.rasters.network import Network, of_segmenter
 from pixelwise.predict.rasters.parts import Parts
 from pixelwise.predict.rasters.sink import RowSink
-from pixelwise.predict.rasters.source import RasterSource
+from pixelwise.predict.rasters.source import RasterSource, as_trained
 from pixelwise.predict.views import Views
 from pixelwise.release import VERSION
 from pixelwise.tasks.bands import Bands
@@ -123,7 +123,7 @@ class Worker:
         torch.set_num_threads(setup.threads)
         with tempfile.TemporaryDirectory() as folder:
             Files(setup.network)(Path(folder))
-            exported = [name for name in setup.network if is_exported(name)]
+            exported = [name for name in setup.network if is_exported(Path(folder, name))]
             self._model = open_model(Path(folder, *exported)).to(pick_device(setup.device))
         self._setup = setup
         return {**versions(), "host": host, "prefix": sys.prefix}
@@ -184,14 +184,7 @@ class Worker:
 
     def _open(self, model: Model, raster: Raster) -> tuple[RasterSource, Network]:
         if self._opened is None:
-            config = model.config
-            source = RasterSource(
-                raster.path,
-                config.bands,
-                config.in_channels,
-                nodata=config.nodata,
-                broken=raster.broken,
-            )
+            source = as_trained(raster.path, model.config, raster.broken)
             self._opened = source, of_segmenter(model, source, as_is=raster.as_is)
         return self._opened
 

@@ -28,6 +28,7 @@ from pixelwise.data.cache_size import CacheSize
 from pixelwise.data.points.source import LabelledFigures, PointSample
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Split
 from pixelwise.errors import InputError
+from pixelwise.outputs import is_running
 from pixelwise.shortage import memory_here
 
 SHARED = Path("/dev/shm")
@@ -159,18 +160,8 @@ def _remove_orphans(base: Path) -> None:
     """Free the memory of processes that were killed."""
     for folder in base.glob(f"{PREFIX}*-*"):
         process = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if process.isdecimal() and not _runs(int(process)):
+        if process.isdecimal() and not is_running(int(process)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _remove_own(folder: Path, process: int) -> None:

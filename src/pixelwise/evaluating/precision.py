@@ -13,12 +13,11 @@ from torch import Tensor
 
 from pixelwise.data.opening import open_data
 from pixelwise.data.source import Source
-from pixelwise.errors import InputError
 from pixelwise.evaluating.fitting import check_fit
 from pixelwise.evaluating.request import Voice
-from pixelwise.export import metadata
 from pixelwise.export.exported import ExportedFile, open_exported
 from pixelwise.export.exporting import SAVING
+from pixelwise.export.metadata import check_replaceable
 from pixelwise.export.quantizing import halve, note, quantize
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.predict.fixed import extended, predictor_of
@@ -91,17 +90,6 @@ class Lowered:
 def name_of(path: Path, form: str) -> Path:
     """The file in fewer bits beside another."""
     return path.with_name(f"{path.stem}_{form}{path.suffix}")
-
-
-def check_replaceable(target: Path) -> None:
-    """Raise an InputError where a file stands there that is not ours."""
-    if target.exists() or target.is_symlink():
-        try:
-            metadata.read(target)
-        except InputError as error:
-            raise InputError(
-                f"{target}: stands there, and is no file that pixelwise exported; move it away"
-            ) from error
 
 
 def lower(path: Path, form: str, data: str | None, voice: Voice) -> Lowered:

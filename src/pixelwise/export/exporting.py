@@ -14,12 +14,13 @@ from torch import nn
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
 from pixelwise.export.attempt import written
-from pixelwise.export.metadata import About, read, write
+from pixelwise.export.metadata import About, check_replaceable, write
+from pixelwise.export.named import FORMATS
 from pixelwise.export.network import Exported, prepared, unwrapped
 from pixelwise.export.onnx_file import operators
 from pixelwise.export.proof import Row
 from pixelwise.export.report import Report
-from pixelwise.export.running import FORMATS, needs_onnx
+from pixelwise.export.running import needs_onnx
 from pixelwise.networks import single_file
 from pixelwise.networks.segmenter import Segmenter
 
@@ -131,14 +132,7 @@ def _checked(path: str | Path, form: str | None) -> tuple[str, Path]:
         )
     if target.is_dir():
         raise InputError(f"out={str(path)!r}: is a folder; name a file")
-    if target.exists() or target.is_symlink():
-        try:
-            read(target)
-        except InputError as error:
-            raise InputError(
-                f"{target}: stands there, and is no file that pixelwise exported; choose another"
-                " --out, or move it away"
-            ) from error
+    check_replaceable(target)
     return known, target
 
 

@@ -103,19 +103,33 @@ def _for_deepness(about: About) -> dict[str, str]:
 def write(path: Path, about: About) -> None:
     """Add to an exported file, by its suffix: `.onnx` or `.pt2`."""
     if path.suffix == ".onnx":
-        from onnx import ModelProto, StringStringEntryProto
-
-        added = ModelProto()
-        added.metadata_props.extend(
-            StringStringEntryProto(key=key, value=value)
-            for key, value in about.properties().items()
-        )
-        with path.open("ab") as file:  # messages that follow each other are read as one
-            file.write(added.SerializeToString())
+        add_properties(path, about.properties())
         return
     with zipfile.ZipFile(path, "a") as archive:
         root = archive.namelist()[0].partition("/")[0]
         archive.writestr(f"{root}/extra/{EXTRA}", json.dumps(about.plain()))
+
+
+def add_properties(path: Path, told: Mapping[str, str]) -> None:
+    """Add to the `metadata_props` of an ONNX file."""
+    from onnx import ModelProto, StringStringEntryProto
+
+    added = ModelProto()
+    added.metadata_props.extend(StringStringEntryProto(key=k, value=v) for k, v in told.items())
+    with path.open("ab") as file:  # messages that follow each other are read as one
+        file.write(added.SerializeToString())
+
+
+def check_replaceable(target: Path) -> None:
+    """Raise an InputError where a file stands that pixelwise did not export."""
+    if target.exists() or target.is_symlink():
+        try:
+            read(target)
+        except InputError as error:
+            raise InputError(
+                f"{target}: stands there, and is no file that pixelwise exported; choose another"
+                " --out, or move it away"
+            ) from error
 
 
 def read(path: Path) -> About:

@@ -6,6 +6,8 @@ ONNX = (".onnx", ".ort")
 PROGRAM = (".pt2",)
 SCRIPT = (".ts", ".torchscript")
 WEIGHTS = (".safetensors",)
+FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
+"""What is written: name -> suffix of the file."""
 SUFFIXES = (*ONNX, *PROGRAM, *SCRIPT, *WEIGHTS)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from pixelwise.export.program import quietly
+from pixelwise.export.program import AXES, quietly
 
 INPUT = "image"
-AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 def write_onnx(

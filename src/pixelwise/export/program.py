@@ -20,8 +20,8 @@ from torch.fx.experimental import _config
 AXES = {0: "batch", 2: "height", 3: "width"}
 """Axes of pictures that may stay free."""
 
-LAYOUT = re.compile(r" != 1$|^1 < torch\.sym_max\(")
-"""Guards of a program that are about the strides of its tensors."""
+LAYOUT = re.compile(r"^1 < torch\.sym_max\(|\.size\(\)\[0\] > 1$")
+"""Guards of a program that ask that a side or a batch is not 1, beside those with "!="."""
 
 
 @contextmanager
@@ -77,8 +77,20 @@ def _drop_guards_of_layout(program: ExportedProgram) -> None:
     torch asks that of the strides of tensors alone, which no operator of the graph depends on; a
     file is proven at such sizes.
     """
-    kept = [guard for guard in program._guards_code if not LAYOUT.search(guard)]
-    program._guards_code = kept
+    program._guards_code = [guard for guard in program._guards_code if not _is_of_layout(guard)]
+
+
+def _is_of_layout(guard: str) -> bool:
+    """Whether it asks that a number is not 1: "a != 1", "(a*b) != (b)", "(b*a) != (b)"."""
+    left, unequal, right = guard.partition(" != ")
+    if not unequal:
+        return LAYOUT.search(guard) is not None
+    left, bare = (side.removeprefix("(").removesuffix(")") for side in (left, right))
+    return (
+        right == "1"
+        or left.startswith((f"{right}*", f"{bare}*"))
+        or left.endswith((f"*{right}", f"*{bare}"))
+    )
 
 
 def write_program(program: ExportedProgram, path: Path) -> None:

@@ -5,20 +5,18 @@ are symmetric and have a step per channel. Input and output stay float32.
 """
 
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.export.metadata import add_properties
 from pixelwise.export.onnx_file import INPUT
+from pixelwise.export.program import quietly
 from pixelwise.shortage import is_shortage
 
-FORMS = ("half", "int8")
 KEY = "pixelwise_precision"
 """Of the metadata: what was lost and won."""
 
@@ -92,7 +90,7 @@ def _reader(inputs: Iterable[Tensor]) -> Any:
 
 def _converted(convert: Callable[[], None], source: Path, form: str) -> None:
     try:
-        with _quietly():
+        with quietly():
             convert()
     except ImportError as error:
         raise InputError(
@@ -109,24 +107,6 @@ def _converted(convert: Callable[[], None], source: Path, form: str) -> None:
         ) from error
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without advice on how else one might convert."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def note(path: Path, told: Mapping[str, Any]) -> None:
     """Add what was measured to the metadata of a file."""
-    from onnx import ModelProto, StringStringEntryProto
-
-    added = ModelProto()
-    added.metadata_props.append(StringStringEntryProto(key=KEY, value=json.dumps(dict(told))))
-    with path.open("ab") as file:  # messages that follow each other are read as one
-        file.write(added.SerializeToString())
+    add_properties(path, {KEY: json.dumps(dict(told))})

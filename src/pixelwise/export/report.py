@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixelwise.export.metadata import About
+from pixelwise.export.named import FORMATS
 from pixelwise.export.onnx_file import INPUT
 from pixelwise.export.proof import Row
-from pixelwise.export.running import FORMATS
 
 
 @dataclass(frozen=True)

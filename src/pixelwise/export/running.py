@@ -1,5 +1,6 @@
 """Exported files, loaded as the programs that will run them do."""
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,6 @@ from torch import Tensor
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.export.program import quietly
 
-FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
-"""Name -> suffix of the file."""
 Run = Callable[..., list[Tensor]]
 """Inputs -> outputs."""
 
@@ -32,13 +31,11 @@ class NoKernel(InputError):
 def needs_onnx(path: Path) -> None:
     """Raise an InputError where what writes and runs ONNX files is not installed."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(name)
-        except ImportError as error:
+        if importlib.util.find_spec(name) is None:
             raise InputError(
                 f"{path}: {name} is needed to write and prove ONNX files; pip install"
                 " 'pixelwise[export]'"
-            ) from error
+            )
 
 
 def loaded(path: Path, form: str) -> Run:

@@ -1,5 +1,6 @@
 """Pictures, rasters and clips in; masks, values or points out."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,18 +10,14 @@ if TYPE_CHECKING:
 
 __all__ = ["polygons", "raster", "video"]
 
+_DOORS = {
+    "polygons": "pixelwise.predict.rasters.polygons.polygons",
+    "raster": "pixelwise.predict.rasters.raster",
+    "video": "pixelwise.predict.videos.video",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "raster":
-        from pixelwise.predict.rasters.raster import raster
-
-        return raster
-    if name == "polygons":
-        from pixelwise.predict.rasters.polygons.polygons import polygons
-
-        return polygons
-    if name == "video":
-        from pixelwise.predict.videos.video import video
-
-        return video
-    raise AttributeError(f"module 'pixelwise.predict' has no attribute {name!r}")
+    if name not in _DOORS:
+        raise AttributeError(f"module 'pixelwise.predict' has no attribute {name!r}")
+    return getattr(importlib.import_module(_DOORS[name]), name)

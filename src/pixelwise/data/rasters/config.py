@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixelwise import yaml_files
 from pixelwise.checks import at_least, one_of
 from pixelwise.data import config as masks
 from pixelwise.data import keys
@@ -114,16 +113,6 @@ class RastersConfig:
     nodata: tuple[float, ...]
 
     @classmethod
-    def load(cls, path: str | Path) -> "RastersConfig":
-        """Read and check a data.yaml.
-
-        Raises:
-            InputError: See `of`.
-        """
-        file = Path(path)
-        return cls.of(file, yaml_files.read(file, "write at least rasters and names"))
-
-    @classmethod
     def of(cls, file: Path, content: Mapping[str, Any]) -> "RastersConfig":
         """Check what a data.yaml says.
 
@@ -194,7 +183,9 @@ def _map(value: object, classes: Classes) -> tuple[dict[Any, Any] | None, dict[s
     for key, target in value.items():
         if isinstance(target, str) and target != IGNORE:
             if target not in classes.names:
-                raise InputError(f"map: sends {key!r} to {target!r}; {_near(target, classes)}")
+                raise InputError(
+                    f"map: sends {key!r} to {target!r}; {suggestion(target, classes.names)}"
+                )
             target = classes.names.index(target)
         if type(key) is int or (isinstance(key, str) and key.startswith("#")):
             raw[key] = target
@@ -205,10 +196,6 @@ def _map(value: object, classes: Classes) -> tuple[dict[Any, Any] | None, dict[s
         else:
             raise InputError(f"map: sends {key!r} to {target!r}; write a class, its id, or ignore")
     return (raw or None), words
-
-
-def _near(name: str, classes: Classes) -> str:
-    return suggestion(name, classes.names)
 
 
 def _word(key: object) -> str:
@@ -249,7 +236,7 @@ def _class(value: object, classes: Classes, key: str) -> int:
         return value
     raise InputError(
         f"{key}={value!r}: must be a class or its id from 0 to {len(classes) - 1};"
-        f" {_near(str(value), classes)}"
+        f" {suggestion(str(value), classes.names)}"
     )
 
 

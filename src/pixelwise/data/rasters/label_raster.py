@@ -51,7 +51,7 @@ class LabelRaster:
         self._own = own
         self._warped = not _is_same(own, grid)
         self._covered = self._coverage() if self._warped else None
-        if self._warped and self._masked and self._alpha is None:
+        if self._warped and self._masked:
             raise InputError(
                 f"{file}: has a mask of its own and another grid than {grid.file}; give it a nodata"
                 " value in place of the mask, with gdal_translate"
@@ -73,7 +73,7 @@ class LabelRaster:
             try:
                 samples = file.read(window=part)
                 gone = np.zeros((height, width), np.bool_)
-                if self._masked and self._alpha is None:
+                if self._masked:
                     gone = file.dataset_mask(window=part) == 0
             except RasterioIOError as error:
                 raise InputError(
@@ -88,6 +88,12 @@ class LabelRaster:
             self._covered.burn(covered, window)
             gone |= covered == 0
         return samples, gone
+
+    def coloured(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """The colours (3, h, w) of values of a file with a palette; others stay as they are."""
+        if self.palette is None:
+            return samples
+        return np.moveaxis(self.palette[np.minimum(samples[0], len(self.palette) - 1)], 2, 0)
 
     def _open(self) -> Any:
         file = open_raster(self.file)

@@ -38,9 +38,8 @@ class ClassRaster:
         """See `Labels`."""
         raster, values = self._raster, self._values
         samples, gone = raster.read(window)
-        if raster.palette is not None and values.by_colour:
-            indices = np.minimum(samples[0], len(raster.palette) - 1)
-            samples = np.moveaxis(raster.palette[indices], 2, 0)
+        if values.by_colour:
+            samples = raster.coloured(samples)
         if len(samples) not in GREY_OR_COLOUR:
             raise InputError(
                 f"{raster.file}: has {len(samples)} bands; labels have one, or three of colour;"
@@ -95,9 +94,7 @@ class OverlappingRaster:
         raster, reader = self._raster, self._reader
         samples, gone = raster.read(window)
         if reader.how.how == "colours":
-            if raster.palette is not None:
-                indices = np.minimum(samples[0], len(raster.palette) - 1)
-                samples = np.moveaxis(raster.palette[indices], 2, 0)
+            samples = raster.coloured(samples)
             samples[:, gone] = 0  # black is no label
             raw = samples[0] if len(samples) == 1 else np.moveaxis(samples, 0, 2)
             labels = reader.colours_of(raw, raster.file)

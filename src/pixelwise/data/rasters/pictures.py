@@ -8,13 +8,14 @@ from typing import ClassVar
 
 import torch
 
+from pixelwise.data.config import SPLITS
 from pixelwise.data.decoded import WHITES
 from pixelwise.data.labels_survey import LabelsSurvey, survey_labels
 from pixelwise.data.rasters.areas import Window
 from pixelwise.data.rasters.config import RastersConfig
 from pixelwise.data.rasters.labelled import LabelledRaster
 from pixelwise.data.rasters.opened import Opened
-from pixelwise.data.rasters.splits import SPLITS, windows_of
+from pixelwise.data.rasters.splits import windows_of
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey

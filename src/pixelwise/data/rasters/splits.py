@@ -4,13 +4,13 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
+from pixelwise.data.config import SPLITS
 from pixelwise.data.rasters.areas import Window, kept_apart, shared_out
 from pixelwise.data.rasters.config import RastersConfig
 from pixelwise.data.rasters.grid import Grid
 from pixelwise.data.rasters.labelled import LabelledRaster
 from pixelwise.errors import InputError
 
-SPLITS = ("train", "val", "test")
 Windows = dict[str, tuple[tuple[int, Window], ...]]
 
 

@@ -1,13 +1,12 @@
 """`pixelwise.predict.raster`: a network, a raster, and where its answers go."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy import ndarray
-from torch import Tensor
 
 from pixelwise.checks import at_least, in_range, one_of
 from pixelwise.data.rasters.files import cache_for, limited_cache, open_raster, told
@@ -18,19 +17,21 @@ from pixelwise.export.opening import open_model
 from pixelwise.networks.model import Model
 from pixelwise.predict.rasters.engine import predict_raster
 from pixelwise.predict.rasters.geotiff import ASIDE, SOFTWARE, Place, is_ours_aside
-from pixelwise.predict.rasters.network import Network, of_callable, of_segmenter
+from pixelwise.predict.rasters.network import of_callable, of_segmenter
 from pixelwise.predict.rasters.outputs import check_output, same
 from pixelwise.predict.rasters.polygons.following import drawn_from, meaning_of
 from pixelwise.predict.rasters.polygons.polygons import check_place, drawing_of
 from pixelwise.predict.rasters.product import PRODUCTS
 from pixelwise.predict.rasters.sink import ArraySink, GeoTIFFSink, Progress, Sink
-from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source
+from pixelwise.predict.rasters.source import BROKEN, ArraySource, RasterSource, Source, as_trained
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.release import VERSION
 
 TIFFS = (".tif", ".tiff")
 BESIDE = (ASIDE, ".ovr", ".msk")
 """Files that GDAL takes for parts of the one beside them."""
+UNSAID = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
+"""What is stated of a network where nothing is."""
 
 
 def raster(
@@ -103,7 +104,9 @@ def raster(
     Raises:
         InputError: Anything that does not fit; files that cannot be read or written.
     """
-    model = _model(model, task, names, mean, std, scale, device)
+    said: dict[str, Any] = {"task": task, "names": [*names], "mean": mean, "std": std}
+    said["scale"] = scale
+    model = _model(model, said, device)
     at_least(1, window=window, batch=batch)
     in_range(0, 0.9, overlap=overlap)
     one_of(BROKEN, broken=broken)
@@ -131,7 +134,10 @@ def raster(
     gdal = not isinstance(source, ndarray | Source) or bool(paths) or drawing is not None
     with limited_cache() if gdal else contextlib.nullcontext():
         opened = _opened(source, model, broken)
-        network = _network(model, opened, as_is, task, names, mean, std, scale, device, window)
+        if isinstance(model, Model):
+            network = of_segmenter(model, opened, as_is=as_is)
+        else:
+            network = of_callable(model, opened, **said, device=device, window=window)
         logits = views.averaged(network.logits, network.task)
         place, lost = Place(), None
         if isinstance(opened, RasterSource):
@@ -178,20 +184,10 @@ def raster(
     return None if kept is None else kept.values
 
 
-def _model(
-    model: Any,
-    task: str,
-    names: Sequence[str],
-    mean: Sequence[float] | float,
-    std: Sequence[float] | float,
-    scale: float,
-    device: str | torch.device | None,
-) -> Any:
+def _model(model: Any, stated: Mapping[str, Any], device: str | torch.device | None) -> Any:
     """What is to be called, where a file or a session is given."""
     if is_session(model) or (isinstance(model, str | Path) and runs_alone(model)):
-        stated = {"task": task, "names": list(names), "mean": mean, "std": std, "scale": scale}
-        usual = {"task": "multiclass", "names": [], "mean": 0.0, "std": 1.0, "scale": 1.0}
-        return open_exported(model, None if stated == usual else stated).to(device or "cpu")
+        return open_exported(model, None if stated == UNSAID else stated).to(device or "cpu")
     return open_model(model).to(device or "cpu") if isinstance(model, str | Path) else model
 
 
@@ -214,33 +210,6 @@ def _told_where(paths: Iterable[Path]) -> Iterator[None]:
         ) from error
 
 
-def _network(
-    model: Callable[[Tensor], Any],
-    source: Source,
-    as_is: bool,
-    task: str,
-    names: Sequence[str],
-    mean: Sequence[float] | float,
-    std: Sequence[float] | float,
-    scale: float,
-    device: str | torch.device | None,
-    window: int,
-) -> Network:
-    if isinstance(model, Model):
-        return of_segmenter(model, source, as_is=as_is)
-    return of_callable(
-        model,
-        source,
-        task=task,
-        names=names,
-        mean=mean,
-        std=std,
-        scale=scale,
-        device=device,
-        window=window,
-    )
-
-
 def _opened(source: Any, model: Any, broken: str) -> Source:
     if isinstance(source, ndarray):
         return ArraySource(source)
@@ -249,10 +218,7 @@ def _opened(source: Any, model: Any, broken: str) -> Source:
         return source
     if not isinstance(model, Model):
         return RasterSource(source, broken=broken)
-    config = model.config
-    return RasterSource(
-        source, config.bands, config.in_channels, nodata=config.nodata, broken=broken
-    )
+    return as_trained(source, model.config, broken)
 
 
 def _to_write(path: Path, source: Any) -> Path:

@@ -10,6 +10,12 @@ from pixelwise.data.rasters.source import BROKEN as BROKEN
 from pixelwise.data.rasters.source import RasterSource as RasterSource
 from pixelwise.data.reading import Picture, as_picture
 from pixelwise.errors import InputError
+from pixelwise.networks.config import ModelConfig
+
+
+def as_trained(path: str | Path, config: ModelConfig, broken: str) -> RasterSource:
+    """A file that GDAL reads, with the bands and the "no data" of a network."""
+    return RasterSource(path, config.bands, config.in_channels, nodata=config.nodata, broken=broken)
 
 
 @runtime_checkable

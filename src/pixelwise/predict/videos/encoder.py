@@ -1,6 +1,5 @@
 """Writing a clip that every player shows."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -12,21 +11,11 @@ from PIL import Image
 
 from pixelwise.errors import InputError
 from pixelwise.pictures.types import Picture
-from pixelwise.predict.videos.library import library
+from pixelwise.predict.videos.library import FORMATS, library
 from pixelwise.release import VERSION
 
 SOFTWARE = "pixelwise"
 """What the comment in our clips begins with; it shows which may be replaced."""
-H264 = ("libx264", "libopenh264", "mpeg4")
-VPX = ("libvpx-vp9", "libvpx")
-FORMATS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    ".mp4": ("mp4", H264),
-    ".m4v": ("mp4", H264),
-    ".mov": ("mov", H264),
-    ".mkv": ("matroska", H264),
-    ".webm": ("webm", VPX),
-}
-"""Suffix -> format, and its encoders, the best first: not every FFmpeg has all."""
 QUALITY = {
     "libx264": {"crf": "18", "preset": "veryfast", "bf": "0"},
     "mpeg4": {"qmin": "2", "qmax": "5"},

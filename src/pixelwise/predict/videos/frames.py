@@ -1,6 +1,5 @@
 """Where frames come from: a clip, or pictures in a row."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ from torch import Tensor
 from pixelwise.data.decoded import Decoded
 from pixelwise.data.missing import filled
 from pixelwise.data.reading import as_picture
+from pixelwise.data.splitting import in_order
 from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
 from pixelwise.pictures import displayable
@@ -160,9 +160,6 @@ class PictureFrames:
 
 def by_number(pictures: Sequence[Path]) -> list[Path]:
     """Files as people count: `frame2` before `frame10`."""
-
-    def key(path: Path) -> list[tuple[int, int, str]]:
-        parts = re.split(r"([0-9]+)", path.name)
-        return [(1, int(p), "") if p.isdigit() else (0, 0, p.casefold()) for p in parts]
-
-    return sorted(pictures, key=lambda path: (str(path.parent), key(path), path.name))
+    return sorted(
+        pictures, key=lambda path: (str(path.parent), in_order(path.name.casefold()), path.name)
+    )

@@ -1,5 +1,6 @@
 """PyAV, which reads and writes clips."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pixelwise.errors import InputError
@@ -13,6 +14,17 @@ CLIP_SUFFIXES = FOUND | {
     ".h264", ".hevc", ".264", ".265",
 }  # fmt: skip
 """Suffixes of files that are clips where they are named; folders hold other files of these."""
+
+H264 = ("libx264", "libopenh264", "mpeg4")
+VPX = ("libvpx-vp9", "libvpx")
+FORMATS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    ".mp4": ("mp4", H264),
+    ".m4v": ("mp4", H264),
+    ".mov": ("mov", H264),
+    ".mkv": ("matroska", H264),
+    ".webm": ("webm", VPX),
+}
+"""Suffix -> format, and its encoders, the best first: not every FFmpeg has all."""
 
 
 def is_installed() -> bool:

@@ -13,12 +13,14 @@ from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
 from pixelwise.outputs import Outputs, alone
 from pixelwise.predict.images import output_names, predict_answer
+from pixelwise.predict.rasters.outputs import same
 from pixelwise.predict.rasters.sink import Progress
 from pixelwise.predict.rasters.threads import ahead, behind
 from pixelwise.predict.videos.animation import Animation, is_animation
 from pixelwise.predict.videos.clip import Clip
-from pixelwise.predict.videos.encoder import FORMATS, Encoder, is_ours
+from pixelwise.predict.videos.encoder import Encoder, is_ours
 from pixelwise.predict.videos.frames import ClipFrames, Frame, Frames, PictureFrames
+from pixelwise.predict.videos.library import FORMATS
 from pixelwise.predict.videos.table import Table, check_table
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.tasks.base import Task
@@ -157,7 +159,7 @@ def check_output(path: Path, sources: Sequence[Path], task: Task) -> None:
         raise InputError(f"{path}: is a folder; name a file")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
-    if path.resolve() in {source.resolve() for source in sources}:
+    if any(same(path, source) for source in sources):
         raise InputError(f"{path}: is what is read; choose another file")
     if path.exists() and not is_ours(path):
         raise InputError(
