@@ -33,6 +33,7 @@ class Arm:
         operations: Added, for one image of the size that was asked for.
         apart: Of a control: the largest relative difference of a place from the mechanism's
             parameters or operations.
+        longer: How many times as many steps as the others it is trained for.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Arm:
     parameters: int = 0
     operations: int = 0
     apart: float = 0.0
+    longer: float = 1.0
 
 
 def arms(

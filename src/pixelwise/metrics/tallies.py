@@ -95,6 +95,14 @@ class Tallies:
             return [None] * len(self.kinds)
         return _ends(self.of(drawn @ self.sums[order]))
 
+    def drawn(self, *, draws: int = DRAWS, seed: int = SEED) -> Float64[ndarray, "draws s"] | None:
+        """Scores of drawn pictures, the same ones for all networks; None where they do not suffice.
+
+        The pictures must be in the same order for all, and the same pixels of each must count.
+        """
+        drawn = _drawn(self.counted, draws, seed)
+        return None if drawn is None else self.of(drawn @ self.sums)
+
 
 @dataclass(frozen=True)
 class Difference:
