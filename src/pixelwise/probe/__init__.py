@@ -1,0 +1,1 @@
+"""How far context reaches through a layer."""
