@@ -17,6 +17,7 @@ COMMANDS = {
     "data": "write the data.yaml of a published data set (pixelwise data import)",
     "train": "train a network on your pictures",
     "find-lr": "propose a learning rate for a training run",
+    "compare": "find out which attention layer is worth its cost on your data",
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
     "explain": "show where a network looks for a pixel",
