@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pixelwise.compare.arms import Arm, arms, longer
 from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.controls import TOLERANCE
 from pixelwise.compare.record import Planned
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.train.inputs import Data

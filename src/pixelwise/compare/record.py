@@ -27,7 +27,8 @@ class Planned:
         arms: All of them.
         steps: Of each run; None: `seconds` say it.
         seconds: Of each run; None: `steps` say it.
-        tried: Steps of each try of the learning rate; 0: there are none.
+        tried: Length of each try of the learning rate as a share of that.
+        lr: Peak learning rate of the recipe.
         size: Height and width of training crops.
         about: What the report says of it: name -> value.
     """
@@ -35,20 +36,23 @@ class Planned:
     arms: tuple[Arm, ...]
     steps: int | None
     seconds: float | None
-    tried: int
+    tried: float
+    lr: float
     size: tuple[int, int]
     about: dict[str, str]
 
     def job(self, arm: Arm, seed: int, lr: float | None) -> Job:
         """The run of an arm with a seed."""
-        steps = None if self.steps is None else max(1, round(self.steps * arm.longer))
-        seconds = None if self.seconds is None else self.seconds * arm.longer
-        return Job(arm, seed, steps, seconds, lr, f"seed_{seed}")
+        return Job(arm, seed, *self._length(arm.longer), lr, f"seed_{seed}")
 
-    def tries(self, arm: Arm, factors: tuple[float, ...], lr: float) -> list[Job]:
+    def tries(self, arm: Arm, factors: tuple[float, ...]) -> list[Job]:
         """The tries of an arm's learning rate."""
-        steps = max(1, round(self.tried * arm.longer))
-        return [Job(arm, TRIED_WITH, steps, None, lr * one, f"lr_{one:g}") for one in factors]
+        length = self._length(arm.longer * self.tried)
+        return [Job(arm, TRIED_WITH, *length, self.lr * one, f"lr_{one:g}") for one in factors]
+
+    def _length(self, factor: float) -> tuple[int | None, float | None]:
+        steps = None if self.steps is None else max(1, round(self.steps * factor))
+        return steps, None if self.seconds is None else self.seconds * factor
 
     def save(self, folder: Path) -> None:
         """Write it."""
