@@ -92,7 +92,7 @@ def holm(probabilities: Sequence[float]) -> list[float]:
     return found
 
 
-def seeds_needed(mean: float, spread: float) -> int | None:
+def seeds_needed(mean: float, spread: float, *, tests: int = 1) -> int | None:
     """How many seeds show an effect of this size in four of five comparisons.
 
     The power of the paired t-test comes from the noncentral t distribution.
@@ -100,6 +100,8 @@ def seeds_needed(mean: float, spread: float) -> int | None:
     Args:
         mean: The effect.
         spread: Standard deviation of the differences.
+        tests: How many differences are looked at; each is then to be clear at 5 % over their
+            number, as the first by Holm's method.
 
     Returns:
         At least 2; None where even 1000 do not suffice.
@@ -113,7 +115,7 @@ def seeds_needed(mean: float, spread: float) -> int | None:
     size = abs(mean) / spread
 
     def enough(n: int) -> bool:
-        critical = stats.t.ppf((1 + LEVEL) / 2, n - 1)
+        critical = stats.t.isf((1 - LEVEL) / 2 / tests, n - 1)
         return bool(stats.nct.sf(critical, n - 1, size * math.sqrt(n)) >= POWER)
 
     if not enough(MOST_SEEDS):
