@@ -95,7 +95,9 @@ def longer(arms: Sequence[Arm], factors: Mapping[str, float]) -> list[Arm]:
     if all(arm.name != NONE for arm in arms):
         return []
     found = sorted({factors.get(arm.name, 1.0) for arm in arms if is_mechanism(arm)})
-    return [Arm(f"{NONE}, {factor:g} times as long", longer=factor) for factor in found if factor > 1]
+    return [
+        Arm(f"{NONE}, {factor:g} times as long", longer=factor) for factor in found if factor > 1
+    ]
 
 
 def is_mechanism(arm: Arm) -> bool:
