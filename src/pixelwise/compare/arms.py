@@ -90,7 +90,7 @@ def longer(arms: Sequence[Arm], factors: Mapping[str, float]) -> list[Arm]:
 
     Args:
         arms: Of the comparison; without `none` there is nothing to train longer.
-        factors: Arm -> how many times as long as that of `none` its steps take.
+        factors: Mechanism -> how many times as long; those that take as long as `none` are left out.
     """
     if all(arm.name != NONE for arm in arms):
         return []

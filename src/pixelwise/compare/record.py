@@ -30,7 +30,9 @@ class Planned:
         tried: Length of each try of the learning rate as a share of that.
         lr: Peak learning rate of the recipe.
         size: Height and width of training crops.
-        about: What the report says of it: name -> value.
+        facts: What the report says of data, network and recipe.
+        machine: Where it is made.
+        warnings: What is to be thought about.
     """
 
     arms: tuple[Arm, ...]
@@ -39,7 +41,9 @@ class Planned:
     tried: float
     lr: float
     size: tuple[int, int]
-    about: dict[str, str]
+    facts: dict[str, str]
+    machine: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
     def job(self, arm: Arm, seed: int, lr: float | None) -> Job:
         """The run of an arm with a seed."""
@@ -71,7 +75,8 @@ class Planned:
         try:
             told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             arms = tuple(Arm(**{**arm, "places": tuple(arm["places"])}) for arm in told.pop("arms"))
-            return cls(arms=arms, size=tuple(told.pop("size")), **told)
+            size, warnings = tuple(told.pop("size")), tuple(told.pop("warnings"))
+            return cls(arms=arms, size=size, warnings=warnings, **told)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{file}: is damaged ({in_one_line(error, 120)}); remove it, and what is compared"

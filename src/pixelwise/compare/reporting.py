@@ -1,19 +1,20 @@
 """The results of a comparison's finished runs: tables, page, and text for the terminal."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from pixelwise import pictures
-from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.arms import Arm
+from pixelwise.compare.asked import ASKED, CompareSettings
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.details import details
 from pixelwise.compare.disagreements import disagreements
+from pixelwise.compare.jobs import Job
 from pixelwise.compare.judging import judge
-from pixelwise.compare.outcome import Outcome
-from pixelwise.compare.page import Compared, comparison_page
+from pixelwise.compare.outcome import NUMBERS, Outcome
+from pixelwise.compare.page import Comparison, comparison_page
 from pixelwise.compare.record import Planned
-from pixelwise.compare.running import failure, is_done
+from pixelwise.compare.running import failure
 from pixelwise.compare.tables import results, score_table, text_table, verdict_table
 from pixelwise.errors import InputError
 
@@ -21,7 +22,11 @@ PAGE, VERDICTS, SCORES, RESULTS = "report.html", "verdicts.csv", "scores.csv", "
 
 
 def write_report(
-    folder: Path, settings: CompareSettings, plan: Planned, warn: Callable[[str], None]
+    folder: Path,
+    settings: CompareSettings,
+    plan: Planned,
+    costs: dict[str, Costs],
+    warn: Callable[[str], None],
 ) -> str:
     """Judge the runs that are finished, and write what is found into the comparison's folder.
 
@@ -31,3 +36,50 @@ def write_report(
     Raises:
         InputError: No run is finished.
     """
+    jobs = [plan.job(arm, seed, None) for seed in range(settings.seeds) for arm in plan.arms]
+    finished = [job for job in jobs if (job.folder(folder) / NUMBERS).is_file()]
+    if not finished:
+        raise InputError(f"{folder}: no run is finished; go on: pixelwise compare --resume {folder}")
+    outcomes = [Outcome.load(job.folder(folder)) for job in finished]
+    failed = {f"{job.arm.name}, seed {job.seed}": why for job in jobs if (why := failure(folder, job))}
+    verdicts = judge(outcomes, plan.arms, costs)
+    grids = details(outcomes, plan.arms)
+    shown = disagreements(folder, settings, plan, outcomes)
+    command = f"pixelwise compare --config {folder / ASKED}"
+    dropped = _dropped(settings, plan, outcomes, failed)
+    page = comparison_page(
+        Comparison(
+            name=folder.name,
+            settings=settings,
+            arms=plan.arms,
+            outcomes=outcomes,
+            verdicts=verdicts,
+            grids=grids,
+            costs=costs,
+            command=command,
+            differing=shown,
+            steps=plan.steps,
+            seconds=plan.seconds,
+            tried=plan.tried,
+            dropped=dropped,
+            failed=failed,
+            facts=plan.facts,
+            machine=plan.machine,
+            warnings=plan.warnings,
+        )
+    )
+    about = {"command": command, "failed": failed, "dropped": dropped, **plan.facts, **plan.machine}
+    files = {
+        VERDICTS: verdict_table(verdicts, costs),
+        SCORES: score_table(outcomes),
+        RESULTS: results(verdicts, grids, outcomes, plan.arms, costs, about),
+        **{name: picture for name, picture, _, _ in shown},
+        PAGE: page,
+    }
+    for name, content in files.items():
+        pictures.write_bytes(folder / name, content)
+    for what, why in failed.items():
+        warn(f"{what}: failed, {why}")
+    left = len(jobs) - len(finished) - len(failed)
+    unfinished = f"\n{left} runs are not finished: pixelwise compare --resume {folder}" if left else ""
+    return f"{text_table(verdicts, costs)}{unfinished}\npage: {folder / PAGE}"
