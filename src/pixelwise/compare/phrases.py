@@ -54,11 +54,11 @@ NOTES = {
         "只有一个随机种子，无法估计偶然波动；请至少使用 3 个",
     ),
     Note.NO_NONE: (
-        "the network without attention was not trained; add none to the list",
-        "没有训练不加注意力的网络；请在列表中加入 none",
+        "there is no run without attention to compare with; none in the list makes them",
+        "没有可比较的无注意力网络；请在列表中加入 none",
     ),
     Note.NO_CONTROL: (
-        "it has no control, so a gain may be that of more parameters",
+        "there is no run of a control, so a gain may be that of more parameters",
         "没有对照，提升可能只来自更多的参数",
     ),
     Note.NO_LONGER: (
@@ -94,29 +94,29 @@ NOTES = {
 SENTENCES = {
     Word.WORTH: ("{all}{cost}: worth it", "{all}{cost}：值得"),
     Word.CAPACITY: (
-        "capacity: {none}, but not clearly better than its control: {control}{gain}{cost}",
-        "容量效应：{none}，但并不明显优于其对照（{control}{gain}）{cost}",
+        "capacity: {base}, but not clearly better than its control: {control}{gain}{cost}",
+        "容量效应：{base}，但并不明显优于其对照（{control}{gain}）{cost}",
     ),
     Word.TIME: (
-        "time: {none}, but not clearly better than none trained for as long: {longer}{cost}",
-        "时长效应：{none}，但并不明显优于训练时长相同的无注意力网络（{longer}）{cost}",
+        "time: {base}, but not clearly better than none trained for as long: {longer}{cost}",
+        "时长效应：{base}，但并不明显优于训练时长相同的无注意力网络（{longer}）{cost}",
     ),
     Word.BETTER: ("{all}{cost}: better, but {lack}", "{all}{cost}：有提升，但{lack}"),
     Word.WORSE: ("{base}{cost}: worse", "{base}{cost}：变差"),
-    Word.NO_EVIDENCE: ("no evidence: {base}{why}", "证据不足：{base}{why}"),
+    Word.NO_EVIDENCE: ("no evidence: {base}{because}", "证据不足：{base}{because}"),
 }
 
 GAIN = (
-    "; the control has {gain} over none",
-    "；对照相对无注意力网络为 {gain}",
+    "; the control against none: {gain}",
+    "；对照与无注意力网络相比：{gain}",
 )
 NO_CONTROL = (
     "it has no control, so more parameters may be all that helps",
     "没有对照，可能只是参数增多的作用",
 )
 NO_NONE = (
-    "the network without attention was not trained",
-    "没有训练不加注意力的网络",
+    "there is no network without attention to compare with",
+    "没有可比较的无注意力网络",
 )
 BECAUSE = ("; ", "；")
 SEEDS = (
@@ -134,6 +134,8 @@ ALIKE = ("as fast per picture", "单张推理速度相当")
 BESIDE = (", ", "，")
 """Between a gain and what it costs."""
 
+OF = " of"
+"""English, behind a unit."""
 MORE = ("{value} {unit} {title} over {arm}", "{title}比{arm}高 {value} {unit}")
 LESS = ("{value} {unit} {title} against {arm}", "{title}比{arm}低 {value} {unit}")
 SMALLER = ("{title} {value} {unit} smaller than {arm}", "{title}比{arm}小 {value} {unit}")
@@ -151,15 +153,16 @@ LONGER = ("none, {times} times as long", "训练时长 {times} 倍的无注意�
 
 UNITS = {"points": "个百分点", "px": "像素"}
 TITLES = {
-    "miou": "平均交并比 mIoU",
+    "miou": "平均交并比（mIoU）",
     "accuracy": "像素准确率",
     "mean_f1": "平均 F1",
     "mean_error": "平均误差",
-    "mae": "平均绝对误差 MAE",
-    "rmse": "均方根误差 RMSE",
+    "mae": "平均绝对误差（MAE）",
+    "rmse": "均方根误差（RMSE）",
     "bias": "偏差",
     "relative": "相对误差",
     "within": "误差在 1.25 倍以内的比例",
     "score": "分数",
 }
 """Of kinds by their names; others are told by their own titles, such as a class's name."""
+NOTHING = ("no evidence: {note}", "证据不足：{note}")

@@ -72,7 +72,9 @@ def figures(kind: Kind, effect: Effect, *, sign: bool = True) -> str:
     digits = _digits(margin if known else abs(mean) / 10)
     if kind.percent:
         digits = min(2, max(1, digits))
-    told = f"{mean:+.{digits}f}" if sign else f"{abs(mean):.{digits}f}"
+    told = f"{abs(mean):.{digits}f}"
+    if sign and float(told):
+        told = f"{mean:+.{digits}f}"
     return f"{told} ± {margin:.{digits}f}" if math.isfinite(margin) else told
 
 
@@ -99,21 +101,24 @@ def gain(verdict: Verdict, against: Against, language: Language = "en", titled: 
         choice = phrases.SMALLER if effect.mean >= 0 else phrases.LARGER
     else:
         choice = phrases.MORE if effect.mean >= 0 else phrases.LESS
+    of = language == "en" and choice in (phrases.MORE, phrases.LESS) and titled and kind.apart_in
     is_control = verdict.control is not None and against.arm == verdict.control.arm
     told = _in(choice, language).format(
         value=figures(kind, effect, sign=language == "en" and kind.larger is not False),
-        unit=_unit(kind, language),
+        unit=_unit(kind, language) + (phrases.OF if of else ""),
         title=title(kind, language) if titled else "",
         arm=_in(phrases.ITS_CONTROL, language) if is_control else arm(against.arm, language),
     )
-    return " ".join(told.split())
+    told = " ".join(told.split())
+    return re.sub(r"(?<=[A-Za-z0-9])(?=[\u4e00-\u9fff])", " ", told)
 
 
 def sentence(verdict: Verdict, language: Language = "en") -> str:
     """The verdict in a sentence, without the mechanism's name."""
     base = verdict.none or verdict.control
     if base is None:
-        return f"{word(verdict.word, language)}: {notes(verdict, language)[0]}"
+        note = _in(phrases.NOTES[Note.NO_RUN], language)
+        return _in(phrases.NOTHING, language).format(note=note)
     beside = _in(phrases.BESIDE, language)
     first = verdict.control or base
     others = [one for one in verdict.against if one is not first]
@@ -132,7 +137,7 @@ def sentence(verdict: Verdict, language: Language = "en") -> str:
         "gain": _control_gain(verdict, language),
         "cost": f"{beside}{wait}" if wait else "",
         "lack": _in(lack, language),
-        "why": _why(verdict, base, language),
+        "because": _because(verdict, base, language),
     }
     return _in(phrases.SENTENCES[verdict.word], language).format(**told)
 
@@ -148,11 +153,16 @@ def _control_gain(verdict: Verdict, language: Language) -> str:
     return _in(phrases.GAIN, language).format(gain=told)
 
 
-def _why(verdict: Verdict, base: Against, language: Language) -> str:
+def _because(verdict: Verdict, base: Against, language: Language) -> str:
     """What would be needed to say more."""
-    telling = (Note.FEW_PICTURES, Note.ONE_SEED, Note.MORE_PICTURES, Note.TOGETHER)
-    for note in telling:
-        if note in verdict.notes:
+    reasons = {
+        Note.FEW_PICTURES: base.lacks_pictures,
+        Note.ONE_SEED: len(base.effect.differences) == 1,
+        Note.MORE_PICTURES: base.turns_with_pictures,
+        Note.TOGETHER: Note.TOGETHER in verdict.notes,
+    }
+    for note, holds in reasons.items():
+        if holds:
             return _in(phrases.BECAUSE, language) + _in(phrases.NOTES[note], language)
     if _is_nothing(base.effect):
         return ""
