@@ -31,7 +31,7 @@ import numpy as np
 from pixelwise.compare.arms import NONE, Arm
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.outcome import Outcome
-from pixelwise.compare.pairing import EVERYWHERE, Paired, Runs, is_mechanism
+from pixelwise.compare.pairing import Paired, Runs, is_mechanism
 from pixelwise.compare.statistics import LEVEL, holm, seeds_needed
 from pixelwise.compare.verdicts import NOTHING_KNOWN, Against, Note, Verdict, Word
 
@@ -87,7 +87,7 @@ def judge(
             control_gain=None if gain is None else gain.effect,
         )
         found.append(verdict)
-    corrected = holm([_joint(one) for one in found])
+    corrected = holm([one.raw for one in found])
     found = [replace(one, p=p) for one, p in zip(found, corrected, strict=True)]
     found = [replace(one, word=_word(one)) for one in found]
     return [replace(one, notes=_notes(one, others[one.arm], runs, costs)) for one in found]
@@ -139,13 +139,6 @@ def _seeds(pair: Paired, mechanisms: int) -> int | None:
     return seeds_needed(pair.effect.mean, pair.effect.spread, tests=mechanisms)
 
 
-def _joint(verdict: Verdict) -> float:
-    """That it is better than all that it was compared with."""
-    if any(one.effect.mean <= 0 for one in verdict.against):
-        return 1.0
-    return max((one.effect.p for one in verdict.against), default=1.0)
-
-
 def _word(verdict: Verdict) -> Word:
     none, control, longer = verdict.none, verdict.control, verdict.longer
     base = control if none is None else none
@@ -167,23 +160,20 @@ def _word(verdict: Verdict) -> Word:
 def _notes(
     verdict: Verdict, others: _Others, runs: Runs, costs: Mapping[str, Costs]
 ) -> tuple[Note, ...]:
+    if not verdict.against:
+        return (Note.NO_RUN, Note.NO_NUMBER) if verdict.missing else (Note.NO_RUN,)
     found = {
-        Note.NO_RUN: not verdict.against,
         Note.ONE_SEED: any(len(one.effect.differences) == 1 for one in verdict.against),
         Note.NO_NONE: verdict.none is None,
         Note.NO_CONTROL: verdict.control is None,
-        Note.NO_LONGER: verdict.longer is None and (_times(verdict.arm, costs) or 1.0) >= LONGER,
+        Note.NO_LONGER: verdict.none is not None
+        and verdict.longer is None
+        and (_times(verdict.arm, costs) or 1.0) >= LONGER,
         Note.NO_NUMBER: verdict.missing > 0,
         Note.FEWER_SEEDS: _fewer(verdict, others, runs),
-        Note.FEW_PICTURES: any(one.pictures == EVERYWHERE for one in verdict.against),
+        Note.FEW_PICTURES: any(one.lacks_pictures for one in verdict.against),
         Note.NO_PICTURES: any(one.pictures is None for one in verdict.against),
-        Note.MORE_PICTURES: any(
-            one.p < 1 - LEVEL
-            and one.sure
-            and not one.holds_over_pictures
-            and one.pictures != EVERYWHERE
-            for one in verdict.against
-        ),
+        Note.MORE_PICTURES: any(one.turns_with_pictures for one in verdict.against),
         Note.TOGETHER: verdict.word is Word.NO_EVIDENCE
         and len(verdict.against) > 1
         and all(one.better for one in verdict.against),

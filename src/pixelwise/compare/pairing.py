@@ -9,13 +9,12 @@ import numpy as np
 from pixelwise.compare.arms import Arm
 from pixelwise.compare.outcome import Outcome, Scores
 from pixelwise.compare.statistics import Effect, effect
+from pixelwise.compare.verdicts import EVERYWHERE
 from pixelwise.errors import InputError
 from pixelwise.metrics import Interval, Kind
 from pixelwise.metrics.bootstrap import ENDS
 
 Part = Literal["scores", "sizes"]
-EVERYWHERE = (-np.inf, np.inf)
-"""The interval over pictures where less than two count."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,9 @@ def _over_pictures(pairs: list[tuple[Scores, Scores]], number: int, sign: float)
     if not all(len(one.drawn) for pair in pairs for one in pair):
         known = any(len(one.each) for pair in pairs for one in pair)
         return EVERYWHERE if known else None
-    each = [sign * (a.drawn[:, number] - b.drawn[:, number]) for a, b in pairs]
-    means = np.mean(each, axis=0)
+    with np.errstate(invalid="ignore"):  # an endless error minus another
+        each = [sign * (a.drawn[:, number] - b.drawn[:, number]) for a, b in pairs]
+        means = np.mean(each, axis=0)
     means = means[np.isfinite(means)]  # a class may be in none of the drawn pictures
     if not len(means):
         return EVERYWHERE

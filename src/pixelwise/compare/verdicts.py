@@ -7,6 +7,8 @@ from enum import StrEnum
 from pixelwise.compare.statistics import LEVEL, Effect
 from pixelwise.metrics import Interval, Kind
 
+EVERYWHERE = (-math.inf, math.inf)
+"""The interval over pictures where less than two count."""
 NOTHING_KNOWN = Kind("score", "score", percent=False)
 """Stands for the main score where no run is finished."""
 
@@ -93,6 +95,17 @@ class Against:
         return self.effect.low > 0 or self.effect.high < 0
 
     @property
+    def lacks_pictures(self) -> bool:
+        """Whether less than two pictures count."""
+        return self.pictures == EVERYWHERE
+
+    @property
+    def turns_with_pictures(self) -> bool:
+        """Whether it is clear over seeds, but not over pictures."""
+        over_seeds = self.p < 1 - LEVEL and self.sure
+        return over_seeds and not self.lacks_pictures and not self.holds_over_pictures
+
+    @property
     def holds_over_pictures(self) -> bool:
         """Whether the interval over pictures is on the mean's side of 0; True if not known."""
         if self.pictures is None:
@@ -137,15 +150,13 @@ class Verdict:
     notes: tuple[Note, ...] = ()
 
     @property
+    def raw(self) -> float:
+        """The largest p of its comparisons, 1 where it is not ahead in all; not corrected."""
+        if any(one.effect.mean <= 0 for one in self.against):
+            return 1.0
+        return max((one.effect.p for one in self.against), default=1.0)
+
+    @property
     def against(self) -> tuple[Against, ...]:
         """What it was compared with."""
         return tuple(one for one in (self.none, self.control, self.longer) if one is not None)
-
-    @property
-    def weakest(self) -> Against | None:
-        """The comparison that says least for it; None: there is none."""
-        return max(
-            self.against,
-            key=lambda one: (one.effect.mean <= 0, one.effect.p, -one.effect.mean),
-            default=None,
-        )
