@@ -59,6 +59,10 @@ class CompareSettings:
     workers: int = setting(2, "processes that load pictures")
     device: str = setting("auto", DEVICES)
     cluster: str | None = setting(None, "spread the runs by Ray: local, or a cluster's address")
+    at_once: int | None = setting(
+        None, "on a cluster: so many runs at once, default: what fits", advanced=True
+    )
+    gpu_share: float = setting(1.0, "on a cluster: of a GPU, for each run", advanced=True)
     name: str | None = setting(None, "folder under runs/compare; default: the next number")
     runs: str = setting("runs", "folder that runs are written to", advanced=True)
     longer: bool = setting(
@@ -79,6 +83,9 @@ class CompareSettings:
             raise InputError(f"{' and '.join(given)} exclude each other; give one of them")
         at_least(1, seeds=self.seeds)
         in_range(1, 100, seeds=self.seeds)
+        in_range(0.01, 1, gpu_share=self.gpu_share)
+        if self.at_once is not None:
+            at_least(1, at_once=self.at_once)
         if self.steps is not None:
             in_range(1, 1e9, steps=self.steps)
         for name in ("budget", "time_per_run"):
