@@ -60,7 +60,7 @@ def effect(differences: Sequence[float]) -> Effect:
     Raises:
         InputError: There is none, or one is not finite.
     """
-    from scipy import stats
+    from scipy import special
 
     if not differences or not all(map(math.isfinite, differences)):
         raise InputError(
@@ -74,8 +74,8 @@ def effect(differences: Sequence[float]) -> Effect:
     error = statistics.stdev(found) / math.sqrt(n)
     if error == 0:
         return Effect(found, mean, mean, mean, 1.0 if mean == 0 else 0.0)
-    margin = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, n - 1))
+    margin = float(special.stdtrit(n - 1, (1 + LEVEL) / 2)) * error
+    p = 2 * float(special.stdtr(n - 1, -abs(mean) / error))
     return Effect(found, mean, mean - margin, mean + margin, p)
 
 

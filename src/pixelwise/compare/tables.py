@@ -61,8 +61,8 @@ def score_table(outcomes: Sequence[Outcome]) -> bytes:
     rows = []
     for one in outcomes:
         row: list[Any] = [one.arm, one.seed, one.steps, one.seconds, one.lr]
-        row += map(_number, one.scores.values)
-        row += map(_number, () if one.sizes is None else one.sizes.values)
+        row += [_number(float(value)) for value in one.scores.values]
+        row += [] if one.sizes is None else [_number(float(value)) for value in one.sizes.values]
         rows.append(row)
     return csv_table(head, rows)
 
@@ -127,19 +127,17 @@ def _added(arm: str, costs: Mapping[str, Costs]) -> str:
     return f"{costs[arm].parameters - costs[NONE].parameters:+,}"
 
 
-def _cells(against: Against | None) -> list[float | None]:
+def _cells(against: Against | None) -> list[float | int | None]:
     """Of a row, as `AGAINST` names them."""
     return [None] * len(AGAINST) if against is None else [*against_columns(against).values()]
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: float | int | None) -> float | int | None:
     """Without those that files cannot have."""
-    if value is None or isinstance(value, int):
-        return value
-    return float(value) if math.isfinite(value) else None
+    return None if value is None or not math.isfinite(value) else value
 
 
-def against_columns(one: Against) -> dict[str, float | None]:
+def against_columns(one: Against) -> dict[str, float | int | None]:
     """Column of `AGAINST` -> number."""
     low, high = one.pictures or (None, None)
     values = (

@@ -188,5 +188,5 @@ def _digits(margin: float) -> int:
     """Decimals that show a number to one digit, or two where it begins with 1 or 2."""
     if margin <= 0:
         return 1
-    power = math.floor(math.log10(margin))
-    return max(0, -power + (margin / 10**power < 3))
+    first, power = f"{margin:.1e}".split("e")
+    return max(0, -int(power) + (float(first) < 3))
