@@ -9,8 +9,9 @@ from simulated import arms, simulate
 
 from pixelwise.compare import judging
 from pixelwise.compare.costs import Costs
-from pixelwise.compare.judging import judge
+from pixelwise.compare.judging import judge, reach
 from pixelwise.compare.outcome import Outcome, Scores
+from pixelwise.compare.statistics import smallest_effect
 from pixelwise.compare.verdicts import Note, Verdict, Word
 from pixelwise.errors import InputError
 from pixelwise.metrics import Kind
@@ -250,6 +251,24 @@ def test_intervals_cover_a_known_effect(monkeypatch):
             held += [other.effect.low <= 0.013 <= other.effect.high for other in one.against]
     assert len(held) == 800
     assert abs(np.mean(held) - 0.95) <= 0.03
+
+
+def test_an_effect_of_the_size_that_is_said_is_shown(monkeypatch):
+    """The spread of differences is 0.01 here."""
+    found = arms("a", "b", control=False)
+    many = simulate(np.random.default_rng(0), found, {}, seeds=100, noise=0.0, pictures=2, draws=2)
+    known = reach(judge(many, found, {}))
+    assert known is not None
+    assert (known.seeds, known.mechanisms) == (100, 2)
+    assert known.gain == pytest.approx(0.01 * smallest_effect(100, tests=2), rel=0.15)
+    monkeypatch.setattr(judging, "seeds_needed", lambda *args, **options: None)
+    shown, effects = 0, {"a": 0.01 * smallest_effect(5, tests=2)}
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        runs = simulate(rng, found, effects, seeds=5, noise=0.0, pictures=2, draws=2)
+        shown += judge(runs, found, {})[0].none.better
+    assert abs(shown / 200 - 0.8) < 0.08
+    assert reach([]) is None
 
 
 @pytest.mark.slow

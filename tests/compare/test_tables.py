@@ -91,6 +91,7 @@ def test_text_for_a_terminal():
     assert "+7 %" in lines[2]
     assert lines[3].endswith("no evidence")
     assert sum(line.startswith("se: +") for line in lines) == 1
+    assert lines[-1].startswith("with 3 seeds and 2 mechanisms a gain over none of about")
     assert text_table([], {}) == ""
 
 

@@ -10,7 +10,7 @@ from pixelwise.compare import words
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.judging import judge
 from pixelwise.compare.statistics import Effect, effect
-from pixelwise.compare.verdicts import Against, Note, Verdict, Word
+from pixelwise.compare.verdicts import Against, Note, Reach, Verdict, Word
 from pixelwise.metrics import Kind
 
 MIOU = Kind("miou", "mean IoU")
@@ -116,6 +116,24 @@ def test_time(slower, told):
 def test_figures(kind, mean, margin, told):
     one = Effect((mean, mean + 1e-9), mean, mean - margin, mean + margin, 0.5)
     assert words.difference(kind, one) == told
+
+
+def test_titles():
+    found = Kind("found_small", "small objects found (up to 40 px)")
+    assert words.title(found) == found.title
+    assert words.title(found, "zh") == "小目标的检出比例（不超过 40 px）"
+    error = Kind("error_middle", "error in middle boxes (40 to 90 px)", False, False, "px")
+    assert words.title(error, "zh") == "中等框内的误差（40 至 90 px）"
+    assert words.title(Kind("iou_天空", "天空"), "zh") == "天空"
+    assert words.title(Kind("found_small", "small (old)", True), "zh") == "小目标的检出比例（old）"
+
+
+@pytest.mark.parametrize(
+    ("kind", "gain", "told"), [(MIOU, 0.0312, "3 points"), (PX, 1.26, "1.3 px"), (OKS, 0.2, "0.20")]
+)
+def test_reach(kind, gain, told):
+    assert f"about {told} would" in words.reach(Reach(gain, 3, 12, kind))
+    assert "12 种机制" in words.reach(Reach(gain, 3, 12, kind), "zh")
 
 
 def test_names_of_arms():

@@ -12,6 +12,7 @@ from typing import Any
 from pixelwise.compare import words
 from pixelwise.compare.arms import NONE
 from pixelwise.compare.costs import Costs
+from pixelwise.compare.judging import reach
 from pixelwise.compare.outcome import Outcome
 from pixelwise.compare.verdicts import Against, Verdict
 from pixelwise.evaluating.comparing import aligned
@@ -96,6 +97,8 @@ def text_table(verdicts: Sequence[Verdict], costs: Mapping[str, Costs]) -> str:
     lines = [aligned(rows), LEGEND]
     lines += [f"{one.arm}: {words.sentence(one)}" for one in verdicts]
     lines += _remarks(verdicts)
+    if (found := reach(verdicts)) is not None:
+        lines.append(words.reach(found))
     return "\n".join(lines)
 
 
