@@ -1,5 +1,6 @@
 """`pixelwise compare`: which attention is worth its cost on one's own data."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +8,22 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_data, check_model
+from pixelwise.cli.given import check_data, check_model, refuse_given
 from pixelwise.cli.looking import look_at
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
+from pixelwise.cluster.connection import check_cluster
 from pixelwise.compare.asked import ASKED, CompareSettings, read_asked
-from pixelwise.compare.presets import preset_file
 from pixelwise.errors import InputError
+from pixelwise.train.presets import preset_file
 from pixelwise.train.saved import find_data
 
 TEXT = """Train a network with nothing, with each attention layer, and with plain convolutions of
 each layer's cost, all with the same seeds, and say which layer is worth its cost. The report is
 written to runs/compare/NAME/."""
+
+
+ELSEWHERE = ("data", "cluster", "at_once", "gpu_share", "device", "workers")
+"""What may be another when a comparison goes on: it changes no number."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,17 +36,26 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--resume", type=str | None, help="folder of an unfinished comparison to go on with"
     )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="with --resume: train nothing, write the report of the runs that are finished",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     if found.preset is not None:
-        found = parse(parser, arguments, preset_file(found.preset))
+        found = parse(parser, arguments, preset_file(found.preset, "pixelwise.compare"))
     if found.resume is None:
         settings = take(found, CompareSettings)
         check_data(settings.data)
         if settings.start is not None:
             check_model(settings.start)
+        if found.report:
+            raise InputError("report=True: is for --resume; leave it out")
+        _check_cluster(found)
         return _compare(settings, None, found)
-    if given := [n for n in changed(found, CompareSettings) if n not in ("data", "cluster")]:
+    _check_cluster(found)
+    if given := [n for n in changed(found, CompareSettings) if n not in ELSEWHERE]:
         raise InputError(
             f"resume={found.resume!r}: goes on with the comparison's own settings; leave out"
             f" {', '.join(given)}"
@@ -48,15 +63,21 @@ def main(arguments: Sequence[str]) -> int:
     return _compare(*_left(found), found)
 
 
+def _check_cluster(found: Namespace) -> None:
+    if found.cluster is None:
+        refuse_given(found, {"at_once": None, "gpu_share": 1.0}, "is for a cluster; add --cluster")
+        return
+    check_cluster(found.cluster)
+
+
 def _left(found: Namespace) -> tuple[CompareSettings, Path]:
     """What is to be gone on with."""
-    import dataclasses
-
     folder = Path(found.resume)
     settings = read_asked(folder)
     data = found.data or find_data(folder, settings.data, ASKED)
     check_data(data)
-    return dataclasses.replace(settings, data=data, cluster=found.cluster), folder
+    others = {name: getattr(found, name) for name in changed(found, CompareSettings)}
+    return dataclasses.replace(settings, **{**others, "data": data}), folder
 
 
 def _compare(settings: CompareSettings, resume: Path | None, found: Namespace) -> int:
@@ -72,6 +93,7 @@ def _compare(settings: CompareSettings, resume: Path | None, found: Namespace) -
                 resume=resume,
                 warn=console.warn,
                 look=functools.partial(look_at, console),
+                report_only=found.report,
             )
         except Interrupted as stop:
             folder = stop.run.parents[2]

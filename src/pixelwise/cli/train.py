@@ -112,4 +112,3 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
         f"next: pixelwise predict {finished.run} PICTURES"
     )
     return 0
-

@@ -90,7 +90,7 @@ def longer(arms: Sequence[Arm], factors: Mapping[str, float]) -> list[Arm]:
 
     Args:
         arms: Of the comparison; without `none` there is nothing to train longer.
-        factors: Mechanism -> how many times as long; those that take as long as `none` are left out.
+        factors: Mechanism -> how many times as long; without those that are as fast as `none`.
     """
     if all(arm.name != NONE for arm in arms):
         return []

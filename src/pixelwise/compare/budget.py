@@ -37,9 +37,7 @@ def longer_factors(arms: Sequence[Arm], costs: Mapping[str, Costs]) -> dict[str,
     return found
 
 
-def steps_within(
-    seconds: float, seeds: int, step_seconds: Sequence[float], beside: float
-) -> int:
+def steps_within(seconds: float, seeds: int, step_seconds: Sequence[float], beside: float) -> int:
     """Steps of each run.
 
     Args:

@@ -1,14 +1,16 @@
 """A whole comparison: what is compared is planned, every run made, and the report written."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pixelwise.compare.arms import Arm
+from pixelwise.compare.arms import Arm, is_mechanism
 from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.costs import load, save
+from pixelwise.compare.halving import rungs, survivors
 from pixelwise.compare.jobs import Job
+from pixelwise.compare.measuring import measure
 from pixelwise.compare.outcome import Outcome
 from pixelwise.compare.planning import Prepared, planned, prepared
 from pixelwise.compare.record import Planned, new_folder
@@ -30,6 +32,7 @@ def compare(
     resume: Path | None = None,
     warn: Warn | None = None,
     look: Callable[[str], None] | None = None,
+    report_only: bool = False,
 ) -> str:
     """Make all runs that are not finished, judge, and write the report.
 
@@ -40,6 +43,7 @@ def compare(
         warn: Told what is to be thought about, by default `watcher.say`.
         look: Looks at the data set of that name before anything is trained, and raises where it is
             not to be trained on.
+        report_only: Make no run; judge those that are finished.
 
     Returns:
         The verdicts as text, and where the report is.
@@ -52,19 +56,28 @@ def compare(
     """
     warn = warn or watcher.say
     if resume is None:
-        begun = prepared(settings, watcher, warn, look)
+        begun = prepared(settings, watcher, look)
         folder = new_folder(settings)
     else:
         folder = resume
-        begun = prepared(dataclasses.replace(settings, check_data=False), watcher, warn, None)
+        begun = prepared(dataclasses.replace(settings, check_data=False), watcher, None)
     watcher.say(f"folder  {folder}")
     with alone(folder), _told_how_to_go_on(folder):
         _check_unchanged(folder, begun)
-        plan = Planned.load(folder) or planned(folder, settings, begun, watcher, warn)
-        for line in plan.lines(settings):
-            watcher.say(line)
-        arms = _Comparison(folder, settings, plan, watcher, warn).run()
-        return write_report(folder, settings, plan, arms, warn)
+        costs = load(folder)
+        if costs is None:
+            costs = measure(begun, begun.arms, warn, watcher.busy)
+            save(costs, folder)
+        plan = Planned.load(folder)
+        if plan is None:
+            plan = planned(settings, begun, costs)
+            plan.save(folder)
+        for line in plan.warnings:
+            warn(line)
+        comparison = _Comparison(folder, settings, plan, watcher, warn)
+        if not report_only:
+            comparison.run()
+        return write_report(folder, settings, plan, costs, warn)
 
 
 class _Comparison:
@@ -75,7 +88,9 @@ class _Comparison:
     ) -> None:
         self.folder, self.settings, self.plan = folder, settings, plan
         self.watcher, self.warn = watcher, warn
-        self.done, self.all = 0, plan.count(settings)
+        self.done = 0
+        tries = len(settings.factors())
+        self.all = len(plan.arms) * (settings.seeds + tries)
 
     def run(self) -> None:
         """First the tries of learning rates, then seed by seed: so pairs are whole early."""
@@ -83,10 +98,22 @@ class _Comparison:
         arms = list(plan.arms)
         self._make([job for arm in arms for job in plan.tries(arm, factors)])
         rates = {arm.name: self._best_rate(arm) for arm in arms}
+        waiting: list[Job] = []  # a cluster is told of as many as may be
         for seed in range(self.settings.seeds):
-            self._make([plan.job(arm, seed, rates[arm.name]) for arm in arms])
-            if self.settings.halving:
-                arms = survivors(self.folder, self.settings, plan, seed)
+            waiting += [plan.job(arm, seed, rates[arm.name]) for arm in arms]
+            if self.settings.halving and seed + 1 in rungs(self.settings.seeds):
+                self._make(waiting)
+                waiting, arms = [], self._halved(arms, seed + 1)
+        self._make(waiting)
+
+    def _halved(self, arms: Sequence[Arm], seeds: int) -> list[Arm]:
+        jobs = [self.plan.job(arm, seed, None) for arm in arms for seed in range(seeds)]
+        done = [job for job in jobs if failure(self.folder, job) is None]
+        left = survivors(arms, [Outcome.load(job.folder(self.folder)) for job in done])
+        dropped = [arm.name for arm in arms if arm not in left and is_mechanism(arm)]
+        self.watcher.say(f"halving after {seeds} seeds: {', '.join(dropped) or 'none'} dropped")
+        self.all -= (len(arms) - len(left)) * (self.settings.seeds - seeds)
+        return left
 
     def _best_rate(self, arm: Arm) -> float | None:
         """The learning rate of the best try; None: there were none, or all failed."""
@@ -109,7 +136,9 @@ class _Comparison:
         if self.settings.cluster is not None:
             from pixelwise.compare.spreading import spread
 
-            yield from spread(self.folder, self.settings, jobs, self.watcher, self.warn)
+            share = self.done / self.all, (self.done + len(jobs)) / self.all
+            watcher = Within(self.watcher, share)
+            yield from spread(self.folder, self.settings, jobs, watcher, self.warn)
             return
         for number, job in enumerate(jobs, self.done):
             share = number / self.all, (number + 1) / self.all

@@ -8,7 +8,7 @@ steps of `none`. At most two networks are in memory.
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 
 import torch

@@ -1,14 +1,17 @@
 """What a comparison trains, and for how long, from what it costs on this machine."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from pixelwise.compare.arms import Arm, arms, longer
-from pixelwise.compare.asked import CompareSettings
+from pixelwise.benchmarks.machine import about
+from pixelwise.checks import parse_duration
+from pixelwise.compare.arms import NONE, Arm, arms, longer
+from pixelwise.compare.asked import CURVE, CompareSettings
+from pixelwise.compare.budget import longer_factors, shortened, steps_within
 from pixelwise.compare.controls import TOLERANCE
+from pixelwise.compare.costs import Costs
 from pixelwise.compare.record import Planned
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.train.inputs import Data
@@ -16,6 +19,12 @@ from pixelwise.train.network import build_network
 from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.watching import Watcher
+
+BUDGET = "2h"
+START = 4.0
+"""Seconds in which a run opens its data and builds its network."""
+READ = 0.3
+"""What reading and scoring a picture take, as a share of the answer."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +58,86 @@ class Prepared:
 def prepared(
     settings: CompareSettings,
     watcher: Watcher,
-    warn: Callable[[str], None],
     look: Callable[[str], None] | None,
 ) -> Prepared:
     """Data, host and arms, checked: what no run could be made with is raised here."""
     reading = partial(watcher.busy, "reading masks")
     plan = make_plan(settings.recipe(), watcher.say, reading, look=look)
+    plan.data.source.split(settings.split)
     found = arms(plan.model, settings.mechanisms, settings.places, plan.stream.crop)
-    for arm in found:
-        if arm.apart > TOLERANCE:
-            warn(
-                f"{arm.name}: its parameters or operations are {arm.apart:.0%} from those of"
-                f" {arm.control_of}; no plain convolutions come nearer"
-            )
     return Prepared(plan, tuple(found))
+
+
+def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs]) -> Planned:
+    """The arms and lengths of all runs.
+
+    Raises:
+        InputError: The budget does not suffice.
+    """
+    found = list(begun.arms)
+    if settings.longer and settings.time_per_run is None:
+        found += longer(found, longer_factors(found, costs))
+    seconds = steps = None
+    if settings.time_per_run is not None:
+        seconds = parse_duration(time_per_run=settings.time_per_run)
+    else:
+        steps = settings.steps or _steps(settings, begun, found, costs)
+    length, tried = shortened(float(seconds or steps or 0), len(settings.factors()))
+    return Planned(
+        arms=tuple(found),
+        steps=None if steps is None else max(1, round(length)),
+        seconds=None if seconds is None else length,
+        tried=tried,
+        lr=begun.recipe.peak_lr,
+        size=begun.plan.stream.crop,
+        facts=_facts(settings, begun),
+        machine={name: str(value) for name, value in about().items()},
+        warnings=tuple(_warnings(begun)),
+    )
+
+
+def _steps(
+    settings: CompareSettings, begun: Prepared, found: list[Arm], costs: Mapping[str, Costs]
+) -> int:
+    budget = settings.budget or BUDGET
+    at_once = settings.at_once or 1 if settings.cluster is not None else 1
+    seconds = parse_duration(budget=budget) * at_once
+    base = costs[NONE] if NONE in costs else next(iter(costs.values()))
+    times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
+    height, width = begun.plan.stream.crop
+    picture = begun.plan.val_inputs[0][0].shape[-2:]
+    answer = (base.inference_ms or 0.0) / 1000 * (picture[0] * picture[1]) / (height * width)
+    beside = START + answer * (1 + READ) * (CURVE + 1) * len(begun.plan.val_inputs)
+    return steps_within(seconds, settings.seeds, times, beside)
+
+
+def _warnings(begun: Prepared) -> list[str]:
+    found = [
+        f"{arm.name}: its parameters or operations are {arm.apart:.0%} from those of"
+        f" {arm.control_of}; no plain convolutions come nearer"
+        for arm in begun.arms
+        if arm.apart > TOLERANCE
+    ]
+    if all(arm.name != NONE for arm in begun.arms):
+        found.append("none was not trained, so gains over the network itself are not known")
+    return found
+
+
+def _facts(settings: CompareSettings, begun: Prepared) -> dict[str, str]:
+    plan, recipe, source = begun.plan, begun.recipe, begun.data.source
+    height, width = plan.stream.crop
+    return {
+        "data": source.name,
+        "pictures": f"{len(plan.data.train)} train, {len(source.split(settings.split))}"
+        f" {settings.split}",
+        "classes": source.contents,
+        "network": f"{plan.model.config.arch}, {plan.model.config.backbone}",
+        "task": plan.data.task.key,
+        "places": settings.where,
+        "recipe": f"{recipe.recipe}, {recipe.schedule}",
+        "learning rate": f"{recipe.peak_lr:g}",
+        "batch": str(recipe.per_step),
+        "crop": f"{height}x{width}",
+        "precision": recipe.precision,
+        "device": plan.device,
+    }

@@ -1,21 +1,22 @@
 """The results of a comparison's finished runs: tables, page, and text for the terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pixelwise import pictures
-from pixelwise.compare.arms import Arm
+from pixelwise.compare.arms import is_mechanism
 from pixelwise.compare.asked import ASKED, CompareSettings
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.details import details
 from pixelwise.compare.disagreements import disagreements
-from pixelwise.compare.jobs import Job
+from pixelwise.compare.halving import rungs
 from pixelwise.compare.judging import judge
 from pixelwise.compare.outcome import NUMBERS, Outcome
 from pixelwise.compare.page import Comparison, comparison_page
 from pixelwise.compare.record import Planned
+from pixelwise.compare.results import results
 from pixelwise.compare.running import failure
-from pixelwise.compare.tables import results, score_table, text_table, verdict_table
+from pixelwise.compare.tables import score_table, text_table, verdict_table
 from pixelwise.errors import InputError
 
 PAGE, VERDICTS, SCORES, RESULTS = "report.html", "verdicts.csv", "scores.csv", "results.json"
@@ -39,14 +40,19 @@ def write_report(
     jobs = [plan.job(arm, seed, None) for seed in range(settings.seeds) for arm in plan.arms]
     finished = [job for job in jobs if (job.folder(folder) / NUMBERS).is_file()]
     if not finished:
-        raise InputError(f"{folder}: no run is finished; go on: pixelwise compare --resume {folder}")
+        raise InputError(
+            f"{folder}: no run is finished; go on: pixelwise compare --resume {folder}"
+        )
     outcomes = [Outcome.load(job.folder(folder)) for job in finished]
-    failed = {f"{job.arm.name}, seed {job.seed}": why for job in jobs if (why := failure(folder, job))}
+    failed = {
+        f"{job.arm.name}, seed {job.seed}": why for job in jobs if (why := failure(folder, job))
+    }
     verdicts = judge(outcomes, plan.arms, costs)
     grids = details(outcomes, plan.arms)
-    shown = disagreements(folder, settings, plan, outcomes)
+    folders = {(job.arm.name, job.seed): job.folder(folder) for job in finished}
+    shown = disagreements(folders, plan.arms, outcomes, settings.recipe(), settings.split)
     command = f"pixelwise compare --config {folder / ASKED}"
-    dropped = _dropped(settings, plan, outcomes, failed)
+    dropped = _dropped(settings, plan, outcomes)
     page = comparison_page(
         Comparison(
             name=folder.name,
@@ -81,5 +87,21 @@ def write_report(
     for what, why in failed.items():
         warn(f"{what}: failed, {why}")
     left = len(jobs) - len(finished) - len(failed)
-    unfinished = f"\n{left} runs are not finished: pixelwise compare --resume {folder}" if left else ""
+    unfinished = (
+        f"\n{left} runs are not finished: pixelwise compare --resume {folder}" if left else ""
+    )
     return f"{text_table(verdicts, costs)}{unfinished}\npage: {folder / PAGE}"
+
+
+def _dropped(
+    settings: CompareSettings, plan: Planned, outcomes: Sequence[Outcome]
+) -> dict[str, int]:
+    """Mechanism -> its seeds, of those that halving left behind."""
+    if not settings.halving:
+        return {}
+    most = max(one.seed for one in outcomes) + 1
+    counts = {arm.name: 0 for arm in plan.arms if is_mechanism(arm)}
+    for one in outcomes:
+        if one.arm in counts:
+            counts[one.arm] += 1
+    return {name: n for name, n in counts.items() if n in rungs(settings.seeds) and n < most}

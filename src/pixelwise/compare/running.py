@@ -49,7 +49,12 @@ def make_run(
     wanted = run_settings(folder, settings, job)
     try:
         if (run / SETTINGS).is_file():
-            before = dataclasses.replace(read_settings(run), data=settings.data)
+            before = dataclasses.replace(
+                read_settings(run),
+                data=settings.data,
+                device=settings.device,
+                workers=settings.workers,
+            )
             train(before, watcher, resume=run, warn=warn)
         else:
             train(wanted, watcher, command=run.parent.name, warn=warn)

@@ -1,10 +1,13 @@
-import csv, shutil, json
+import csv
+import json
+import shutil
 from pathlib import Path
+
 from pixelwise.compare.arms import Arm
 from pixelwise.compare.outcome import Outcome, Scores
+from pixelwise.data.opening import open_data
 from pixelwise.networks.segmenter import load
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.data.opening import open_data
 from pixelwise.train.settings import TrainSettings
 
 
