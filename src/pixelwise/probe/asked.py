@@ -18,8 +18,8 @@ class ProbeSettings:
 
     variants: str = setting(VARIANTS, "what pixels must know: distance, position, order, count")
     size: int = setting(20, "rows and columns of the maps")
-    channels: int = setting(64, "channels of the layer")
-    steps: int = setting(250, "optimiser steps for each variant")
+    channels: int = setting(48, "channels of the layer")
+    steps: int = setting(200, "optimiser steps for each variant")
     seeds: int = setting(1, "trainings of each, which differ by their seeds")
     device: str = setting("auto", DEVICES)
     baselines: bool = setting(True, "also probe nothing, convolutions and a mean, to compare with")

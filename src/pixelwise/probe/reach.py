@@ -76,6 +76,8 @@ class Curve:
     @property
     def text(self) -> str:
         """For a table: the reach, and the accuracy averaged over all distances."""
+        if math.isnan(self.mean):
+            return "absent"
         return f"{'>=' if self.is_whole else ''}{self.reach} ({100 * self.mean:.0f} %)"
 
 

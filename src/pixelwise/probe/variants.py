@@ -12,11 +12,11 @@ from where the pixel lies, nor from a part of the markers:
 - distance: the colour has nothing to do with the place.
 - position: pixels are asked only where the marker's reflections at their row and at their column
   are on the map too, so that all four quadrants are equally probable for each of them.
-- order: swapping the two markers swaps the class. From a distance of 2 on, pixels are asked only
-  where each marker, reflected at the other, is as far from them: one marker alone tells nothing.
+- order: swapping the two markers swaps the class, and both are equally far from the pixels asked.
+  One of them alone tells nothing, unless it is the outermost of the places that are so far.
 - count: all three places are equally far from the pixels asked.
 
-Everywhere is noise, and some places have a marker's colour but are none (distractors).
+Everywhere is noise, and some places hold something that is no marker (distractors).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +28,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
 COLOURS = 4
-CHANNELS = 1 + COLOURS
-"""Of a map: whether a place is a marker, and its colour, one channel for each."""
+CHANNELS = COLOURS + 1
+"""Of a map: one for each colour of markers, and one for distractors."""
 NOISE = 0.05
 """Standard deviation of the noise, where a marker has 1."""
-DISTRACTORS = 4
-GAPS = 2
-"""Largest distance between the two markers of `order`."""
+DISTRACTORS = 8
 
 
 class Drawn(NamedTuple):
@@ -71,10 +69,10 @@ class Variant:
 
     def distances(self, size: int) -> tuple[int, ...]:
         """The distances that are tested: 1, 2, 3, 4, 6, 8, 12, ... and the largest on the map."""
-        return tested_distances((size - 1) // 2 if self.halved else size - 1)
+        return distances_up_to((size - 1) // 2 if self.halved else size - 1)
 
 
-def tested_distances(largest: int) -> tuple[int, ...]:
+def distances_up_to(largest: int) -> tuple[int, ...]:
     """1, 2, 3, then powers of two and the middle between them, and the largest itself."""
     powers = [2**k for k in range(1, max(2, largest.bit_length()))]
     found = {1, *powers, *(3 * power // 2 for power in powers)}
@@ -107,21 +105,15 @@ def _position(images: int, size: int, random: Generator) -> Drawn:
 
 def _order(images: int, size: int, random: Generator) -> Drawn:
     rows = _rows(images, size, random)
-    gaps = torch.randint(1, GAPS + 1, (images,), generator=random)
-    left = (torch.rand(images, generator=random) * (size - gaps)).long()
+    left = torch.randint(size - 1, (images,), generator=random)
     labels = torch.randint(2, (images,), generator=random)
-    red = torch.where(labels == 0, left, left + gaps)
-    blue = torch.where(labels == 0, left + gaps, left)
+    red, blue = left + labels, left + 1 - labels
     maps = _empty(images, size, random)
     _put(maps, rows, red, torch.zeros_like(red), random)
     _put(maps, rows, blue, torch.ones_like(blue), random)
     row, _ = _apart(size, rows, red)
     told = _within(row, red) & _within(row, blue)
-    reflected = [2 * blue - red, 2 * red - blue]
-    fair = _within(row, reflected[0]) & _within(row, reflected[1])
-    for place in reflected:
-        fair &= ((place >= 0) & (place < size))[:, None, None]
-    distances = torch.where(told & (fair | (row.abs() == 1)), row.abs(), 0)
+    distances = torch.where(told, row.abs(), 0)
     return _turned(Drawn(maps, _everywhere(labels, size), distances), random)
 
 
@@ -142,7 +134,7 @@ def _count(images: int, size: int, random: Generator) -> Drawn:
 
 def _rows(images: int, size: int, random: Generator) -> Int64[Tensor, " b"]:
     """Rows with pixels at every tested distance from one of them about equally often."""
-    tested = torch.tensor(tested_distances(size - 1))
+    tested = torch.tensor(distances_up_to(size - 1))
     wanted = tested[torch.randint(len(tested), (images,), generator=random)]
     row = (torch.rand(images, generator=random) * (size - wanted)).long()
     turned = torch.rand(images, generator=random) < 0.5
@@ -153,8 +145,7 @@ def _empty(images: int, size: int, random: Generator) -> Float[Tensor, "b channe
     """Noise and distractors."""
     maps = NOISE * torch.randn(images, CHANNELS, size, size, generator=random)
     rows, columns = torch.randint(size, (2, images, DISTRACTORS), generator=random)
-    colours = torch.randint(COLOURS, (images, DISTRACTORS), generator=random)
-    maps[torch.arange(images)[:, None], 1 + colours, rows, columns] += 1
+    maps[torch.arange(images)[:, None], COLOURS, rows, columns] = 1.0
     return maps
 
 
@@ -168,9 +159,7 @@ def _put(
     """Put a marker of a colour on each map; -1: nothing, not even a distractor."""
     images = torch.arange(len(maps))
     maps[images, :, rows, columns] = NOISE * torch.randn(len(maps), CHANNELS, generator=random)
-    here = (colours >= 0).to(maps.dtype)
-    maps[images, 0, rows, columns] += here
-    maps[images, 1 + colours.clamp(min=0), rows, columns] += here
+    maps[images, colours.clamp(min=0), rows, columns] += (colours >= 0).to(maps.dtype)
 
 
 def _apart(
