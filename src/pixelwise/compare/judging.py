@@ -34,10 +34,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelwise.compare.arms import NONE, Arm
+from pixelwise.compare.arms import NONE, Arm, is_mechanism
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.outcome import Outcome
-from pixelwise.compare.pairing import Paired, Runs, is_mechanism
+from pixelwise.compare.pairing import Paired, Runs
 from pixelwise.compare.statistics import LEVEL, holm, seeds_needed, smallest_effect
 from pixelwise.compare.verdicts import NOTHING_KNOWN, Against, Note, Reach, Verdict, Word
 

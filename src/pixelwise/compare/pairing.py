@@ -113,11 +113,6 @@ class Runs:
         return Paired(effect(differences), pictures, float(np.mean(values)))
 
 
-def is_mechanism(arm: Arm) -> bool:
-    """Whether an arm is what the comparison is about."""
-    return arm.plan is not None and arm.control_of is None
-
-
 def _part(outcome: Outcome, part: Part) -> Scores | None:
     return outcome.scores if part == "scores" else outcome.sizes
 
