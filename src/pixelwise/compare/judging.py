@@ -91,6 +91,7 @@ def judge(
             seeds=tuple(scores),
             missing=runs.missing(name),
             control_gain=None if gain is None else gain.effect,
+            scored=runs.pictures,
         )
         found.append(verdict)
     corrected = holm([one.raw for one in found])
@@ -111,7 +112,7 @@ def reach(verdicts: Sequence[Verdict]) -> Reach | None:
     seeds = statistics.median_low(len(one.differences) for one in effects)
     spread = statistics.median(one.spread for one in effects)
     gain = spread * smallest_effect(seeds, tests=len(verdicts))
-    return Reach(gain, seeds, len(verdicts), verdicts[0].kind)
+    return Reach(gain, seeds, len(verdicts), verdicts[0].kind, verdicts[0].scored)
 
 
 def _others(mechanism: Arm, arms: Sequence[Arm], costs: Mapping[str, Costs]) -> _Others:

@@ -133,6 +133,10 @@ REACH = (
     "以 {seeds} 个随机种子比较 {mechanisms} 种机制时，相对无注意力网络约 {gain}的提升"
     "有八成机会被确认；更小的提升可能无法判断",
 )
+FEW_PICTURES = (
+    "; {pictures} pictures say little of others: the interval over pictures is too narrow",
+    "；只有 {pictures} 张图片，难以代表其他图片：对图片抽样得到的区间偏窄",
+)
 FASTER = ("{percent} % faster per picture", "单张推理快 {percent} %")
 SLOWER = ("{percent} % slower per picture", "单张推理慢 {percent} %")
 TIMES = ("{times} times as long per picture", "单张推理耗时为 {times} 倍")
