@@ -253,6 +253,20 @@ def test_intervals_cover_a_known_effect(monkeypatch):
     assert abs(np.mean(held) - 0.95) <= 0.03
 
 
+def test_intervals_over_pictures_cover_the_effect_on_all_pictures(monkeypatch):
+    """A mechanism helps some pictures and harms others; the percentile interval is a bit narrow."""
+    monkeypatch.setattr(judging, "seeds_needed", lambda *args, **options: None)
+    found = arms("a", control=False)
+    rng, held = np.random.default_rng(6), 0
+    for _ in range(200):
+        runs = simulate(rng, found, {"a": 0.02}, spread=1e-4, varied=0.1, pictures=40, draws=1000)
+        (verdict,) = judge(runs, found, {})
+        low, high = verdict.none.pictures
+        held += low <= 0.02 <= high
+        assert low < verdict.none.effect.mean < high
+    assert 0.91 <= held / 200 <= 0.98
+
+
 def test_an_effect_of_the_size_that_is_said_is_shown(monkeypatch):
     """The spread of differences is 0.01 here."""
     found = arms("a", "b", control=False)
