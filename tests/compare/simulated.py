@@ -74,5 +74,7 @@ def simulate(
             base = 0.6 + of_seed[seed] + effects.get(arm.name, 0.0) + own
             each = base + of_picture + own_pictures + rng.normal(0, noise, (pictures, k))
             scores = Scores(kinds, each.mean(axis=0), weights @ each / pictures, each)
-            found.append(Outcome(arm.name, seed, scores, None, names, (), 100, 1.0, 0.1))
+            found.append(
+                Outcome(arm.name, seed, scores, None, names, (), round(100 * arm.longer), 1.0, 0.1)
+            )
     return found

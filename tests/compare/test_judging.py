@@ -191,10 +191,28 @@ def test_the_longer_none_is_at_least_as_long():
     found = [*arms("a", "b", "c", longer=1.2), *arms(longer=2.0)[1:]]
     outcomes = simulate(np.random.default_rng(0), found, {})
     known = costs(none=100, a=104, b=120, c=121)
-    names = [None if v.longer is None else v.longer.arm for v in judge(outcomes, found, known)]
+    verdicts = judge(outcomes, found, known)
+    names = [None if one.longer is None else one.longer.arm for one in verdicts]
     assert names == [None, "none, 1.2 times as long", "none, 2 times as long"]
-    short = [one for one in outcomes if one.arm != "none, 2 times as long"]
-    assert Note.NO_LONGER in judge(short, found, known)[2].notes
+    assert all(one.notes == () for one in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "steps", "told"), [(121, 100, True), (104, 100, False), (121, 82, False)]
+)
+def test_none_that_was_not_trained_for_as_long_is_said(step_ms, steps, told):
+    """Runs may be equally long in steps, or in time."""
+    found = arms("a")
+    outcomes = [
+        replace(one, steps=steps if one.arm == "a" else 100)
+        for one in simulate(np.random.default_rng(0), found, {})
+    ]
+    (verdict,) = judge(outcomes, found, costs(none=100, a=step_ms))
+    assert (Note.NO_LONGER in verdict.notes) == told
+    longer = arms("a", longer=1.1)
+    outcomes = simulate(np.random.default_rng(0), longer, {})
+    (verdict,) = judge(outcomes, longer, costs(none=100, a=160))
+    assert verdict.notes == (Note.NO_LONGER,)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ class Runs:
                 found[seed] = scores
         return found
 
+    def steps(self, arm: str) -> float:
+        """Of its runs, on average; 0 where it has none."""
+        steps = [one.steps for one in self.by_arm.get(arm, {}).values()]
+        return float(np.mean(steps)) if steps else 0.0
+
     def missing(self, arm: str) -> int:
         """Finished runs without a main score."""
         return len(self.by_arm.get(arm, {})) - len(self.known(arm))

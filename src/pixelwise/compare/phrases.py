@@ -62,16 +62,17 @@ NOTES = {
         "没有对照，提升可能只来自更多的参数",
     ),
     Note.NO_LONGER: (
-        "its steps take longer, but none was not trained for longer",
-        "其训练步耗时更长，但没有训练时长相应延长的无注意力网络",
+        "its steps take longer, and none was not trained for as long",
+        "其训练步耗时更长，而无注意力网络没有训练同样长的时间",
     ),
     Note.NO_NUMBER: (
-        "{missing} of its runs ended without a score and were left out",
-        "有 {missing} 次运行没有得到分数，未计入",
+        "{missing} of its runs ended without a score and were left out, so it may look better than it"
+        " is",
+        "有 {missing} 次运行没有得到分数，未计入，因此结果可能偏乐观",
     ),
     Note.FEWER_SEEDS: (
-        "it has fewer seeds than others: it was dropped, or runs of it failed",
-        "其随机种子少于其他网络：中途被淘汰，或有运行失败",
+        "it has fewer seeds than others: it was dropped, is not finished, or runs of it failed",
+        "其随机种子少于其他网络：中途被淘汰、尚未完成，或有运行失败",
     ),
     Note.FEW_PICTURES: (
         "fewer than two pictures count, so nothing is said of others",
