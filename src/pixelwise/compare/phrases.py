@@ -66,8 +66,7 @@ NOTES = {
         "其训练步耗时更长，而无注意力网络没有训练同样长的时间",
     ),
     Note.NO_NUMBER: (
-        "{missing} of its runs ended without a score and were left out, so it may look better than it"
-        " is",
+        "{missing} of its runs have no score and were left out, so it may look better than it is",
         "有 {missing} 次运行没有得到分数，未计入，因此结果可能偏乐观",
     ),
     Note.FEWER_SEEDS: (
