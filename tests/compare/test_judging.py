@@ -69,6 +69,7 @@ def test_an_identity_has_no_effect_at_all():
     assert verdict.none is not None
     assert (verdict.none.effect.mean, verdict.none.pictures) == (0.0, (0.0, 0.0))
     assert (verdict.p, verdict.none.seeds) == (1.0, None)
+    assert reach([verdict]) is None
 
 
 def test_a_smaller_error_is_better():

@@ -107,10 +107,10 @@ def reach(verdicts: Sequence[Verdict]) -> Reach | None:
     """
     effects = [one.none.effect for one in verdicts if one.none is not None]
     effects = [one for one in effects if len(one.differences) > 1]
-    if not effects:
+    spread = statistics.median([one.spread for one in effects] or [0.0])
+    if spread == 0:
         return None
     seeds = statistics.median_low(len(one.differences) for one in effects)
-    spread = statistics.median(one.spread for one in effects)
     gain = spread * smallest_effect(seeds, tests=len(verdicts))
     return Reach(gain, seeds, len(verdicts), verdicts[0].kind, verdicts[0].scored)
 
