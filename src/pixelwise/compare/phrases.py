@@ -63,7 +63,7 @@ NOTES = {
     ),
     Note.NO_LONGER: (
         "its steps take longer, and none was not trained for as long",
-        "其训练步耗时更长，而无注意力网络没有训练同样长的时间",
+        "其每个训练步耗时更长，而无注意力网络没有训练同样长的时间",
     ),
     Note.NO_NUMBER: (
         "{missing} of its runs have no score and were left out, so it may look better than it is",
@@ -139,7 +139,7 @@ FEW_PICTURES = (
 )
 FASTER = ("{percent} % faster per picture", "单张推理快 {percent} %")
 SLOWER = ("{percent} % slower per picture", "单张推理慢 {percent} %")
-TIMES = ("{times} times as long per picture", "单张推理耗时为 {times} 倍")
+TIMES = ("{times} times as long per picture", "单张推理耗时为原来的 {times} 倍")
 ALIKE = ("as fast per picture", "单张推理速度相当")
 BESIDE = (", ", "，")
 """Between a gain and what it costs."""
