@@ -257,9 +257,7 @@ def render_editions(editions: Sequence[Edition]) -> str:
         )
         inside = _body(one.report, f"e{number}s")
         bodies.append(f'<div class="edition" lang="{one.language}">\n{inside}\n</div>\n')
-    shown = ",".join(
-        f"#to-{i}:checked~.edition:nth-of-type({i + 1})" for i in range(len(editions))
-    )
+    shown = ",".join(f"#to-{i}:checked~.edition:nth-of-type({i + 1})" for i in range(len(editions)))
     title = " \N{MIDDLE DOT} ".join(escape(one.report.title) for one in editions)
     parts = "".join(bodies)
     pictures: dict[str, str] = {}
