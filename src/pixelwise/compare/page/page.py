@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import torch
 
 from pixelwise import __version__
-from pixelwise.compare.page import detail_sections, how, verdict_sections
 from pixelwise.compare.page.chart_sections import Charts
 from pixelwise.compare.page.compared import Compared
+from pixelwise.compare.page.detail_sections import classes, disagreements, sizes
+from pixelwise.compare.page.how import again, costs, how
 from pixelwise.compare.page.language import Speech
+from pixelwise.compare.page.verdict_sections import careful, counts, verdicts
 from pixelwise.report import Edition, Report, Section, render_editions
 
 
@@ -29,8 +31,8 @@ def _report(told: Compared, charts: Charts, say: Speech) -> Report:
     data = told.settings.data
     return Report(
         title=say(f"Which attention is worth its cost on {data}", f"{data} 上哪种注意力值得使用"),
-        summary="\n\n".join([_asked(told, say), verdict_sections.careful(told, say)]),
-        highlights=tuple(verdict_sections.counts(told, say)),
+        summary="\n\n".join([_asked(told, say), careful(told, say)]),
+        highlights=tuple(counts(told, say)),
         sections=tuple(_sections(told, charts, say)),
         footer=say(
             f"{told.name}: pixelwise {__version__}, PyTorch {torch.__version__}. This page is one"
@@ -67,14 +69,14 @@ def _asked(told: Compared, say: Speech) -> str:
 
 def _sections(told: Compared, charts: Charts, say: Speech) -> Iterator[Section]:
     found = (
-        verdict_sections.verdicts(told, say),
+        verdicts(told, say),
         charts.costs(say),
         charts.learning(say),
-        detail_sections.classes(told, say),
-        detail_sections.sizes(told, say),
-        detail_sections.disagreements(told, say),
-        how.costs(told, say),
-        how.how(told, say),
-        how.again(told, say),
+        classes(told, say),
+        sizes(told, say),
+        disagreements(told, say),
+        costs(told, say),
+        how(told, say),
+        again(told, say),
     )
     yield from (section for section in found if section is not None)
