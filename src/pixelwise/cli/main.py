@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "write a network as an ONNX, torch.export or safetensors file, proven equal",
     "push": "publish a trained network on the Hugging Face Hub, with a card",
     "bench": "measure time and memory of layers and networks",
+    "probe": "measure how far context reaches through layers",
     "import": "convert a checkpoint of another code base",
     "insert": "insert layers into an existing network and report",
     "layers": "list the attention layers, or show one",

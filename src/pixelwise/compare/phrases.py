@@ -127,6 +127,12 @@ MANY_SEEDS = (
     "; more than {seeds} seeds would be needed for an effect of this size",
     "；要确认这么小的差异，需要 {seeds} 个以上的随机种子",
 )
+REACH = (
+    "with {seeds} seeds and {mechanisms} mechanisms a gain over none of about {gain} would be clear"
+    " in four of five comparisons; smaller ones may stay open",
+    "以 {seeds} 个随机种子比较 {mechanisms} 种机制时，相对无注意力网络约 {gain}的提升"
+    "有八成机会被确认；更小的提升可能无法判断",
+)
 FASTER = ("{percent} % faster per picture", "单张推理快 {percent} %")
 SLOWER = ("{percent} % slower per picture", "单张推理慢 {percent} %")
 TIMES = ("{times} times as long per picture", "单张推理耗时为 {times} 倍")
@@ -165,4 +171,13 @@ TITLES = {
     "score": "分数",
 }
 """Of kinds by their names; others are told by their own titles, such as a class's name."""
+SIZES = {
+    "small": "小",
+    "middle": "中等",
+    "large": "大",
+}
+FOUND = "{size}目标的检出比例（{bounds}）"
+ERROR = "{size}框内的误差（{bounds}）"
+BOUNDS = {"up to ": "不超过 ", " to ": " 至 ", "above ": "大于 "}
+"""Of titles of scores by size, such as "small objects found (up to 40 px)"."""
 NOTHING = ("no evidence: {note}", "证据不足：{note}")

@@ -13,6 +13,7 @@ from pixelwise.compare import words
 from pixelwise.compare.arms import Arm
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.details import Grid
+from pixelwise.compare.judging import reach
 from pixelwise.compare.outcome import Outcome, Scores
 from pixelwise.compare.tables import OTHERS, against_columns, kinds_of
 from pixelwise.compare.verdicts import Verdict
@@ -41,6 +42,7 @@ def results(
         about: What else is to be known: settings, command, machine.
     """
     kinds, sizes = kinds_of(outcomes)
+    found = reach(verdicts)
     told = {
         "format": FORMAT,
         "versions": {
@@ -51,6 +53,7 @@ def results(
         "about": dict(about),
         "scores": [asdict(kind) for kind in kinds],
         "sizes": [asdict(kind) for kind in sizes],
+        "reach": None if found is None else asdict(found),
         "verdicts": [_verdict(one) for one in verdicts],
         "arms": [_arm(arm, outcomes, costs.get(arm.name)) for arm in arms],
         "details": [_grid(grid) for grid in grids],

@@ -12,6 +12,7 @@ from typing import Any
 from pixelwise.compare import words
 from pixelwise.compare.arms import NONE
 from pixelwise.compare.costs import Costs
+from pixelwise.compare.judging import reach
 from pixelwise.compare.outcome import Outcome
 from pixelwise.compare.verdicts import Against, Verdict
 from pixelwise.evaluating.comparing import aligned
@@ -61,8 +62,8 @@ def score_table(outcomes: Sequence[Outcome]) -> bytes:
     rows = []
     for one in outcomes:
         row: list[Any] = [one.arm, one.seed, one.steps, one.seconds, one.lr]
-        row += map(_number, one.scores.values)
-        row += map(_number, () if one.sizes is None else one.sizes.values)
+        row += [_number(float(value)) for value in one.scores.values]
+        row += [] if one.sizes is None else [_number(float(value)) for value in one.sizes.values]
         rows.append(row)
     return csv_table(head, rows)
 
@@ -96,6 +97,8 @@ def text_table(verdicts: Sequence[Verdict], costs: Mapping[str, Costs]) -> str:
     lines = [aligned(rows), LEGEND]
     lines += [f"{one.arm}: {words.sentence(one)}" for one in verdicts]
     lines += _remarks(verdicts)
+    if (found := reach(verdicts)) is not None:
+        lines.append(words.reach(found))
     return "\n".join(lines)
 
 
@@ -127,19 +130,17 @@ def _added(arm: str, costs: Mapping[str, Costs]) -> str:
     return f"{costs[arm].parameters - costs[NONE].parameters:+,}"
 
 
-def _cells(against: Against | None) -> list[float | None]:
+def _cells(against: Against | None) -> list[float | int | None]:
     """Of a row, as `AGAINST` names them."""
     return [None] * len(AGAINST) if against is None else [*against_columns(against).values()]
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: float | int | None) -> float | int | None:
     """Without those that files cannot have."""
-    if value is None or isinstance(value, int):
-        return value
-    return float(value) if math.isfinite(value) else None
+    return None if value is None or not math.isfinite(value) else value
 
 
-def against_columns(one: Against) -> dict[str, float | None]:
+def against_columns(one: Against) -> dict[str, float | int | None]:
     """Column of `AGAINST` -> number."""
     low, high = one.pictures or (None, None)
     values = (

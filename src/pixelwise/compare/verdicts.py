@@ -115,6 +115,23 @@ class Against:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """What a comparison can show at all.
+
+    Args:
+        gain: Over none; this large it is clear in four of five comparisons.
+        seeds: Of each arm.
+        mechanisms: That are compared.
+        kind: What the main score is.
+    """
+
+    gain: float
+    seeds: int
+    mechanisms: int
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Of one mechanism.
 

@@ -13,7 +13,7 @@ from typing import Literal
 from pixelwise.compare import phrases
 from pixelwise.compare.arms import CONTROL, NONE
 from pixelwise.compare.statistics import MOST_SEEDS, Effect
-from pixelwise.compare.verdicts import Against, Note, Verdict, Word
+from pixelwise.compare.verdicts import Against, Note, Reach, Verdict, Word
 from pixelwise.metrics import Kind
 
 Language = Literal["en", "zh"]
@@ -39,7 +39,17 @@ def notes(verdict: Verdict, language: Language = "en") -> list[str]:
 
 def title(kind: Kind, language: Language = "en") -> str:
     """What a score is called."""
-    return phrases.TITLES.get(kind.name, kind.title) if language == "zh" else kind.title
+    if language == "en":
+        return kind.title
+    by_size = re.fullmatch(r"(found|error)_(small|middle|large)", kind.name)
+    bounds = re.search(r"\((.*)\)$", kind.title)
+    if not (by_size and bounds):
+        return phrases.TITLES.get(kind.name, kind.title)
+    told = bounds[1]
+    for english, chinese in phrases.BOUNDS.items():
+        told = told.replace(english, chinese)
+    phrase = phrases.FOUND if by_size[1] == "found" else phrases.ERROR
+    return phrase.format(size=phrases.SIZES[by_size[2]], bounds=told)
 
 
 def arm(name: str, language: Language = "en") -> str:
@@ -142,6 +152,14 @@ def sentence(verdict: Verdict, language: Language = "en") -> str:
     return _in(phrases.SENTENCES[verdict.word], language).format(**told)
 
 
+def reach(of: Reach, language: Language = "en") -> str:
+    """How large an effect must be for the comparison to show it."""
+    factor = 100.0 if of.kind.percent else 1.0
+    gain = f"{factor * of.gain:.{_digits(factor * of.gain)}f} {_unit(of.kind, language)}"
+    told = _in(phrases.REACH, language)
+    return told.format(seeds=of.seeds, mechanisms=of.mechanisms, gain=gain.strip())
+
+
 def _short(verdict: Verdict, against: Against | None, language: Language) -> str:
     return "" if against is None else difference(verdict.kind, against.effect, language)
 
@@ -188,5 +206,5 @@ def _digits(margin: float) -> int:
     """Decimals that show a number to one digit, or two where it begins with 1 or 2."""
     if margin <= 0:
         return 1
-    power = math.floor(math.log10(margin))
-    return max(0, -power + (margin / 10**power < 3))
+    first, power = f"{margin:.1e}".split("e")
+    return max(0, -int(power) + (float(first) < 3))
