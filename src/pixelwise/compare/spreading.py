@@ -5,7 +5,9 @@ on from the run's checkpoint, and a second start makes only what is missing.
 """
 
 import dataclasses
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -126,14 +128,32 @@ class _Looking:
 @contextmanager
 def _saved(ray: Any, notes: Any, pool: Pool, watcher: Watcher) -> Iterator[None]:
     """Let runs save their state where the block is left early; a second Ctrl-C does not wait."""
+    with _terminated_as_by_ctrl_c():
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                watcher.say("runs save their state ...")
+                ray.get(notes.stop.remote(), timeout=SAVED_WITHIN)
+                pool.settle(SAVED_WITHIN)
+            raise
+
+
+@contextmanager
+def _terminated_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt; not in threads."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    except BaseException:
-        with suppress(Exception):
-            watcher.say("runs save their state ...")
-            ray.get(notes.stop.remote(), timeout=SAVED_WITHIN)
-            pool.settle(SAVED_WITHIN)
-        raise
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 @contextmanager
