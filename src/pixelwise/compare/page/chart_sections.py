@@ -95,7 +95,7 @@ class Charts:
             caption = say(
                 f"{score} (upwards) against {against}", f"{score}（纵轴）与{against}（横轴）"
             )
-            yield Figure(png, caption, caption, self.told.full)
+            yield Figure(png, caption, caption, self.told.wide)
 
     def _numbers(self, say: Speech, letters: int | None = None) -> Iterator[Block]:
         if found := self.told.numbered(letters):
@@ -135,7 +135,7 @@ def _chart(told: Compared, cost: Callable[[Costs], float | None], unit: str) -> 
     if kind is None or not points:
         return None
     better = kind.larger is not False
-    return trade_off(points, unit, kind.told_in, larger=better, wide=told.full)
+    return trade_off(points, unit, kind.told_in, larger=better, wide=told.wide)
 
 
 def _points(told: Compared, cost: Callable[[Costs], float | None]) -> Iterator[Point]:
