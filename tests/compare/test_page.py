@@ -7,7 +7,7 @@ from PIL import Image
 from synthetic import CLASSES, POINTS, comparison
 
 from pixelwise.compare.asked import CompareSettings
-from pixelwise.compare.page.page import comparison_page
+from pixelwise.compare.page import chart_sections, comparison_page
 from pixelwise.metrics import Kind
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -63,6 +63,13 @@ def dot():
     return buffer.getvalue()
 
 
+@pytest.fixture
+def no_charts(monkeypatch):
+    """For tests that look at text only."""
+    for name in ("trade_off", "learning_curves", "differences"):
+        monkeypatch.setattr(chart_sections, name, lambda *_, **__: dot())
+
+
 @pytest.fixture(scope="module")
 def full():
     told = comparison(
@@ -91,12 +98,12 @@ def test_the_page_is_one_file_that_asks_for_nothing(full):
 def test_a_picture_is_in_the_file_once_and_described_in_both_languages(full):
     _, content, page = full
     stored = re.findall(r"base64,([^\"]*)\"", content.decode())
-    assert len(stored) == len({*stored}) == 5  # three costs, learning curves, a disagreement
+    assert len(stored) == len({*stored}) == 6  # seeds, costs, curves, a disagreement
     labels = {
         language: [a["aria-label"] for tag, a in page.tags[language] if a.get("role") == "img"]
         for language in ("en", "zh-Hans")
     }
-    assert len(labels["en"]) == len(labels["zh-Hans"]) == 5
+    assert len(labels["en"]) == len(labels["zh-Hans"]) == 6
     assert all(CHINESE.search(label) for label in labels["zh-Hans"])
     assert not any(CHINESE.search(label) for label in labels["en"])
 
@@ -107,7 +114,7 @@ def test_everything_is_said_in_both_languages(full):
     for language in ("en", "zh-Hans"):
         found = [tag for tag, a in page.tags[language] if tag not in ("ul", "li")]
         shapes[language] = found
-    assert shapes["zh-Hans"].count("section") == 9
+    assert shapes["zh-Hans"].count("section") == 10
     for tag in ("h1", "h2", "h3", "p", "table", "tr", "td", "th", "caption", "svg", "dt", "dd"):
         assert shapes["en"].count(tag) >= shapes["zh-Hans"].count(tag) > 0
     kept = ("pixelwise compare --data street --steps 100",)
@@ -142,7 +149,7 @@ def test_names_come_back_as_text(full):
     assert told.command in words
 
 
-def test_rows_are_in_the_order_of_what_is_said_then_of_names():
+def test_rows_are_in_the_order_of_what_is_said_then_of_names(no_charts):
     _, page = pages(comparison({"z": 0.0, "a": 0.0, "m": 0.06, "b": -0.06, "k": 0.06}))
     texts = page.text["en"]
     names = [text for text in texts[texts.index("mechanism") :] if text in tuple("zambk")]
@@ -161,7 +168,7 @@ def test_the_numbers_of_a_verdict(full):
     assert texts[at + 6] == "28.5 (+14\N{NO-BREAK SPACE}%)"
 
 
-def test_the_best_of_the_seeds_is_nowhere():
+def test_the_best_of_the_seeds_is_nowhere(no_charts):
     told = comparison({"se": 0.02})
     _, page = pages(told)
     best = max(run.main for run in told.runs("se"))
@@ -200,7 +207,7 @@ def test_nothing_is_finished():
     assert any("no finished run" in text for text in page.text["en"])
 
 
-def test_smaller_errors_are_below_0_and_told_so():
+def test_smaller_errors_are_below_0_and_told_so(no_charts):
     _, page = pages(comparison({"se": 0.05}, kinds=POINTS, sizes=None))
     texts = page.text["en"]
     assert texts[texts.index("worth it:") + 3].startswith("-")
@@ -208,7 +215,7 @@ def test_smaller_errors_are_below_0_and_told_so():
     assert any("px smaller than none" in text for text in texts)
 
 
-def test_what_halving_and_the_sweep_do_is_said():
+def test_what_halving_and_the_sweep_do_is_said(no_charts):
     settings = CompareSettings(
         data="street", attention="none,control,se", halving=True, lr_sweep="0.3,1,3"
     )

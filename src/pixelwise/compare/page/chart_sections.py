@@ -8,9 +8,10 @@ from pixelwise.compare.arms import NONE, Arm
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.page.compared import LONG, Compared
 from pixelwise.compare.page.curves import STYLES, Curve, curve, learning_curves
+from pixelwise.compare.page.differences import differences
 from pixelwise.compare.page.drawings import Point, trade_off
 from pixelwise.compare.page.language import Speech
-from pixelwise.compare.page.numbers import score_header
+from pixelwise.compare.page.numbers import natural, score_header
 from pixelwise.report import Block, Figure, Legend, Section, Text
 
 COSTS: tuple[tuple[Callable[[Costs], float | None], str, tuple[str, str]], ...] = (
@@ -28,6 +29,31 @@ class Charts:
         found = [(_chart(told, cost, unit), names) for cost, unit, names in COSTS]
         self.trade_offs = [(png, names) for png, names in found if png is not None]
         self.curves = _curves(told)
+        self.differences = _differences(told)
+
+    def seeds(self, say: Speech) -> Section | None:
+        """Differences seed by seed; None: there are none."""
+        if self.differences is None:
+            return None
+        text = say(
+            "Every small stroke is one seed: the mechanism's score minus that of the other network"
+            " with the same seed. The mark is their mean and the line its 95 % interval (one that"
+            " leaves the picture goes on). Blue with a circle is against none, orange with a hollow"
+            " square against its control. These intervals are each for itself: what is clear when"
+            " all mechanisms and other pictures are considered is in the table of verdicts.",
+            "每个小竖线是一个随机种子：该机制的分数减去相同种子下另一网络的分数。标记为其平均值，横线为"
+            "其 95 % 置信区间（伸出图外的表示仍在延续）。蓝色圆点：相对无注意力网络；"
+            "橙色空心方块：相对其对照。这些区间各自独立：在考虑所有机制以及换用其他图片后哪些差异仍然明显，见结论表。",
+        )
+        kind = self.told.kind
+        if kind is not None and kind.apart_in:
+            unit = say.unit(kind.apart_in)
+            text += say(f" Differences are in {unit}.", f"差值的单位为{unit}。")
+        if kind is not None and kind.larger is False:
+            text += say(" Left of 0 is better.", "0 的左侧为更好。")
+        alt = say("Differences of every mechanism, seed by seed", "各机制逐个随机种子的差值")
+        blocks = (Figure(self.differences, alt, "", True), *self._numbers(say, LONG))
+        return Section(say("Seed by seed", "逐个随机种子"), text, blocks)
 
     def costs(self, say: Speech) -> Section:
         """Accuracy against each cost."""
@@ -69,7 +95,7 @@ class Charts:
             caption = say(
                 f"{score} (upwards) against {against}", f"{score}（纵轴）与{against}（横轴）"
             )
-            yield Figure(png, caption, caption, self.told.full)
+            yield Figure(png, caption, caption, self.told.wide)
 
     def _numbers(self, say: Speech, letters: int | None = None) -> Iterator[Block]:
         if found := self.told.numbered(letters):
@@ -109,7 +135,7 @@ def _chart(told: Compared, cost: Callable[[Costs], float | None], unit: str) -> 
     if kind is None or not points:
         return None
     better = kind.larger is not False
-    return trade_off(points, unit, kind.told_in, larger=better, wide=told.full)
+    return trade_off(points, unit, kind.told_in, larger=better, wide=told.wide)
 
 
 def _points(told: Compared, cost: Callable[[Costs], float | None]) -> Iterator[Point]:
@@ -126,6 +152,17 @@ def _points(told: Compared, cost: Callable[[Costs], float | None]) -> Iterator[P
         of = arm.control_of or arm.name
         label = "" if arm.control_of else told.label(arm.name)
         yield Point(label, x, *ends, numbers.get(of, -1), _is_hollow(arm))
+
+
+def _differences(told: Compared) -> bytes | None:
+    kind, rows = told.kind, {}
+    for one in told.ordered:
+        each = [None if a is None else natural(one.kind, a.effect) for a in (one.none, one.control)]
+        if any(effect is not None for effect in each):
+            rows[told.label(one.arm, LONG)] = each
+    if kind is None or not rows:
+        return None
+    return differences(rows, kind.unit, 100.0 if kind.percent else 1.0)
 
 
 def _is_hollow(arm: Arm) -> bool:

@@ -18,8 +18,8 @@ ORDER = (Word.WORTH, Word.BETTER, Word.CAPACITY, Word.TIME, Word.NO_EVIDENCE, Wo
 """Of verdicts on the page; mechanisms with the same one are in the order of their names."""
 SHORT, SHORTER, LONG = 14, 8, 30
 """Letters of names that fit into a chart, into a full one, and above a chart of their own."""
-MANY = 16
-"""More mechanisms than this make a full chart."""
+SOME, MANY = 8, 16
+"""More mechanisms than the first make a wide chart, than the second a full one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,11 @@ class Compared:
     def full(self) -> bool:
         """Whether a chart of all mechanisms is crowded."""
         return len(self.verdicts) > MANY
+
+    @property
+    def wide(self) -> bool:
+        """Whether a chart of all mechanisms needs the width of the page."""
+        return len(self.verdicts) > SOME
 
     def label(self, arm: str, letters: int | None = None) -> str:
         """What an arm is called in charts: its name, or a number where that is long.

@@ -53,7 +53,7 @@ def trade_off(
         larger: Whether a larger score is better.
         wide: Whether there are many points.
     """
-    figure = empty_figure(*((9.5, 6.0) if wide else (5.8, 4.4)))
+    figure = empty_figure(*((9.5, 5.0) if wide else (5.8, 4.4)))
     axes = figure.subplots()
     front = frontier(points, larger=larger)
     axes.plot([p.x for p in front], [p.y for p in front], "--", color=GREY, linewidth=1.2, zorder=1)
@@ -111,7 +111,7 @@ def _range(points: Sequence[Point]) -> tuple[float, float]:
     """All means, and bars as far as they do not press the means together."""
     means = [p.y for p in points]
     low, high = min(means), max(means)
-    room = max(1.5 * (high - low), 0.02 * abs(high), 1e-3)
+    room = max(0.7 * (high - low), 0.02 * abs(high), 1e-3)
     ends = [e for p in points for e in (p.low, p.high) if np.isfinite(e)]
     low_end = max(min([low, *ends]), low - room)
     high_end = min(max([high, *ends]), high + room)
@@ -119,19 +119,14 @@ def _range(points: Sequence[Point]) -> tuple[float, float]:
     return low_end - edge, high_end + edge
 
 
-PLACES = (
-    (9, 0),
-    (9, 8),
-    (9, -8),
-    (0, 12),
-    (0, -12),
-    (-9, 0),
-    (-9, 8),
-    (-9, -8),
-    (16, 18),
-    (-16, -18),
+NEAR = 18
+"""Points between a mark and a label that needs no line to it."""
+PLACES = tuple(
+    (right * far, up * far)
+    for far in (9, NEAR, 28, 40, 54)
+    for right, up in ((1, 0), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 0), (-1, 1), (-1, -1))
 )
-"""Where a label may stand, in points from its mark."""
+"""Where a label may stand, in points from its mark; the first are best."""
 
 
 def _write_labels(axes: "Axes", points: Sequence[Point]) -> None:
@@ -143,19 +138,19 @@ def _write_labels(axes: "Axes", points: Sequence[Point]) -> None:
     for point, (x, y) in zip(points, marks, strict=True):
         if not point.label:
             continue
-        width, height = 5.2 * scale * len(point.label), 10 * scale
-        boxes = []
-        for right, up in PLACES:
-            left = x + right * scale - (0 if right > 0 else width if right < 0 else width / 2)
-            bottom = y + up * scale - height / 2
-            boxes.append((left, bottom, left + width, bottom + height))
+        size = 5.7 * scale * len(point.label), 10 * scale
+        boxes = [_box(x, y, (right * scale, up * scale), size) for right, up in PLACES]
+        whole = size[0] * size[1]
         costs = [
-            sum(_overlap(box, one) for one in taken) + width * height - _overlap(box, frame)
-            for box in boxes
+            3 * sum(_overlap(box, one) for one in taken)
+            + 9 * (whole - _overlap(box, frame))
+            + 0.015 * place * whole
+            for place, box in enumerate(boxes)
         ]
         best = int(np.argmin(costs))
         taken.append(boxes[best])
         right, up = PLACES[best]
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
         axes.annotate(
             point.label,
             (point.x, point.y),
@@ -166,7 +161,19 @@ def _write_labels(axes: "Axes", points: Sequence[Point]) -> None:
             fontsize=8.5,
             parse_math=False,
             zorder=4,
+            arrowprops=line if max(abs(right), abs(up)) > NEAR else None,
         )
+
+
+def _box(
+    x: float, y: float, away: tuple[float, float], size: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """Left, lower, right and upper edge of a label so far away from a mark."""
+    right, up = away
+    width, height = size
+    left = x + right - (0 if right > 0 else width if right < 0 else width / 2)
+    bottom = y + up - height / 2
+    return left, bottom, left + width, bottom + height
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:

@@ -47,7 +47,7 @@ def number(value: float | None) -> str:
     """Three digits, or a dash."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def count(value: int | None) -> str:

@@ -73,6 +73,7 @@ def _asked(told: Compared, say: Speech) -> str:
 def _sections(told: Compared, charts: Charts, say: Speech) -> Iterator[Section]:
     found = (
         verdicts(told, say),
+        charts.seeds(say),
         charts.costs(say),
         charts.learning(say),
         classes(told, say),
