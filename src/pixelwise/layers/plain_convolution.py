@@ -10,7 +10,9 @@ V and a start at 0, so the layer is the identity at the start. Without m there a
 every channel goes through the same kernel, z_(s+1) = z_s + f * z_s, and y = x + up(z_r - z_0).
 
 The width m sets the parameters, r and the cells set the operations: `compare.controls` finds those
-with which both are like a mechanism's. There is no published source: it is a control.
+with which both are like a mechanism's.
+
+Source: no paper, it is a control.
 """
 
 from collections.abc import Mapping
