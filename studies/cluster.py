@@ -250,7 +250,7 @@ class Idle:
 
     def load(self, setup):
         """The versions that are here."""
-        from pixelwise.cluster.worker import versions
+        from pixelwise.cluster.alike import versions
 
         return {**versions(), "host": "here"}
 
@@ -263,11 +263,10 @@ def per_task():
     """Seconds of the driver per task, and of Ray, by tasks that do nothing."""
     from pixelwise.cluster import pool
     from pixelwise.cluster.connection import connected
-    from pixelwise.cluster.worker import Setup
 
-    pool.Worker = Idle
+    idle = pool.Kind(Idle, "begin", "look at the log", "cluster")
     with connected("local") as ray:
-        found = pool.Pool(ray, Setup({}, "cpu", 1, {}), 2, pool.Share(0.5), print)
+        found = pool.Pool(ray, idle, None, 2, pool.Share(0.5), print)
         with found as workers:
             list(workers.run("nothing", range(20), str))
             begun, clock = time.process_time(), time.monotonic()

@@ -8,6 +8,7 @@ behind where one is killed.
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import IO
 
 from pixelwise.errors import InputError
 
+LOOKED = 0.2
+"""Seconds between two trials to have a folder."""
 UNFINISHED = "unfinished"
 """Stands for the sum of a file that is being written."""
 
@@ -121,14 +124,21 @@ def check_before(folder: Path, command: str, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Keep a run's folder for this process.
+
+    Args:
+        folder: The run's.
+        patience: Seconds to wait for another process that ends.
 
     Raises:
         InputError: Another process is at work there.
     """
     with (folder / ".pixelwise.lock").open("a+", encoding="ascii") as file:
-        if not locked(file):
+        until = time.monotonic() + patience
+        while not (free := locked(file)) and time.monotonic() < until:
+            time.sleep(LOOKED)
+        if not free:
             file.seek(0)
             holder = file.read(20).strip()
             raise InputError(

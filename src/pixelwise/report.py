@@ -1,11 +1,12 @@
 """A report as one HTML file: works offline, prints well, follows the reader's light or dark theme.
 
-A `Report` is sections of blocks: `Text`, `Table`, `Matrix`, `Settings`, `Figure`, `Legend` and
-`Commands`. Pictures are
-inside the file, there is no script, and text is escaped.
+A `Report` is sections of blocks: `Text`, `Table`, `Matrix`, `Heat`, `Settings`, `Figure`, `Legend`,
+`Commands` and `Verbatim`. Pictures are inside the file, there is no script, and text is escaped. A
+page may hold editions in several languages, of which the reader chooses one.
 """
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -45,11 +46,13 @@ class Table:
         header: One text per column; empty for no header.
         rows: Cells, or their text.
         caption: What the numbers are, with their unit.
+        leads: Of each row, what is to be read before its numbers: a word, and a sentence.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
     caption: str = ""
+    leads: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,45 @@ class Matrix:
     caption: str = ""
 
 
-Block = Text | Table | Settings | Figure | Commands | Legend | Matrix
+@dataclass(frozen=True)
+class Shade:
+    """A cell of a `Heat`.
+
+    Args:
+        share: Of the deepest colour: 1 is the deepest blue, -1 the deepest orange.
+        text: In it.
+        mark: Whether it has a frame and bold type.
+    """
+
+    share: float
+    text: str
+    mark: bool = False
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Numbers on both sides of 0 in coloured cells: blue is better, orange is worse.
+
+    Args:
+        names: Of the columns.
+        rows: Name and cells of each row; None: there is no number.
+        caption: What the numbers are, with their unit.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shade | None, ...]], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """Lines as a machine wrote them, in their own language."""
+
+    lines: tuple[str, ...]
+    language: str = "en"
+
+
+Block = Text | Table | Settings | Figure | Commands | Legend | Matrix | Heat | Verbatim
 
 
 @dataclass(frozen=True)
@@ -134,6 +175,22 @@ class Report:
     highlights: tuple[Highlight, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: str = ""
+    contents: str = "Contents"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A report in one language.
+
+    Args:
+        language: Its tag, such as "zh-Hans".
+        label: What the language calls itself.
+        report: The report.
+    """
+
+    language: str
+    label: str
+    report: Report
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -183,24 +240,86 @@ def _compared(values: Sequence[float | None], table: Measures, larger: bool | No
 
 def render(report: Report) -> str:
     """The page as text."""
+    return _page("en", escape(report.title), _body(report, "s"))
+
+
+def render_editions(editions: Sequence[Edition]) -> str:
+    """A page in several languages as text; the first is shown until the reader chooses another.
+
+    Pictures that are in several editions are in the file once.
+    """
+    switch, bodies = [], []
+    for number, one in enumerate(editions):
+        checked = " checked" if number == 0 else ""
+        switch.append(
+            f'<input type="radio" name="language" class="to" id="to-{number}"{checked}>'
+            f'<label for="to-{number}" lang="{one.language}">{escape(one.label)}</label>'
+        )
+        inside = _body(one.report, f"e{number}s")
+        bodies.append(f'<div class="edition" lang="{one.language}">\n{inside}\n</div>\n')
+    shown = ",".join(f"#to-{i}:checked~.edition:nth-of-type({i + 1})" for i in range(len(editions)))
+    title = " \N{MIDDLE DOT} ".join(escape(one.report.title) for one in editions)
+    parts = "".join(bodies)
+    pictures: dict[str, str] = {}
+    parts = _IMAGE.sub(lambda found: _shared(found, pictures), parts)
+    return _page(
+        editions[0].language,
+        title,
+        f"<style>.edition{{display:none}}{shown}{{display:block}}</style>\n"
+        f'<svg class="store" aria-hidden="true">{"".join(pictures.values())}</svg>\n'
+        f"{''.join(switch)}\n{parts}",
+    )
+
+
+_IMAGE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]*)">')
+
+
+def _shared(found: re.Match[str], pictures: dict[str, str]) -> str:
+    """A picture that is kept once; `pictures` are those kept, by their content."""
+    alt, content = found.groups()
+    head = base64.b64decode(content[:32])
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    box = f'viewBox="0 0 {width} {height}"'
+    if content not in pictures:
+        pictures[content] = (
+            f'<symbol id="picture{len(pictures)}" {box}><image width="{width}" height="{height}"'
+            f' href="data:image/png;base64,{content}"/></symbol>'
+        )
+    number = list(pictures).index(content)
+    return (
+        f'<svg class="picture" role="img" aria-label="{alt}" {box} style="max-width:{width}px">'
+        f'<use href="#picture{number}"/></svg>'
+    )
+
+
+def _page(language: str, title: str, body: str) -> str:
     template = Template(files("pixelwise").joinpath("report_template.html").read_text("utf-8"))
+    return template.substitute(language=language, title=title, body=body)
+
+
+def _body(report: Report, prefix: str) -> str:
     contents = "".join(
-        f'<li><a href="#s{i}">{escape(section.title)}</a></li>'
+        f'<li><a href="#{prefix}{i}">{escape(section.title)}</a></li>'
         for i, section in enumerate(report.sections)
     )
     highlights = "".join(map(_highlight, report.highlights))
-    return template.substitute(
-        title=escape(report.title),
-        summary=_paragraphs(report.summary),
-        highlights=f'<dl class="highlights">{highlights}</dl>' if highlights else "",
-        contents=contents,
-        sections="".join(_section(i, section) for i, section in enumerate(report.sections)),
-        footer=escape(report.footer),
+    sections = (_section(f"{prefix}{i}", one) for i, one in enumerate(report.sections))
+    return "\n".join(
+        [
+            "<main>",
+            f"<h1>{escape(report.title)}</h1>",
+            f'<div class="summary">{_paragraphs(report.summary)}</div>',
+            f'<dl class="highlights">{highlights}</dl>' if highlights else "",
+            f'<nav aria-label="{escape(report.contents)}"><ul>{contents}</ul></nav>',
+            "".join(sections),
+            "</main>",
+            f"<footer>{escape(report.footer)}</footer>",
+        ]
     )
 
 
-def _section(number: int, section: Section) -> str:
-    parts = [f'<section id="s{number}"><h2>{escape(section.title)}</h2>']
+def _section(name: str, section: Section) -> str:
+    parts = [f'<section id="{name}"><h2>{escape(section.title)}</h2>']
     parts.append(_paragraphs(section.text))
     for is_figure, blocks in groupby(section.blocks, lambda block: isinstance(block, Figure)):
         inner = "".join(map(_block, blocks))
@@ -233,6 +352,11 @@ def _block(block: Block) -> str:
             return f'<ul class="legend">{swatches}</ul>'
         case Matrix():
             return _matrix(block)
+        case Heat():
+            return _heat(block)
+        case Verbatim(texts, language):
+            inside = "".join(f"<li>{escape(text)}</li>" for text in texts)
+            return f'<ul class="verbatim" lang="{escape(language)}">{inside}</ul>'
 
 
 def _pairs(values: Mapping[str, str]) -> str:
@@ -246,8 +370,52 @@ def _table(table: Table) -> str:
     caption = f"<caption><span>{escape(table.caption)}</span></caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in table.header)
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
+    if table.leads:
+        each = zip(table.rows, table.leads, strict=True)
+        body = "".join(_led(row, *lead) for row, lead in each)
+        return f'<div class="scroll"><table class="led">{caption}{head}{body}</table></div>'
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in table.rows)
     return f'<div class="scroll"><table>{caption}{head}<tbody>{body}</tbody></table></div>'
+
+
+def _led(row: Sequence[str | Cell], word: str, sentence: str) -> str:
+    """A row of two lines: what is to be read first, and the numbers.
+
+    On narrow screens the name stands before the sentence, not in a column of its own.
+    """
+    name, numbers = _cells(row).split("</th>", 1)
+    name = name.replace("<th ", '<th rowspan="2" ')
+    first = row[0] if isinstance(row[0], str) else row[0].text
+    lead = f"<b>{escape(first)}</b><strong>{escape(word)}</strong>{escape(sentence)}"
+    return (
+        f'<tbody><tr>{name}</th><td class="lead" colspan="{len(row) - 1}"><span>{lead}</span></td>'
+        f"</tr><tr>{numbers}</tr></tbody>"
+    )
+
+
+DEPTHS = 5
+"""Colours on either side of 0."""
+
+
+def _heat(heat: Heat) -> str:
+    caption = f"<caption><span>{escape(heat.caption)}</span></caption>" if heat.caption else ""
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in heat.names)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, cells))}</tr>'
+        for name, cells in heat.rows
+    )
+    return (
+        f'<div class="scroll"><table class="matrix heat">{caption}<thead><tr><th></th>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(shade: Shade | None) -> str:
+    if shade is None:
+        return "<td>\N{EN DASH}</td>"
+    depth = round(DEPTHS * max(-1.0, min(1.0, shade.share)))
+    name = f"{'b' if depth > 0 else 'o'}{abs(depth)}" if depth else "n"
+    return f'<td class="{name}{" m" * shade.mark}">{escape(shade.text)}</td>'
 
 
 def _matrix(matrix: Matrix) -> str:

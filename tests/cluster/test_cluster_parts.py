@@ -6,14 +6,16 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from fake_ray import FakeRay
 from PIL import Image
 
 from pixelwise import create_model
 from pixelwise.cli.main import main
 from pixelwise.cluster import connection, rasters
+from pixelwise.cluster.alike import versions
 from pixelwise.cluster.blocks import blocks, rows_per_task
-from pixelwise.cluster.pool import Pool, Share
-from pixelwise.cluster.worker import Files, Setup, Worker, versions
+from pixelwise.cluster.pool import Kind, Pool, Share
+from pixelwise.cluster.worker import Files, Setup, Worker
 from pixelwise.cluster.workers import Cluster, network_files, shares
 from pixelwise.errors import InputError
 from pixelwise.predict.images import How, Wanted
@@ -125,78 +127,8 @@ def test_files_appear_whole(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-class FakeRay:
-    """Runs calls when they are waited for; workers end as the test says."""
-
-    class exceptions:  # noqa: N801 - as in Ray
-        class RayError(Exception):
-            pass
-
-        class RayTaskError(RayError):
-            def __init__(self, cause):
-                super().__init__(str(cause))
-                self.cause = cause
-
-    def __init__(self, dies=lambda ask, job: False):
-        self.dies, self.kept, self.most, self.killed = dies, {}, 0, 0
-
-    def put(self, thing):
-        return thing
-
-    def remote(self, kind):
-        outer = self
-
-        class Actor:
-            def options(self, **_):
-                return self
-
-            def remote(self):
-                return Hand(outer, kind())
-
-        return Actor()
-
-    def wait(self, refs, num_returns, timeout):
-        self.most = max(self.most, len(refs))
-        return [refs[0]], refs[1:]
-
-    def get(self, ref):
-        return ref.run()
-
-    def kill(self, hand):
-        self.killed += 1
-
-
-class Hand:
-    def __init__(self, ray, worker):
-        self.ray, self.worker, self.dead = ray, worker, False
-
-    def __getattr__(self, ask):
-        hand = self
-
-        class Call:
-            def remote(self, given):
-                return Ref(hand, ask, given)
-
-        return Call()
-
-
-class Ref:
-    def __init__(self, hand, ask, given):
-        self.hand, self.ask, self.given = hand, ask, given
-
-    def run(self):
-        ray = self.hand.ray
-        if self.hand.dead or ray.dies(self.ask, self.given):
-            self.hand.dead = True
-            raise ray.exceptions.RayError("The actor died")
-        try:
-            return getattr(self.hand.worker, self.ask)(self.given)
-        except InputError as error:
-            raise ray.exceptions.RayTaskError(error) from error
-
-
 @pytest.fixture
-def pool(monkeypatch):
+def pool():
     """A pool of workers that answer ten times their job."""
 
     class Worker:
@@ -214,12 +146,12 @@ def pool(monkeypatch):
                 raise InputError("13: brings no luck; take 12")
             return 10 * job
 
-    monkeypatch.setattr("pixelwise.cluster.pool.Worker", Worker)
     warned = []
 
-    def made(ray, count=2, device="cpu"):
+    def made(ray, count=2, device="cpu", at_once=2):
         made.warned = warned
-        return Pool(ray, Setup({}, device, 1, {}), count, Share(1.0), warned.append)
+        kind = Kind(Worker, "load the network", "lower x", "cluster", at_once)
+        return Pool(ray, kind, Setup({}, device, 1, {}), count, Share(1.0), warned.append)
 
     return made
 
@@ -233,9 +165,20 @@ def test_each_job_is_done_once(pool):
     assert ray.killed == 2
 
 
+def test_a_worker_may_have_one_job_and_none_that_waits(pool):
+    ray, looks = FakeRay(), []
+    with pool(ray, at_once=1) as workers:
+        for _ in range(2):  # the same workers go on
+            found = list(workers.run("tenfold", range(5), str, lambda: looks.append(1)))
+            assert sorted(found) == [(job, 10 * job) for job in range(5)]
+    assert ray.most <= 2
+    assert ray.killed == 2
+    assert looks
+
+
 def test_workers_that_end_lose_and_double_nothing(pool):
     chance = np.random.default_rng(0)
-    ray = FakeRay(lambda ask, job: chance.random() < 0.1)
+    ray = FakeRay(lambda ask, *_: chance.random() < 0.1)
     with pool(ray, 4) as workers:
         found = dict(workers.run("tenfold", range(12), str))
     assert found == {job: 10 * job for job in range(12)}
@@ -268,7 +211,7 @@ def test_what_a_worker_refuses_is_the_jobs_answer(pool):
     ],
 )
 def test_workers_that_cannot_start_are_told(pool, device, dies, told):
-    ray = FakeRay(lambda ask, job: ask == dies)
+    ray = FakeRay(lambda ask, *_: ask == dies)
     with pytest.raises(InputError, match=told), pool(ray, device=device) as workers:
         list(workers.run("tenfold", range(3), str))
 
@@ -288,7 +231,7 @@ def test_rasters_are_those_of_this_machine(network, tmp_path, monkeypatch, overl
     monkeypatch.setattr("pixelwise.cluster.pool.LOOKED", 0.0)
     monkeypatch.setattr("pixelwise.cluster.blocks.MOST_ROWS", 2)
     chance = np.random.default_rng(0)
-    ray = FakeRay(lambda ask, job: chance.random() < 0.15)
+    ray = FakeRay(lambda ask, *_: chance.random() < 0.15)
     cluster = Cluster(ray, 3, Share(1.0), "cpu", lambda line: None)
     how = {"window": 32, "overlap": overlap, "batch": 2}
     names = ("here", "there")

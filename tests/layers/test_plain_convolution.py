@@ -37,8 +37,19 @@ def test_one_kernel_serves_all_channels():
     weight = layer.filter.weight.expand(4, 1, 1, 4)
     z = x
     for _ in range(2):
-        z = z + F.conv2d(F.pad(z, (1, 2)), weight, groups=4)
+        z = z + F.conv2d(F.pad(z, (1, 2)), weight, groups=4) / 2
     torch.testing.assert_close(layer(x), z)
+
+
+def test_fixed_convolutions_do_not_learn_but_a_gain_does():
+    layer, x = drawn(width=3, kernel_size=3, bias=False, fixed=True)
+    assert [name for name, _ in layer.named_parameters()] == ["gain"]
+    assert {"reduce.weight", "filter.weight", "expand.weight", "gain"} == set(layer.state_dict())
+    z = F.relu(F.conv2d(F.relu(F.conv2d(x, layer.reduce.weight)), layer.filter.weight, padding=1))
+    torch.testing.assert_close(layer(x), x + layer.gain * F.conv2d(z, layer.expand.weight))
+    fresh = PlainConvolution(4, width=3, bias=False, fixed=True)
+    assert fresh.gain.item() == 0
+    assert fresh.expand.weight.abs().max() > 0
 
 
 def test_cells_are_averaged_and_shown_at_all_their_pixels():
@@ -59,6 +70,7 @@ def test_cells_are_averaged_and_shown_at_all_their_pixels():
         ({"cell": (0, 1)}, "cell=0: must be at least 1"),
         ({"kernel_size": 0}, "kernel_size=0: must be at least 1"),
         ({"width": None}, "width=None: has one kernel"),
+        ({"fixed": True}, "fixed=True: has no bias"),
     ],
 )
 def test_bad_options(options, message):

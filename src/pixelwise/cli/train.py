@@ -10,6 +10,7 @@ from jsonargparse import SUPPRESS, Namespace
 
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model, check_run
+from pixelwise.cli.looking import look_at
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
 from pixelwise.train.presets import preset_file
@@ -87,7 +88,7 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
                 resume=resume,
                 accept_changes=found.accept_changes,
                 warn=console.warn,
-                look=functools.partial(_look_at, console),
+                look=functools.partial(look_at, console),
             )
         except Interrupted as stop:
             console.warn(
@@ -111,26 +112,3 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
         f"next: pixelwise predict {finished.run} PICTURES"
     )
     return 0
-
-
-def _look_at(console: Console, data: str) -> None:
-    """The doctor's quick form: tells what it finds, and stops where training must not start."""
-    from pixelwise.doctor.page import lines
-    from pixelwise.doctor.quick import quick_look
-    from pixelwise.train.interrupt import Stopped
-
-    looked = quick_look(data)
-    if looked is None:
-        return
-    for line in lines(looked):
-        console.warn(line)
-    more = f"pixelwise check-data {data}"
-    console.say(
-        f"check   {looked.read} of {looked.pairs} pictures and masks in {looked.seconds:.1f} s;"
-        f" all of them: {more}"
-    )
-    if not looked.may_start:
-        raise Stopped(
-            f"training must not start on such data. {more} shows all of it; with --check-data false"
-            " training starts nevertheless"
-        )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from pixelwise.cluster.pool import Pool
-from pixelwise.cluster.worker import Setup
+from pixelwise.cluster.worker import PREDICTING, Setup
 from pixelwise.cluster.workers import Cluster, network_files
 from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
@@ -31,7 +31,7 @@ def over(cluster: Cluster) -> Elsewhere:
             how,
         )
         count = min(cluster.workers, len(jobs))
-        with Pool(cluster.ray, setup, count, cluster.share, cluster.warn) as pool:
+        with Pool(cluster.ray, PREDICTING, setup, count, cluster.share, cluster.warn) as pool:
             for job, found in pool.run("picture", jobs, lambda job: str(of[job.picture].picture)):
                 one = of[job.picture]
                 if isinstance(found, InputError):

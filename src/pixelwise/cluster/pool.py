@@ -1,6 +1,6 @@
 """Workers, and jobs that are given to them, each until it is done once.
 
-A worker has two jobs at most, of which one waits. When a worker ends, whoever killed it, its jobs
+A worker has few jobs, of which all but one wait. When a worker ends, whoever killed it, its jobs
 go to others and a new one takes its place. Only the process here takes results, each of them once.
 """
 
@@ -11,11 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pixelwise.cluster.worker import Setup, Worker, versions
+from pixelwise.cluster.alike import versions
 from pixelwise.errors import InputError, in_one_line
 
-AT_ONCE = 2
-"""Jobs that a worker has: one that it works on, and one that waits."""
 ATTEMPTS = 3
 """So many workers may end while they work on one and the same job."""
 PATIENCE = 300.0
@@ -37,6 +35,26 @@ class Share:
     gpus: float = 0.0
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What workers are, and what is said of them.
+
+    Args:
+        actor: Their class. Its `load` takes the setup and gives `alike.greeting`; other methods
+            take a job.
+        begins: What one does before its first job, for messages.
+        remedy: What helps where workers end at their work.
+        extras: Of the package, which every machine needs.
+        at_once: Jobs that a worker has: one that it works on, and others that wait.
+    """
+
+    actor: type
+    begins: str
+    remedy: str
+    extras: str
+    at_once: int = 2
+
+
 @dataclass(eq=False)
 class _Hand:
     actor: Any
@@ -50,6 +68,7 @@ class Pool:
 
     Args:
         ray: The module, connected.
+        kind: What they are.
         setup: What they are told at first.
         count: How many there are.
         share: What each takes.
@@ -57,12 +76,19 @@ class Pool:
     """
 
     def __init__(
-        self, ray: Any, setup: Setup, count: int, share: Share, warn: Callable[[str], None]
+        self,
+        ray: Any,
+        kind: Kind,
+        setup: Any,
+        count: int,
+        share: Share,
+        warn: Callable[[str], None],
     ) -> None:
-        self._ray, self._share, self._warn = ray, share, warn
+        self._ray, self._kind, self._share, self._warn = ray, kind, share, warn
         self.count = count
         self._setup = ray.put(setup)
         self._hands: list[_Hand] = []
+        self._running: dict[Any, tuple[_Hand, int]] = {}
         self._failed_starts = 0
         self._alone_since = time.monotonic()
 
@@ -76,38 +102,52 @@ class Pool:
         self._hands = []
 
     def run(
-        self, ask: str, jobs: Sequence[Any], name: Callable[[Any], str]
+        self,
+        ask: str,
+        jobs: Sequence[Any],
+        name: Callable[[Any], str],
+        look: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[Any, Any]]:
         """Each job and what came of it, in any order: a result, or an InputError.
 
         Args:
-            ask: The method of `Worker` that takes a job.
+            ask: The method of workers that takes a job.
             jobs: What there is to do.
             name: Of a job, for messages.
+            look: Called again and again meanwhile.
 
         Raises:
             InputError: No worker can be had, or the cluster is lost.
         """
         try:
-            yield from self._run(ask, jobs, name)
+            yield from self._run(ask, jobs, name, look)
         except (self._ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
             raise InputError(
                 f"cluster: was lost ({in_one_line(error, 200)}); what is written stays, start the"
                 " command again"
             ) from error
 
+    def settle(self, seconds: float) -> None:
+        """Wait for what workers are at, so long at most."""
+        if at := list(self._running):
+            self._ray.wait(at, num_returns=len(at), timeout=seconds)
+
     def _run(
-        self, ask: str, jobs: Sequence[Any], name: Callable[[Any], str]
+        self,
+        ask: str,
+        jobs: Sequence[Any],
+        name: Callable[[Any], str],
+        look: Callable[[], None],
     ) -> Iterator[tuple[Any, Any]]:
         waiting = deque(range(len(jobs)))
-        running: dict[Any, tuple[_Hand, int]] = {}
+        running = self._running = {}
         ends = [0] * len(jobs)
         while waiting or running:
             open_jobs = len(waiting) + len(running)
             while len(self._hands) < min(self.count, open_jobs):
                 self._start()
             for hand in sorted(self._hands, key=lambda hand: len(hand.jobs)):
-                while hand.ready and waiting and len(hand.jobs) < AT_ONCE:
+                while hand.ready and waiting and len(hand.jobs) < self._kind.at_once:
                     job = waiting.popleft()
                     hand.jobs.append(job)
                     running[getattr(hand.actor, ask).remote(jobs[job])] = hand, job
@@ -130,18 +170,20 @@ class Pool:
                     ends[first] += 1
                     back = [number for number in hand.jobs if ends[number] < ATTEMPTS]
                     gave_up = [number for number in hand.jobs if ends[number] >= ATTEMPTS]
-                    running = {r: (h, j) for r, (h, j) in running.items() if h is not hand}
+                    for other in [r for r, (h, _) in running.items() if h is hand]:
+                        del running[other]
                     waiting.extendleft(reversed(back))
                     self._gone(hand, error, f"{len(back)} tasks go to others")
                     for number in gave_up:
-                        yield jobs[number], _hopeless(name(jobs[number]), error)
+                        yield jobs[number], self._hopeless(name(jobs[number]), error)
                 else:
                     hand.jobs.remove(job)
                     yield jobs[job], found
             self._check_hope()
+            look()
 
     def _start(self) -> None:
-        remote = self._ray.remote(Worker).options(
+        remote = self._ray.remote(self._kind.actor).options(
             num_cpus=self._share.cpus,
             num_gpus=self._share.gpus,
             max_restarts=0,
@@ -151,7 +193,7 @@ class Pool:
         self._hands.append(_Hand(actor, actor.load.remote(self._setup)))
 
     def _greet(self, hand: _Hand) -> None:
-        """A worker has loaded the network, or not."""
+        """A worker is ready, or not."""
         try:
             found = self._ray.get(hand.loading)
         except self._ray.exceptions.RayTaskError as error:
@@ -163,12 +205,12 @@ class Pool:
             if "No module named" in text:
                 raise InputError(
                     f"cluster: a machine lacks a package ({_missing(text)}); pip install"
-                    " 'pixelwise[cluster,raster]' on every machine"
+                    f" 'pixelwise[{self._kind.extras}]' on every machine"
                 ) from error
             if self._failed_starts >= ATTEMPTS:
                 raise InputError(
-                    f"cluster: workers end while they load the network ({_reason(error)}); give"
-                    " them more memory, or take fewer with --workers"
+                    f"cluster: workers end while they {self._kind.begins} ({_reason(error)}); give"
+                    " them more memory, or take fewer"
                 ) from error
             self._gone(hand, error, "another is started")
             return
@@ -188,13 +230,19 @@ class Pool:
             self._ray.kill(hand.actor)
         self._hands.remove(hand)
 
+    def _hopeless(self, name: str, error: Exception) -> InputError:
+        return InputError(
+            f"{name}: {ATTEMPTS} workers ended while they worked on it ({_reason(error)});"
+            f" {self._kind.remedy}"
+        )
+
     def _check_hope(self) -> None:
         if any(hand.ready for hand in self._hands) or not self._hands:
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > PATIENCE:
             raise InputError(
                 f"cluster: no worker began in {PATIENCE:.0f} s, each of {self._share.cpus:g} cores"
-                f" and {self._share.gpus:g} GPUs; see `ray status`, or take fewer --workers"
+                f" and {self._share.gpus:g} GPUs; see `ray status`, or take fewer workers"
             )
 
 
@@ -204,13 +252,6 @@ def _told(error: Any) -> InputError:
     if isinstance(cause, InputError):
         return cause
     return InputError(f"cluster: a task failed ({in_one_line(cause or error, 300)}); report it")
-
-
-def _hopeless(name: str, error: Exception) -> InputError:
-    return InputError(
-        f"{name}: {ATTEMPTS} workers ended while they worked on it ({_reason(error)}); give them"
-        " more memory, or lower --window"
-    )
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from pixelwise.cluster.blocks import blocks
 from pixelwise.cluster.pool import Pool
-from pixelwise.cluster.worker import Raster, Rows, Setup
+from pixelwise.cluster.worker import PREDICTING, Raster, Rows, Setup
 from pixelwise.cluster.workers import Cluster, network_files
 from pixelwise.data.rasters.source import STREAMED
 from pixelwise.errors import InputError
@@ -102,7 +102,7 @@ def _predict(
     )
     count = min(cluster.workers, len(jobs))
     done = grid.rows - len(rows)
-    with Pool(cluster.ray, setup, count, cluster.share, cluster.warn) as pool:
+    with Pool(cluster.ray, PREDICTING, setup, count, cluster.share, cluster.warn) as pool:
         for _, found in pool.run("rows", jobs, lambda job: _name(source, grid, job)):
             if isinstance(found, InputError):
                 raise found

@@ -1,9 +1,6 @@
 """What runs in a process of the cluster: a network, loaded once, and what it is asked for."""
 
 import contextlib
-import platform
-import socket
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from pixelwise.cluster.alike import greeting
+from pixelwise.cluster.pool import Kind
 from pixelwise.data.rasters.files import cache_for, limited_cache
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -26,7 +25,6 @@ from pixelwise.predict.rasters.parts import Parts
 from pixelwise.predict.rasters.sink import RowSink
 from pixelwise.predict.rasters.source import RasterSource, as_trained
 from pixelwise.predict.views import Views
-from pixelwise.release import VERSION
 from pixelwise.tasks.bands import Bands
 
 
@@ -93,12 +91,6 @@ class Rows:
     lost: tuple[tuple[int, int, int, int], ...]
 
 
-def versions() -> dict[str, str]:
-    """What must be the same everywhere, or answers may differ."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"pixelwise": VERSION, "torch": torch.__version__, "python": python}
-
-
 class Worker:
     """One process of the cluster."""
 
@@ -113,20 +105,14 @@ class Worker:
         Raises:
             InputError: An input is not seen here.
         """
-        host = socket.gethostname()
-        for path, size in setup.seen.items():
-            if not path.is_file() or path.stat().st_size != size:
-                raise InputError(
-                    f"{path}: is not the same file on the machine {host} of the cluster; keep"
-                    " inputs on a file system that all machines share, under one path"
-                )
+        hello = greeting(setup.seen)
         torch.set_num_threads(setup.threads)
         with tempfile.TemporaryDirectory() as folder:
             Files(setup.network)(Path(folder))
             exported = [name for name in setup.network if is_exported(Path(folder, name))]
             self._model = open_model(Path(folder, *exported)).to(pick_device(setup.device))
         self._setup = setup
-        return {**versions(), "host": host, "prefix": sys.prefix}
+        return hello
 
     def picture(self, wanted: Wanted) -> Answered:
         """Predict a picture; the result's files are in what is given back."""
@@ -192,3 +178,11 @@ class Worker:
         assert self._model is not None
         assert self._setup is not None
         return self._model, self._setup
+
+
+PREDICTING = Kind(
+    Worker,
+    begins="load the network",
+    remedy="give them more memory, or lower --window",
+    extras="cluster,raster",
+)

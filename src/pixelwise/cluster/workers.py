@@ -29,6 +29,7 @@ class Cluster:
         share: What each takes of a machine.
         device: Where networks run.
         warn: Told what happens to workers.
+        threads: That each may have where they are not to wait for each other.
     """
 
     ray: Any
@@ -36,6 +37,7 @@ class Cluster:
     share: Share
     device: str
     warn: Callable[[str], None] = print
+    threads: int = 1
 
 
 @contextmanager
@@ -75,10 +77,11 @@ def cluster_at(
         if device != "cpu" and any(gpus):
             count = workers or sum(math.floor(each / gpu_share) for each in gpus)
             share = Share(min(1.0, sum(cores) / count), gpu_share)
-            yield Cluster(ray, count, share, "cuda", warn)
+            each = max(1, min(torch.get_num_threads(), sum(cores) // count))
+            yield Cluster(ray, count, share, "cuda", warn, each)
         else:
             count, share = shares(cores, workers, torch.get_num_threads())
-            yield Cluster(ray, count, share, "cpu", warn)
+            yield Cluster(ray, count, share, "cpu", warn, max(1, int(share.cpus)))
 
 
 def shares(cores: Sequence[int], workers: int | None, threads: int) -> tuple[int, Share]:

@@ -2,10 +2,12 @@
 
 Every arm trains the same host: its weights are drawn before layers are inserted, so they are the
 same for a seed. A layer begins as the identity. A mechanism's control stands at the same places
-with the same parameters and operations.
+with the same parameters and operations. Where a mechanism's steps take longer, the host with
+nothing is trained once more, for as much longer.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pixelwise.compare.controls import control
@@ -69,17 +71,44 @@ def arms(
     if len({*mechanisms}) < len(mechanisms):
         twice = next(name for name in mechanisms if [*mechanisms].count(name) > 1)
         raise InputError(f"attention: has {twice!r} twice; leave it out once")
+    places = [_place(host, place) for place in where]
     found = [Arm(NONE)] if NONE in mechanisms else []
     for name in layers:
-        plan = to_text(Placement(place, *_layer(name)) for place in where)
+        plan = to_text(Placement(place, *_layer(name)) for place in places)
         report = cost_at(insert(host, plan), size)
         try:
             found.append(_arm(name, plan, report))
-            if CONTROL in mechanisms:
+            if CONTROL in mechanisms and _layer(name)[0] != KEY:
                 found.append(_control(name, report))
         finally:
             report.remove()
     return found
+
+
+def longer(arms: Sequence[Arm], factors: Mapping[str, float]) -> list[Arm]:
+    """`none`, trained for as much longer as mechanisms take; one for each factor above 1.
+
+    Args:
+        arms: Of the comparison; without `none` there is nothing to train longer.
+        factors: Mechanism -> how many times as long; without those that are as fast as `none`.
+    """
+    if all(arm.name != NONE for arm in arms):
+        return []
+    found = sorted({factors.get(arm.name, 1.0) for arm in arms if is_mechanism(arm)})
+    return [
+        Arm(f"{NONE}, {factor:g} times as long", longer=factor) for factor in found if factor > 1
+    ]
+
+
+def is_mechanism(arm: Arm) -> bool:
+    """Whether it is what the comparison is about."""
+    return arm.plan is not None and arm.control_of is None
+
+
+def _place(host: Segmenter, name: str) -> str:
+    """A stage's number where `layer3` or `stage3` names none of the host's modules."""
+    stage = re.fullmatch(r"(?:layer|stage)([1-4])", name)
+    return stage[1] if stage and stage[0] not in dict(host.named_modules()) else name
 
 
 def _layer(name: str) -> tuple[str, dict[str, object]]:
@@ -87,7 +116,7 @@ def _layer(name: str) -> tuple[str, dict[str, object]]:
     return one.key, dict(one.options)
 
 
-def _arm(name: str, plan: str, report: Inserted, **about: object) -> Arm:
+def _arm(name: str, plan: str, report: Inserted) -> Arm:
     places = tuple(place.name for place in report.places)
     return Arm(name, plan, None, places, report.parameters, report.flops)
 

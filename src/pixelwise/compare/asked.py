@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pixelwise.checks import at_least, in_range, one_of, parse_duration
@@ -11,7 +12,9 @@ from pixelwise.errors import InputError
 from pixelwise.layers.option_text import split
 from pixelwise.settings import checked, setting
 from pixelwise.train.settings import TrainSettings
+from pixelwise.yaml_files import read
 
+ASKED = "comparison.yaml"
 MECHANISMS = "none,control,se,gc,psa_s,coord,isa"
 OWN = (
     "data", "model", "backbone", "start", "task", "pretrained", "steps", "epochs", "time_limit",
@@ -19,8 +22,6 @@ OWN = (
     "validations", "loggers", "check_data",
 )  # fmt: skip
 """Settings of training that the comparison has itself, or decides."""
-CURVE = 4
-"""Evaluations during a run."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,17 @@ class CompareSettings:
     workers: int = setting(2, "processes that load pictures")
     device: str = setting("auto", DEVICES)
     cluster: str | None = setting(None, "spread the runs by Ray: local, or a cluster's address")
+    at_once: int | None = setting(
+        None, "on a cluster: so many runs at once, default: what fits", advanced=True
+    )
+    gpu_share: float = setting(1.0, "on a cluster: of a GPU, for each run", advanced=True)
     name: str | None = setting(None, "folder under runs/compare; default: the next number")
     runs: str = setting("runs", "folder that runs are written to", advanced=True)
     longer: bool = setting(
         True, "train 'none' also for the time that a layer takes more", advanced=True
+    )
+    check_data: bool = setting(
+        True, "look at the data and read every mask before anything is trained", advanced=True
     )
     train: Mapping[str, Any] | None = setting(
         None,
@@ -73,6 +81,9 @@ class CompareSettings:
             raise InputError(f"{' and '.join(given)} exclude each other; give one of them")
         at_least(1, seeds=self.seeds)
         in_range(1, 100, seeds=self.seeds)
+        in_range(0.01, 1, gpu_share=self.gpu_share)
+        if self.at_once is not None:
+            at_least(1, at_once=self.at_once)
         if self.steps is not None:
             in_range(1, 1e9, steps=self.steps)
         for name in ("budget", "time_per_run"):
@@ -132,7 +143,7 @@ class CompareSettings:
             lr=self.lr,
             workers=self.workers,
             device=self.device,
-            validations=CURVE,
+            check_data=self.check_data,
             **checked(TrainSettings, self.train or {}, "train"),
         )
         if self.start is not None:
@@ -145,3 +156,19 @@ def _listed(name: str, text: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in split(text, ",") if part.strip())
     except InputError as error:
         raise InputError(f"{name}={text!r}: {error}") from error
+
+
+def read_asked(folder: Path) -> CompareSettings:
+    """What was asked for in a folder.
+
+    Raises:
+        InputError: It is no comparison's, or says what cannot be.
+    """
+    file = folder / ASKED
+    if not file.is_file():
+        raise InputError(f"{folder}: has no {ASKED}, so it is not a comparison; check the folder")
+    values = checked(CompareSettings, read(file, "it is not what a comparison was"), str(file))
+    try:
+        return CompareSettings(**values)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None

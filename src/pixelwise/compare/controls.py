@@ -6,9 +6,10 @@ width m, kernels of k x k, r repeats and g cells of the coarse grid, `PlainConvo
     2 c m + k^2 m^2  (+ c)          parameters      k^2 m instead of k^2 m^2 if depthwise
     2 g (2 c m + r k^2 m^2)         operations
 
-and without a width p = k l parameters and 2 g r p c operations. Options are looked through for
-those where both numbers are within 2 % of the mechanism's; among them for the fewest repeats, and
-then for the smallest difference.
+and without a width p = k l parameters and 2 g r p c operations. A mechanism with one parameter has
+a control whose convolutions are fixed, with a learnt gain: p = 1, and g c operations more than
+above. Options are looked through for those where both numbers are within 2 % of the mechanism's;
+among them for the fewest repeats, and then for the smallest difference.
 """
 
 import itertools
@@ -21,6 +22,8 @@ from pixelwise.errors import InputError
 
 TOLERANCE = 0.02
 KERNELS = (1, 3, 5, 7)
+MOST_REPEATS = 64
+"""More make a layer of few parameters that needs much memory and trains badly."""
 LONGEST = 15
 """Rows and columns of the one kernel, at most."""
 
@@ -69,6 +72,7 @@ def control(channels: int, size: tuple[int, int], parameters: int, operations: i
         itertools.chain(
             _wide(channels, grids, parameters, operations),
             _single(channels, grids, parameters, operations),
+            _fixed(channels, size[0] * size[1], operations) if parameters == 1 else (),
         ),
         key=lambda one: (
             not one.alike,
@@ -100,7 +104,7 @@ def _wide(
             outer, inner = 2 * channels * m, area * m * (1 if depthwise else m)
             own = outer + inner + channels * bias
             for cells, cell in grids.items():
-                repeats = max(1, round((operations / (2 * cells) - outer) / inner))
+                repeats = _repeats((operations / (2 * cells) - outer) / inner)
                 options = {
                     "width": m,
                     "kernel_size": k,
@@ -121,7 +125,7 @@ def _single(
         if rows > columns or abs(own - parameters) > max(TOLERANCE * parameters, 0.5):
             continue
         for cells, cell in grids.items():
-            repeats = max(1, round(operations / (2 * cells * channels * own)))
+            repeats = _repeats(operations / (2 * cells * channels * own))
             options = {
                 "width": None,
                 "kernel_size": (rows, columns),
@@ -131,6 +135,28 @@ def _single(
             }
             done = 2 * cells * channels * repeats * own
             yield _control(options, own, done, parameters, operations)
+
+
+def _fixed(channels: int, cells: int, operations: int) -> Iterator[Control]:
+    """Without a coarse grid, where they would be very wide."""
+    for k in KERNELS:
+        area, wanted = k * k, operations / (2 * cells) - channels / 2
+        width = (math.sqrt(channels**2 + area * max(0.0, wanted)) - channels) / area
+        for m in {max(1, math.floor(width)), math.ceil(width)}:
+            options = {
+                "width": m,
+                "kernel_size": k,
+                "repeats": 1,
+                "cell": (1, 1),
+                "bias": False,
+                "fixed": True,
+            }
+            done = cells * (2 * (2 * channels * m + area * m * m) + channels)
+            yield _control(options, 1, done, 1, operations)
+
+
+def _repeats(wanted: float) -> int:
+    return min(MOST_REPEATS, max(1, round(wanted)))
 
 
 def _control(

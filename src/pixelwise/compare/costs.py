@@ -1,6 +1,11 @@
 """What each arm of a comparison costs on this machine, at the size that is trained with."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+FILE = "costs.json"
 
 
 @dataclass(frozen=True)
@@ -22,3 +27,20 @@ class Costs:
     inference_ms: float | None
     peak_mb: float | None
     exports: dict[str, str] = field(default_factory=dict)
+
+
+def save(costs: Mapping[str, Costs], folder: Path) -> None:
+    """Write them into a comparison's folder."""
+    partial = folder / f"{FILE}.partial"
+    told = {name: asdict(one) for name, one in costs.items()}
+    partial.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    partial.replace(folder / FILE)
+
+
+def load(folder: Path) -> dict[str, Costs] | None:
+    """What `save` wrote; None: nothing, or not what it wrote, so that it is measured again."""
+    try:
+        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return {name: Costs(**one) for name, one in told.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

@@ -87,6 +87,11 @@ class Outcome:
         """The main number."""
         return float(self.scores.values[0])
 
+    @property
+    def better(self) -> float:
+        """The main number, turned round where smaller is better."""
+        return -self.main if self.scores.kinds[0].larger is False else self.main
+
     def save(self, run: Path) -> None:
         """Write both files into a run's folder; the numbers last, as the sign of the end."""
         arrays: dict[str, ndarray] = {}

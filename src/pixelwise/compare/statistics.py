@@ -60,7 +60,7 @@ def effect(differences: Sequence[float]) -> Effect:
     Raises:
         InputError: There is none, or one is not finite.
     """
-    from scipy import stats
+    from scipy import special
 
     if not differences or not all(map(math.isfinite, differences)):
         raise InputError(
@@ -74,8 +74,8 @@ def effect(differences: Sequence[float]) -> Effect:
     error = statistics.stdev(found) / math.sqrt(n)
     if error == 0:
         return Effect(found, mean, mean, mean, 1.0 if mean == 0 else 0.0)
-    margin = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, n - 1))
+    margin = float(special.stdtrit(n - 1, (1 + LEVEL) / 2)) * error
+    p = 2 * float(special.stdtr(n - 1, -abs(mean) / error))
     return Effect(found, mean, mean - margin, mean + margin, p)
 
 
@@ -92,7 +92,7 @@ def holm(probabilities: Sequence[float]) -> list[float]:
     return found
 
 
-def seeds_needed(mean: float, spread: float) -> int | None:
+def seeds_needed(mean: float, spread: float, *, tests: int = 1) -> int | None:
     """How many seeds show an effect of this size in four of five comparisons.
 
     The power of the paired t-test comes from the noncentral t distribution.
@@ -100,26 +100,48 @@ def seeds_needed(mean: float, spread: float) -> int | None:
     Args:
         mean: The effect.
         spread: Standard deviation of the differences.
+        tests: How many differences are looked at; each is then to be clear at 5 % over their
+            number, as the first by Holm's method.
 
     Returns:
         At least 2; None where even 1000 do not suffice.
     """
-    from scipy import stats
-
     if mean == 0:
         return None
     if spread == 0:
         return 2
     size = abs(mean) / spread
-
-    def enough(n: int) -> bool:
-        critical = stats.t.ppf((1 + LEVEL) / 2, n - 1)
-        return bool(stats.nct.sf(critical, n - 1, size * math.sqrt(n)) >= POWER)
-
-    if not enough(MOST_SEEDS):
+    if _power(size, MOST_SEEDS, tests) < POWER:
         return None
     low, high = 1, MOST_SEEDS  # the power grows with n: the first that suffices is looked for
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        low, high = (low, middle) if _power(size, middle, tests) >= POWER else (middle, high)
     return high
+
+
+def smallest_effect(seeds: int, *, tests: int = 1) -> float:
+    """The effect that so many seeds show in four of five comparisons; `seeds_needed` backwards.
+
+    Args:
+        seeds: At least 2.
+        tests: As of `seeds_needed`.
+
+    Returns:
+        In standard deviations of the differences.
+    """
+    low, high = 0.0, 1.0
+    while _power(high, seeds, tests) < POWER:
+        low, high = high, 2 * high
+    while high - low > 1e-3 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _power(middle, seeds, tests) >= POWER else (middle, high)
+    return high
+
+
+def _power(size: float, seeds: int, tests: int) -> float:
+    """The chance to call an effect clear that is `size` standard deviations large."""
+    from scipy import stats
+
+    critical = stats.t.isf((1 - LEVEL) / 2 / tests, seeds - 1)
+    return float(stats.nct.sf(critical, seeds - 1, size * math.sqrt(seeds)))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.insertion.layouts import FeatureLayout
-from pixelwise.layers.base import AttentionLayer
+from pixelwise.layers.base import Layer
 from pixelwise.layers.registry import create
 from pixelwise.settings import with_tuples
 
@@ -50,7 +50,7 @@ class InsertionPlace:
 class Attached(nn.Module):
     """A layer behind a gain, for features in the host's layout."""
 
-    def __init__(self, place: InsertionPlace, layer: AttentionLayer) -> None:
+    def __init__(self, place: InsertionPlace, layer: Layer) -> None:
         super().__init__()
         self.place, self.layer = place, layer
         own, kind = place.gain == "own", next(layer.parameters(), torch.empty(0))
@@ -139,7 +139,7 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
     layer = create(
         place.key, place.channels, device=like.device, dtype=dtype or like.dtype, **place.options
     )
-    assert isinstance(layer, AttentionLayer)
+    assert isinstance(layer, Layer)
     attached = Attached(place, layer.train(host.training))
     insertions = insertions_of(host)
     if insertions is None:

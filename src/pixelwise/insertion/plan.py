@@ -17,7 +17,7 @@ from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.proof import is_identity
 from pixelwise.insertion.targets import layout_at, matching
 from pixelwise.insertion.tracing import Trace
-from pixelwise.layers.base import AttentionLayer, FusionLayer
+from pixelwise.layers.base import FusionLayer, Layer
 from pixelwise.layers.placement import Placement, parse
 from pixelwise.layers.registry import available, create, options, resolve
 
@@ -126,7 +126,7 @@ def _is_identity(layer: Placement, channels: int, size: tuple[int, int], where: 
     try:
         with seeded():
             made = create(layer.key, channels, **_options(layer))
-            if not isinstance(made, AttentionLayer) or not made.keeps_shape:
+            if not isinstance(made, Layer) or not made.keeps_shape:
                 raise InputError("it changes the size or the width; take another, e.g. 'psa_s'")
             x = torch.randn(2, channels, *size)
             made.eval()(x)

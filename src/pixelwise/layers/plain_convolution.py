@@ -7,7 +7,9 @@ On a grid of cells of i x j pixels, z_0 = mean of x over each cell,
     y       = x + up(V * z_(r+1) + a)               m -> c channels, back to pixels
 
 V and a start at 0, so the layer is the identity at the start. Without m there are neither W nor V:
-every channel goes through the same kernel, z_(s+1) = z_s + f * z_s, and y = x + up(z_r - z_0).
+every channel goes through the same kernel, z_(s+1) = z_s + f * z_s / r, and y = x + up(z_r - z_0).
+Fixed convolutions keep the weights that they were drawn with, and y = x + g up(V * z_(r+1)), where
+g starts at 0 and is the only parameter.
 
 The width m sets the parameters, r and the cells set the operations: `compare.controls` finds those
 with which both are like a mechanism's.
@@ -41,6 +43,7 @@ class PlainConvolution(Layer):
         cell: Rows and columns of a cell.
         depthwise: The repeated kernels see one channel each.
         bias: Whether there is `a`.
+        fixed: The convolutions do not learn, a gain beside them does; needs a width, and no bias.
 
     Shape:
         (b, c, h, w) -> (b, c, h, w).
@@ -69,6 +72,7 @@ class PlainConvolution(Layer):
         cell: tuple[int, int] = (1, 1),
         depthwise: bool = False,
         bias: bool = True,
+        fixed: bool = False,
     ) -> None:
         super().__init__(channels)
         self.cell = pair(1, cell=cell)
@@ -77,11 +81,14 @@ class PlainConvolution(Layer):
         self.repeats = repeats
         self.reduce: nn.Conv2d | None = None
         self.expand: nn.Conv2d | None = None
+        self.gain: nn.Parameter | None = None
+        if fixed and bias:
+            raise InputError("fixed=True: has no bias that could learn; give bias=False")
         if width is None:
-            if depthwise or bias:
+            if depthwise or bias or fixed:
                 raise InputError(
-                    "width=None: has one kernel and nothing else; give bias=False and"
-                    " depthwise=False, or a width"
+                    "width=None: has one kernel and nothing else; give bias=False,"
+                    " depthwise=False and fixed=False, or a width"
                 )
             self.filter = nn.Conv2d(1, 1, self.kernel_size, bias=False)
         else:
@@ -90,11 +97,19 @@ class PlainConvolution(Layer):
             groups = width if depthwise else 1
             self.filter = nn.Conv2d(width, width, self.kernel_size, groups=groups, bias=False)
             self.expand = nn.Conv2d(width, channels, 1, bias=bias)
+        if fixed:
+            self.gain = nn.Parameter(torch.zeros(1))
+            for kept in (self.reduce, self.filter, self.expand):
+                assert kept is not None
+                _keep_as_buffer(kept)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As torch does, and the last convolution at 0."""
+        """As torch does, and the last convolution, or the gain, at 0."""
         super().reset_parameters()
+        if self.gain is not None:
+            nn.init.zeros_(self.gain)
+            return
         last = self.filter if self.expand is None else self.expand
         nn.init.zeros_(last.weight)
         if last.bias is not None:
@@ -117,6 +132,8 @@ class PlainConvolution(Layer):
         if self.cell != (1, 1):
             z = F.avg_pool2d(x, self.cell, ceil_mode=True, count_include_pad=False)
         change = self._by_one_kernel(z) if self.expand is None else self._wide(z)
+        if self.gain is not None:
+            change = self.gain * change
         if self.cell != (1, 1):
             for axis, size in enumerate(self.cell, start=2):
                 places = torch.arange(x.shape[axis], device=x.device) // size
@@ -136,7 +153,7 @@ class PlainConvolution(Layer):
         start = z.reshape(b * c, 1, i, j)
         now = start
         for _ in range(self.repeats):
-            now = now + self.filter(self._framed(now))
+            now = now + self.filter(self._framed(now)) / self.repeats
         return (now - start).reshape(b, c, i, j)
 
     def _framed(self, z: Float[Tensor, "n m i j"]) -> Float[Tensor, "n m p q"]:
@@ -146,3 +163,10 @@ class PlainConvolution(Layer):
             return z
         top, left = (rows - 1) // 2, (columns - 1) // 2
         return F.pad(z, (left, columns - 1 - left, top, rows - 1 - top))
+
+
+def _keep_as_buffer(convolution: nn.Conv2d) -> None:
+    """Its weight is saved and moved with the layer, and never learns."""
+    weight = convolution.weight.detach()
+    del convolution.weight
+    convolution.register_buffer("weight", weight)

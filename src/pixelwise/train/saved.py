@@ -41,7 +41,7 @@ def naming_settings(run: Path) -> Iterator[None]:
         raise
 
 
-def find_data(run: Path, data: str) -> str:
+def find_data(run: Path, data: str, file: str = SETTINGS) -> str:
     """Where a run's data are now: as it names them, or as seen from a folder that it lies in.
 
     Raises:
@@ -54,6 +54,6 @@ def find_data(run: Path, data: str) -> str:
             if data and (parent / data).exists():
                 return str(parent / data)
     raise InputError(
-        f"{run / SETTINGS}: data={data!r}: nothing there, nor below the folders that the run lies"
+        f"{run / file}: data={data!r}: nothing there, nor below the folders that the run lies"
         " in; say where it is with --data"
     )

@@ -1,0 +1,180 @@
+"""A whole comparison: what is compared is planned, every run made, and the report written."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pixelwise.compare.arms import Arm, is_mechanism
+from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.costs import load, save
+from pixelwise.compare.halving import rungs, survivors
+from pixelwise.compare.jobs import Job
+from pixelwise.compare.measuring import measure
+from pixelwise.compare.outcome import Outcome
+from pixelwise.compare.planning import Prepared, planned, prepared
+from pixelwise.compare.record import Planned, new_folder
+from pixelwise.compare.reporting import write_report
+from pixelwise.compare.running import failure, is_done, make_run
+from pixelwise.compare.watching import Within
+from pixelwise.errors import InputError
+from pixelwise.outputs import alone
+from pixelwise.train.record import Record
+from pixelwise.train.watching import Watcher
+
+Warn = Callable[[str], None]
+
+
+def compare(
+    settings: CompareSettings,
+    watcher: Watcher,
+    *,
+    resume: Path | None = None,
+    warn: Warn | None = None,
+    look: Callable[[str], None] | None = None,
+    report_only: bool = False,
+) -> str:
+    """Make all runs that are not finished, judge, and write the report.
+
+    Args:
+        settings: The comparison.
+        watcher: Told what happens.
+        resume: A comparison's folder to go on with; `settings` are then its own.
+        warn: Told what is to be thought about, by default `watcher.say`.
+        look: Looks at the data set of that name before anything is trained, and raises where it is
+            not to be trained on.
+        report_only: Make no run; judge those that are finished.
+
+    Returns:
+        The verdicts as text, and where the report is.
+
+    Raises:
+        InputError: For anything that cannot work, before anything is trained where it can be known;
+            another process at work in the folder.
+        Interrupted: Ctrl-C or SIGTERM during a run; finished runs and the state of that one stay.
+        Stopped: `look` refuses the data.
+    """
+    warn = warn or watcher.say
+    if resume is None:
+        begun = prepared(settings, watcher, look)
+        folder = new_folder(settings)
+    else:
+        folder = resume
+        begun = prepared(dataclasses.replace(settings, check_data=False), watcher, None)
+    watcher.say(f"folder  {folder}")
+    with alone(folder), _told_how_to_go_on(folder):
+        _check_unchanged(folder, begun)
+        costs = load(folder)
+        if costs is None:
+            costs = measure(begun, begun.arms, warn, watcher.busy)
+            save(costs, folder)
+        plan = Planned.load(folder)
+        if plan is None:
+            plan = planned(settings, begun, costs)
+            plan.save(folder)
+        for line in plan.warnings:
+            warn(line)
+        comparison = _Comparison(folder, settings, plan, watcher, warn)
+        if not report_only:
+            comparison.run()
+        return write_report(folder, settings, plan, costs, warn)
+
+
+class _Comparison:
+    """The runs of a comparison, one after the other or by a cluster."""
+
+    def __init__(
+        self, folder: Path, settings: CompareSettings, plan: Planned, watcher: Watcher, warn: Warn
+    ) -> None:
+        self.folder, self.settings, self.plan = folder, settings, plan
+        self.watcher, self.warn = watcher, warn
+        self.done = 0
+        tries = len(settings.factors())
+        self.all = len(plan.arms) * (settings.seeds + tries)
+
+    def run(self) -> None:
+        """First the tries of learning rates, then seed by seed: so pairs are whole early."""
+        plan, factors = self.plan, self.settings.factors()
+        arms = list(plan.arms)
+        self._make([job for arm in arms for job in plan.tries(arm, factors)])
+        rates = {arm.name: self._best_rate(arm) for arm in arms}
+        waiting: list[Job] = []  # a cluster is told of as many as may be
+        for seed in range(self.settings.seeds):
+            waiting += [plan.job(arm, seed, rates[arm.name]) for arm in arms]
+            if self.settings.halving and seed + 1 in rungs(self.settings.seeds):
+                self._make(waiting)
+                waiting, arms = [], self._halved(arms, seed + 1)
+        self._make(waiting)
+
+    def _halved(self, arms: Sequence[Arm], seeds: int) -> list[Arm]:
+        jobs = [self.plan.job(arm, seed, None) for arm in arms for seed in range(seeds)]
+        done = [job for job in jobs if failure(self.folder, job) is None]
+        left = survivors(arms, [Outcome.load(job.folder(self.folder)) for job in done])
+        dropped = [arm.name for arm in arms if arm not in left and is_mechanism(arm)]
+        self.watcher.say(f"halving after {seeds} seeds: {', '.join(dropped) or 'none'} dropped")
+        self.all -= (len(arms) - len(left)) * (self.settings.seeds - seeds)
+        return left
+
+    def _best_rate(self, arm: Arm) -> float | None:
+        """The learning rate of the best try; None: there were none, or all failed."""
+        tries = self.plan.tries(arm, self.settings.factors())
+        known = [job for job in tries if failure(self.folder, job) is None]
+        if not known:
+            return None
+        outcomes = [Outcome.load(job.folder(self.folder)) for job in known]
+        best = max(range(len(known)), key=lambda place: outcomes[place].better)
+        return known[best].lr
+
+    def _make(self, jobs: Sequence[Job]) -> None:
+        left = [job for job in jobs if not is_done(self.folder, job)]
+        self.done += len(jobs) - len(left)
+        for job in self._each(left):
+            self.done += 1
+            self.watcher.say(f"{self.done:4d} of {self.all}  {self._told(job)}")
+
+    def _each(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        if self.settings.cluster is not None:
+            from pixelwise.compare.spreading import spread
+
+            share = self.done / self.all, (self.done + len(jobs)) / self.all
+            watcher = Within(self.watcher, share)
+            yield from spread(self.folder, self.settings, jobs, watcher, self.warn)
+            return
+        for number, job in enumerate(jobs, self.done):
+            share = number / self.all, (number + 1) / self.all
+            make_run(self.folder, self.settings, job, Within(self.watcher, share), self.warn)
+            yield job
+
+    def _told(self, job: Job) -> str:
+        """What came of a run, in a line."""
+        what = f"{job.arm.name}, {job.name.replace('_', ' ')}"
+        if (why := failure(self.folder, job)) is not None:
+            return f"{what}: failed, {why}"
+        found = Outcome.load(job.folder(self.folder))
+        kind = found.scores.kinds[0]
+        unit = f" {kind.told_in}" if kind.told_in else ""
+        return f"{what}: {kind.title} {kind.text(found.main)}{unit} in {found.seconds:.0f} s"
+
+
+def _check_unchanged(folder: Path, begun: Prepared) -> None:
+    """Runs on other data than before would not be a fair comparison."""
+    now, before = Record.of(begun.recipe, begun.data), Record.load(folder)
+    if before is None:
+        now.save(folder)
+        return
+    told = now.data_changed(before)
+    if told:
+        raise InputError(
+            f"{folder}: the data changed since the comparison began ({'; '.join(told)}); bring them"
+            " back, or begin another comparison"
+        )
+
+
+@contextmanager
+def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"finished runs are kept, go on with: pixelwise compare --resume {folder}"
+        ) from stop

@@ -1,0 +1,155 @@
+"""What a comparison trains, and for how long, from what it costs on this machine."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from pixelwise.benchmarks.machine import about
+from pixelwise.checks import parse_duration
+from pixelwise.compare.arms import NONE, Arm, arms, longer
+from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.budget import longer_factors, shortened, steps_within
+from pixelwise.compare.controls import TOLERANCE
+from pixelwise.compare.costs import Costs
+from pixelwise.compare.record import Planned
+from pixelwise.networks.segmenter import Segmenter
+from pixelwise.train.inputs import Data
+from pixelwise.train.network import build_network
+from pixelwise.train.plan import TrainingPlan, make_plan
+from pixelwise.train.settings import TrainSettings
+from pixelwise.train.watching import Watcher
+
+BUDGET = "2h"
+CURVE = 4
+"""Evaluations during a run, at most."""
+MOST_BESIDE = 1 / 3
+"""Share of a run that evaluations and its start may take."""
+START = 4.0
+"""Seconds in which a run opens its data and builds its network."""
+READ = 0.3
+"""What reading and scoring a picture take, as a share of the answer."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before anything is measured.
+
+    Args:
+        plan: Of a run with nothing inserted.
+        arms: But for those that depend on measured times.
+    """
+
+    plan: TrainingPlan
+    arms: tuple[Arm, ...]
+
+    @property
+    def recipe(self) -> TrainSettings:
+        """What all runs have in common, with what the machine and the data decide."""
+        return self.plan.settings
+
+    @property
+    def data(self) -> Data:
+        """The data set."""
+        return self.plan.data
+
+    def network(self, arm: Arm) -> Segmenter:
+        """An arm's network as a run begins with it."""
+        recipe = dataclasses.replace(self.recipe, insert=arm.plan)
+        return build_network(recipe, self.data, None).model
+
+
+def prepared(
+    settings: CompareSettings,
+    watcher: Watcher,
+    look: Callable[[str], None] | None,
+) -> Prepared:
+    """Data, host and arms, checked: what no run could be made with is raised here."""
+    reading = partial(watcher.busy, "reading masks")
+    plan = make_plan(settings.recipe(), watcher.say, reading, look=look)
+    plan.data.source.split(settings.split)
+    found = arms(plan.model, settings.mechanisms, settings.places, plan.stream.crop)
+    return Prepared(plan, tuple(found))
+
+
+def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs]) -> Planned:
+    """The arms and lengths of all runs.
+
+    Raises:
+        InputError: The budget does not suffice.
+    """
+    found = list(begun.arms)
+    if settings.longer and settings.time_per_run is None:
+        found += longer(found, longer_factors(found, costs))
+    seconds = steps = None
+    evaluations = CURVE
+    if settings.time_per_run is not None:
+        seconds = parse_duration(time_per_run=settings.time_per_run)
+    elif settings.steps is not None:
+        steps = settings.steps
+    else:
+        steps, evaluations = _fitting(settings, begun, found, costs)
+    length, tried = shortened(float(seconds or steps or 0), len(settings.factors()))
+    return Planned(
+        arms=tuple(found),
+        steps=None if steps is None else max(1, round(length)),
+        seconds=None if seconds is None else length,
+        tried=tried,
+        lr=begun.recipe.peak_lr,
+        evaluations=evaluations,
+        size=begun.plan.stream.crop,
+        facts=_facts(settings, begun),
+        machine={name: str(value) for name, value in about().items()},
+        warnings=tuple(_warnings(begun)),
+    )
+
+
+def _fitting(
+    settings: CompareSettings, begun: Prepared, found: list[Arm], costs: Mapping[str, Costs]
+) -> tuple[int, int]:
+    """Steps of each run, and its evaluations: fewer where they would take much of it."""
+    at_once = settings.at_once or 1 if settings.cluster is not None else 1
+    seconds = parse_duration(budget=settings.budget or BUDGET) * at_once
+    base = costs[NONE] if NONE in costs else next(iter(costs.values()))
+    times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
+    height, width = begun.plan.stream.crop
+    rows, columns = begun.plan.val_inputs[0][0].shape[-2:]
+    answer = (base.inference_ms or 0.0) / 1000 * (rows * columns) / (height * width)
+    once = answer * (1 + READ) * len(begun.plan.val_inputs)
+    each = seconds / settings.seeds / len(found)
+    fit = [n for n in range(1, CURVE + 1) if START + once * (n + 1) <= MOST_BESIDE * each]
+    evaluations = max(fit, default=1)
+    beside = START + once * (evaluations + 1)
+    return steps_within(seconds, settings.seeds, times, beside), evaluations
+
+
+def _warnings(begun: Prepared) -> list[str]:
+    found = [
+        f"{arm.name}: its parameters or operations are {arm.apart:.0%} from those of"
+        f" {arm.control_of}; no plain convolutions come nearer"
+        for arm in begun.arms
+        if arm.apart > TOLERANCE
+    ]
+    if all(arm.name != NONE for arm in begun.arms):
+        found.append("none was not trained, so gains over the network itself are not known")
+    return found
+
+
+def _facts(settings: CompareSettings, begun: Prepared) -> dict[str, str]:
+    plan, recipe, source = begun.plan, begun.recipe, begun.data.source
+    height, width = plan.stream.crop
+    return {
+        "data": source.name,
+        "pictures": f"{len(plan.data.train)} train, {len(source.split(settings.split))}"
+        f" {settings.split}",
+        "classes": source.contents,
+        "network": f"{plan.model.config.arch}, {plan.model.config.backbone}",
+        "task": plan.data.task.key,
+        "places": settings.where,
+        "recipe": f"{recipe.recipe}, {recipe.schedule}",
+        "learning rate": f"{recipe.peak_lr:g}",
+        "batch": str(recipe.per_step),
+        "crop": f"{height}x{width}",
+        "precision": recipe.precision,
+        "device": plan.device,
+    }

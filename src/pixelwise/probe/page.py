@@ -1,0 +1,100 @@
+"""The page of a probe."""
+
+from collections.abc import Sequence
+
+from pixelwise import __version__
+from pixelwise.probe.reach import Curve
+from pixelwise.probe.results import Results
+from pixelwise.probe.variants import VARIANTS
+from pixelwise.report import Commands, Figure, Report, Section, Settings, Table
+
+HOW = """Each layer stands in a tiny network between two 1x1 convolutions, so whatever a pixel knows
+of others has come through the layer. The network is trained anew for each question, with one recipe
+for all layers. Distances are the larger of rows and columns, so a 3x3 convolution reaches 1.
+
+A layer reaches as far as its pixels are right more often than half way from chance to always. The
+reach is what the layer learns in these few steps, not what it could learn in the end: a low one is
+no proof that a layer can't."""
+
+
+def page(results: Results, curves: Sequence[Curve], pictures: Sequence[Figure]) -> Report:
+    """All that is to be seen.
+
+    Args:
+        results: What was done.
+        curves: Of all layers.
+        pictures: Charts.
+    """
+    variants = list(dict.fromkeys(one.variant for one in curves))
+    settings = results.settings
+    return Report(
+        title="How far does context reach?",
+        summary=(
+            f"{len(results.subjects)} layers and baselines on maps of {settings.size}x"
+            f"{settings.size} pixels, {settings.steps} steps for each question,"
+            f" {settings.seeds} seed{'s' * (settings.seeds != 1)}."
+        ),
+        sections=(
+            Section("Reach", HOW, (reach_table(results, curves), *pictures)),
+            *(_variant(variant, curves) for variant in variants),
+            Section(
+                "What was run",
+                "",
+                (Settings({name: f"{value:g}" for name, value in settings.recipe.items()}),),
+            ),
+            Section(
+                "What to type next",
+                "",
+                (
+                    Commands(
+                        {
+                            "pixelwise probe LAYER ... --seeds 3": "how sure the numbers are",
+                            "pixelwise probe LAYER ... --size 48": "farther than here",
+                        }
+                    ),
+                ),
+            ),
+        ),
+        footer=f"pixelwise {__version__}, pixelwise probe",
+    )
+
+
+def reach_table(results: Results, curves: Sequence[Curve]) -> Table:
+    """A row for each layer, a column for each variant."""
+    variants = list(dict.fromkeys(one.variant for one in curves))
+    found = {(one.subject, one.variant): one.text for one in curves}
+    rows = tuple(
+        (subject, *(found.get((subject, variant), "") for variant in variants))
+        for subject in results.subjects
+    )
+    caption = (
+        "Reach in pixels, and in brackets the share of pixels that are right, averaged over all"
+        " distances; >= where the layer reaches as far as was tested. Chance is "
+        + ", ".join(f"{100 * VARIANTS[v].chance:.0f} % for {v}" for v in variants)
+        + "."
+    )
+    return Table(("layer", *variants), rows, caption)
+
+
+def _variant(variant: str, curves: Sequence[Curve]) -> Section:
+    own = [one for one in curves if one.variant == variant]
+    distances = [point.distance for point in own[0].points]
+    rows = tuple(
+        (
+            one.subject,
+            *(
+                "absent"
+                if p.accuracy is None
+                else f"{100 * p.accuracy:.0f} ({100 * p.low:.0f} to {100 * p.high:.0f})"
+                for p in one.points
+            ),
+        )
+        for one in own
+    )
+    caption = "Pixels that are right, in %, by distance in pixels, with the 95 % interval."
+    header = ("layer", *(str(distance) for distance in distances))
+    return Section(
+        variant.capitalize(),
+        f"{VARIANTS[variant].question}.".capitalize(),
+        (Table(header, rows, caption),),
+    )
