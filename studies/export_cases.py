@@ -36,6 +36,7 @@ LAYER_OPTIONS: dict[str, list[dict[str, Any]]] = {
     "acmix_window": [{"window_size": (4, 7), "shift": 3}],
     "bam": [{"variant": "paper"}],
     "cbam": [{"pools": ("lse", "lp")}, {"spatial": False}],
+    "conv": [{"cell": (4, 3)}, {"width": None, "bias": False, "repeats": 2}],
     "coord": [{"shared": True}],
     "crisscross": [{"recurrence": 1}],
     "deform": [{"stride": 2}, {"modulation": False}, {"groups": 2, "offset_groups": 4}],

@@ -43,9 +43,10 @@ def network(folder, settings):
 
 def outcome(arm, each, seed=0, larger=True):
     """With that main score in every picture."""
+    known = [one for one in each if np.isfinite(one)]
     scores = Scores(
         (Kind("miou", "mean IoU", larger),),
-        np.array([float(np.mean(each))]),
+        np.array([sum(known) / len(known) if known else np.nan]),
         np.empty((0, 1)),
         np.array(each, float).reshape(-1, 1),
     )
@@ -80,6 +81,7 @@ def test_pictures_with_the_largest_spread_are_drawn_in_that_order(scored):
     assert "none 50.00 %, se 50.00 %, control of se 10.00 %" in captions[1]
     assert "seed 0" in captions[0]
     assert "随机种子 0" in found[0][3]
+    assert "平均交并比" in found[0][3]
     assert seen[0] == ("drawing", 0, 3)
     with Image.open(io.BytesIO(found[0][1])) as sheet:
         assert sheet.width > 4 * 64
@@ -94,13 +96,48 @@ def test_seeds_are_averaged(scored):
     assert disagreements(folders, ARMS, mixed, recipe(), "val") == []
 
 
-def test_a_network_that_is_gone_is_left_out(scored):
+def test_seeds_that_all_arms_have_are_compared_and_drawn(scored):
     outcomes, folders = scored
-    folders = {key: one for key, one in folders.items() if key[0] != "se"}
-    found = disagreements(folders, ARMS, outcomes, recipe(), "val")
-    assert "se 90" not in found[0][2]
-    assert "none 50.00 %, control of se 60.00 %" in found[0][2]
-    assert disagreements({}, ARMS, outcomes, recipe(), "val") == []
+    low = [0.2] * 8
+    some = [one for one in outcomes if (one.arm, one.seed) != ("none", 0)]
+    some += [outcome("se", low, 2)]  # only se was trained with this one
+    found = disagreements(folders, ARMS, some, recipe(), "val")
+    assert "se 90.00 %" in found[0][2]
+    assert found[0][2].endswith("seed 1.")
+
+
+def test_runs_without_a_score_are_left_out(scored):
+    outcomes, folders = scored
+    broken = [outcome("se", [np.nan] * 8, 2), outcome("gc", [np.nan] * 8, 2)]
+    assert len(disagreements(folders, ARMS, [*broken, *outcomes], recipe(), "val")) == 3
+
+
+@pytest.mark.parametrize("gone", ["network", "folder", "data", "picture"])
+def test_what_is_gone_is_told_and_nothing_is_drawn(gone, scored):
+    outcomes, folders = scored
+    settings, told = recipe(), []
+    if gone == "network":
+        folders = {**folders, ("se", 0): folders["se", 0] / "elsewhere"}
+    elif gone == "folder":
+        folders = {}
+    elif gone == "data":
+        settings = dataclasses.replace(settings, data="elsewhere/data.yaml")
+    else:
+        settings = dataclasses.replace(settings, data=SCENES.replace("val=8", "val=2"))
+    assert disagreements(folders, ARMS, outcomes, settings, "val", warn=told.append) == []
+    assert len(told) == 1
+    assert told[0].startswith("pictures that differ are not drawn: ")
+
+
+def test_long_names_that_begin_alike_have_a_drawing_each(scored):
+    _, folders = scored
+    long = [f"isa(down_factors=[(8, 8)], heads=1, channels={n})" for n in (8, 16)]
+    arms = [Arm(name, "isa@stage4") for name in long]
+    each = [0.5, 0.9, *[0.5] * 6]
+    some = [outcome(long[0], [0.5] * 8), outcome(long[1], each)]
+    found = disagreements({(n, 0): folders["se", 0] for n in long}, arms, some, recipe(), "val")
+    with Image.open(io.BytesIO(found[0][1])) as sheet:
+        assert sheet.width == 4 * 448 + 3 * 8
 
 
 def test_one_arm_or_scores_without_pictures_show_nothing(scored):

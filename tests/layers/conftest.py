@@ -78,12 +78,19 @@ def table(passed, told):
         cells = [
             ("no" if not kept else told.get((key, column), "yes"))
             if (kept := passed[key].get(column)) is not None
-            else ("-" if column == "maps" and not issubclass(layer, AttentionLayer) else "not run")
+            else ("-" if has_none(layer, column) else "not run")
             for column in columns
         ]
         made = layer(64)
         lines.append([f"`{key}`", kind, *cells, "yes" if made.keeps_shape else "no", limits(made)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def has_none(layer, column):
+    """Whether there is nothing to test: no maps, or no checkpoints that anybody has."""
+    if column == "maps":
+        return not issubclass(layer, AttentionLayer)
+    return column == "checkpoints" and not layer.reference_keys
 
 
 def limits(layer):

@@ -12,7 +12,9 @@ Fixed convolutions keep the weights that they were drawn with, and y = x + g up(
 g starts at 0 and is the only parameter.
 
 The width m sets the parameters, r and the cells set the operations: `compare.controls` finds those
-with which both are like a mechanism's. There is no published source: it is a control.
+with which both are like a mechanism's.
+
+Source: no paper, it is a control.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry
-from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
+from pixelwise.layers.base import FusionLayer, Layer
 from pixelwise.layers.space_to_depth import SpaceToDepth
 from pixelwise.ops.space_to_depth import space_to_depth
 
@@ -34,7 +34,7 @@ Block = Any
 def attention_layer(key: str, channels: int, options: Mapping[str, Any], place: str) -> Layer:
     """A layer that maps features to features of the same shape, or the error that says why not."""
     layer = registry.create(key, channels, **options)
-    if not isinstance(layer, AttentionLayer) or not layer.keeps_shape:
+    if isinstance(layer, FusionLayer) or not layer.keeps_shape:
         why = "takes a second input" if isinstance(layer, FusionLayer) else "changes the shape"
         raise InputError(
             f"attention {place}: layer {key!r} {why} with these options; "
