@@ -379,10 +379,14 @@ def _table(table: Table) -> str:
 
 
 def _led(row: Sequence[str | Cell], word: str, sentence: str) -> str:
-    """A row of two lines: what is to be read first, and the numbers."""
+    """A row of two lines: what is to be read first, and the numbers.
+
+    On narrow screens the name stands before the sentence, not in a column of its own.
+    """
     name, numbers = _cells(row).split("</th>", 1)
     name = name.replace("<th ", '<th rowspan="2" ')
-    lead = f"<strong>{escape(word)}</strong> {escape(sentence)}"
+    first = row[0] if isinstance(row[0], str) else row[0].text
+    lead = f"<b>{escape(first)}</b><strong>{escape(word)}</strong>{escape(sentence)}"
     return (
         f'<tbody><tr>{name}</th><td class="lead" colspan="{len(row) - 1}"><span>{lead}</span></td>'
         f"</tr><tr>{numbers}</tr></tbody>"

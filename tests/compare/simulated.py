@@ -35,6 +35,7 @@ def simulate(
     draws: int = 200,
     spread: float = 0.01,
     noise: float = 0.05,
+    varied: float = 0.0,
     kind: Kind = MIOU,
     classes: Sequence[str] = (),
 ) -> list[Outcome]:
@@ -53,6 +54,7 @@ def simulate(
         draws: Of the bootstrap.
         spread: Of a difference over seeds.
         noise: Of one picture in one run.
+        varied: Of a mechanism's effect over pictures, the same for all seeds.
         kind: Main score.
         classes: Further scores.
     """
@@ -64,10 +66,15 @@ def simulate(
     names = tuple(f"{i}.png" for i in range(pictures))
     found = []
     for arm in arms:
+        own_pictures = np.zeros((pictures, 1))
+        if varied and arm.plan is not None:
+            own_pictures = rng.normal(0, varied, (pictures, 1))
         for seed in range(seeds):
             own = rng.normal(0, spread / np.sqrt(2), k)
             base = 0.6 + of_seed[seed] + effects.get(arm.name, 0.0) + own
-            each = base + of_picture + rng.normal(0, noise, (pictures, k))
+            each = base + of_picture + own_pictures + rng.normal(0, noise, (pictures, k))
             scores = Scores(kinds, each.mean(axis=0), weights @ each / pictures, each)
-            found.append(Outcome(arm.name, seed, scores, None, names, (), 100, 1.0, 0.1))
+            found.append(
+                Outcome(arm.name, seed, scores, None, names, (), round(100 * arm.longer), 1.0, 0.1)
+            )
     return found

@@ -69,6 +69,7 @@ def test_an_identity_has_no_effect_at_all():
     assert verdict.none is not None
     assert (verdict.none.effect.mean, verdict.none.pictures) == (0.0, (0.0, 0.0))
     assert (verdict.p, verdict.none.seeds) == (1.0, None)
+    assert reach([verdict]) is None
 
 
 def test_a_smaller_error_is_better():
@@ -191,10 +192,28 @@ def test_the_longer_none_is_at_least_as_long():
     found = [*arms("a", "b", "c", longer=1.2), *arms(longer=2.0)[1:]]
     outcomes = simulate(np.random.default_rng(0), found, {})
     known = costs(none=100, a=104, b=120, c=121)
-    names = [None if v.longer is None else v.longer.arm for v in judge(outcomes, found, known)]
+    verdicts = judge(outcomes, found, known)
+    names = [None if one.longer is None else one.longer.arm for one in verdicts]
     assert names == [None, "none, 1.2 times as long", "none, 2 times as long"]
-    short = [one for one in outcomes if one.arm != "none, 2 times as long"]
-    assert Note.NO_LONGER in judge(short, found, known)[2].notes
+    assert all(one.notes == () for one in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "steps", "told"), [(121, 100, True), (104, 100, False), (121, 82, False)]
+)
+def test_none_that_was_not_trained_for_as_long_is_said(step_ms, steps, told):
+    """Runs may be equally long in steps, or in time."""
+    found = arms("a")
+    outcomes = [
+        replace(one, steps=steps if one.arm == "a" else 100)
+        for one in simulate(np.random.default_rng(0), found, {})
+    ]
+    (verdict,) = judge(outcomes, found, costs(none=100, a=step_ms))
+    assert (Note.NO_LONGER in verdict.notes) == told
+    longer = arms("a", longer=1.1)
+    outcomes = simulate(np.random.default_rng(0), longer, {})
+    (verdict,) = judge(outcomes, longer, costs(none=100, a=160))
+    assert verdict.notes == (Note.NO_LONGER,)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +270,20 @@ def test_intervals_cover_a_known_effect(monkeypatch):
             held += [other.effect.low <= 0.013 <= other.effect.high for other in one.against]
     assert len(held) == 800
     assert abs(np.mean(held) - 0.95) <= 0.03
+
+
+def test_intervals_over_pictures_cover_the_effect_on_all_pictures(monkeypatch):
+    """A mechanism helps some pictures and harms others; the percentile interval is a bit narrow."""
+    monkeypatch.setattr(judging, "seeds_needed", lambda *args, **options: None)
+    found = arms("a", control=False)
+    rng, held = np.random.default_rng(6), 0
+    for _ in range(200):
+        runs = simulate(rng, found, {"a": 0.02}, spread=1e-4, varied=0.1, pictures=40, draws=1000)
+        (verdict,) = judge(runs, found, {})
+        low, high = verdict.none.pictures
+        held += low <= 0.02 <= high
+        assert low < verdict.none.effect.mean < high
+    assert 0.91 <= held / 200 <= 0.98
 
 
 def test_an_effect_of_the_size_that_is_said_is_shown(monkeypatch):

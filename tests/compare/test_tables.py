@@ -39,6 +39,7 @@ def test_a_row_for_each_mechanism():
     assert float(se["p"]) == max(float(se["none_p"]), float(se["control_p"]))
     assert float(se["p_corrected"]) == pytest.approx(2 * float(se["p"]))
     assert (se["parameters"], se["step_ms"], se["peak_mb"]) == ("1500", "104.0", "")
+    assert se["sentence"].startswith("se: +")
     assert (gc["parameters"], gc["longer_gain"], gc["none_seeds"]) == ("", "", "3")
 
 

@@ -104,7 +104,8 @@ def test_time(slower, told):
         (MIOU, 0.019, 0.006, "+1.9 ± 0.6 points"),
         (MIOU, 0.0191, 0.0002, "+1.91 ± 0.02 points"),
         (MIOU, 0.0, 0.01, "0.0 ± 1.0 points"),
-        (MIOU, -0.00001, 0.01, "0.0 ± 1.0 points"),
+        (MIOU, -0.0004, 0.004, "-0.04 ± 0.40 points"),
+        (MIOU, -0.00001, 0.01, "0.00 ± 1.00 points"),
         (MIOU, -0.23, 0.15, "-23.0 ± 15.0 points"),
         (MIOU, 0.0123, math.inf, "+1.23 points"),
         (MIOU, 0.02, 0.0, "+2.00 ± 0.00 points"),
@@ -134,6 +135,8 @@ def test_titles():
 def test_reach(kind, gain, told):
     assert f"about {told} would" in words.reach(Reach(gain, 3, 12, kind))
     assert "12 种机制" in words.reach(Reach(gain, 3, 12, kind), "zh")
+    assert words.reach(Reach(gain, 3, 12, kind, 8)).endswith("pictures is too narrow")
+    assert words.reach(Reach(gain, 3, 12, kind, 20)).endswith("stay open")
 
 
 def test_names_of_arms():

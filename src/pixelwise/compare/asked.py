@@ -22,8 +22,6 @@ OWN = (
     "validations", "loggers", "check_data",
 )  # fmt: skip
 """Settings of training that the comparison has itself, or decides."""
-CURVE = 4
-"""Evaluations during a run."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,6 @@ class CompareSettings:
             lr=self.lr,
             workers=self.workers,
             device=self.device,
-            validations=CURVE,
             check_data=self.check_data,
             **checked(TrainSettings, self.train or {}, "train"),
         )

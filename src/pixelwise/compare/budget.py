@@ -56,7 +56,8 @@ def steps_within(seconds: float, seeds: int, step_seconds: Sequence[float], besi
         raise InputError(
             f"budget={seconds:.0f}s: leaves {max(0, steps)} steps for each of"
             f" {seeds * len(step_seconds)} runs, too few to learn anything; give at least"
-            f" {math.ceil(needed / 60)}m, or fewer layers or seeds"
+            f" {math.ceil(needed / 60)}m, fewer layers or seeds, a smaller --crop, or a smaller"
+            " --backbone, such as resnet10t"
         )
     return steps
 

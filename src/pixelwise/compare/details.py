@@ -8,9 +8,9 @@ mechanisms. A class may stand out by chance in one of twenty rows even where not
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pixelwise.compare.arms import NONE, Arm
+from pixelwise.compare.arms import NONE, Arm, is_mechanism
 from pixelwise.compare.outcome import Outcome
-from pixelwise.compare.pairing import Paired, Part, Runs, is_mechanism
+from pixelwise.compare.pairing import Paired, Part, Runs
 from pixelwise.compare.statistics import LEVEL, Effect, holm
 from pixelwise.metrics import Interval, Kind
 

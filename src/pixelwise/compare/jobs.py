@@ -23,6 +23,7 @@ class Job:
         seconds: Wall time of its training; None: `steps` say it.
         lr: Peak learning rate; None: the recipe's.
         name: Its folder's, such as seed_0, or lr_0.3 of a try.
+        evaluations: Of val meanwhile, for the learning curve; the last is at the end.
     """
 
     arm: Arm
@@ -31,6 +32,7 @@ class Job:
     seconds: float | None
     lr: float | None
     name: str
+    evaluations: int = 1
 
     def folder(self, comparison: Path) -> Path:
         """Where it is kept in a comparison's folder."""

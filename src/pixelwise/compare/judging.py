@@ -34,10 +34,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelwise.compare.arms import NONE, Arm
+from pixelwise.compare.arms import NONE, Arm, is_mechanism
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.outcome import Outcome
-from pixelwise.compare.pairing import Paired, Runs, is_mechanism
+from pixelwise.compare.pairing import Paired, Runs
 from pixelwise.compare.statistics import LEVEL, holm, seeds_needed, smallest_effect
 from pixelwise.compare.verdicts import NOTHING_KNOWN, Against, Note, Reach, Verdict, Word
 
@@ -91,6 +91,7 @@ def judge(
             seeds=tuple(scores),
             missing=runs.missing(name),
             control_gain=None if gain is None else gain.effect,
+            scored=runs.pictures,
         )
         found.append(verdict)
     corrected = holm([one.raw for one in found])
@@ -106,12 +107,12 @@ def reach(verdicts: Sequence[Verdict]) -> Reach | None:
     """
     effects = [one.none.effect for one in verdicts if one.none is not None]
     effects = [one for one in effects if len(one.differences) > 1]
-    if not effects:
+    spread = statistics.median([one.spread for one in effects] or [0.0])
+    if spread == 0:
         return None
     seeds = statistics.median_low(len(one.differences) for one in effects)
-    spread = statistics.median(one.spread for one in effects)
     gain = spread * smallest_effect(seeds, tests=len(verdicts))
-    return Reach(gain, seeds, len(verdicts), verdicts[0].kind)
+    return Reach(gain, seeds, len(verdicts), verdicts[0].kind, verdicts[0].scored)
 
 
 def _others(mechanism: Arm, arms: Sequence[Arm], costs: Mapping[str, Costs]) -> _Others:
@@ -187,9 +188,7 @@ def _notes(
         Note.ONE_SEED: any(len(one.effect.differences) == 1 for one in verdict.against),
         Note.NO_NONE: verdict.none is None,
         Note.NO_CONTROL: verdict.control is None,
-        Note.NO_LONGER: verdict.none is not None
-        and verdict.longer is None
-        and (_times(verdict.arm, costs) or 1.0) >= LONGER,
+        Note.NO_LONGER: _lacks_longer(verdict, others, runs, costs),
         Note.NO_NUMBER: verdict.missing > 0,
         Note.FEWER_SEEDS: _fewer(verdict, others, runs),
         Note.FEW_PICTURES: any(one.lacks_pictures for one in verdict.against),
@@ -200,6 +199,19 @@ def _notes(
         and all(one.better for one in verdict.against),
     }
     return tuple(note for note, holds in found.items() if holds)
+
+
+def _lacks_longer(
+    verdict: Verdict, others: _Others, runs: Runs, costs: Mapping[str, Costs]
+) -> bool:
+    """Whether it was trained for longer than none, and none was not as well."""
+    times = _times(verdict.arm, costs)
+    if verdict.none is None or others.none is None or times is None or times < LONGER:
+        return False
+    base = runs.steps(others.none)
+    if runs.steps(verdict.arm) * times < LONGER * base:  # runs are as long in time, not in steps
+        return False
+    return verdict.longer is None or runs.steps(verdict.longer.arm) * LONGER < base * times
 
 
 def _fewer(verdict: Verdict, others: _Others, runs: Runs) -> bool:

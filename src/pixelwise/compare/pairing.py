@@ -75,6 +75,12 @@ class Runs:
                 return () if scores is None else scores.kinds
         return ()
 
+    @property
+    def pictures(self) -> int:
+        """How many were scored, the same ones for all."""
+        every = (one for runs in self.by_arm.values() for one in runs.values())
+        return next((len(one.pictures) for one in every), 0)
+
     def known(self, arm: str, part: Part = "scores", number: int = 0) -> dict[int, Scores]:
         """Seed -> scores, of the runs where that one is a number."""
         found = {}
@@ -83,6 +89,11 @@ class Runs:
             if scores is not None and np.isfinite(scores.values[number]):
                 found[seed] = scores
         return found
+
+    def steps(self, arm: str) -> float:
+        """Of its runs, on average; 0 where it has none."""
+        steps = [one.steps for one in self.by_arm.get(arm, {}).values()]
+        return float(np.mean(steps)) if steps else 0.0
 
     def missing(self, arm: str) -> int:
         """Finished runs without a main score."""
@@ -111,11 +122,6 @@ class Runs:
         ]
         pictures = _over_pictures([(a[seed], b[seed]) for seed in seeds], number, sign)
         return Paired(effect(differences), pictures, float(np.mean(values)))
-
-
-def is_mechanism(arm: Arm) -> bool:
-    """Whether an arm is what the comparison is about."""
-    return arm.plan is not None and arm.control_of is None
 
 
 def _part(outcome: Outcome, part: Part) -> Scores | None:

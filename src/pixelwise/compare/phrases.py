@@ -62,16 +62,16 @@ NOTES = {
         "没有对照，提升可能只来自更多的参数",
     ),
     Note.NO_LONGER: (
-        "its steps take longer, but none was not trained for longer",
-        "其训练步耗时更长，但没有训练时长相应延长的无注意力网络",
+        "its steps take longer, and none was not trained for as long",
+        "其每个训练步耗时更长，而无注意力网络没有训练同样长的时间",
     ),
     Note.NO_NUMBER: (
-        "{missing} of its runs ended without a score and were left out",
-        "有 {missing} 次运行没有得到分数，未计入",
+        "{missing} of its runs have no score and were left out, so it may look better than it is",
+        "有 {missing} 次运行没有得到分数，未计入，因此结果可能偏乐观",
     ),
     Note.FEWER_SEEDS: (
-        "it has fewer seeds than others: it was dropped, or runs of it failed",
-        "其随机种子少于其他网络：中途被淘汰，或有运行失败",
+        "it has fewer seeds than others: it was dropped, is not finished, or runs of it failed",
+        "其随机种子少于其他网络：中途被淘汰、尚未完成，或有运行失败",
     ),
     Note.FEW_PICTURES: (
         "fewer than two pictures count, so nothing is said of others",
@@ -133,9 +133,13 @@ REACH = (
     "以 {seeds} 个随机种子比较 {mechanisms} 种机制时，相对无注意力网络约 {gain}的提升"
     "有八成机会被确认；更小的提升可能无法判断",
 )
+FEW_PICTURES = (
+    "; {pictures} pictures say little of others: the interval over pictures is too narrow",
+    "；只有 {pictures} 张图片，难以代表其他图片：对图片抽样得到的区间偏窄",
+)
 FASTER = ("{percent} % faster per picture", "单张推理快 {percent} %")
 SLOWER = ("{percent} % slower per picture", "单张推理慢 {percent} %")
-TIMES = ("{times} times as long per picture", "单张推理耗时为 {times} 倍")
+TIMES = ("{times} times as long per picture", "单张推理耗时为原来的 {times} 倍")
 ALIKE = ("as fast per picture", "单张推理速度相当")
 BESIDE = (", ", "，")
 """Between a gain and what it costs."""

@@ -8,7 +8,7 @@ from functools import partial
 from pixelwise.benchmarks.machine import about
 from pixelwise.checks import parse_duration
 from pixelwise.compare.arms import NONE, Arm, arms, longer
-from pixelwise.compare.asked import CURVE, CompareSettings
+from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.budget import longer_factors, shortened, steps_within
 from pixelwise.compare.controls import TOLERANCE
 from pixelwise.compare.costs import Costs
@@ -21,6 +21,10 @@ from pixelwise.train.settings import TrainSettings
 from pixelwise.train.watching import Watcher
 
 BUDGET = "2h"
+CURVE = 4
+"""Evaluations during a run, at most."""
+MOST_BESIDE = 1 / 3
+"""Share of a run that evaluations and its start may take."""
 START = 4.0
 """Seconds in which a run opens its data and builds its network."""
 READ = 0.3
@@ -78,10 +82,13 @@ def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Cost
     if settings.longer and settings.time_per_run is None:
         found += longer(found, longer_factors(found, costs))
     seconds = steps = None
+    evaluations = CURVE
     if settings.time_per_run is not None:
         seconds = parse_duration(time_per_run=settings.time_per_run)
+    elif settings.steps is not None:
+        steps = settings.steps
     else:
-        steps = settings.steps or _steps(settings, begun, found, costs)
+        steps, evaluations = _fitting(settings, begun, found, costs)
     length, tried = shortened(float(seconds or steps or 0), len(settings.factors()))
     return Planned(
         arms=tuple(found),
@@ -89,6 +96,7 @@ def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Cost
         seconds=None if seconds is None else length,
         tried=tried,
         lr=begun.recipe.peak_lr,
+        evaluations=evaluations,
         size=begun.plan.stream.crop,
         facts=_facts(settings, begun),
         machine={name: str(value) for name, value in about().items()},
@@ -96,19 +104,23 @@ def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Cost
     )
 
 
-def _steps(
+def _fitting(
     settings: CompareSettings, begun: Prepared, found: list[Arm], costs: Mapping[str, Costs]
-) -> int:
-    budget = settings.budget or BUDGET
+) -> tuple[int, int]:
+    """Steps of each run, and its evaluations: fewer where they would take much of it."""
     at_once = settings.at_once or 1 if settings.cluster is not None else 1
-    seconds = parse_duration(budget=budget) * at_once
+    seconds = parse_duration(budget=settings.budget or BUDGET) * at_once
     base = costs[NONE] if NONE in costs else next(iter(costs.values()))
     times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
     height, width = begun.plan.stream.crop
-    picture = begun.plan.val_inputs[0][0].shape[-2:]
-    answer = (base.inference_ms or 0.0) / 1000 * (picture[0] * picture[1]) / (height * width)
-    beside = START + answer * (1 + READ) * (CURVE + 1) * len(begun.plan.val_inputs)
-    return steps_within(seconds, settings.seeds, times, beside)
+    rows, columns = begun.plan.val_inputs[0][0].shape[-2:]
+    answer = (base.inference_ms or 0.0) / 1000 * (rows * columns) / (height * width)
+    once = answer * (1 + READ) * len(begun.plan.val_inputs)
+    each = seconds / settings.seeds / len(found)
+    fit = [n for n in range(1, CURVE + 1) if START + once * (n + 1) <= MOST_BESIDE * each]
+    evaluations = max(fit, default=1)
+    beside = START + once * (evaluations + 1)
+    return steps_within(seconds, settings.seeds, times, beside), evaluations
 
 
 def _warnings(begun: Prepared) -> list[str]:

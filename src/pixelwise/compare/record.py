@@ -29,6 +29,7 @@ class Planned:
         seconds: Of each run; None: `steps` say it.
         tried: Length of each try of the learning rate as a share of that.
         lr: Peak learning rate of the recipe.
+        evaluations: Of val during a run.
         size: Height and width of training crops.
         facts: What the report says of data, network and recipe.
         machine: Where it is made.
@@ -40,6 +41,7 @@ class Planned:
     seconds: float | None
     tried: float
     lr: float
+    evaluations: int
     size: tuple[int, int]
     facts: dict[str, str]
     machine: dict[str, str]
@@ -47,7 +49,8 @@ class Planned:
 
     def job(self, arm: Arm, seed: int, lr: float | None) -> Job:
         """The run of an arm with a seed."""
-        return Job(arm, seed, *self._length(arm.longer), lr, f"seed_{seed}")
+        length = self._length(arm.longer)
+        return Job(arm, seed, *length, lr, f"seed_{seed}", self.evaluations)
 
     def tries(self, arm: Arm, factors: tuple[float, ...]) -> list[Job]:
         """The tries of an arm's learning rate."""

@@ -12,7 +12,7 @@ from pixelwise.compare.disagreements import disagreements
 from pixelwise.compare.halving import rungs
 from pixelwise.compare.judging import judge
 from pixelwise.compare.outcome import NUMBERS, Outcome
-from pixelwise.compare.page import Comparison, comparison_page
+from pixelwise.compare.page import Compared, comparison_page
 from pixelwise.compare.record import Planned
 from pixelwise.compare.results import results
 from pixelwise.compare.running import failure
@@ -54,7 +54,7 @@ def write_report(
     command = f"pixelwise compare --config {folder / ASKED}"
     dropped = _dropped(settings, plan, outcomes)
     page = comparison_page(
-        Comparison(
+        Compared(
             name=folder.name,
             settings=settings,
             arms=plan.arms,
@@ -66,7 +66,7 @@ def write_report(
             differing=shown,
             steps=plan.steps,
             seconds=plan.seconds,
-            tried=plan.tried,
+            tried=round((plan.steps or 0) * plan.tried),
             dropped=dropped,
             failed=failed,
             facts=plan.facts,

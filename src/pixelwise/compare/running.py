@@ -62,7 +62,7 @@ def make_run(
         _write(run / FAILED, {"why": str(stop)})
         slim(run)
         return
-    outcome_of(run, job.arm, job.seed, wanted, settings.split).save(run)
+    outcome_of(run, job.arm, job.seed, wanted, settings.split, watcher.busy).save(run)
     slim(run)
 
 
@@ -77,6 +77,7 @@ def run_settings(folder: Path, settings: CompareSettings, job: Job) -> TrainSett
         lr=recipe.lr if job.lr is None else job.lr,
         steps=job.steps,
         time_limit=None if job.seconds is None else f"{job.seconds:.1f}s",
+        validations=job.evaluations,
         runs=str(run.parent.parent),
         name=run.name,
         check_data=False,  # the comparison looked at the data

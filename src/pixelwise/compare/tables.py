@@ -49,7 +49,8 @@ def verdict_table(verdicts: Sequence[Verdict], costs: Mapping[str, Costs]) -> by
         row += ["" if one.longer is None else one.longer.arm, one.raw, one.p]
         cost = costs.get(one.arm)
         row += [None if cost is None else getattr(cost, name) for name in COSTS]
-        row += [one.slower, words.sentence(one), "; ".join(words.notes(one))]
+        sentence = f"{one.arm}: {words.sentence(one)}"  # spreadsheets compute what begins with +
+        row += [one.slower, sentence, "; ".join(words.notes(one))]
         rows.append(row)
     return csv_table(head, rows)
 

@@ -37,11 +37,11 @@ class Note(StrEnum):
     NO_NONE = "no none"
     NO_CONTROL = "no control"
     NO_LONGER = "no longer"
-    """Its steps take longer, but none was not trained for longer."""
+    """Its steps take longer, and none was not trained for as long."""
     NO_NUMBER = "no number"
     """Runs ended without a score, and were left out: `Verdict.missing`."""
     FEWER_SEEDS = "fewer seeds"
-    """It was dropped on the way, or runs of it failed."""
+    """It was dropped on the way, is not finished, or runs of it failed."""
     FEW_PICTURES = "few pictures"
     """Less than two pictures count, so nothing can be said of others."""
     NO_PICTURES = "no pictures"
@@ -123,12 +123,14 @@ class Reach:
         seeds: Of each arm.
         mechanisms: That are compared.
         kind: What the main score is.
+        pictures: That are scored; 0: not known.
     """
 
     gain: float
     seeds: int
     mechanisms: int
     kind: Kind
+    pictures: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Verdict:
         control_gain: Its control against none, positive where the control is better; None: one of
             them was not trained. Not corrected: it explains, and claims nothing.
         notes: What is to be known besides.
+        scored: Pictures that were scored.
     """
 
     arm: str
@@ -165,6 +168,7 @@ class Verdict:
     missing: int = 0
     control_gain: Effect | None = None
     notes: tuple[Note, ...] = ()
+    scored: int = 0
 
     @property
     def raw(self) -> float:

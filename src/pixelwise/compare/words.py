@@ -17,6 +17,8 @@ from pixelwise.compare.verdicts import Against, Note, Reach, Verdict, Word
 from pixelwise.metrics import Kind
 
 Language = Literal["en", "zh"]
+FEW = 20
+"""Pictures below which the interval by drawing them is much too narrow."""
 TWICE = 1.0
 """From this on, slower by 1 is told as times instead of percent."""
 
@@ -82,8 +84,10 @@ def figures(kind: Kind, effect: Effect, *, sign: bool = True) -> str:
     digits = _digits(margin if known else abs(mean) / 10)
     if kind.percent:
         digits = min(2, max(1, digits))
+    if mean and _is_zero(mean, digits):
+        digits = 2 if kind.percent else digits + 1
     told = f"{abs(mean):.{digits}f}"
-    if sign and float(told):
+    if sign and not _is_zero(mean, digits):
         told = f"{mean:+.{digits}f}"
     return f"{told} ± {margin:.{digits}f}" if math.isfinite(margin) else told
 
@@ -157,7 +161,10 @@ def reach(of: Reach, language: Language = "en") -> str:
     factor = 100.0 if of.kind.percent else 1.0
     gain = f"{factor * of.gain:.{_digits(factor * of.gain)}f} {_unit(of.kind, language)}"
     told = _in(phrases.REACH, language)
-    return told.format(seeds=of.seeds, mechanisms=of.mechanisms, gain=gain.strip())
+    told = told.format(seeds=of.seeds, mechanisms=of.mechanisms, gain=gain.strip())
+    if 1 < of.pictures < FEW:
+        told += _in(phrases.FEW_PICTURES, language).format(pictures=of.pictures)
+    return told
 
 
 def _short(verdict: Verdict, against: Against | None, language: Language) -> str:
@@ -200,6 +207,11 @@ def _in(pair: tuple[str, str], language: Language) -> str:
 def _unit(kind: Kind, language: Language) -> str:
     unit = kind.apart_in
     return phrases.UNITS.get(unit, unit) if language == "zh" else unit
+
+
+def _is_zero(number: float, digits: int) -> bool:
+    """Whether it is told as 0."""
+    return not float(f"{number:.{digits}f}")
 
 
 def _digits(margin: float) -> int:

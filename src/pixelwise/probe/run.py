@@ -11,7 +11,7 @@ With the folder's name, or as `--resume`, a probe goes on where it was stopped.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
@@ -30,6 +30,7 @@ from pixelwise.report import Figure, write_report
 from pixelwise.settings import numbered_folder
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Who looks on."""
 

@@ -112,7 +112,7 @@ def _read(text: str) -> Iterator[Subject]:
     try:
         words = [word.strip() for word in split(text, ",")]
     except InputError as error:
-        raise InputError(f"layer={text!r}: {error}") from error
+        raise InputError(f"{text}: {error}") from error
     for word in words:
         if word in BASELINES:
             yield Subject(word)

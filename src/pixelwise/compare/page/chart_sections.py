@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 from pixelwise.compare.arms import NONE, Arm
 from pixelwise.compare.costs import Costs
-from pixelwise.compare.page.compared import Compared
+from pixelwise.compare.page.compared import LONG, Compared
 from pixelwise.compare.page.curves import STYLES, Curve, curve, learning_curves
 from pixelwise.compare.page.drawings import Point, trade_off
 from pixelwise.compare.page.language import Speech
-from pixelwise.compare.page.verdict_sections import score_header
-from pixelwise.report import Block, Figure, Legend, Section, Settings
+from pixelwise.compare.page.numbers import score_header
+from pixelwise.report import Block, Figure, Legend, Section, Text
 
 COSTS: tuple[tuple[Callable[[Costs], float | None], str, tuple[str, str]], ...] = (
     (lambda costs: costs.inference_ms, "ms", ("time per picture", "单张推理时间")),
@@ -52,6 +52,13 @@ class Charts:
             "虚线连接平均而言在两方面都不被其他网络超过的点：如果竖线大幅重叠，换一组随机种子，"
             "虚线可能不同。按相同随机种子配对的差值比竖线看上去更可靠，见结论表。",
         )
+        if self.told.kind is not None and self.told.kind.larger is False:
+            text += say(" Lower is better.", "越低越好。")
+        if self.told.full:
+            text += say(
+                " There are too many mechanisms to draw their controls as well.",
+                "机制较多，因此没有画出对照。",
+            )
         blocks = [*self._figures(say), *self._numbers(say)]
         return Section(title, text, tuple(blocks))
 
@@ -62,11 +69,12 @@ class Charts:
             caption = say(
                 f"{score} (upwards) against {against}", f"{score}（纵轴）与{against}（横轴）"
             )
-            yield Figure(png, caption, caption)
+            yield Figure(png, caption, caption, self.told.full)
 
-    def _numbers(self, say: Speech) -> Iterator[Block]:
-        if self.told.numbered:
-            yield Settings(self.told.numbered)
+    def _numbers(self, say: Speech, letters: int | None = None) -> Iterator[Block]:
+        if found := self.told.numbered(letters):
+            names = (f"{number} {name}" for number, name in found.items())
+            yield Text(say("Numbers in the charts", "图中的编号"), say(";  ", "；").join(names))
 
     def learning(self, say: Speech) -> Section:
         """Scores during training."""
@@ -92,7 +100,7 @@ class Charts:
             say("its control", "其对照"),
         )
         legend = Legend({name: ink for name, (_, _, ink) in zip(names, STYLES, strict=True)})
-        return Section(title, text, (legend, figure, *self._numbers(say)))
+        return Section(title, text, (legend, figure, *self._numbers(say, LONG)))
 
 
 def _chart(told: Compared, cost: Callable[[Costs], float | None], unit: str) -> bytes | None:
@@ -100,13 +108,16 @@ def _chart(told: Compared, cost: Callable[[Costs], float | None], unit: str) -> 
     points = [] if kind is None else [*_points(told, cost)]
     if kind is None or not points:
         return None
-    return trade_off(points, unit, kind.told_in, larger=kind.larger is not False)
+    better = kind.larger is not False
+    return trade_off(points, unit, kind.told_in, larger=better, wide=told.full)
 
 
 def _points(told: Compared, cost: Callable[[Costs], float | None]) -> Iterator[Point]:
     numbers = {one.arm: number for number, one in enumerate(told.verdicts)}
     factor = 100.0 if told.kind is not None and told.kind.percent else 1.0
     for arm in told.arms:
+        if told.full and arm.control_of is not None:
+            continue
         costs, score = told.costs_of(arm), told.score(arm.name)
         x = None if costs is None else cost(costs)
         if x is None or score is None or not math.isfinite(x):
@@ -127,12 +138,12 @@ def _curves(told: Compared) -> bytes | None:
         return None
     none, controls = curve(told.runs(NONE)), told.controls
     panels: dict[str, tuple[Curve | None, ...]] = {}
-    for one in sorted(told.verdicts, key=lambda one: one.arm.casefold()):
-        control = controls.get(one.arm)
-        own = curve(told.runs(one.arm))
+    for name in told.names:
+        control = controls.get(name)
+        own = curve(told.runs(name))
         if own is not None:
             other = None if control is None else curve(told.runs(control.name))
-            panels[told.label(one.arm)] = (own, none, other)
+            panels[told.label(name, LONG)] = (own, none, other)
     if not panels:
         return None
     return learning_curves(panels, kind.told_in, 100.0 if kind.percent else 1.0)

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from pixelwise.compare.arms import CONTROL, NONE, Arm
+from pixelwise.compare.arms import NONE, Arm
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.details import Grid
@@ -15,8 +16,10 @@ from pixelwise.metrics import Kind
 
 ORDER = (Word.WORTH, Word.BETTER, Word.CAPACITY, Word.TIME, Word.NO_EVIDENCE, Word.WORSE)
 """Of verdicts on the page; mechanisms with the same one are in the order of their names."""
-SHORT = 14
+SHORT, SHORTER, LONG = 14, 8, 30
+"""Letters of names that fit into a chart, into a full one, and above a chart of their own."""
 MANY = 16
+"""More mechanisms than this make a full chart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,24 +99,46 @@ class Compared:
         judged = {one.arm for one in self.verdicts}
         return [arm for arm in self.arms if arm.name not in judged]
 
-    def label(self, arm: str) -> str:
+    @property
+    def names(self) -> list[str]:
+        """Of the mechanisms, in their order."""
+        return sorted((one.arm for one in self.verdicts), key=str.casefold)
+
+    @property
+    def full(self) -> bool:
+        """Whether a chart of all mechanisms is crowded."""
+        return len(self.verdicts) > MANY
+
+    def label(self, arm: str, letters: int | None = None) -> str:
         """What an arm is called in charts: its name, or a number where that is long.
 
         Charts have no letters that their font may lack, and are the same in both languages.
+
+        Args:
+            arm: Its name.
+            letters: That have room; None: as many as in a chart of all.
         """
-        names = [one.arm for one in self.verdicts]
-        plain = arm.isascii() and arm.isprintable() and len(arm) <= SHORT
-        if arm not in names or (plain and len(names) <= MANY):
+        if arm not in self.names:
             return arm.replace(f"{NONE}, ", f"{NONE} x").removesuffix(" times as long")
-        return f"#{names.index(arm) + 1}"
+        letters = letters or (SHORTER if self.full else SHORT)
+        if arm.isascii() and arm.isprintable() and len(arm) <= letters:
+            return arm
+        return f"#{self.names.index(arm) + 1}"
+
+    def numbered(self, letters: int | None = None) -> dict[str, str]:
+        """Number in charts -> the mechanism's name."""
+        labels = {self.label(name, letters): name for name in self.names}
+        return {label: name for label, name in labels.items() if label != name}
 
     @property
-    def numbered(self) -> dict[str, str]:
-        """Number in charts -> the mechanism's name."""
-        names = {self.label(one.arm): one.arm for one in self.verdicts}
-        return {label: name for label, name in names.items() if label != name}
+    def data(self) -> str:
+        """What the data set is called."""
+        path = Path(self.settings.data)
+        name = path.parent.name if path.stem == "data" else path.stem
+        return self.facts.get("data", name if path.suffix in (".yaml", ".yml") else path.name)
 
-
-def is_control(arm: Arm) -> bool:
-    """Whether an arm is some mechanism's control."""
-    return arm.name.startswith(f"{CONTROL} of ") and arm.control_of is not None
+    @property
+    def host(self) -> str:
+        """What mechanisms are put into."""
+        asked = self.settings
+        return self.facts.get("network") or asked.start or f"{asked.model}, {asked.backbone}"

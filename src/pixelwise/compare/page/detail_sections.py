@@ -10,10 +10,11 @@ from pixelwise.compare.arms import NONE
 from pixelwise.compare.details import Detail, Grid
 from pixelwise.compare.page.compared import Compared
 from pixelwise.compare.page.language import Speech
-from pixelwise.compare.page.verdict_sections import CLEAR, UNKNOWN, natural
+from pixelwise.compare.page.numbers import CLEAR, UNKNOWN, natural
 from pixelwise.metrics import Kind
-from pixelwise.report import Figure, Heat, Section, Shade, Table, Text
+from pixelwise.report import Block, Figure, Heat, Section, Shade, Table, Text
 
+COLUMNS = 24
 DEEPEST = 95
 """Percentile of the differences that has the deepest colour, so that one does not pale all."""
 
@@ -39,7 +40,9 @@ def classes(told: Compared, say: Speech) -> Section:
         "之后仍然明显的差异。此表供探索之用，并非结论：没有针对机制数量作校正，行数多时总会有单元格"
         "偶然加框。",
     )
-    blocks = [block for grid in grids for block in (_heading(grid, say), _heat(grid, told, say))]
+    blocks: list[Block] = []
+    for grid in grids:
+        blocks += [_heading(grid, say), *_heats(grid, told, say)]
     return Section(title, text, tuple(blocks))
 
 
@@ -68,7 +71,9 @@ def disagreements(told: Compared, say: Speech) -> Section | None:
         "各网络分歧最大的图片，均取第一个随机种子。它们因分歧而被选出，并不具有代表性。",
     )
     figures = tuple(
-        Figure(png, say(english, chinese), f"{say(english, chinese)} ({file})", wide=True)
+        Figure(
+            png, say(english, chinese), f"{file}{say(': ', '：')}{say(english, chinese)}", wide=True
+        )
         for file, png, english, chinese in told.differing
     )
     return Section(say("Where they disagree", "分歧所在"), text, figures)
@@ -111,7 +116,8 @@ def _short(kind: Kind, value: float, *, sign: bool = False) -> str:
     return f"{value:+.3g}" if sign and value else f"{value:.3g}"
 
 
-def _heat(grid: Grid, told: Compared, say: Speech) -> Heat:
+def _heats(grid: Grid, told: Compared, say: Speech) -> Iterator[Heat]:
+    """The grid, in parts as wide as a sheet of paper."""
     scales = _scales(grid)
     rows: list[tuple[str, tuple[Shade | None, ...]]] = []
     if (base := _base(grid, told)) is not None:
@@ -134,7 +140,11 @@ def _heat(grid: Grid, told: Compared, say: Speech) -> Heat:
         f"Deepest colours from a difference of {units} on.{first}",
         f"差值达到 {units} 时颜色最深。{first}",
     )
-    return Heat(names, tuple(rows), caption)
+    for begin in range(0, len(names), COLUMNS):
+        part = slice(begin, begin + COLUMNS)
+        is_last = begin + COLUMNS >= len(names)
+        cut = tuple((name, cells[part]) for name, cells in rows)
+        yield Heat(names[part], cut, caption if is_last else "")
 
 
 def _scales(grid: Grid) -> dict[str, float]:

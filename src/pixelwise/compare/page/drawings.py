@@ -41,7 +41,9 @@ class Point:
     control: bool = False
 
 
-def trade_off(points: Sequence[Point], x: str, y: str, *, larger: bool) -> bytes:
+def trade_off(
+    points: Sequence[Point], x: str, y: str, *, larger: bool, wide: bool = False
+) -> bytes:
     """Scores against costs, with the line of those that none beats in both.
 
     Args:
@@ -49,8 +51,9 @@ def trade_off(points: Sequence[Point], x: str, y: str, *, larger: bool) -> bytes
         x: Unit of the cost.
         y: Unit of the score.
         larger: Whether a larger score is better.
+        wide: Whether there are many points.
     """
-    figure = empty_figure(5.8, 4.4)
+    figure = empty_figure(*((9.5, 6.0) if wide else (5.8, 4.4)))
     axes = figure.subplots()
     front = frontier(points, larger=larger)
     axes.plot([p.x for p in front], [p.y for p in front], "--", color=GREY, linewidth=1.2, zorder=1)

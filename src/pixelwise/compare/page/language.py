@@ -30,6 +30,9 @@ FACTS = {
     "length of a run": "每次运行的长度",
     "further settings": "其他设置",
     "device": "设备",
+    "date": "日期",
+    "cpu": "处理器",
+    "cores": "核心数",
     "processor": "处理器",
     "threads": "线程数",
     "memory": "内存",
@@ -37,6 +40,10 @@ FACTS = {
     "time of all runs": "全部运行耗时",
 }
 """Names of facts; those that are not here, such as PyTorch, are the same in both."""
+
+
+EACH = {"each stage": "每个阶段"}
+"""Places that are words."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,16 @@ class Speech:
     def facts(self, values: Mapping[str, str]) -> dict[str, str]:
         """Facts with their names."""
         return {self.fact(name): value for name, value in values.items()}
+
+    def places(self, names: Iterable[str]) -> str:
+        """Where layers stand."""
+        told = (
+            self(f"stage {name}", f"第 {name} 阶段")
+            if name.isdigit()
+            else self(name, EACH.get(name, name))
+            for name in names
+        )
+        return self.listed(told)
 
     def listed(self, names: Iterable[str]) -> str:
         """Names one after the other."""

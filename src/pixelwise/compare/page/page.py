@@ -6,10 +6,14 @@ from collections.abc import Iterator
 import torch
 
 from pixelwise import __version__
-from pixelwise.compare.page import detail_sections, how, verdict_sections
 from pixelwise.compare.page.chart_sections import Charts
 from pixelwise.compare.page.compared import Compared
+from pixelwise.compare.page.cost_section import costs
+from pixelwise.compare.page.detail_sections import classes, disagreements, sizes
+from pixelwise.compare.page.how import again, how
 from pixelwise.compare.page.language import Speech
+from pixelwise.compare.page.summary import careful, counts
+from pixelwise.compare.page.verdict_sections import verdicts
 from pixelwise.report import Edition, Report, Section, render_editions
 
 
@@ -26,11 +30,11 @@ def comparison_page(told: Compared) -> bytes:
 
 
 def _report(told: Compared, charts: Charts, say: Speech) -> Report:
-    data = told.settings.data
+    data = told.data
     return Report(
         title=say(f"Which attention is worth its cost on {data}", f"{data} 上哪种注意力值得使用"),
-        summary="\n\n".join([_asked(told, say), verdict_sections.careful(told, say)]),
-        highlights=tuple(verdict_sections.counts(told, say)),
+        summary="\n\n".join([_asked(told, say), careful(told, say)]),
+        highlights=tuple(counts(told, say)),
         sections=tuple(_sections(told, charts, say)),
         footer=say(
             f"{told.name}: pixelwise {__version__}, PyTorch {torch.__version__}. This page is one"
@@ -44,16 +48,17 @@ def _report(told: Compared, charts: Charts, say: Speech) -> Report:
 
 def _asked(told: Compared, say: Speech) -> str:
     asked = told.settings
-    host = asked.start or f"{asked.model} ({asked.backbone})"
-    names = say.listed(sorted((one.arm for one in told.verdicts), key=str.casefold))
-    seeds = len({run.seed for run in told.outcomes})
-    n = len(told.verdicts)
+    host, names, n = told.host, say.listed(told.names), len(told.verdicts)
+    places = say.places(asked.places)
+    each = [len(told.runs(name)) for name in told.names]
+    least, seeds = min(each, default=0), max(each, default=0)
+    count = f"{seeds}" if least == seeds else say(f"{least} to {seeds}", f"{least} 至 {seeds}")
     text = say(
-        f"{n} mechanism{'s' * (n != 1)} in {host} at {say.listed(asked.places)}: {names}. Each"
-        f" was trained with {seeds} seed{'s' * (seeds != 1)}, all with one recipe, and scored on"
+        f"{n} mechanism{'s' * (n != 1)} in {host} at {places}: {names}. Each"
+        f" was trained with {count} seed{'s' * (seeds != 1)}, all with one recipe, and scored on"
         f" {asked.split}.",
-        f"在 {host} 的 {say.listed(asked.places)} 处比较了 {n} 种机制：{names}。"
-        f"每种机制用 {seeds} 个"
+        f"在 {host} 的{places}处比较了 {n} 种机制：{names}。"
+        f"每种机制用 {count} 个"
         f"随机种子、同一训练方案训练，并在 {asked.split} 上评分。",
     )
     missing = [run for run in told.arms if not told.runs(run.name)]
@@ -67,14 +72,14 @@ def _asked(told: Compared, say: Speech) -> str:
 
 def _sections(told: Compared, charts: Charts, say: Speech) -> Iterator[Section]:
     found = (
-        verdict_sections.verdicts(told, say),
+        verdicts(told, say),
         charts.costs(say),
         charts.learning(say),
-        detail_sections.classes(told, say),
-        detail_sections.sizes(told, say),
-        detail_sections.disagreements(told, say),
-        how.costs(told, say),
-        how.how(told, say),
-        how.again(told, say),
+        classes(told, say),
+        sizes(told, say),
+        disagreements(told, say),
+        costs(told, say),
+        how(told, say),
+        again(told, say),
     )
     yield from (section for section in found if section is not None)

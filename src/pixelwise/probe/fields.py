@@ -1,0 +1,349 @@
+"""Theoretical and effective receptive fields of a layer.
+
+    theoretical   the pixels that can change the output at a pixel at all
+    effective     how much each of them does, see `receptive`
+
+The first are found by gradients in float64, on several random inputs and parameters, and where
+gradients are zero by putting other values there. What a pixel learns from afar is "unordered" where
+exchanging the far pixels among each other leaves the output as it was: then no training can make
+it tell where something is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from pixelwise.layers.base import FusionLayer, Layer
+from pixelwise.probe.field_shapes import named
+from pixelwise.receptive import (
+    Energy,
+    Pixel,
+    below,
+    chebyshev,
+    disturbed,
+    gradient_energy,
+    input_gradients,
+)
+
+Order = Literal["local", "unordered", "lines", "ordered"]
+ORDERS: dict[Order, str] = {
+    "local": "nothing from elsewhere",
+    "unordered": "an unordered summary",
+    "lines": "a summary of each row and column",
+    "ordered": "depends on where it comes from",
+}
+"""How what comes from afar depends on its place, in words."""
+
+ROUNDING = 1e-13
+"""Gradients and changes this much smaller than the largest are errors of float64."""
+INVARIANT = 1e-6
+"""An exchange that changes the output this much less than other values do leaves it alone."""
+LARGE = 10.0
+"""Where gradients are zero, values are moved by this much, up and down."""
+SINGLY = 64
+"""So few pixels are looked at one by one, not by halves."""
+ORDER_TRIALS = 3
+"""So many draws must agree that places do not matter."""
+MOVING = 0.6
+"""A field of which one input shows a smaller part than this moves with the content."""
+
+Trial = tuple[Callable[[Tensor], Tensor], Float[Tensor, "1 c h w"]]
+"""A module with parameters of its own, and an input."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """A theoretical receptive field.
+
+    Args:
+        at: The input pixel below the output pixel.
+        members: Where a value can change the output.
+        moves: Whether which pixels these are depends on the content.
+        order: How what comes from afar depends on its place.
+        near: Pixels up to this distance (Chebyshev) are not counted as afar.
+    """
+
+    at: Pixel
+    members: Bool[np.ndarray, "h w"]
+    moves: bool
+    order: Order
+    near: int
+
+    @cached_property
+    def _offsets(self) -> Float[np.ndarray, "n 2"]:
+        return np.argwhere(self.members).astype(float) - self.at
+
+    @property
+    def reach(self) -> int:
+        """The largest distance of a member in rows or columns (Chebyshev)."""
+        return int(np.abs(self._offsets).max(initial=0))
+
+    @property
+    def distance(self) -> float:
+        """The largest distance of a member as the crow flies (Euclidean), in pixels."""
+        return float(np.hypot(*self._offsets.T).max(initial=0))
+
+    @property
+    def share(self) -> float:
+        """Share of the map's pixels that are members."""
+        return float(self.members.mean())
+
+    @property
+    def shape(self) -> str:
+        """What the members look like, in a few words."""
+        if self.moves:
+            return "pixels that move with the content"
+        return named(self.members, self.at)
+
+    @property
+    def told(self) -> str:
+        """Shape and order, for a table."""
+        if self.order == "local":
+            return self.shape
+        beyond = f" beyond {self.near} px" if self.near and self.order != "ordered" else ""
+        return f"{self.shape}; {ORDERS[self.order]}{beyond}"
+
+
+def theoretical(
+    module: nn.Module,
+    channels: int,
+    size: tuple[int, int],
+    *,
+    at: Pixel | None = None,
+    draws: int = 6,
+    seed: int = 0,
+) -> Support:
+    """Which pixels can change the output at a pixel, and whether their places matter.
+
+    Args:
+        module: A layer or network of one map; a layer with a guide gets a random 1x1 projection of
+            the map as its guide.
+        channels: Of the map.
+        size: Rows and columns of the map; layers get the next size that they take.
+        at: The output pixel (row, column); by default the middle.
+        draws: Random parameters and inputs that are tried.
+        seed: Of these.
+
+    Raises:
+        InputError: The layer cannot take such a map, or the pixel lies outside.
+    """
+    size = fitting(module, size)
+    trials = [
+        (_double(module, channels, seed + draw), _input(channels, size, seed + draw, draw))
+        for draw in range(draws)
+    ]
+    pixel, centre = _query(*trials[0], at)
+    generator = torch.Generator().manual_seed(seed)
+    found: list[Bool[np.ndarray, "h w"]] = []
+    for run, x in trials:
+        gradient = input_gradients(run, x, [pixel], generator)[0].square().sum(0).sqrt()
+        found.append((gradient > ROUNDING * gradient.max()).numpy())
+    # The draws that show most come first: in others a gate may be shut.
+    best = np.argsort([-one.sum() for one in found], kind="stable")
+    trials, first = [trials[place] for place in best], found[best[0]]
+    members = np.logical_or.reduce(found)
+    if moves := bool(first.sum() < MOVING * members.sum()):
+        first |= _hidden(*trials[0], pixel, ~first)
+        moves = bool(first.sum() < MOVING * members.sum())
+        members |= first
+    members |= _hidden(*trials[0], pixel, ~members)
+    if moves:
+        return Support(centre, members, moves, "ordered", 0)
+    return Support(centre, members, moves, *_order(trials[:ORDER_TRIALS], pixel, centre, members))
+
+
+def unordered(
+    module: nn.Module,
+    channels: int,
+    size: tuple[int, int],
+    *,
+    at: Pixel | None = None,
+    seed: int = 0,
+) -> bool:
+    """Whether a pixel learns of far ones without learning where they are.
+
+    Then exchanging the far pixels of a map changes nothing, and the layer alone cannot be trained
+    to tell an order, a side or a distance.
+    """
+    return theoretical(module, channels, size, at=at, draws=2, seed=seed).order == "unordered"
+
+
+def effective(
+    module: nn.Module,
+    channels: int,
+    size: tuple[int, int],
+    *,
+    at: Pixel | None = None,
+    draws: int = 16,
+    seed: int = 0,
+    disturb: bool = True,
+) -> Energy:
+    """The effective receptive field over random inputs.
+
+    Args:
+        module: A layer or network of one map, see `theoretical`.
+        channels: Of the map.
+        size: Rows and columns of the map; layers get the next size that they take.
+        at: The output pixel (row, column); by default the middle.
+        draws: Random inputs.
+        seed: Of these.
+        disturb: Move all parameters a little; for modules that are not trained, since many layers
+            start as the identity.
+
+    Raises:
+        InputError: The layer cannot take such a map, or the pixel lies outside.
+    """
+    size = fitting(module, size)
+    kept = next(iter(module.parameters()), torch.zeros(0))
+    run = _guided(disturbed(module, seed=seed, scale=0.02 if disturb else 0.0), channels, seed)
+    x = torch.cat([_input(channels, size, seed + draw, 0) for draw in range(draws)]).to(kept)
+    pixel, centre = _query(run, x[:1], at)
+    return Energy(centre, gradient_energy(run, x, [pixel], seed=seed)[0].numpy())
+
+
+def fitting(module: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """The next size that a layer takes."""
+    if not isinstance(module, Layer):
+        return size
+    least, multiple, _ = module.limits
+    height, width = (-(-max(side, least) // multiple) * multiple for side in size)
+    return height, width
+
+
+def _double(module: nn.Module, channels: int, seed: int) -> Callable[[Tensor], Tensor]:
+    return _guided(disturbed(module, seed=seed).cpu().double(), channels, seed)
+
+
+def _guided(module: nn.Module, channels: int, seed: int) -> Callable[[Tensor], Tensor]:
+    """The module; one with a guide is given a random 1x1 projection of the map."""
+    if not isinstance(module, FusionLayer):
+        return module
+    _, guides, _, _ = module.benchmark_guide({}, (1, channels, 1, 1))
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(guides, channels, 1, 1, generator=generator) / channels**0.5
+
+    def run(x: Tensor) -> Tensor:
+        return module(x, nn.functional.conv2d(x, weight.to(x)))
+
+    return run
+
+
+def _input(channels: int, size: tuple[int, int], seed: int, kind: int) -> Float[Tensor, "1 c h w"]:
+    """Noise; positive for odd kinds (what passes a ReLU), threefold for every third."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    x = torch.randn(1, channels, *size, generator=generator, dtype=torch.float64)
+    return (3.0 if kind % 3 == 2 else 1.0) * (x.abs() if kind % 2 else x)
+
+
+def _query(
+    run: Callable[[Tensor], Tensor], x: Float[Tensor, "n c h w"], at: Pixel | None
+) -> tuple[Pixel, Pixel]:
+    """The output pixel, and the input pixel below it."""
+    with torch.no_grad():
+        height, width = run(x).shape[2:]
+    pixel = (height // 2, width // 2) if at is None else at
+    same = (height, width) == tuple(x.shape[2:])
+    return pixel, pixel if same else below(pixel, (height, width), x.shape[2:])
+
+
+@torch.no_grad()
+def _changes(
+    run: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "1 c h w"],
+    pixel: Pixel,
+    others: Float[Tensor, "n c h w"],
+) -> Float[np.ndarray, "n"]:
+    """How much the output at a pixel changes where the input is one of `others`."""
+    row, column = pixel
+    before = run(x)[:, :, row, column]
+    after = torch.cat([run(other[None])[:, :, row, column] for other in others])
+    changes: Float[np.ndarray, n] = (after - before).abs().amax(1).numpy()
+    return changes
+
+
+def _hidden(
+    run: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "1 c h w"],
+    pixel: Pixel,
+    candidates: Bool[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "h w"]:
+    """Candidates that change the output, though gradients are zero: hard choices, no gradients.
+
+    All together first, then halves of those that do.
+    """
+    generator = torch.Generator().manual_seed(7)
+    far = LARGE * torch.randn(x.shape, generator=generator, dtype=x.dtype).sign()
+    with torch.no_grad():
+        scale = float(run(x)[:, :, pixel[0], pixel[1]].abs().max())
+    members = np.zeros_like(candidates)
+    todo = [np.flatnonzero(candidates)]
+    while todo:
+        part = todo.pop()
+        where = np.zeros_like(candidates)
+        where.flat[part] = True
+        mask = torch.from_numpy(where)
+        changed = torch.cat([torch.where(mask, x + far, x), torch.where(mask, x - far, x)])
+        if not len(part) or _changes(run, x, pixel, changed).max() <= ROUNDING * scale:
+            continue
+        if len(part) == 1:
+            members |= where
+        else:
+            todo += np.array_split(part, 2 if len(part) > SINGLY else len(part))
+    return members
+
+
+def _order(
+    trials: list[Trial], pixel: Pixel, at: Pixel, members: Bool[np.ndarray, "h w"]
+) -> tuple[Order, int]:
+    """How what comes from afar depends on its place, and from where on that is afar."""
+    distances = chebyshev(at, members.shape)
+    reach = int(distances[members].max(initial=0))
+    if not reach:
+        return "local", 0
+    for near in range(reach // 2 + 1):
+        if _exchangeable(trials, pixel, [members & (distances > near)]):
+            return "unordered", near
+    rows, columns = np.indices(members.shape)
+    for near in range(reach // 2 + 1):
+        far = members & (distances > near)
+        lines = [far & (rows == at[0] + offset) for offset in range(-near, near + 1)]
+        lines += [far & (columns == at[1] + offset) for offset in range(-near, near + 1)]
+        if np.array_equal(np.logical_or.reduce(lines), far) and _exchangeable(trials, pixel, lines):
+            return "lines", near
+    return "ordered", 0
+
+
+def _exchangeable(trials: list[Trial], pixel: Pixel, groups: list[Bool[np.ndarray, "h w"]]) -> bool:
+    """Whether other values in the groups change the output, and exchanges inside them do not."""
+    if max(group.sum() for group in groups) < 2:
+        return False
+    far = torch.from_numpy(np.logical_or.reduce(groups))
+    generator = np.random.default_rng(0)
+    changed = False
+    for run, x in trials:
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7), dtype=x.dtype)
+        usual = _changes(run, x, pixel, torch.where(far, noise, x)).max()
+        mixed = torch.cat([_exchanged(x, groups, generator) for _ in range(2)])
+        if _changes(run, x, pixel, mixed).max() > INVARIANT * usual:
+            return False
+        changed |= bool(usual > 0)
+    return changed
+
+
+def _exchanged(
+    x: Float[Tensor, "1 c h w"],
+    groups: list[Bool[np.ndarray, "h w"]],
+    generator: np.random.Generator,
+) -> Float[Tensor, "1 c h w"]:
+    """The map with every pixel of a group at the place of another one."""
+    mixed = x.flatten(2).clone()
+    for group in groups:
+        places = generator.permutation(np.flatnonzero(group))
+        mixed[:, :, places] = x.flatten(2)[:, :, np.roll(places, 1)]
+    return mixed.view(x.shape)

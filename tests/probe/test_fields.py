@@ -1,0 +1,210 @@
+"""Receptive fields of modules that are known by hand, and of every layer."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pixelwise.layers.registry import available, create
+from pixelwise.probe.field_shapes import named
+from pixelwise.probe.fields import effective, theoretical, unordered
+
+SIZE = (16, 16)
+ROWS, COLUMNS = np.indices((9, 9))
+
+
+class Pooled(nn.Module):
+    def __init__(self, pool):
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x):
+        return x + self.pool(x)
+
+
+class Median(nn.Module):
+    """Which pixel it takes is a hard choice, and the gradient of most is zero."""
+
+    def forward(self, x):
+        middle = x.flatten(2).median(2).values
+        return x + middle[:, :, None, None]
+
+
+class Detached(nn.Module):
+    """A pixel of the next row, without a gradient."""
+
+    def forward(self, x):
+        return x + x.roll(-1, 2).detach()
+
+
+def column_numbers(x):
+    return 1 + torch.arange(x.shape[3], dtype=x.dtype).expand_as(x)
+
+
+class ByColumn(nn.Module):
+    """A global mean in which columns have weights."""
+
+    def forward(self, x):
+        return x + (x * column_numbers(x)).mean((2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (nn.Identity(), "the pixel itself"),
+        (nn.Conv2d(4, 4, 1), "the pixel itself"),
+        (nn.Conv2d(4, 4, 3, padding=1), "3 x 3; depends on where it comes from"),
+        (nn.Conv2d(4, 4, (5, 3), padding=(2, 1)), "5 x 3; depends on where it comes from"),
+        (
+            nn.Conv2d(4, 4, 3, padding=4, dilation=4),
+            "3 x 3, every 4th pixel; depends on where it comes from",
+        ),
+        (Pooled(nn.AdaptiveAvgPool2d(1)), "whole map; an unordered summary"),
+        (Pooled(nn.AdaptiveAvgPool2d((None, 1))), "row; an unordered summary"),
+        (Pooled(Median()), "whole map; an unordered summary"),
+        (
+            nn.Sequential(
+                Pooled(nn.AdaptiveMaxPool2d(1)), nn.Conv2d(4, 4, 3, padding=1, bias=False)
+            ),
+            "whole map; an unordered summary beyond 1 px",
+        ),
+        (ByColumn(), "whole map; depends on where it comes from"),
+        (Detached(), "2 x 1; depends on where it comes from"),
+    ],
+)
+def test_modules_known_by_hand(module, told):
+    assert theoretical(module, 4, SIZE).told == told
+
+
+def test_a_field_at_a_corner_is_cut():
+    found = theoretical(nn.Conv2d(4, 4, 5, padding=2), 4, SIZE, at=(0, 15))
+    assert (found.reach, found.members.sum()) == (2, 9)
+    assert found.distance == pytest.approx(2 * 2**0.5)
+
+
+def test_a_smaller_output_has_its_pixel_below():
+    found = theoretical(nn.Conv2d(4, 4, 2, stride=2), 4, SIZE)
+    assert (found.at, found.shape) == ((9, 9), "2 x 2")
+
+
+def test_nothing_of_the_module_changes():
+    layer = create("se", 16)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    theoretical(layer, 16, SIZE)
+    effective(layer, 16, SIZE)
+    assert layer.training
+    for name, value in layer.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.equal(value, before[name])
+
+
+def test_a_batch_norm_in_training_mode_couples_nothing():
+    assert theoretical(nn.BatchNorm2d(4).train(), 4, SIZE).shape == "the pixel itself"
+
+
+ORDERED = "; depends on where it comes from"
+UNORDERED = "whole map; an unordered summary"
+TOLD = {
+    "acmix": "7 x 7" + ORDERED,
+    "acmix_window": "window of 7 x 7" + ORDERED,
+    "bam": UNORDERED + " beyond 8 px",
+    "cam": UNORDERED,
+    "cbam": UNORDERED + " beyond 3 px",
+    "channel_from_spatial": "whole map" + ORDERED,
+    "conv": "3 x 3" + ORDERED,
+    "coord": "row and column; a summary of each row and column",
+    "crisscross": "whole map" + ORDERED,
+    "deform": "pixels that move with the content" + ORDERED,
+    "dnl": UNORDERED,
+    "eca": UNORDERED,
+    "encoding": UNORDERED,
+    "fpa": "whole map" + ORDERED,
+    "gate": "4 x 4" + ORDERED,
+    "gau": UNORDERED + " beyond 1 px",
+    "gc": UNORDERED,
+    "isa": "whole map" + ORDERED,
+    "nonlocal": UNORDERED,
+    "ocr": UNORDERED,
+    "pam": UNORDERED,
+    "psa_p": UNORDERED,
+    "psa_s": UNORDERED,
+    "psanet": "whole map without 2 rows and 2 columns" + ORDERED,
+    "scse": UNORDERED,
+    "se": UNORDERED,
+    "self_attention": UNORDERED,
+    "spatial_from_channel": UNORDERED,
+    "spd": "6 x 6" + ORDERED,
+    "strip_pooling": "3 rows and 3 columns; a summary of each row and column beyond 1 px",
+}
+SLOW = {"ema": UNORDERED}
+"""Its steps have no gradient, so each pixel is tried."""
+
+
+def test_every_layer_is_expected_somewhere():
+    assert TOLD.keys() | SLOW.keys() == available().keys()
+
+
+@pytest.mark.parametrize("key", TOLD)
+def test_layers(key):
+    torch.manual_seed(0)
+    size = (32, 32) if key in ("psanet", "bam", "acmix_window") else (20, 20)
+    found = theoretical(create(key, 64), 64, size, draws=4)
+    assert found.told == TOLD[key]
+    energy = effective(create(key, 64), 64, size, draws=2)
+    assert energy.elsewhere > 0
+    assert energy.radius(0.5) <= energy.radius(0.9) <= found.distance
+    if not found.moves:
+        assert not energy.values[~found.members].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", SLOW)
+def test_slow_layers(key):
+    torch.manual_seed(0)
+    assert theoretical(create(key, 16), 16, SIZE, draws=1).told == SLOW[key]
+    assert effective(create(key, 16), 16, SIZE, draws=1).is_local
+
+
+def test_one_round_of_criss_cross_attention_is_a_row_and_a_column():
+    found = theoretical(create("crisscross", 16, recurrence=1), 16, SIZE, draws=2)
+    assert found.told == "row and column; an unordered summary"
+
+
+def test_a_long_range_step_alone_is_a_grid():
+    members = (ROWS % 4 == 0) & (COLUMNS % 4 == 0)
+    assert named(members, (4, 4)) == "every 4th pixel of the map"
+
+
+def test_unordered():
+    assert unordered(create("pam", 16), 16, SIZE)
+    assert not unordered(create("coord", 16, reduction=4), 16, SIZE)
+    assert not unordered(nn.Identity(), 4, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("members", "shape"),
+    [
+        (ROWS < 0, "nothing"),
+        (ROWS >= 0, "whole map"),
+        ((ROWS == 4) & (COLUMNS == 4), "the pixel itself"),
+        ((ROWS == 4) & (COLUMNS == 5), "window of 1 x 1"),
+        (ROWS == 4, "row"),
+        (COLUMNS == 4, "column"),
+        (abs(ROWS - 4) <= 1, "3 rows"),
+        ((ROWS == 4) | (COLUMNS == 4), "row and column"),
+        ((abs(ROWS - 4) <= 1) | (COLUMNS == 4), "3 rows and column"),
+        ((abs(ROWS - 4) <= 1) & (abs(COLUMNS - 4) <= 2), "3 x 5"),
+        ((ROWS >= 4) & (COLUMNS >= 4), "window of 5 x 5"),
+        ((ROWS % 2 == 0) & (COLUMNS % 2 == 0), "every 2nd pixel of the map"),
+        (abs(ROWS - 4) + abs(COLUMNS - 4) <= 2, "13 pixels within 5 x 5"),
+        ((ROWS != 1) & (COLUMNS != 7), "whole map without 1 rows and 1 columns"),
+    ],
+)
+def test_shapes(members, shape):
+    assert named(members, (4, 4)) == shape
+
+
+def test_effective_field_of_a_trained_module_is_that_of_its_weights():
+    convolution = nn.Conv2d(1, 1, 3, padding=1)
+    found = effective(convolution, 1, (5, 5), disturb=False, draws=1)
+    assert found.values[1:4, 1:4] == pytest.approx(convolution.weight[0, 0].detach().numpy() ** 2)
