@@ -21,9 +21,7 @@ pytest.importorskip("ray", reason="clusters need Ray")
 pytestmark = pytest.mark.slow
 PATIENCE = 300
 STEPS = 40
-JOBS = [
-    Job(arm, 1, STEPS, None, None, "seed_1") for arm in (Arm("none"), Arm("se", "se@4"))
-]
+JOBS = [Job(arm, 1, STEPS, None, None, "seed_1") for arm in (Arm("none"), Arm("se", "se@4"))]
 
 
 def settings(folder, every):

@@ -1,4 +1,4 @@
-"""A comparison that is killed again and again ends in the numbers of one that was not."""
+"""A comparison that is killed, or spread, ends in the numbers of one that is not."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ import pytest
 from pixelwise.compare.outcome import Outcome
 
 pytestmark = pytest.mark.slow
-KILLS = int(os.environ.get("PIXELWISE_KILLS", "3"))
+KILLS = 3
 PATIENCE = 600
-STEPS, SEEDS = 12, 2
+STEPS, SEEDS = 9, 2
 ASKED = f"""
 data: scenes
 backbone: test_resnet
@@ -43,9 +43,9 @@ def begun(folder, *words):
     )
 
 
-def asked(folder):
+def asked(folder, *words):
     (folder / "asked.yaml").write_text(ASKED)
-    return begun(folder, "--config", "asked.yaml", "--name", "one")
+    return begun(folder, "--config", "asked.yaml", "--name", "one", *words)
 
 
 def ended(process):
@@ -75,11 +75,22 @@ def numbers(folder):
     return found
 
 
-def test_a_comparison_that_is_killed_ends_in_the_same_numbers(tmp_path):
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "killed").mkdir()
-    ended(asked(tmp_path / "whole"))
-    folder, chance = tmp_path / "killed", random.Random(KILLS)
+def same(before, after):
+    for run, kept in before.items():
+        for one, other in zip(kept, after[run], strict=True):
+            assert np.array_equal(one, other, equal_nan=True), run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The numbers of a comparison that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    ended(asked(folder))
+    return numbers(folder)
+
+
+def test_a_comparison_that_is_killed_ends_in_the_same_numbers(whole, tmp_path):
+    folder, chance = tmp_path, random.Random(KILLS)
     moments = sorted(chance.randrange(STEPS * len(RUNS)) for _ in range(KILLS))
     process = asked(folder)
     for moment in moments:
@@ -93,9 +104,16 @@ def test_a_comparison_that_is_killed_ends_in_the_same_numbers(tmp_path):
             os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         process = begun(folder, "--resume", "runs/compare/one")
-    told = ended(process)
-    before, after = numbers(tmp_path / "whole"), numbers(folder)
-    for run, kept in before.items():
-        for one, other in zip(kept, after[run], strict=True):
-            assert np.array_equal(one, other, equal_nan=True), run
-    assert told.replace(str(folder), "") == ended(begun(folder, "--resume", "runs/compare/one"))
+    ended(process)
+    same(whole, numbers(folder))
+
+
+def test_a_comparison_on_a_cluster_is_that_of_one_process(whole, tmp_path):
+    pytest.importorskip("ray", reason="clusters need Ray")
+    told = ended(asked(tmp_path, "--cluster", "local", "--at-once", "2"))
+    same(whole, numbers(tmp_path))
+    runs = tmp_path / "runs/compare/one/runs"
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
+    again = ("--resume", "runs/compare/one", "--cluster", "local", "--at-once", "2")
+    assert ended(begun(tmp_path, *again)) == told
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob("*")} == before
