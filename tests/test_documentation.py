@@ -202,7 +202,8 @@ def test_commands_are_understood(page, understood):
         else:
             found = understood(words)
             if getattr(found, "preset", None):
-                assert Path(preset_file(found.preset)).is_file()
+                room = "compare" if words[0] == "compare" else "train"
+                assert Path(preset_file(found.preset, f"pixelwise.{room}")).is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=label)

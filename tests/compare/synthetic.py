@@ -8,7 +8,7 @@ from pixelwise.compare.costs import Costs
 from pixelwise.compare.details import details
 from pixelwise.compare.judging import judge
 from pixelwise.compare.outcome import Outcome, Scores
-from pixelwise.compare.page import Compared
+from pixelwise.compare.page.compared import Compared
 from pixelwise.metrics import Kind
 
 CLASSES = (Kind("miou", "mean IoU"), *(Kind(f"iou_{n}", n) for n in ("road", "<b>&", "树木")))

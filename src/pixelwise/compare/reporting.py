@@ -12,7 +12,8 @@ from pixelwise.compare.disagreements import disagreements
 from pixelwise.compare.halving import rungs
 from pixelwise.compare.judging import judge
 from pixelwise.compare.outcome import NUMBERS, Outcome
-from pixelwise.compare.page import Compared, comparison_page
+from pixelwise.compare.page.compared import Compared
+from pixelwise.compare.page.page import comparison_page
 from pixelwise.compare.record import Planned
 from pixelwise.compare.results import results
 from pixelwise.compare.running import failure
