@@ -9,18 +9,21 @@ import pytest
 import torch
 from fake_ray import FakeRay
 
+from pixelwise.cli.main import main
 from pixelwise.cluster.pool import Share
 from pixelwise.cluster.workers import Cluster
 from pixelwise.compare import spreading, trainer
 from pixelwise.compare.arms import Arm
-from pixelwise.compare.asked import CompareSettings
+from pixelwise.compare.asked import ASKED, CompareSettings
 from pixelwise.compare.jobs import Job
 from pixelwise.compare.outcome import NUMBERS
 from pixelwise.compare.spreading import spread
 from pixelwise.errors import InputError
 from pixelwise.outputs import alone
+from pixelwise.settings import as_plain
 from pixelwise.train.interrupt import Interrupted
 from pixelwise.train.watching import Nobody
+from pixelwise.yaml_files import to_text
 
 ARMS = (Arm("none"), Arm("通道 se(reduction=4)", "se@4"))
 JOBS = [Job(arm, seed, 10, None, None, f"seed_{seed}") for arm in ARMS for seed in range(3)]
@@ -193,3 +196,32 @@ def test_a_folder_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr("pixelwise.outputs.LOOKED", 0.0)
     with alone(tmp_path, 60.0):
         assert next(answers, "all asked") == "all asked"
+
+
+def test_where_a_comparison_goes_on_is_said_anew(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="clusters need Ray")
+    asked = CompareSettings(data="scenes", cluster="auto", at_once=2, gpu_share=0.5, steps=7)
+    (tmp_path / ASKED).write_text(to_text(as_plain(asked)))
+    found = []
+    monkeypatch.setattr("pixelwise.cli.compare._compare", lambda *about: found.append(about) or 0)
+    for words in ([], ["--cluster", "local", "--at-once", "3"]):
+        assert main(["compare", "--resume", str(tmp_path), *words]) == 0
+    here, there = (settings for settings, _, _ in found)
+    assert (here.steps, here.cluster, here.at_once, here.gpu_share) == (7, None, None, 1.0)
+    assert (there.steps, there.cluster, there.at_once) == (7, "local", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--at-once", "2"], "at_once=2: is for a cluster; "),
+        (["--cluster", "local", "--at-once", "0"], "at_once=0: must be"),
+        (["--cluster", "local", "--gpu-share", "2"], "gpu_share=2"),
+        (["--cluster", "10.0.0.1"], "must be local, auto or ray://host:port"),
+    ],
+)
+def test_options_that_cannot_be_are_told(words, said, capsys):
+    pytest.importorskip("ray", reason="clusters need Ray")
+    assert main(["compare", "--data", "scenes", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line

@@ -76,7 +76,8 @@ def _left(found: Namespace) -> tuple[CompareSettings, Path]:
     settings = read_asked(folder)
     data = found.data or find_data(folder, settings.data, ASKED)
     check_data(data)
-    others = {name: getattr(found, name) for name in changed(found, CompareSettings)}
+    names = {*changed(found, CompareSettings), "cluster", "at_once", "gpu_share"}  # as given now
+    others = {name: getattr(found, name) for name in names}
     return dataclasses.replace(settings, **{**others, "data": data}), folder
 
 

@@ -173,7 +173,8 @@ class Pool:
                     for other in [r for r, (h, _) in running.items() if h is hand]:
                         del running[other]
                     waiting.extendleft(reversed(back))
-                    self._gone(hand, error, f"{len(back)} tasks go to others")
+                    given = "1 task goes" if len(back) == 1 else f"{len(back)} tasks go"
+                    self._gone(hand, error, f"{given} to others")
                     for number in gave_up:
                         yield jobs[number], self._hopeless(name(jobs[number]), error)
                 else:

@@ -62,7 +62,7 @@ def compare(
         folder = resume
         begun = prepared(dataclasses.replace(settings, check_data=False), watcher, None)
     watcher.say(f"folder  {folder}")
-    with alone(folder), _told_how_to_go_on(folder):
+    with alone(folder), _told_how_to_go_on(folder, settings.cluster):
         _check_unchanged(folder, begun)
         costs = load(folder)
         if costs is None:
@@ -137,7 +137,7 @@ class _Comparison:
             from pixelwise.compare.spreading import spread
 
             share = self.done / self.all, (self.done + len(jobs)) / self.all
-            watcher = Within(self.watcher, share)
+            watcher = Within(self.watcher, share, lines=True)
             yield from spread(self.folder, self.settings, jobs, watcher, self.warn)
             return
         for number, job in enumerate(jobs, self.done):
@@ -171,10 +171,11 @@ def _check_unchanged(folder: Path, begun: Prepared) -> None:
 
 
 @contextmanager
-def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+def _told_how_to_go_on(folder: Path, cluster: str | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(
-            f"finished runs are kept, go on with: pixelwise compare --resume {folder}"
-        ) from stop
+        command = f"pixelwise compare --resume {folder}"
+        if cluster is not None:
+            command += f" --cluster {cluster}"
+        raise KeyboardInterrupt(f"finished runs are kept, go on with: {command}") from stop

@@ -5,19 +5,24 @@ from pixelwise.train.watching import Watcher
 
 
 class Within:
-    """Looks on for one run of many.
+    """Looks on for one run of many, or for some of them.
 
     Args:
         watcher: Who is told.
-        share: How much of the whole is done before the run, 0 to 1, and after it.
+        share: How much of the whole is done before, 0 to 1, and after it.
+        lines: Whether lines are told too; of a run they are not, it has one line in the end.
     """
 
-    def __init__(self, watcher: Watcher, share: tuple[float, float]) -> None:
-        self._watcher = watcher
+    def __init__(
+        self, watcher: Watcher, share: tuple[float, float], *, lines: bool = False
+    ) -> None:
+        self._watcher, self._lines = watcher, lines
         self._low, self._high = share
 
     def say(self, line: str) -> None:
-        """Nothing: a line per run is told."""
+        """One line of plain text."""
+        if self._lines:
+            self._watcher.say(line)
 
     def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
         """Progress of all runs."""
