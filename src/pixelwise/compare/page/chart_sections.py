@@ -67,7 +67,7 @@ class Charts:
                 ),
             )
         text = say(
-            "Each mark is an arm's mean over seeds, bars are the 95 % intervals of these means"
+            "Each mark is a network's mean over seeds, bars are the 95 % intervals of these means"
             " (a bar that leaves the chart goes on). Filled marks are mechanisms, hollow ones of"
             " the same shape and colour are their controls, black is none. The dashed line joins"
             " those that no other beats in both on average: where bars overlap by far, another set"

@@ -27,7 +27,7 @@ def classes(told: Compared, say: Speech) -> Section:
         return Section(
             title,
             say(
-                "The task has no scores besides the main one, or no two arms share a seed.",
+                "The task has no scores besides the main one, or no two networks share a seed.",
                 "该任务除主要分数外没有其他分数，或没有两个网络使用相同的随机种子。",
             ),
         )
@@ -66,8 +66,8 @@ def disagreements(told: Compared, say: Speech) -> Section | None:
     if not told.differing:
         return None
     text = say(
-        "Pictures on which the arms disagree most, each with its first seed. They were chosen for"
-        " that, so they are not typical.",
+        "Pictures on which the networks disagree most, each with its first seed. They were"
+        " chosen for that, so they are not typical.",
         "各网络分歧最大的图片，均取第一个随机种子。它们因分歧而被选出，并不具有代表性。",
     )
     figures = tuple(

@@ -11,10 +11,10 @@ from pixelwise.compare.page.language import Speech
 def fairness(told: Compared, say: Speech) -> Iterator[str]:
     """What is the same for all, paragraph by paragraph."""
     yield say(
-        "Every arm trains the same host with the same recipe. With one seed, all have the same"
-        " first host weights, the same order of pictures and the same augmentation; an inserted"
-        " layer begins as the identity. The score is that of the last network of a run, not of the"
-        " best one on the way.",
+        "All networks are the same host, trained with the same recipe. With the same seed they"
+        " have the same first host weights, the same order of pictures and the same augmentation."
+        " An inserted layer begins as the identity. The score is that of the last network of a run,"
+        " not of the best one on the way.",
         "所有网络使用相同的主干和相同的训练方案。同一随机种子下，主干的初始权重、图片顺序和数据增强"
         "都相同；插入的层从恒等映射开始。分数取自每次运行的最后一个网络，而不是途中最好的一个。",
     )
@@ -41,7 +41,7 @@ def fairness(told: Compared, say: Speech) -> Iterator[str]:
         )
     if told.settings.lr_sweep is not None:
         yield say(
-            f"Each arm first tried the learning rates {told.settings.lr_sweep} times the recipe's,"
+            f"Each network first tried learning rates {told.settings.lr_sweep} times the recipe's,"
             + (
                 f" for {told.tried} steps each,"
                 if told.tried
@@ -54,8 +54,8 @@ def fairness(told: Compared, say: Speech) -> Iterator[str]:
         )
     else:
         yield say(
-            "All arms have the same learning rate; one that suits a mechanism better was not looked"
-            " for.",
+            "All networks have the same learning rate; one that suits a mechanism better was not"
+            " looked for.",
             "所有网络使用相同的学习率，没有为各机制寻找更合适的学习率。",
         )
 

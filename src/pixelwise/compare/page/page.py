@@ -64,7 +64,7 @@ def _asked(told: Compared, say: Speech) -> str:
     missing = [run for run in told.arms if not told.runs(run.name)]
     if missing:
         text += say(
-            f" {len(missing)} of {len(told.arms)} arms have no finished run yet.",
+            f" {len(missing)} of {len(told.arms)} networks have no finished run yet.",
             f"{len(told.arms)} 个网络中有 {len(missing)} 个尚无完成的运行。",
         )
     return text
