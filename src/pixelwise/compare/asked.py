@@ -66,6 +66,9 @@ class CompareSettings:
     longer: bool = setting(
         True, "train 'none' also for the time that a layer takes more", advanced=True
     )
+    exports: bool = setting(
+        True, "export each network once, to see whether that works", advanced=True
+    )
     check_data: bool = setting(
         True, "look at the data and read every mask before anything is trained", advanced=True
     )

@@ -1,13 +1,16 @@
 """A whole comparison: what is compared is planned, every run made, and the report written."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from pixelwise.compare.arms import Arm, is_mechanism
+from pixelwise.compare.arms import NONE, Arm, is_mechanism
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.costs import load, save
+from pixelwise.compare.exporting import with_exports
 from pixelwise.compare.halving import rungs, survivors
 from pixelwise.compare.jobs import Job
 from pixelwise.compare.measuring import measure
@@ -54,7 +57,7 @@ def compare(
         Interrupted: Ctrl-C or SIGTERM during a run; finished runs and the state of that one stay.
         Stopped: `look` refuses the data.
     """
-    warn = warn or watcher.say
+    warn, start = warn or watcher.say, time.monotonic()
     if resume is None:
         begun = prepared(settings, watcher, look)
         folder = new_folder(settings)
@@ -70,13 +73,18 @@ def compare(
             save(costs, folder)
         plan = Planned.load(folder)
         if plan is None:
-            plan = planned(settings, begun, costs)
+            plan = planned(settings, begun, costs, time.monotonic() - start)
             plan.save(folder)
+            watcher.say(plan.line(settings))
         for line in plan.warnings:
             warn(line)
         comparison = _Comparison(folder, settings, plan, watcher, warn)
         if not report_only:
             comparison.run()
+            mechanisms = [arm for arm in begun.arms if arm.name == NONE or is_mechanism(arm)]
+            if settings.exports and not any(one.exports for one in costs.values()):
+                costs = with_exports(begun, mechanisms, costs, watcher.busy)
+                save(costs, folder)
         return write_report(folder, settings, plan, costs, warn)
 
 
@@ -89,6 +97,7 @@ class _Comparison:
         self.folder, self.settings, self.plan = folder, settings, plan
         self.watcher, self.warn = watcher, warn
         self.done = 0
+        self.warned: set[str] = set()
         tries = len(settings.factors())
         self.all = len(plan.arms) * (settings.seeds + tries)
 
@@ -142,8 +151,15 @@ class _Comparison:
             return
         for number, job in enumerate(jobs, self.done):
             share = number / self.all, (number + 1) / self.all
-            make_run(self.folder, self.settings, job, Within(self.watcher, share), self.warn)
+            within = Within(self.watcher, share)
+            make_run(self.folder, self.settings, job, within, partial(self._warn_once, job))
             yield job
+
+    def _warn_once(self, job: Job, line: str) -> None:
+        """What is to be thought about, the first time that it is said of any run."""
+        if line not in self.warned:
+            self.warned.add(line)
+            self.warn(f"{job.arm.name}, {job.name.replace('_', ' ')}: {line}")
 
     def _told(self, job: Job) -> str:
         """What came of a run, in a line."""

@@ -35,14 +35,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pixelwise.compare.arms import NONE, Arm, is_mechanism
+from pixelwise.compare.budget import ALIKE
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.outcome import Outcome
 from pixelwise.compare.pairing import Paired, Runs
 from pixelwise.compare.statistics import LEVEL, holm, seeds_needed, smallest_effect
 from pixelwise.compare.verdicts import NOTHING_KNOWN, Against, Note, Reach, Verdict, Word
-
-LONGER = 1.05
-"""Steps that take less than so many times as long as those of none need no longer none."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def _others(mechanism: Arm, arms: Sequence[Arm], costs: Mapping[str, Costs]) -> 
     control = next((arm.name for arm in arms if arm.control_of == mechanism.name), None)
     longer = sorted((arm for arm in arms if arm.longer > 1), key=lambda arm: arm.longer)
     times = _times(mechanism.name, costs)
-    if not longer or (times is not None and times < LONGER):
+    if not longer or (times is not None and times < ALIKE):
         return _Others(none, control, None)
     enough = [arm for arm in longer if times is not None and arm.longer >= times * 0.999]
     return _Others(none, control, (enough or longer[-1:])[0].name)
@@ -206,12 +204,12 @@ def _lacks_longer(
 ) -> bool:
     """Whether it was trained for longer than none, and none was not as well."""
     times = _times(verdict.arm, costs)
-    if verdict.none is None or others.none is None or times is None or times < LONGER:
+    if verdict.none is None or others.none is None or times is None or times < ALIKE:
         return False
     base = runs.steps(others.none)
-    if runs.steps(verdict.arm) * times < LONGER * base:  # runs are as long in time, not in steps
+    if runs.steps(verdict.arm) * times < ALIKE * base:  # runs are as long in time, not in steps
         return False
-    return verdict.longer is None or runs.steps(verdict.longer.arm) * LONGER < base * times
+    return verdict.longer is None or runs.steps(verdict.longer.arm) * ALIKE < base * times
 
 
 def _fewer(verdict: Verdict, others: _Others, runs: Runs) -> bool:

@@ -26,10 +26,10 @@ from pixelwise.train.feeding import Batch
 from pixelwise.train.learning import Learner
 from pixelwise.train.network import Network
 
-LEAST, MOST = 3, 15
+LEAST, MOST = 2, 15
 """Turns."""
-SECONDS = 4.0
-"""For the turns of an arm, where the least number takes no longer."""
+SECONDS = 60.0
+"""For the turns of all arms together, where the least number takes no longer."""
 
 
 def measure(
@@ -56,7 +56,7 @@ def measure(
         try:
             subject = _Subject(begun, arm)
             subject.warm_up()
-            times = _in_turns(subject, base)
+            times = _in_turns(subject, base, SECONDS / len(arms))
         except (InputError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not is_shortage(error):
                 raise
@@ -135,12 +135,12 @@ def _batch(begun: Prepared) -> Batch:
 
 
 def _in_turns(
-    subject: _Subject, base: _Subject
+    subject: _Subject, base: _Subject, seconds: float
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """(step, answer) of both, turn by turn."""
     first, second = list[tuple[float, float]](), list[tuple[float, float]]()
     begun = time.perf_counter()
-    while len(first) < MOST and (len(first) < LEAST or time.perf_counter() - begun < SECONDS):
+    while len(first) < MOST and (len(first) < LEAST or time.perf_counter() - begun < seconds):
         first.append((subject.step(), subject.answer()))
         second.append((base.step(), base.answer()))
     return first, second

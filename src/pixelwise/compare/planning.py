@@ -72,8 +72,16 @@ def prepared(
     return Prepared(plan, tuple(found))
 
 
-def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs]) -> Planned:
+def planned(
+    settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs], spent: float
+) -> Planned:
     """The arms and lengths of all runs.
+
+    Args:
+        settings: The comparison.
+        begun: Data, recipe and host.
+        costs: Of the arms.
+        spent: Seconds of a budget that are gone already.
 
     Raises:
         InputError: The budget does not suffice.
@@ -88,7 +96,7 @@ def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Cost
     elif settings.steps is not None:
         steps = settings.steps
     else:
-        steps, evaluations = _fitting(settings, begun, found, costs)
+        steps, evaluations = _fitting(settings, begun, found, costs, spent)
     length, tried = shortened(float(seconds or steps or 0), len(settings.factors()))
     return Planned(
         arms=tuple(found),
@@ -105,11 +113,15 @@ def planned(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Cost
 
 
 def _fitting(
-    settings: CompareSettings, begun: Prepared, found: list[Arm], costs: Mapping[str, Costs]
+    settings: CompareSettings,
+    begun: Prepared,
+    found: list[Arm],
+    costs: Mapping[str, Costs],
+    spent: float,
 ) -> tuple[int, int]:
     """Steps of each run, and its evaluations: fewer where they would take much of it."""
     at_once = settings.at_once or 1 if settings.cluster is not None else 1
-    seconds = parse_duration(budget=settings.budget or BUDGET) * at_once
+    seconds = (parse_duration(budget=settings.budget or BUDGET) - spent) * at_once
     base = costs[NONE] if NONE in costs else next(iter(costs.values()))
     times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
     height, width = begun.plan.stream.crop

@@ -61,6 +61,13 @@ class Planned:
         steps = None if self.steps is None else max(1, round(self.steps * factor))
         return steps, None if self.seconds is None else self.seconds * factor
 
+    def line(self, settings: CompareSettings) -> str:
+        """What is going to be done."""
+        length = f"{self.steps} steps" if self.seconds is None else f"{self.seconds:.0f} s"
+        tries = len(settings.factors())
+        told = f"runs    {len(self.arms)} networks x {settings.seeds} seeds of {length} each"
+        return told + (f", after {tries} tries of the learning rate" if tries else "")
+
     def save(self, folder: Path) -> None:
         """Write it."""
         _write(folder / PLANNED, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
