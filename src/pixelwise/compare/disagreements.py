@@ -54,7 +54,7 @@ def disagreements(
         originals = open_data(recipe.data).split(split)
         items = _items(chosen, originals)
         task, answers = _answers(chosen, items, folders, recipe, split, busy)
-    except (InputError, KeyError) as error:  # a report of the numbers is worth having without them
+    except InputError as error:  # a report of the numbers is worth having without them
         warn(f"pictures that differ are not drawn: {error}")
         return []
     sheets: list[tuple[str, bytes, str, str]] = []
@@ -100,7 +100,10 @@ def _answers(
     for number, arm in enumerate(arms):
         busy("drawing", number, len(arms))
         rows = [row for row in items if arm in chosen.shown[row]]
-        model, inputs = opened(folders[arm, chosen.first[arm]], recipe, split)
+        run = folders.get((arm, chosen.first[arm]))
+        if run is None:
+            raise InputError(f"{arm}, seed {chosen.first[arm]}: has no folder; bring it back")
+        model, inputs = opened(run, recipe, split)
 
         def keep(
             index: int, answer: Tensor, target: Tensor, arm: str = arm, rows: list[int] = rows

@@ -51,7 +51,9 @@ def write_report(
     verdicts = judge(outcomes, plan.arms, costs)
     grids = details(outcomes, plan.arms)
     folders = {(job.arm.name, job.seed): job.folder(folder) for job in finished}
-    shown = disagreements(folders, plan.arms, outcomes, settings.recipe(), settings.split)
+    shown = disagreements(
+        folders, plan.arms, outcomes, settings.recipe(), settings.split, warn=warn
+    )
     command = f"pixelwise compare --config {folder / ASKED}"
     dropped = _dropped(settings, plan, outcomes)
     page = comparison_page(
