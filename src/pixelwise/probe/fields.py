@@ -19,9 +19,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from pixelwise.checks import at_least
 from pixelwise.layers.base import FusionLayer, Layer
 from pixelwise.probe.field_shapes import named
 from pixelwise.receptive import (
+    NOISE,
     Energy,
     Pixel,
     below,
@@ -44,13 +46,15 @@ ROUNDING = 1e-13
 """Gradients and changes this much smaller than the largest are errors of float64."""
 INVARIANT = 1e-6
 """An exchange that changes the output this much less than other values do leaves it alone."""
+SCALES = (1.0, 1.0, 3.0, 1.0, 1.0, 30.0)
+"""Of the noise that is tried: learnt offsets are long where values are large."""
 LARGE = 10.0
 """Where gradients are zero, values are moved by this much, up and down."""
 SINGLY = 64
 """So few pixels are looked at one by one, not by halves."""
 ORDER_TRIALS = 3
 """So many draws must agree that places do not matter."""
-MOVING = 0.6
+MOVING = 0.9
 """A field of which one input shows a smaller part than this moves with the content."""
 
 Trial = tuple[Callable[[Tensor], Tensor], Float[Tensor, "1 c h w"]]
@@ -133,21 +137,19 @@ def theoretical(
     Raises:
         InputError: The layer cannot take such a map, or the pixel lies outside.
     """
+    at_least(1, channels=channels, draws=draws, rows=size[0], columns=size[1])
     size = fitting(module, size)
-    trials = [
-        (_double(module, channels, seed + draw), _input(channels, size, seed + draw, draw))
-        for draw in range(draws)
-    ]
-    pixel, centre = _query(*trials[0], at)
-    generator = torch.Generator().manual_seed(seed)
     found: list[Bool[np.ndarray, "h w"]] = []
-    for run, x in trials:
+    generator = torch.Generator().manual_seed(seed)
+    for draw in range(draws):
+        run, x = _trial(module, channels, size, seed + draw, draw)
+        pixel, centre = _query(run, x, at)
         gradient = input_gradients(run, x, [pixel], generator)[0].square().sum(0).sqrt()
         found.append((gradient > ROUNDING * gradient.max()).numpy())
     # The draws that show most come first: in others a gate may be shut.
-    best = np.argsort([-one.sum() for one in found], kind="stable")
-    trials, first = [trials[place] for place in best], found[best[0]]
-    members = np.logical_or.reduce(found)
+    best = np.argsort([-one.sum() for one in found], kind="stable").tolist()
+    trials = [_trial(module, channels, size, seed + b, b) for b in best[:ORDER_TRIALS]]
+    first, members = found[best[0]], np.logical_or.reduce(found)
     if moves := bool(first.sum() < MOVING * members.sum()):
         first |= _hidden(*trials[0], pixel, ~first)
         moves = bool(first.sum() < MOVING * members.sum())
@@ -155,7 +157,7 @@ def theoretical(
     members |= _hidden(*trials[0], pixel, ~members)
     if moves:
         return Support(centre, members, moves, "ordered", 0)
-    return Support(centre, members, moves, *_order(trials[:ORDER_TRIALS], pixel, centre, members))
+    return Support(centre, members, moves, *_order(trials, pixel, centre, members))
 
 
 def unordered(
@@ -199,10 +201,11 @@ def effective(
     Raises:
         InputError: The layer cannot take such a map, or the pixel lies outside.
     """
+    at_least(1, channels=channels, draws=draws, rows=size[0], columns=size[1])
     size = fitting(module, size)
-    kept = next(iter(module.parameters()), torch.zeros(0))
-    run = _guided(disturbed(module, seed=seed, scale=0.02 if disturb else 0.0), channels, seed)
-    x = torch.cat([_input(channels, size, seed + draw, 0) for draw in range(draws)]).to(kept)
+    like = next(iter(module.parameters()), torch.zeros(0))
+    run = _guided(disturbed(module, seed=seed, scale=NOISE if disturb else 0.0), channels, seed)
+    x = torch.cat([_noise(channels, size, seed + draw) for draw in range(draws)]).to(like)
     pixel, centre = _query(run, x[:1], at)
     return Energy(centre, gradient_energy(run, x, [pixel], seed=seed)[0].numpy())
 
@@ -216,8 +219,21 @@ def fitting(module: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _double(module: nn.Module, channels: int, seed: int) -> Callable[[Tensor], Tensor]:
-    return _guided(disturbed(module, seed=seed).cpu().double(), channels, seed)
+def _trial(module: nn.Module, channels: int, size: tuple[int, int], seed: int, kind: int) -> Trial:
+    """The module in float64 with other parameters, and noise.
+
+    The noise is positive for odd kinds (what passes a ReLU), and large for some.
+    """
+    run = _guided(disturbed(module, seed=seed).cpu().double(), channels, seed)
+    x = _noise(channels, size, seed, torch.float64)
+    return run, SCALES[kind % len(SCALES)] * (x.abs() if kind % 2 else x)
+
+
+def _noise(
+    channels: int, size: tuple[int, int], seed: int, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "1 c h w"]:
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return torch.randn(1, channels, *size, generator=generator, dtype=dtype)
 
 
 def _guided(module: nn.Module, channels: int, seed: int) -> Callable[[Tensor], Tensor]:
@@ -232,13 +248,6 @@ def _guided(module: nn.Module, channels: int, seed: int) -> Callable[[Tensor], T
         return module(x, nn.functional.conv2d(x, weight.to(x)))
 
     return run
-
-
-def _input(channels: int, size: tuple[int, int], seed: int, kind: int) -> Float[Tensor, "1 c h w"]:
-    """Noise; positive for odd kinds (what passes a ReLU), threefold for every third."""
-    generator = torch.Generator().manual_seed(1000 + seed)
-    x = torch.randn(1, channels, *size, generator=generator, dtype=torch.float64)
-    return (3.0 if kind % 3 == 2 else 1.0) * (x.abs() if kind % 2 else x)
 
 
 def _query(
