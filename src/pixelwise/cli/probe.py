@@ -42,8 +42,9 @@ def _probe(
     layers: Sequence[str], settings: ProbeSettings, resume: str | None, console: Console
 ) -> int:
     console.say("loading PyTorch ...")
-    from pixelwise.probe.run import prepared, resumed, run_probe, write
+    from pixelwise.probe.run import prepared, resumed, run_probe
     from pixelwise.probe.text import text_table
+    from pixelwise.probe.writing import write
 
     if resume is None:
         probe = prepared(layers, settings, console.warn)
@@ -59,8 +60,8 @@ def _probe(
     try:
         curves = run_probe(probe, console)
     except KeyboardInterrupt:
-        code, curves = INTERRUPTED, write(probe)
-    for line in text_table(curves):
+        code, curves = INTERRUPTED, write(probe.results, probe.folder)
+    for line in text_table(probe.results, curves):
         console.print(line)
     if code:
         console.warn(
