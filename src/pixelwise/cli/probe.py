@@ -51,10 +51,11 @@ def _probe(
     else:
         probe = resumed(Path(resume), layers, console.warn)
     settings = probe.results.settings
+    done = len(probe.results.trained)
     console.say(
-        f"{len(probe.subjects)} layers and baselines on maps of {settings.size}x{settings.size},"
-        f" {settings.steps} steps for each of {', '.join(settings.asked)};"
-        f" {len(probe.results.trained)} trainings are done already"
+        f"{', '.join(subject.name for subject in probe.subjects)}: maps of {settings.size}x"
+        f"{settings.size}, {settings.steps} steps for each of {', '.join(settings.asked)}"
+        + (f"; {done} of these trainings are done already" if done else "")
     )
     code = 0
     try:
