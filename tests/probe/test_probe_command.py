@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from pixelwise.cli.main import main
-from pixelwise.errors import InputError
 from pixelwise.probe import run as running
 from pixelwise.probe.asked import ProbeSettings
 from pixelwise.probe.network import ProbeNetwork
@@ -20,7 +19,7 @@ TINY = [
     "--steps", "1", "--size", "8", "--channels", "16", "--maps", "16", "--batch-size", "2",
     "--device", "cpu", "--quiet",
 ]  # fmt: skip
-SMALL = ProbeSettings(steps=2, size=8, channels=16, maps=16, batch_size=2)
+SMALL = ProbeSettings(variants="count", steps=2, size=8, channels=16, maps=16, batch_size=2)
 
 
 @pytest.fixture
@@ -41,19 +40,21 @@ def table(file):
 
 
 def test_what_is_written(here, capsys):
-    assert main(["probe", "se", "gc(reduction=2)", "--variants", "count,position", *TINY]) == 0
+    words = ["se", "gc(reduction=2)", "conv3x3", "--no-baselines", "--variants", "count,position"]
+    assert main(["probe", *words, *TINY]) == 0
     told = capsys.readouterr().out
     assert "gc(reduction=2)" in told
     folder = here / "1"
     rows = table(folder / "probe.csv")
-    names = [*BASELINES, "se", "gc(reduction=2)"]
+    names = ["se", "gc(reduction=2)", "conv3x3"]
     assert list(dict.fromkeys(row["layer"] for row in rows)) == names
     assert {(row["variant"], row["distance"]) for row in rows if row["layer"] == "se"} == {
         *(("position", str(d)) for d in (1, 2, 3)),
         *(("count", str(d)) for d in (1, 2, 3, 4, 6, 7)),
     }
     assert [row["layer"] for row in table(folder / "reach.csv")] == names
-    assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("accuracy.png", "fields.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert "gc(reduction=2)" in (folder / "report.html").read_text()
 
 
@@ -85,7 +86,8 @@ def test_an_interrupted_probe_goes_on(here, capsys, monkeypatch):
 
 def test_bad_input_is_refused_in_one_line(here, capsys):
     assert "did you mean 'crisscross'" in error_of(capsys, "criscros")
-    assert "none is named" in error_of(capsys, "--no-baselines")
+    assert "none is named" in error_of(capsys)
+    assert "none is named" in error_of(capsys, ",")
     assert "did you mean 'reduction'" in error_of(capsys, "se(reductoin=2)")
     assert "one place only" in error_of(capsys, "se@3")
     assert "bracket" in error_of(capsys, "isa(down_factors=[(8, 8)]")
@@ -114,11 +116,12 @@ def test_another_recipe_is_no_resume(here, capsys):
 
 def test_all_leaves_out_what_cannot_be_probed(here, capsys, monkeypatch):
     monkeypatch.setattr("pixelwise.layers.registry.names", lambda: ["se", "spd"])
-    words = ["all", "--no-baselines", "--variants", "count", *TINY, "--size", "9"]
-    assert main(["probe", *words]) == 0
+    words = ["--no-baselines", "--variants", "count", *TINY, "--size", "9"]
+    assert main(["probe", "all,se", *words]) == 0
     caught = capsys.readouterr()
     assert "left out: layer='spd'" in caught.err
     assert Results.load(here / "1").subjects == ["se"]
+    assert "multiples of 2" in error_of(capsys, "all,spd", *words)
 
 
 @pytest.mark.parametrize("subject", subjects(["all"], baselines=True), ids=lambda one: one.name)
@@ -146,10 +149,13 @@ def test_a_loss_that_is_not_finite_is_kept_as_none(here):
     assert Results.load(here).trained == [found]
 
 
-def test_a_folder_that_is_not_in_runs_is_refused(tmp_path):
-    Results(SMALL, ("se",)).save(tmp_path / "one")
-    with pytest.raises(InputError, match="runs/probe/NAME"):
-        running.resumed(tmp_path / "one", [], print)
+def test_a_probe_elsewhere_goes_on(tmp_path, monkeypatch, capsys):
+    Results(SMALL, ("none",)).save(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert main(["probe", "--resume", ".", "--quiet"]) == 0
+    assert Results.load(tmp_path / "moved").subjects == [*BASELINES]
+    fields = Results.load(tmp_path / "moved").fields
+    assert [fields[name].reach for name in ("none", "conv3x3", "convs")] == [0, 1, 4]
 
 
 def probed(name, variant, **options):

@@ -42,25 +42,27 @@ def _probe(
     layers: Sequence[str], settings: ProbeSettings, resume: str | None, console: Console
 ) -> int:
     console.say("loading PyTorch ...")
-    from pixelwise.probe.run import prepared, resumed, run_probe, write
+    from pixelwise.probe.run import prepared, resumed, run_probe
     from pixelwise.probe.text import text_table
+    from pixelwise.probe.writing import write
 
     if resume is None:
         probe = prepared(layers, settings, console.warn)
     else:
         probe = resumed(Path(resume), layers, console.warn)
     settings = probe.results.settings
+    done = len(probe.results.trained)
     console.say(
-        f"{len(probe.subjects)} layers and baselines on maps of {settings.size}x{settings.size},"
-        f" {settings.steps} steps for each of {', '.join(settings.asked)};"
-        f" {len(probe.results.trained)} trainings are done already"
+        f"{', '.join(subject.name for subject in probe.subjects)}: maps of {settings.size}x"
+        f"{settings.size}, {settings.steps} steps for each of {', '.join(settings.asked)}"
+        + (f"; {done} of these trainings are done already" if done else "")
     )
     code = 0
     try:
         curves = run_probe(probe, console)
     except KeyboardInterrupt:
-        code, curves = INTERRUPTED, write(probe)
-    for line in text_table(curves):
+        code, curves = INTERRUPTED, write(probe.results, probe.folder)
+    for line in text_table(probe.results, curves):
         console.print(line)
     if code:
         console.warn(

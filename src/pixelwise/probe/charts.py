@@ -34,7 +34,7 @@ def accuracy_chart(curves: Sequence[Curve]) -> bytes:
         panel.set_axis_off()
     for panel, variant in zip(panels, variants, strict=False):
         found = [by_name[s, variant] for s in subjects if (s, variant) in by_name]
-        panel.set_title(f"{variant}: {VARIANTS[variant].question.partition(': ')[2]}", fontsize=10)
+        panel.set_title(f"{variant}: {VARIANTS[variant].question}", fontsize=10)
         (_lines if few else _cells)(panel, found, subjects)
     if few:
         handles, names = panels[0].get_legend_handles_labels()

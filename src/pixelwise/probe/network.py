@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.layers.base import FusionLayer
 from pixelwise.probe.subjects import Subject
 from pixelwise.probe.variants import CHANNELS
@@ -65,8 +65,8 @@ class ProbeNetwork(nn.Module):
             with torch.no_grad():
                 self.layer.eval()
                 return self.attended(torch.zeros(2, channels, size, size)).shape[1]
-        except InputError as error:
-            told = str(error).removeprefix("x=").removeprefix("guide=")
+        except (InputError, RuntimeError) as error:
+            told = str(error) if isinstance(error, InputError) else in_one_line(error, 200)
             raise InputError(
                 f"layer={subject.name!r}: cannot be probed on maps of {size}x{size} ({told});"
                 " choose another --size, or other options of the layer"

@@ -1,5 +1,6 @@
 """The page of a probe."""
 
+import shlex
 from collections.abc import Sequence
 
 from pixelwise import __version__
@@ -27,6 +28,7 @@ def page(results: Results, curves: Sequence[Curve], pictures: Sequence[Figure]) 
     """
     variants = list(dict.fromkeys(one.variant for one in curves))
     settings = results.settings
+    layers = shlex.join(results.layers)
     return Report(
         title="How far does context reach?",
         summary=(
@@ -48,8 +50,8 @@ def page(results: Results, curves: Sequence[Curve], pictures: Sequence[Figure]) 
                 (
                     Commands(
                         {
-                            "pixelwise probe LAYER ... --seeds 3": "how sure the numbers are",
-                            "pixelwise probe LAYER ... --size 48": "farther than here",
+                            f"pixelwise probe {layers} --seeds 3": "how sure the numbers are",
+                            f"pixelwise probe {layers} --size 48": "farther than here",
                         }
                     ),
                 ),
@@ -64,16 +66,27 @@ def reach_table(results: Results, curves: Sequence[Curve]) -> Table:
     variants = list(dict.fromkeys(one.variant for one in curves))
     found = {(one.subject, one.variant): one.text for one in curves}
     rows = tuple(
-        (subject, *(found.get((subject, variant), "") for variant in variants))
+        (
+            subject,
+            *(found.get((subject, variant), "") for variant in variants),
+            *_field(results, subject),
+        )
         for subject in results.subjects
     )
     caption = (
         "Reach in pixels, and in brackets the share of pixels that are right, averaged over all"
         " distances; >= where the layer reaches as far as was tested. Chance is "
         + ", ".join(f"{100 * VARIANTS[v].chance:.0f} % for {v}" for v in variants)
-        + "."
+        + ". Theoretical: how far a pixel can be that changes the output at all, and whether it"
+        " matters where it is. Effective: the radius in pixels of 90 % of the gradient energy of"
+        " other pixels."
     )
-    return Table(("layer", *variants), rows, caption)
+    return Table(("layer", *variants, "theoretical", "effective"), rows, caption)
+
+
+def _field(results: Results, subject: str) -> tuple[str, str]:
+    found = results.fields.get(subject)
+    return ("", "") if found is None else (found.reach_text, found.radius_text)
 
 
 def _variant(variant: str, curves: Sequence[Curve]) -> Section:
@@ -85,7 +98,7 @@ def _variant(variant: str, curves: Sequence[Curve]) -> Section:
             *(
                 "absent"
                 if p.accuracy is None
-                else f"{100 * p.accuracy:.0f} ({100 * p.low:.0f} to {100 * p.high:.0f})"
+                else f"{100 * p.accuracy:.0f} ({100 * p.low:.0f}-{100 * p.high:.0f})"
                 for p in one.points
             ),
         )
@@ -95,6 +108,6 @@ def _variant(variant: str, curves: Sequence[Curve]) -> Section:
     header = ("layer", *(str(distance) for distance in distances))
     return Section(
         variant.capitalize(),
-        f"{VARIANTS[variant].question}.".capitalize(),
+        f"What a pixel must know: {VARIANTS[variant].question}.",
         (Table(header, rows, caption),),
     )

@@ -12,6 +12,7 @@ from pixelwise.errors import InputError, in_one_line
 from pixelwise.pictures import write_bytes
 from pixelwise.probe.asked import ProbeSettings
 from pixelwise.probe.reach import Curve, curve
+from pixelwise.probe.seen import Seen
 from pixelwise.probe.training import Trained
 
 FILE = "probe.json"
@@ -26,11 +27,13 @@ class Results:
         settings: How they were asked for.
         layers: As they were typed.
         trained: What is done.
+        fields: Receptive fields, by the layer's name.
     """
 
     settings: ProbeSettings
     layers: tuple[str, ...]
     trained: list[Trained] = field(default_factory=list)
+    fields: dict[str, Seen] = field(default_factory=dict)
 
     def has(self, subject: str, variant: str, seed: int) -> bool:
         """Whether that training is done."""
@@ -54,8 +57,9 @@ class Results:
             "settings": asdict(self.settings),
             "layers": list(self.layers),
             "trained": [asdict(one) for one in self.trained],
+            "fields": [asdict(one) for one in self.fields.values()],
         }
-        text = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(told, ensure_ascii=False, allow_nan=False)
         write_bytes(folder / FILE, f"{text}\n".encode())
 
     @classmethod
@@ -76,6 +80,7 @@ class Results:
                 ProbeSettings(**told["settings"]),
                 tuple(told["layers"]),
                 [_trained(one) for one in told["trained"]],
+                {one["subject"]: _seen(one) for one in told["fields"]},
             )
         except InputError:
             raise
@@ -93,6 +98,11 @@ class Results:
 def _trained(told: dict[str, Any]) -> Trained:
     lists = {name: tuple(told[name]) for name in ("distances", "accuracy", "maps")}
     return Trained(**{**told, **lists})
+
+
+def _seen(told: dict[str, Any]) -> Seen:
+    energy = tuple(tuple(map(float, row)) for row in told["energy"])
+    return Seen(**{**told, "energy": energy, "at": (told["at"][0], told["at"][1])})
 
 
 def accuracy_rows(results: Results, variants: Sequence[str]) -> list[dict[str, Any]]:

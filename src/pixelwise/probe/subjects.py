@@ -70,11 +70,13 @@ class Subject:
         name: In tables, and how it is typed.
         key: Of the layer; "" for a baseline.
         options: Of the layer.
+        optional: Whether it was not named, but is one of `all`.
     """
 
     name: str
     key: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
 
     @property
     def is_baseline(self) -> bool:
@@ -104,8 +106,10 @@ def subjects(names: Iterable[str], *, baselines: bool) -> list[Subject]:
         InputError: There is no such layer.
     """
     found = [subject for name in names for subject in _read(name)]
-    first = [Subject(name) for name in BASELINES] if baselines else []
-    return list({one.name: one for one in (*first, *found)}.values())
+    if baselines:
+        found = [*map(Subject, BASELINES), *found]
+    named = {one.name: one for one in found if not one.optional}
+    return list({one.name: named.get(one.name, one) for one in found}.values())
 
 
 def _read(text: str) -> Iterator[Subject]:
@@ -113,11 +117,11 @@ def _read(text: str) -> Iterator[Subject]:
         words = [word.strip() for word in split(text, ",")]
     except InputError as error:
         raise InputError(f"{text}: {error}") from error
-    for word in words:
+    for word in filter(None, words):
         if word in BASELINES:
             yield Subject(word)
         elif word == ALL:
-            yield from (Subject(key, key) for key in registry.names())
+            yield from (Subject(key, key, optional=True) for key in registry.names())
         else:
             yield _layer(word)
 

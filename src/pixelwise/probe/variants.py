@@ -50,13 +50,15 @@ class Variant:
 
     Args:
         key: Its name.
-        question: In words.
+        word: What must be known, in a word.
+        question: The same, longer.
         classes: How many answers there are, all equally probable.
         halved: Whether markers must be possible on both sides of a pixel, which halves distances.
         draw: Draws maps: how many, their size, the random numbers.
     """
 
     key: str
+    word: str
     question: str
     classes: int
     halved: bool
@@ -192,9 +194,9 @@ def _turned(drawn: Drawn, random: Generator) -> Drawn:
 VARIANTS: Mapping[str, Variant] = {
     one.key: one
     for one in (
-        Variant("distance", "whether: which colour the marker has", COLOURS, False, _distance),
-        Variant("position", "where: in which quadrant the marker lies", 4, True, _position),
-        Variant("order", "which: which of two markers comes first", 2, False, _order),
-        Variant("count", "how many markers there are, 0 to 3", 4, False, _count),
+        Variant("distance", "whether", "which colour the marker has", COLOURS, False, _distance),
+        Variant("position", "where", "in which quadrant the marker lies", 4, True, _position),
+        Variant("order", "which", "which of two markers comes first", 2, False, _order),
+        Variant("count", "how many", "how many markers there are, 0 to 3", 4, False, _count),
     )
 }
