@@ -17,7 +17,7 @@ from pixelwise.compare.costs import Costs
 from pixelwise.errors import InputError
 
 FACTORS = (1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-"""How many times as long `none` may be trained."""
+"""How many times as long `none` is trained; above, whole numbers."""
 ALIKE = 1.05
 """Arms whose steps take less than so many times as long as those of `none` need no longer one."""
 LEAST = 20
@@ -33,7 +33,8 @@ def longer_factors(arms: Sequence[Arm], costs: Mapping[str, Costs]) -> dict[str,
     for arm in arms:
         own = costs[arm.name].step_ms if arm.name in costs else None
         if is_mechanism(arm) and base and own and own / base >= ALIKE:
-            found[arm.name] = next((one for one in FACTORS if one >= own / base), FACTORS[-1])
+            least = own / base
+            found[arm.name] = next((f for f in FACTORS if f >= least), float(math.ceil(least)))
     return found
 
 

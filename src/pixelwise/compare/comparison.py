@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pixelwise.compare.arms import NONE, Arm, is_mechanism
+from pixelwise.compare.arms import Arm, is_mechanism
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.costs import load, save
 from pixelwise.compare.exporting import with_exports
@@ -69,7 +69,7 @@ def compare(
         _check_unchanged(folder, begun)
         costs = load(folder)
         if costs is None:
-            costs = measure(begun, begun.arms, warn, watcher.busy)
+            costs = measure(begun, begun.arms, watcher.busy)
             save(costs, folder)
         plan = Planned.load(folder)
         if plan is None:
@@ -81,7 +81,7 @@ def compare(
         comparison = _Comparison(folder, settings, plan, watcher, warn)
         if not report_only:
             comparison.run()
-            mechanisms = [arm for arm in begun.arms if arm.name == NONE or is_mechanism(arm)]
+            mechanisms = [arm for arm in plan.arms if arm.longer == 1 and arm.control_of is None]
             if settings.exports and not any(one.exports for one in costs.values()):
                 costs = with_exports(begun, mechanisms, costs, watcher.busy)
                 save(costs, folder)

@@ -10,7 +10,7 @@ FILE = "costs.json"
 
 @dataclass(frozen=True)
 class Costs:
-    """Of a whole network; None where it could not be measured.
+    """Of a whole network.
 
     Args:
         parameters: All of them.
@@ -18,6 +18,7 @@ class Costs:
         step_ms: Median time of a training step (forward, loss, backward, optimiser).
         inference_ms: Median time for one picture.
         peak_mb: Memory of tensors in a training step at most.
+        why: Why it does not run here; empty: it does.
         exports: Format -> "" where it exports and proves equal, else why not in one line.
     """
 
@@ -27,6 +28,7 @@ class Costs:
     inference_ms: float | None
     peak_mb: float | None
     exports: dict[str, str] = field(default_factory=dict)
+    why: str = ""
 
 
 def save(costs: Mapping[str, Costs], folder: Path) -> None:

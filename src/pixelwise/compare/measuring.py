@@ -18,7 +18,7 @@ from pixelwise.compare.arms import NONE, Arm
 from pixelwise.compare.costs import Costs
 from pixelwise.compare.planning import Prepared
 from pixelwise.cost import measured
-from pixelwise.errors import InputError
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.shortage import is_shortage
 from pixelwise.train.engine import engine
@@ -35,15 +35,13 @@ SECONDS = 60.0
 def measure(
     begun: Prepared,
     arms: Sequence[Arm],
-    say: Callable[[str], None],
     busy: Callable[[str, int, int], None],
 ) -> dict[str, Costs]:
-    """Costs of every arm, by name; what does not run has no times, and the reason is said.
+    """Costs of every arm, by name; what does not run has no times, but a reason.
 
     Args:
         begun: Data, recipe and host.
         arms: What is measured.
-        say: Told of arms that do not run.
         busy: Told of the progress.
     """
     base = _Subject(begun, Arm(NONE))
@@ -60,8 +58,7 @@ def measure(
         except (InputError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not is_shortage(error):
                 raise
-            say(f"{arm.name}: does not run here ({' '.join(str(error).split())[:200]})")
-            found[arm.name] = Costs(0, 0, None, None, None)
+            found[arm.name] = Costs(0, 0, None, None, None, why=in_one_line(error, 200))
             continue
         own += times[1]
         taken[arm.name] = _ratios(*times)

@@ -7,12 +7,14 @@ from functools import partial
 
 from pixelwise.benchmarks.machine import about
 from pixelwise.checks import parse_duration
-from pixelwise.compare.arms import NONE, Arm, arms, longer
+from pixelwise.compare.arms import NONE, Arm, arms, is_mechanism, longer
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.budget import longer_factors, shortened, steps_within
 from pixelwise.compare.controls import TOLERANCE
 from pixelwise.compare.costs import Costs
+from pixelwise.compare.halving import rungs
 from pixelwise.compare.record import Planned
+from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.train.inputs import Data
 from pixelwise.train.network import build_network
@@ -27,6 +29,7 @@ MOST_BESIDE = 1 / 3
 """Share of a run that evaluations and its start may take."""
 START = 4.0
 """Seconds in which a run opens its data and builds its network."""
+FEW = 6
 READ = 0.3
 """What reading and scoring a picture take, as a share of the answer."""
 
@@ -86,7 +89,10 @@ def planned(
     Raises:
         InputError: The budget does not suffice.
     """
-    found = list(begun.arms)
+    found = [arm for arm in begun.arms if not costs[arm.name].why]
+    if not any(map(is_mechanism, found)):
+        why = next(one.why for one in costs.values() if one.why)
+        raise InputError(f"attention={settings.attention!r}: none of them runs here; {why}")
     if settings.longer and settings.time_per_run is None:
         found += longer(found, longer_factors(found, costs))
     seconds = steps = None
@@ -108,7 +114,7 @@ def planned(
         size=begun.plan.stream.crop,
         facts=_facts(settings, begun),
         machine={name: str(value) for name, value in about().items()},
-        warnings=tuple(_warnings(begun)),
+        warnings=tuple(_warnings(settings, begun, costs)),
     )
 
 
@@ -122,7 +128,7 @@ def _fitting(
     """Steps of each run, and its evaluations: fewer where they would take much of it."""
     at_once = settings.at_once or 1 if settings.cluster is not None else 1
     seconds = (parse_duration(budget=settings.budget or BUDGET) - spent) * at_once
-    base = costs[NONE] if NONE in costs else next(iter(costs.values()))
+    base = costs[next(arm.name for arm in found)]
     times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
     height, width = begun.plan.stream.crop
     rows, columns = begun.plan.val_inputs[0][0].shape[-2:]
@@ -135,8 +141,9 @@ def _fitting(
     return steps_within(seconds, settings.seeds, times, beside), evaluations
 
 
-def _warnings(begun: Prepared) -> list[str]:
-    found = [
+def _warnings(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs]) -> list[str]:
+    found = [f"{name}: left out, {one.why}" for name, one in costs.items() if one.why]
+    found += [
         f"{arm.name}: its parameters or operations are {arm.apart:.0%} from those of"
         f" {arm.control_of}; no plain convolutions come nearer"
         for arm in begun.arms
@@ -144,6 +151,11 @@ def _warnings(begun: Prepared) -> list[str]:
     ]
     if all(arm.name != NONE for arm in begun.arms):
         found.append("none was not trained, so gains over the network itself are not known")
+    if settings.halving and settings.seeds < FEW:
+        found.append(
+            f"halving drops layers after {min(rungs(settings.seeds), default=0)} of"
+            f" {settings.seeds} seeds, much by chance; {FEW} seeds or more are better"
+        )
     return found
 
 
