@@ -3,8 +3,8 @@
 python studies/compare_costs.py small --out studies/compare_small_costs.csv
 python studies/compare_costs.py large --data scenes --batch-size 2 --crop 128x128 --out ...
 
-A row is a network; `seconds` are those of its steps with all seeds, evaluations apart. What is given
-takes the place of what the preset says. Nothing is trained.
+A row is a network; `seconds` are those of its steps with all seeds, evaluations apart. What is
+given takes the place of what the preset says. Nothing is trained.
 """
 
 import argparse
@@ -31,9 +31,8 @@ def main():
     options = parser.parse_args()
     file = preset_file(options.preset, "pixelwise.compare")
     settings = CompareSettings(**checked(CompareSettings, read(file), file))
-    given = {
-        name: value for name in ("data", "crop", "batch_size") if (value := getattr(options, name))
-    }
+    names = ("data", "crop", "batch_size")
+    given = {name: getattr(options, name) for name in names if getattr(options, name)}
     if options.steps:
         given |= {"steps": options.steps, "budget": None}
     settings = dataclasses.replace(settings, **given, workers=0)
@@ -63,9 +62,7 @@ def main():
         )
     machine.write(options.out, rows)
     hours = sum(row["seconds"] for row in rows) / 3600
-    print(
-        f"{len(rows)} networks x {settings.seeds} seeds x {plan.steps} steps: {hours:.2f} h of steps"
-    )
+    print(f"{len(rows)} networks x {settings.seeds} seeds x {plan.steps} steps: {hours:.2f} h")
 
 
 if __name__ == "__main__":
