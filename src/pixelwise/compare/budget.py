@@ -38,27 +38,30 @@ def longer_factors(arms: Sequence[Arm], costs: Mapping[str, Costs]) -> dict[str,
     return found
 
 
-def steps_within(seconds: float, seeds: int, step_seconds: Sequence[float], beside: float) -> int:
+def steps_within(
+    seconds: float, seeds: int, step_seconds: Sequence[float], beside: float, spent: float = 0.0
+) -> int:
     """Steps of each run.
 
     Args:
-        seconds: Of all runs together.
+        seconds: Of all runs together, and of what was done before.
         seeds: Runs of each arm.
         step_seconds: Of each arm, times how many times as long it is trained.
         beside: Seconds of a run that are no steps.
+        spent: Seconds that are gone.
 
     Raises:
         InputError: They do not suffice.
     """
-    left = seconds - seeds * beside * len(step_seconds)
+    left = seconds - spent - seeds * beside * len(step_seconds)
     steps = math.floor(left / (seeds * sum(step_seconds)))
     if steps < LEAST:
-        needed = seeds * (LEAST * sum(step_seconds) + beside * len(step_seconds))
+        needed = spent + seeds * (LEAST * sum(step_seconds) + beside * len(step_seconds))
         raise InputError(
             f"budget={seconds:.0f}s: leaves {max(0, steps)} steps for each of"
             f" {seeds * len(step_seconds)} runs, too few to learn anything; give at least"
-            f" {math.ceil(needed / 60)}m, fewer layers or seeds, a smaller --crop, or a smaller"
-            " --backbone, such as resnet10t"
+            f" {math.ceil(needed / 60)}m (ten times as much is better), fewer layers or seeds, a"
+            " smaller --crop, or a smaller --backbone, such as mobilenetv3_small_050"
         )
     return steps
 

@@ -127,18 +127,19 @@ def _fitting(
 ) -> tuple[int, int]:
     """Steps of each run, and its evaluations: fewer where they would take much of it."""
     at_once = settings.at_once or 1 if settings.cluster is not None else 1
-    seconds = (parse_duration(budget=settings.budget or BUDGET) - spent) * at_once
+    seconds = parse_duration(budget=settings.budget or BUDGET) * at_once
     base = costs[next(arm.name for arm in found)]
     times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
     height, width = begun.plan.stream.crop
     rows, columns = begun.plan.val_inputs[0][0].shape[-2:]
     answer = (base.inference_ms or 0.0) / 1000 * (rows * columns) / (height * width)
     once = answer * (1 + READ) * len(begun.plan.val_inputs)
-    each = seconds / settings.seeds / len(found)
+    each = max(0.0, seconds - spent) / settings.seeds / len(found)
     fit = [n for n in range(1, CURVE + 1) if START + once * (n + 1) <= MOST_BESIDE * each]
     evaluations = max(fit, default=1)
     beside = START + once * (evaluations + 1)
-    return steps_within(seconds, settings.seeds, times, beside), evaluations
+    steps = steps_within(seconds, settings.seeds, times, beside, spent)
+    return steps, evaluations
 
 
 def _warnings(settings: CompareSettings, begun: Prepared, costs: Mapping[str, Costs]) -> list[str]:
