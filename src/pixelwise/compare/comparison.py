@@ -1,6 +1,7 @@
 """A whole comparison: what is compared is planned, every run made, and the report written."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,7 +74,12 @@ def compare(
             save(costs, folder)
         plan = Planned.load(folder)
         if plan is None:
-            plan = planned(settings, begun, costs, time.monotonic() - start)
+            try:
+                plan = planned(settings, begun, costs, time.monotonic() - start)
+            except InputError:
+                if resume is None:
+                    shutil.rmtree(folder, ignore_errors=True)  # it holds nothing to go on with
+                raise
             plan.save(folder)
             watcher.say(plan.line(settings))
         for line in plan.warnings:

@@ -126,8 +126,7 @@ def _fitting(
     spent: float,
 ) -> tuple[int, int]:
     """Steps of each run, and its evaluations: fewer where they would take much of it."""
-    at_once = settings.at_once or 1 if settings.cluster is not None else 1
-    seconds = parse_duration(budget=settings.budget or BUDGET) * at_once
+    seconds = parse_duration(budget=settings.budget or BUDGET)
     base = costs[next(arm.name for arm in found)]
     times = [(costs.get(arm.name, base).step_ms or 0.0) * arm.longer / 1000 for arm in found]
     height, width = begun.plan.stream.crop
