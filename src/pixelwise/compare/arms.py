@@ -15,6 +15,7 @@ from pixelwise.errors import InputError
 from pixelwise.insertion.insert import cost_at, insert
 from pixelwise.insertion.inserted import Inserted
 from pixelwise.layers.placement import Placement, parse, to_text
+from pixelwise.layers.registry import resolve
 from pixelwise.networks.segmenter import Segmenter
 
 NONE, CONTROL = "none", "control"
@@ -63,14 +64,7 @@ def arms(
     Raises:
         InputError: No mechanism, one twice, or one that does not fit at a place.
     """
-    layers = [name for name in mechanisms if name not in (NONE, CONTROL)]
-    if not layers:
-        raise InputError(
-            f"attention={','.join(mechanisms)}: names no mechanism; e.g. none,control,se,psa_s"
-        )
-    if len({*mechanisms}) < len(mechanisms):
-        twice = next(name for name in mechanisms if [*mechanisms].count(name) > 1)
-        raise InputError(f"attention: has {twice!r} twice; leave it out once")
+    layers = checked_layers(mechanisms)
     places = [_place(host, place) for place in where]
     found = [Arm(NONE)] if NONE in mechanisms else []
     for name in layers:
@@ -83,6 +77,25 @@ def arms(
         finally:
             report.remove()
     return found
+
+
+def checked_layers(mechanisms: Sequence[str]) -> list[str]:
+    """Those that are layers, as they are written.
+
+    Raises:
+        InputError: There is none, one is there twice, or is no layer; options are checked later.
+    """
+    layers = [name for name in mechanisms if name not in (NONE, CONTROL)]
+    if not layers:
+        raise InputError(
+            f"attention={','.join(mechanisms)}: names no mechanism; e.g. none,control,se,psa_s"
+        )
+    for name in layers:
+        resolve(_layer(name)[0])
+    if len({*mechanisms}) < len(mechanisms):
+        twice = next(name for name in mechanisms if [*mechanisms].count(name) > 1)
+        raise InputError(f"attention: has {twice!r} twice; leave it out once")
+    return layers
 
 
 def longer(arms: Sequence[Arm], factors: Mapping[str, float]) -> list[Arm]:

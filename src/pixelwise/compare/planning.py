@@ -7,7 +7,7 @@ from functools import partial
 
 from pixelwise.benchmarks.machine import about
 from pixelwise.checks import parse_duration
-from pixelwise.compare.arms import NONE, Arm, arms, is_mechanism, longer
+from pixelwise.compare.arms import NONE, Arm, arms, checked_layers, is_mechanism, longer
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.budget import longer_factors, shortened, steps_within
 from pixelwise.compare.controls import TOLERANCE
@@ -68,8 +68,14 @@ def prepared(
     look: Callable[[str], None] | None,
 ) -> Prepared:
     """Data, host and arms, checked: what no run could be made with is raised here."""
+    checked_layers(settings.mechanisms)
+
+    def say(line: str) -> None:
+        if not line.startswith("run "):  # the length of runs is not known yet
+            watcher.say(line)
+
     reading = partial(watcher.busy, "reading masks")
-    plan = make_plan(settings.recipe(), watcher.say, reading, look=look)
+    plan = make_plan(settings.recipe(), say, reading, look=look)
     plan.data.source.split(settings.split)
     found = arms(plan.model, settings.mechanisms, settings.places, plan.stream.crop)
     return Prepared(plan, tuple(found))
