@@ -41,6 +41,7 @@ def test_what_was_asked_is_read_again(tmp_path):
         ({"attention": " , "}, "attention='': names nothing"),
         ({"attention": "isa(a=1"}, r"attention='isa\(a=1': a quote or bracket"),
         ({"where": ""}, "where='': names no place"),
+        ({"name": "a/b"}, "name='a/b': must be a plain folder name"),
         ({"seeds": 0}, "seeds=0: must be"),
         ({"seeds": 101}, "seeds=101: must be"),
         ({"steps": 10, "budget": "1h"}, "budget and steps exclude each other"),

@@ -147,6 +147,7 @@ class CompareSettings:
             workers=self.workers,
             device=self.device,
             check_data=self.check_data,
+            name=self.name,
             **checked(TrainSettings, self.train or {}, "train"),
         )
         if self.start is not None:

@@ -10,8 +10,8 @@ from pixelwise.compare.arms import Arm
 from pixelwise.compare.asked import ASKED, CompareSettings
 from pixelwise.compare.jobs import Job
 from pixelwise.errors import InputError, in_one_line
-from pixelwise.outputs import refuse_used
-from pixelwise.settings import as_plain, numbered_folder
+from pixelwise.settings import as_plain
+from pixelwise.train.saved import named_folder
 from pixelwise.yaml_files import to_text
 
 PLANNED = "plan.json"
@@ -101,22 +101,7 @@ def new_folder(settings: CompareSettings) -> Path:
         InputError: There is one of that name.
     """
     parent = Path(settings.runs) / "compare"
-    if settings.name is None:
-        folder = numbered_folder(parent)
-    else:
-        folder = parent / settings.name
-        if (folder / ASKED).exists():
-            raise InputError(
-                f"{folder}: exists; choose another --name, or go on: pixelwise compare --resume"
-                f" {folder}"
-            )
-        refuse_used(folder, "choose another --name")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot make the folder ({error.strerror}); choose another --name"
-            ) from error
+    folder = named_folder(parent, settings.name, ASKED, "pixelwise compare --resume")
     _write(folder / ASKED, to_text(as_plain(settings)))
     return folder
 

@@ -13,11 +13,10 @@ import torch
 from torch.utils.data import Subset
 
 from pixelwise import pictures
-from pixelwise.errors import InputError
 from pixelwise.networks.segmenter import load
-from pixelwise.outputs import alone, refuse_used
+from pixelwise.outputs import alone
 from pixelwise.predict.evaluation import evaluate
-from pixelwise.settings import as_plain, numbered_folder
+from pixelwise.settings import as_plain
 from pixelwise.tasks.base import Result
 from pixelwise.train import checkpoint
 from pixelwise.train.journal import STEPS, VALIDATION, read_rows
@@ -29,7 +28,7 @@ from pixelwise.train.plan import TrainingPlan, make_plan
 from pixelwise.train.processes import current, joined
 from pixelwise.train.record import Record, compare
 from pixelwise.train.saved import SETTINGS as SETTINGS
-from pixelwise.train.saved import naming_settings
+from pixelwise.train.saved import named_folder, naming_settings
 from pixelwise.train.saved import read_settings as read_settings
 from pixelwise.train.settings import TrainSettings
 from pixelwise.train.shared_scoring import SharedScorer
@@ -202,21 +201,7 @@ def _clean(run: Path) -> None:
 def new_run(settings: TrainSettings, command: str = "train") -> Path:
     """Make the run's folder: `runs/<command>/<name>`, numbered where it has no name."""
     parent = Path(settings.runs) / command
-    if settings.name is None:
-        return numbered_folder(parent)
-    run = parent / settings.name
-    if (run / SETTINGS).exists():
-        raise InputError(
-            f"{run}: exists; choose another --name, or go on: pixelwise train --resume {run}"
-        )
-    refuse_used(run, "choose another --name")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{run}: cannot make the run's folder ({error.strerror}); choose another --name"
-        ) from error
-    return run
+    return named_folder(parent, settings.name, SETTINGS, "pixelwise train --resume")
 
 
 def _shared_result(plan: TrainingPlan, run: Path, loop: Loop) -> Result:

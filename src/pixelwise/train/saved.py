@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pixelwise.data.drawn import is_drawn
 from pixelwise.errors import InputError
-from pixelwise.settings import checked
+from pixelwise.outputs import refuse_used
+from pixelwise.settings import checked, numbered_folder
 from pixelwise.train.settings import TrainSettings
 from pixelwise.yaml_files import read
 
@@ -39,6 +40,33 @@ def naming_settings(run: Path) -> Iterator[None]:
         if re.match(r"\w+=", str(error)):
             raise InputError(f"{run / SETTINGS}: {error}") from error
         raise
+
+
+def named_folder(parent: Path, name: str | None, sign: str, resume: str) -> Path:
+    """Make a run's new folder; the next number in `parent` where it has no name.
+
+    Args:
+        parent: Where it lies.
+        name: Its own, or None.
+        sign: A file that a run has from its beginning.
+        resume: The command that goes on with a run.
+
+    Raises:
+        InputError: There is such a run, or anything else.
+    """
+    if name is None:
+        return numbered_folder(parent)
+    run = parent / name
+    if (run / sign).exists():
+        raise InputError(f"{run}: exists; choose another --name, or go on: {resume} {run}")
+    refuse_used(run, "choose another --name")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{run}: cannot make the run's folder ({error.strerror}); choose another --name"
+        ) from error
+    return run
 
 
 def find_data(run: Path, data: str, file: str = SETTINGS) -> str:
