@@ -1,6 +1,7 @@
 """A whole comparison: what is compared is planned, every run made, and the report written."""
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -134,11 +135,12 @@ class _Comparison:
         """The learning rate of the best try; None: there were none, or all failed."""
         tries = self.plan.tries(arm, self.settings.factors())
         known = [job for job in tries if failure(self.folder, job) is None]
-        if not known:
-            return None
-        outcomes = [Outcome.load(job.folder(self.folder)) for job in known]
-        best = max(range(len(known)), key=lambda place: outcomes[place].better)
-        return known[best].lr
+        scores = {job.lr: Outcome.load(job.folder(self.folder)).better for job in known}
+        return max(
+            (lr for lr, score in scores.items() if math.isfinite(score)),
+            key=lambda lr: scores[lr],
+            default=None,
+        )
 
     def _make(self, jobs: Sequence[Job]) -> None:
         left = [job for job in jobs if not is_done(self.folder, job)]

@@ -16,7 +16,7 @@ from pixelwise.compare.page.compared import Compared
 from pixelwise.compare.page.page import comparison_page
 from pixelwise.compare.record import Planned
 from pixelwise.compare.results import results
-from pixelwise.compare.running import failure
+from pixelwise.compare.running import failure, is_done
 from pixelwise.compare.tables import score_table, text_table, verdict_table
 from pixelwise.errors import InputError
 
@@ -54,7 +54,7 @@ def write_report(
     shown = disagreements(
         folders, plan.arms, outcomes, settings.recipe(), settings.split, warn=warn
     )
-    command = f"pixelwise compare --config {folder / ASKED}"
+    command = f"pixelwise compare --config {folder / ASKED} --name {folder.name}_again"
     dropped = _dropped(settings, plan, outcomes)
     page = comparison_page(
         Compared(
@@ -85,11 +85,16 @@ def write_report(
         **{name: picture for name, picture, _, _ in shown},
         PAGE: page,
     }
+    for old in folder.glob("differs_*.png"):
+        if old.name not in files:
+            old.unlink(missing_ok=True)
     for name, content in files.items():
         pictures.write_bytes(folder / name, content)
     for what, why in failed.items():
         warn(f"{what}: failed, {why}")
-    left = len(jobs) - len(finished) - len(failed)
+    stopped = {*dropped, *(arm.name for arm in plan.arms if arm.control_of in dropped)}
+    open_jobs = [job for job in jobs if not is_done(folder, job) and job.arm.name not in stopped]
+    left = len(open_jobs)
     unfinished = (
         f"\n{left} runs are not finished: pixelwise compare --resume {folder}" if left else ""
     )
