@@ -7,7 +7,8 @@ from PIL import Image
 from synthetic import CLASSES, POINTS, comparison
 
 from pixelwise.compare.asked import CompareSettings
-from pixelwise.compare.page import chart_sections, comparison_page
+from pixelwise.compare.page import chart_sections
+from pixelwise.compare.page.page import comparison_page
 from pixelwise.metrics import Kind
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

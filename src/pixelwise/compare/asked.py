@@ -38,12 +38,14 @@ class CompareSettings:
     model: str = setting("fcn", "network that they are put into")
     backbone: str = setting("auto", "its backbone; default: a small one")
     start: str | None = setting(None, "trained run to put them into, instead of a new network")
-    task: str = setting("auto", "task; default: what the data is for")
+    task: str = setting("auto", "task; default: what the data is for", advanced=True)
     pretrained: bool = setting(False, "start the backbone from timm's weights")
     seeds: int = setting(3, "runs of each, which differ by their seeds")
     budget: str | None = setting(None, "wall time for all runs such as 2h; default: 2h")
     steps: int | None = setting(None, "optimiser steps of each run, instead of a budget")
-    time_per_run: str | None = setting(None, "wall time of each run, instead of a budget")
+    time_per_run: str | None = setting(
+        None, "wall time of each run, instead of a budget", advanced=True
+    )
     batch_size: int | None = setting(None, "pictures per batch; default: 8, on a CPU 2")
     crop: str = setting("auto", "size of training crops, HEIGHTxWIDTH")
     lr: float | None = setting(None, "peak learning rate")
@@ -54,7 +56,7 @@ class CompareSettings:
         False, "drop the worse half of the candidates after a third and two thirds of the runs"
     )
     split: str = setting("val", "split that is scored: val or test")
-    workers: int = setting(2, "processes that load pictures")
+    workers: int = setting(2, "processes that load pictures", advanced=True)
     device: str = setting("auto", DEVICES)
     cluster: str | None = setting(None, "spread the runs by Ray: local, or a cluster's address")
     at_once: int | None = setting(
