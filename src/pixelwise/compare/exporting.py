@@ -11,7 +11,7 @@ from pixelwise.compare.planning import Prepared
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.export.exporting import export
 
-FORMATS = {"ONNX": ".onnx", "torch-export": ".pt2"}
+FORMATS = {"ONNX": ".onnx", "pt2": ".pt2"}
 
 
 def with_exports(
