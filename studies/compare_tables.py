@@ -12,6 +12,8 @@ Those of `compare_kampala` and `compare_kampala_longer`:
 
 pixelwise compare --data kampala_buildings --budget 20m --attention none,control,se,coord,psa_s \
 --backbone mobilenetv3_small_050 --crop 128x128 --name newcomer
+
+with --steps 700 instead of --budget for the longer one.
 """
 
 import argparse
