@@ -62,6 +62,7 @@ def compare(
     warn, start = warn or watcher.say, time.monotonic()
     if resume is None:
         begun = prepared(settings, watcher, look)
+        watcher.say(f"compare {', '.join(arm.name for arm in begun.arms)}")
         folder = new_folder(settings)
     else:
         folder = resume

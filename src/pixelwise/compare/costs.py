@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pixelwise.pictures import write_bytes
+
 FILE = "costs.json"
 
 
@@ -33,10 +35,9 @@ class Costs:
 
 def save(costs: Mapping[str, Costs], folder: Path) -> None:
     """Write them into a comparison's folder."""
-    partial = folder / f"{FILE}.partial"
     told = {name: asdict(one) for name, one in costs.items()}
-    partial.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(folder / FILE)
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    write_bytes(folder / FILE, text.encode())
 
 
 def load(folder: Path) -> dict[str, Costs] | None:

@@ -44,7 +44,8 @@ def measure(
         arms: What is measured.
         busy: Told of the progress.
     """
-    base = _Subject(begun, Arm(NONE))
+    batch = _batch(begun)
+    base = _Subject(begun, Arm(NONE), batch)
     base.warm_up()
     taken: dict[str, tuple[float, float]] = {}
     found: dict[str, Costs] = {}
@@ -52,7 +53,7 @@ def measure(
     for number, arm in enumerate(arms):
         busy("measuring", number, len(arms))
         try:
-            subject = _Subject(begun, arm)
+            subject = _Subject(begun, arm, batch)
             subject.warm_up()
             times = _in_turns(subject, base, SECONDS / len(arms))
         except (InputError, RuntimeError) as error:
@@ -75,9 +76,9 @@ def measure(
 class _Subject:
     """An arm's network, ready to make steps and to answer."""
 
-    def __init__(self, begun: Prepared, arm: Arm) -> None:
+    def __init__(self, begun: Prepared, arm: Arm, batch: Batch) -> None:
         plan, settings = begun.plan, begun.recipe
-        self._batch = _batch(begun)
+        self._batch = batch
         network = begun.network(arm)
         network.config = plan.model.config
         self._plan = dataclasses.replace(plan, network=Network(network))

@@ -4,6 +4,7 @@ Scores of drawn pictures are kept, not only those of all pictures: every run dra
 pictures, so the difference of two runs' scores, draw by draw, is a paired bootstrap.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from numpy import ndarray
 
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.metrics import Kind, Tallies
+from pixelwise.pictures import write_bytes
 
 NUMBERS, ARRAYS = "outcome.json", "outcome.npz"
 VERSION = 1
@@ -99,10 +101,9 @@ class Outcome:
             if scores is not None:
                 for part in ("values", "drawn", "each"):
                     arrays[f"{name}_{part}"] = getattr(scores, part)
-        partial = run / f"{ARRAYS}.partial"
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(run / ARRAYS)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        write_bytes(run / ARRAYS, buffer.getvalue())
         told = {
             "version": VERSION,
             "arm": self.arm,
@@ -115,9 +116,8 @@ class Outcome:
             "seconds": self.seconds,
             "lr": self.lr,
         }
-        partial = run / f"{NUMBERS}.partial"
-        partial.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
-        partial.replace(run / NUMBERS)
+        text = json.dumps(told, ensure_ascii=False, indent=1)
+        write_bytes(run / NUMBERS, text.encode())
 
     @classmethod
     def load(cls, run: Path) -> "Outcome":

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from pixelwise.benchmarks.machine import about
 from pixelwise.checks import parse_duration
@@ -39,12 +39,18 @@ class Prepared:
     """What is known before anything is measured.
 
     Args:
+        settings: What was asked for.
         plan: Of a run with nothing inserted.
-        arms: But for those that depend on measured times.
     """
 
+    settings: CompareSettings
     plan: TrainingPlan
-    arms: tuple[Arm, ...]
+
+    @cached_property
+    def arms(self) -> tuple[Arm, ...]:
+        """All but those that depend on measured times; a plan that is saved has them."""
+        asked, size = self.settings, self.plan.stream.crop
+        return tuple(arms(self.plan.model, asked.mechanisms, asked.places, size))
 
     @property
     def recipe(self) -> TrainSettings:
@@ -67,7 +73,7 @@ def prepared(
     watcher: Watcher,
     look: Callable[[str], None] | None,
 ) -> Prepared:
-    """Data, host and arms, checked: what no run could be made with is raised here."""
+    """Data and host, checked; `arms` has to be asked for to check the layers as well."""
     checked_layers(settings.mechanisms)
 
     def say(line: str) -> None:
@@ -77,8 +83,7 @@ def prepared(
     reading = partial(watcher.busy, "reading masks")
     plan = make_plan(settings.recipe(), say, reading, look=look)
     plan.data.source.split(settings.split)
-    found = arms(plan.model, settings.mechanisms, settings.places, plan.stream.crop)
-    return Prepared(plan, tuple(found))
+    return Prepared(settings, plan)
 
 
 def planned(

@@ -10,6 +10,7 @@ from pixelwise.compare.arms import Arm
 from pixelwise.compare.asked import ASKED, CompareSettings
 from pixelwise.compare.jobs import Job
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.pictures import write_bytes
 from pixelwise.settings import as_plain
 from pixelwise.train.saved import named_folder
 from pixelwise.yaml_files import to_text
@@ -70,7 +71,8 @@ class Planned:
 
     def save(self, folder: Path) -> None:
         """Write it."""
-        _write(folder / PLANNED, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        write_bytes(folder / PLANNED, text.encode())
 
     @classmethod
     def load(cls, folder: Path) -> "Planned | None":
@@ -102,11 +104,5 @@ def new_folder(settings: CompareSettings) -> Path:
     """
     parent = Path(settings.runs) / "compare"
     folder = named_folder(parent, settings.name, ASKED, "pixelwise compare --resume")
-    _write(folder / ASKED, to_text(as_plain(settings)))
+    write_bytes(folder / ASKED, to_text(as_plain(settings)).encode())
     return folder
-
-
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)

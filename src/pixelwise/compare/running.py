@@ -10,6 +10,7 @@ from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.jobs import Job
 from pixelwise.compare.outcome import NUMBERS
 from pixelwise.compare.scoring import outcome_of, slim
+from pixelwise.pictures import write_bytes
 from pixelwise.train.interrupt import Stopped
 from pixelwise.train.run import train
 from pixelwise.train.saved import SETTINGS, read_settings
@@ -59,7 +60,8 @@ def make_run(
         else:
             train(wanted, watcher, command=run.parent.name, warn=warn)
     except Stopped as stop:
-        _write(run / FAILED, {"why": str(stop)})
+        told = json.dumps({"why": str(stop)}, ensure_ascii=False)
+        write_bytes(run / FAILED, told.encode())
         slim(run)
         return
     outcome_of(run, job.arm, job.seed, wanted, settings.split, watcher.busy).save(run)
@@ -96,9 +98,3 @@ def failure(folder: Path, job: Job) -> str | None:
     if not file.is_file():
         return None
     return str(json.loads(file.read_text(encoding="utf-8"))["why"])
-
-
-def _write(file: Path, value: object) -> None:
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    partial.replace(file)
