@@ -52,7 +52,7 @@ def fields_picture(fields: Mapping[str, Energy], columns: int = COLUMNS) -> byte
     scale = ScalarMappable(Normalize(-DECADES, 0), "viridis")
     bar = figure.colorbar(scale, ax=panels, shrink=min(1.0, 3 / high), aspect=25, pad=0.015)
     bar.set_ticks(range(-DECADES, 1, 2), labels=[f"$10^{{{d}}}$" for d in range(-DECADES, 1, 2)])
-    bar.set_label("energy of a pixel / the largest of another pixel", fontsize=8)
+    bar.set_label("energy of a pixel,\nshare of the largest", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     return as_png(figure)
 
