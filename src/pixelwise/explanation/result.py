@@ -40,6 +40,13 @@ class LayerMap:
     covers: tuple[float, float] | None = None
     """What the map lies on, in picture pixels from the upper left corner: more than the picture
     where the network padded it. None is the picture."""
+    heads: Float[Tensor, "heads h w"] | None = None
+    """Weights per head, of attention that is the network's own; on the CPU."""
+    apart: float = 0.0
+    """Weight, mean of the heads, on tokens that are no pixels: class tokens and registers."""
+    proof: float | None = None
+    """Largest difference of weights times values from what the attention gave there, relative to
+    the largest value given; of attention that is the network's own."""
 
 
 @dataclass(frozen=True)
