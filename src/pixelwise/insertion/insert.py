@@ -20,20 +20,22 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from pixelwise import cost
 from pixelwise.checks import pair
 from pixelwise.errors import InputError, in_one_line
-from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
+from pixelwise.insertion.attached import CHILD, Attached, insertions_of
+from pixelwise.insertion.attaching import attach, detach
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
-from pixelwise.insertion.inserted import Inserted, Line
+from pixelwise.insertion.inserted import Inserted, Line, of_network
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import read_saved
+from pixelwise.insertion.surroundings import followed
 from pixelwise.insertion.tracing import Trace, trace
 from pixelwise.layers.placement import is_saved
 
 
 def insert(
     host: nn.Module,
-    plan: str | Path | Mapping[Any, Any],
+    plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
     size: tuple[int, int] | None = None,
@@ -54,7 +56,7 @@ def insert(
         plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
             `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
             `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
-            weights.
+            weights; so does a report, or another network with insertions.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -84,7 +86,9 @@ def insert(
             f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
         )
     weights = None
-    if isinstance(plan, Path) or is_saved(plan):
+    if isinstance(plan, Inserted | nn.Module):
+        saved, weights = of_network(plan)
+    elif isinstance(plan, Path) or is_saved(plan):
         saved, weights = read_saved(Path(plan))
     else:
         wanted = read_plan(plan)
@@ -99,6 +103,7 @@ def insert(
         if weights is None
         else fitting(host, saved, seen)
     )
+    chosen = followed(host, example, chosen)
     own = cost.parameters(host)
     try:
         attached = [attach(host, place, seen.of(place.name)[-1].dtype) for place in chosen]
