@@ -229,7 +229,7 @@ WAYS: dict[str, Callable[[Subject], Call]] = {
     "ONNX": onnx,
 }
 LONG = ("compile", "torch.export", "ONNX")
-"""Those that take seconds: every host goes them with one layer."""
+"""Those that take seconds."""
 SHORT = tuple(way for way in WAYS if way not in LONG)
 
 
