@@ -26,9 +26,8 @@ from pixelwise.insertion.inserted import Inserted, Line
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
-from pixelwise.insertion.saved import read_saved
+from pixelwise.insertion.saved import is_saved, read_saved
 from pixelwise.insertion.tracing import Trace, trace
-from pixelwise.layers.placement import is_saved
 
 
 def insert(
@@ -54,7 +53,8 @@ def insert(
         plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
             `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
             `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
-            weights.
+            weights; so do the weights of another copy of the host, as a `state_dict`, a file of
+            PyTorch or safetensors, or a folder of `save_pretrained`.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -83,10 +83,16 @@ def insert(
         raise InputError(
             f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
         )
+    if any(parameter.is_meta for parameter in host.parameters()):
+        raise InputError(
+            f"host={type(host).__name__}: its weights are on the meta device, not there yet; insert"
+            " when they are loaded, for example after from_pretrained"
+        )
     weights = None
-    if isinstance(plan, Path) or is_saved(plan):
-        saved, weights = read_saved(Path(plan))
+    if is_saved(plan):
+        host, saved, weights = read_saved(host, plan)
     else:
+        assert not isinstance(plan, Path)  # every path is of saved insertions
         wanted = read_plan(plan)
     if example is None:
         example = example_for(host, size)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
+from pixelwise.insertion.attached import PLACES
 from pixelwise.layers.reference import kind_name, same_kind
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.config_file import expected
@@ -92,7 +93,7 @@ def read_weights(weights: Path, config: Path, own: Mapping[str, Tensor]) -> dict
             " copy it again"
         ) from error
     faults = {
-        "missing": sorted(own.keys() - state.keys()),
+        "missing": sorted(own.keys() - state.keys() - {PLACES}),  # older files lack it
         "left over": sorted(state.keys() - own.keys()),
         "of another shape": [
             f"{k} {tuple(state[k].shape)} for {tuple(own[k].shape)}"
