@@ -99,8 +99,8 @@ class Insertions(nn.ModuleDict):
 
     def get_extra_state(self) -> Tensor:
         """What stands where, as bytes of JSON: a tensor goes into every file of weights."""
-        found = zip(self, self.attached(), strict=True)
-        text = json.dumps({key: attached.place.plain() for key, attached in found})
+        found = {key: a.place.plain() for key, a in self.items() if isinstance(a, Attached)}
+        text = json.dumps(found)
         return torch.tensor(list(text.encode()), dtype=torch.uint8, device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
