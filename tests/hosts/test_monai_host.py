@@ -8,7 +8,7 @@ import pixelwise
 monai = pytest.importorskip("monai")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
-SCAN = torch.randn(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+SCAN = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 HOSTS = {
     "UNet": ("model.1.submodule.0", {"channels": (8, 16, 32), "strides": (2, 2)}),
     "SegResNet": ("down_layers.2", {"init_filters": 8}),

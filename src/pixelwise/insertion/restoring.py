@@ -81,19 +81,20 @@ def plans(found: Mapping[Any, Any], where: str = "state_dict") -> list[Plan]:
         InputError: They say nothing, or there are several networks' weights.
     """
     states = list(_states(found, where))
-    if not states:
-        raise InputError(
-            f"{where}: holds no insertions; give weights that were saved after `insert`"
-        )
     if len(states) > 1:
         names = ", ".join(name for name, _ in states)
         raise InputError(f"{where}: holds several networks, {names}; give the weights of one")
-    ((_, state),) = states
-    return [
-        Plan(key.removesuffix(PLACES), read_places(value), state)
+    read = [
+        Plan(key.removesuffix(PLACES), places, state)
+        for _, state in states
         for key, value in state.items()
-        if key.endswith(PLACES)
+        if key.endswith(PLACES) and (places := read_places(value))
     ]
+    if not read:
+        raise InputError(
+            f"{where}: holds no insertions; give weights that were saved after `insert`"
+        )
+    return read
 
 
 def holds_insertions(found: Mapping[Any, Any]) -> bool:

@@ -28,7 +28,9 @@ def is_saved(plan: str | Path | Mapping[Any, Any]) -> bool:
     """Whether this is no plan in words, but weights with insertions or where they lie."""
     if isinstance(plan, str):
         return plan.endswith(SUFFIXES) or (not {*"=@"} & {*plan} and Path(plan).is_dir())
-    return isinstance(plan, Path) or (isinstance(plan, Mapping) and holds_insertions(plan))
+    if isinstance(plan, Path):
+        return True
+    return any(isinstance(value, Tensor) for value in plan.values()) or holds_insertions(plan)
 
 
 def read_saved(host: nn.Module, given: str | Path | Mapping[Any, Any]) -> Saved:
@@ -62,6 +64,8 @@ def _folder(path: Path) -> dict[str, Any]:
             break
     else:
         raise InputError(f"{path}: holds no file of weights; give the folder they were saved to")
+    named = [file for file in files if file.name.startswith(("model", "pytorch_model"))]
+    files = named or files  # beside settings and optimisers
     numbered = all("-of-" in file.name for file in files)
     if len(files) > 1 and not numbered:
         names = ", ".join(file.name for file in files)
@@ -78,7 +82,12 @@ def _folder(path: Path) -> dict[str, Any]:
 def _pickled(path: Path) -> Mapping[Any, Any]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: holds objects, or is damaged, and is not opened; if you trust it, load it by"
+            " torch.load(..., weights_only=False) and give insert the state_dict"
+        ) from error
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
     if not isinstance(found, Mapping):
         raise InputError(f"{path}: holds no weights by name; save a state_dict")
