@@ -91,6 +91,18 @@ def test_training_goes_on_in_a_fresh_module(trained, tmp_path):
     assert fresh.net.inserted["1"].gain.item() != 0
 
 
+def test_a_module_that_inserts_by_itself_needs_no_base_class(tmp_path):
+    class Own(Bare):
+        def __init__(self):
+            super().__init__()
+            pixelwise.insert(self.net, "1=psa_s")
+
+    module = Own()
+    torch.nn.init.ones_(module.net.inserted["1"].gain)
+    loaded = Own.load_from_checkpoint(fit(module, tmp_path))
+    assert torch.equal(answer(loaded), answer(module))
+
+
 def test_without_the_base_class_loading_stops(tmp_path):
     path = fit(inserted(Bare), tmp_path)
     with pytest.raises(RuntimeError, match=r"net\.inserted\._extra_state"):

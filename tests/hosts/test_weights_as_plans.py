@@ -174,3 +174,17 @@ def test_restore_leaves_a_network_without_the_places_as_it_was(host):
 def test_a_network_without_memory_is_refused():
     with pytest.raises(InputError, match=r"host=Sequential: .* meta device, .*; insert when"):
         pixelwise.insert(network().to("meta"), "1=eca")
+
+
+def test_a_saved_network_of_an_older_version_opens(tmp_path):
+    """Its file does not say what was inserted: its config does."""
+    from safetensors.torch import load_file, save_file
+
+    model = pixelwise.create_model("fcn", backbone="test_resnet", num_classes=2)
+    pixelwise.insert(model, "psa_s@4")
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights[KEY]
+    save_file(weights, tmp_path / "model.safetensors")
+    for name, value in pixelwise.load(tmp_path).state_dict().items():
+        assert torch.equal(value, model.state_dict()[name])

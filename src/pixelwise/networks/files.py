@@ -92,9 +92,10 @@ def read_weights(weights: Path, config: Path, own: Mapping[str, Tensor]) -> dict
             f"{weights}: cannot be read as safetensors ({error}); the file may be truncated,"
             " copy it again"
         ) from error
+    own = {name: value for name, value in own.items() if name != PLACES}  # said by the config too
     faults = {
-        "missing": sorted(own.keys() - state.keys() - {PLACES}),  # older files lack it
-        "left over": sorted(state.keys() - own.keys()),
+        "missing": sorted(own.keys() - state.keys()),
+        "left over": sorted(state.keys() - own.keys() - {PLACES}),
         "of another shape": [
             f"{k} {tuple(state[k].shape)} for {tuple(own[k].shape)}"
             for k in sorted(own.keys() & state.keys())
