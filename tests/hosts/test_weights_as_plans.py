@@ -155,6 +155,17 @@ def test_restore_adds_what_is_missing_without_a_forward(host):
     assert restore(network(), network().state_dict()) == []
 
 
+def test_weights_of_half_types_go_into_a_network_of_any_type(host):
+    state = copy.deepcopy(host).half().state_dict()
+    fresh = network()
+    restore(fresh, state)
+    fresh.load_state_dict(state)
+    torch.testing.assert_close(fresh.eval()(PICTURE), host(PICTURE), atol=1e-2, rtol=1e-2)
+    double = network().double()
+    pixelwise.insert(double, state)
+    assert double.inserted["1"].gain.dtype == double(PICTURE.double()).dtype == torch.float64
+
+
 def test_restore_puts_layers_into_each_network(host):
     pair = nn.ModuleDict({"teacher": host, "student": copy.deepcopy(host)}).bfloat16()
     fresh = nn.ModuleDict({"teacher": network(), "student": network()}).bfloat16()

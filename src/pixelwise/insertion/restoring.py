@@ -6,6 +6,7 @@ then loads their weights with those of the network.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -47,10 +48,11 @@ class Plan:
                     found[f"{place.name}/{name.removeprefix(start)}"] = value
         return found
 
-    def dtype(self, place: InsertionPlace) -> torch.dtype | None:
-        """The type of a layer's weights; None if it has none."""
-        kinds = (v.dtype for n, v in self.weights().items() if n.startswith(f"{place.name}/"))
-        return next((kind for kind in kinds if kind.is_floating_point), None)
+    def dtype(self, host: nn.Module, place: InsertionPlace) -> torch.dtype | None:
+        """The host's own type there, whatever type the weights were saved in; None if unknown."""
+        near = host.get_submodule(place.name).parameters()
+        known = chain(near, host.parameters(), self.weights().values())
+        return next((t.dtype for t in known if t.is_floating_point()), None)
 
     def host(self, network: nn.Module) -> nn.Module:
         """The network that the places are in: `network`, or a part of it.
@@ -125,7 +127,7 @@ def restore(network: nn.Module, weights: Mapping[Any, Any]) -> list[Attached]:
             names = {a.place.name for a in present.attached()} if present else set()
             for place in plan.places.values():
                 if place.name not in names:
-                    added.append((host, attach(host, place, plan.dtype(place))))
+                    added.append((host, attach(host, place, plan.dtype(host, place))))
     except BaseException:
         for host, attached in added:
             detach(host, {attached.place.name})
