@@ -20,19 +20,21 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from pixelwise import cost
 from pixelwise.checks import pair
 from pixelwise.errors import InputError, in_one_line
-from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
+from pixelwise.insertion.attached import CHILD, Attached, insertions_of
+from pixelwise.insertion.attaching import attach, detach
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
-from pixelwise.insertion.inserted import Inserted, Line
+from pixelwise.insertion.inserted import Inserted, Line, of_network
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.saved import is_saved, read_saved
+from pixelwise.insertion.surroundings import followed
 from pixelwise.insertion.tracing import Trace, trace
 
 
 def insert(
     host: nn.Module,
-    plan: str | Path | Mapping[Any, Any],
+    plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
     size: tuple[int, int] | None = None,
@@ -53,8 +55,8 @@ def insert(
         plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
             `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
             `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
-            weights; so do the weights of another copy of the host, as a `state_dict`, a file of
-            PyTorch or safetensors, or a folder of `save_pretrained`.
+            weights; so does a report, another network with insertions, or its weights: a
+            `state_dict`, a file of PyTorch or safetensors, or a folder of `save_pretrained`.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -89,7 +91,9 @@ def insert(
             " when they are loaded, for example after from_pretrained"
         )
     weights = None
-    if is_saved(plan):
+    if isinstance(plan, Inserted | nn.Module):
+        saved, weights = of_network(plan)
+    elif is_saved(plan):
         host, saved, weights = read_saved(host, plan)
     else:
         assert not isinstance(plan, Path)  # every path is of saved insertions
@@ -105,6 +109,7 @@ def insert(
         if weights is None
         else fitting(host, saved, seen)
     )
+    chosen = followed(host, example, chosen)
     own = cost.parameters(host)
     try:
         attached = [attach(host, place, seen.of(place.name)[-1].dtype) for place in chosen]

@@ -18,11 +18,10 @@ from pixelwise.insertion.attached import (
     PLACES,
     Attached,
     InsertionPlace,
-    attach,
-    detach,
     insertions_of,
     read_places,
 )
+from pixelwise.insertion.attaching import attach, detach
 
 DEPTH = 4
 """So many mappings inside each other are looked into."""
