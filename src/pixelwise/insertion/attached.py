@@ -179,7 +179,7 @@ def read_places(state: Tensor) -> dict[str, InsertionPlace]:
         InputError: It is something else.
     """
     try:
-        found = json.loads(bytes(state.tolist()))
+        found = json.loads(bytes(round(value) for value in state.flatten().tolist()))
         return {key: InsertionPlace.read(place) for key, place in found.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
