@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pixelwise.export.exporting import export
     from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
+    from pixelwise.insertion.verifying import verify
     from pixelwise.interop.load import load
     from pixelwise.layers.registry import create as create_layer
     from pixelwise.layers.registry import names as list_layers
@@ -34,6 +35,7 @@ __all__ = [
     "list_layers",
     "list_models",
     "load",
+    "verify",
 ]
 __version__ = VERSION
 
@@ -49,6 +51,7 @@ _DOORS = {
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),
     "load": ("pixelwise.interop.load", "load"),
+    "verify": ("pixelwise.insertion.verifying", "verify"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Insertion in the ways that other libraries train, save and load networks."""
