@@ -12,6 +12,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
     torch.set_num_threads(1)
 
 
+def pytest_configure(config):
+    """Most tests name layers of a list, not as people do; `test_names.py` tests the notes."""
+    config.addinivalue_line("filterwarnings", "ignore::pixelwise.notes.AmbiguousName")
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--golden",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
     from pixelwise.interop.load import load
-    from pixelwise.layers.registry import create as create_layer
+    from pixelwise.layers.registry import create_layer
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
@@ -44,7 +44,7 @@ _DOORS = {
     "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),
     "insert": ("pixelwise.insertion.insert", "insert"),
-    "create_layer": ("pixelwise.layers.registry", "create"),
+    "create_layer": ("pixelwise.layers.registry", "create_layer"),
     "list_layers": ("pixelwise.layers.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),

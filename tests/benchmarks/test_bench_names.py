@@ -26,7 +26,7 @@ def test_a_layer_is_meant_before_a_network_of_the_same_name():
     assert parse_case("danet").is_network
     assert parse_case("DANet").key == "danet"
     assert parse_case("CoordAtt:reduction=8") == Case(
-        "CoordAtt:reduction=8", "coord", {"reduction": 8}
+        "coord:reduction=8", "coord", {"reduction": 8}
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pixelwise.data.drawn import is_drawn
 from pixelwise.errors import InputError
+from pixelwise.notes import settled
 from pixelwise.outputs import refuse_used
 from pixelwise.settings import checked, numbered_folder
 from pixelwise.train.settings import TrainSettings
@@ -26,7 +27,8 @@ def read_settings(run: Path) -> TrainSettings:
         raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
     values = checked(TrainSettings, read(path, "it is not the settings of a run"), str(path))
     try:
-        return TrainSettings(**values)
+        with settled():
+            return TrainSettings(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
