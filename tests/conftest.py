@@ -42,6 +42,12 @@ def pytest_addoption(parser):
         help="write which layer keeps which promise, from a run of the contract tests",
     )
     parser.addoption(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="write what names of layers mean, from a run of test_names_page.py",
+    )
+    parser.addoption(
         "--networks",
         type=Path,
         metavar="FILE",

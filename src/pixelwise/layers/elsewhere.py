@@ -139,7 +139,7 @@ ELSEWHERE = (
          ("ocr", "gate")),
     _one("double", "double attention (A2-Nets)", 2018, "arXiv 1810.11579",
          "global descriptors gathered by attention, and handed out by attention",
-         ("A2Net", "A2-Nets", "double attention", "DoubleAttention", "二阶注意力"), _PAIRS),
+         ("A2Net", "A2-Nets", "double attention", "DoubleAttention"), _PAIRS),
     _one("dat", "deformable attention (DAT)", 2022, "arXiv 2201.00520",
          "keys and values are sampled at learned places",
          ("DAttention", "deformable attention transformer"), _CONVOLUTION),
