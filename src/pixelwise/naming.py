@@ -6,6 +6,7 @@ of them; one of a thing that is not here says so, and what is nearest in kind.
 """
 
 import difflib
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,6 +67,7 @@ Meaning = str | Elsewhere
 """A key, or what is not here."""
 
 
+@functools.lru_cache(4096)
 def folded(name: str) -> str:
     """A name without what spellings differ in."""
     text = unicodedata.normalize("NFKC", name).casefold().replace("+", "plus").replace("&", "and")

@@ -41,6 +41,7 @@ SHARED: Mapping[str, Sequence[str]] = {
     "EA": ("external", "efficient_attention"),
     "A2": ("double", "area"),
     "MCA": ("mca", "mcanet"),
+    "MCANet": ("mca", "mcanet"),
     "large kernel": ("lka", "lska", "lsk"),
     "strip": ("strip_pooling", "strip_attn"),
     "residual attention": ("residual_attention", "csra"),
