@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pixelwise.data.drawn import is_drawn
 from pixelwise.errors import InputError
+from pixelwise.notes import settled
 from pixelwise.outputs import refuse_used
 from pixelwise.settings import checked, numbered_folder
 from pixelwise.train.settings import TrainSettings
@@ -43,7 +44,8 @@ def read_as(settings: type[Settings], folder: Path, name: str, said: str) -> Set
         raise InputError(f"{folder}: has no {name}, so it is not {said}; check the folder")
     values = checked(settings, read(path, f"it is not the settings of {said}"), str(path))
     try:
-        return settings(**values)
+        with settled():
+            return settings(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
