@@ -111,10 +111,9 @@ def measured(
     )
     inside = row < size[0] and column < size[1]
     where = f"at {place((row, column))}" if inside else "beyond the picture's edge"
-    ends = [f"{end:.3g}".replace("-", "\N{MINUS SIGN}", 1) for end in (tint.low, tint.high)]
     return [
         f"peak {shown[index]:.3g}{times} {where}; mean {np.nanmean(values):.3g}",
-        f"colours from {ends[0]} to {ends[1]}{times}",
+        f"colours from {tint.low:.3g} to {tint.high:.3g}{times}",
     ]
 
 
