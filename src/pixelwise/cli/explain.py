@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from pixelwise.explanation.explain import Explanation
 
-TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+TEXT = (
+    "Show where a network looks: maps of its attention for pixels of a picture; of a network "
+    "without attention, what its answer depends on."
+)
 SMALLER = "take a smaller picture, or fewer --layers"
 LARGEST = 2048
 """Longest side of a picture, which the network sees whole, in pixels."""
@@ -49,7 +52,14 @@ def main(arguments: Sequence[str]) -> int:
         "--class-maps", action="store_true", help="also draw which regions speak for a class"
     )
     parser.add_argument(
-        "--no-deletion", action="store_true", help="leave out the deletion test, the slowest part"
+        "--receptive-field",
+        action="store_true",
+        help="also draw what the answer depends on, by gradients; always without attention",
+    )
+    parser.add_argument(
+        "--no-deletion",
+        action="store_true",
+        help="cover no parts of the picture, the slowest test",
     )
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/explain")
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
@@ -125,6 +135,7 @@ def main(arguments: Sequence[str]) -> int:
                     continue
                 explanations: list[Explanation] = []
                 asked: list[tuple[int, int]] = []
+                told: set[str] = set()
                 for done, (query, output) in enumerate(queries, start=1):
                     explanation = explain(
                         model,
@@ -133,6 +144,7 @@ def main(arguments: Sequence[str]) -> int:
                         layers=layers,
                         deletion=not found.no_deletion,
                         class_maps=found.class_maps or index is not None,
+                        receptive_field=found.receptive_field,
                         class_index=index,
                         output=output,
                         picture=displayable(shown),
@@ -140,6 +152,9 @@ def main(arguments: Sequence[str]) -> int:
                     explanations.append(explanation)
                     asked.append(model.task.seen_from(query, (height, width)))
                     console.say(_line(explanation, asked[-1]))
+                    for note in set(explanation.notes) - told:
+                        console.warn(f"{file}: {note}")
+                    told.update(explanation.notes)
                     console.busy("explaining", done, len(queries))
             explained += 1
             written = _write(out / name, file, explanations, asked)
@@ -182,9 +197,15 @@ def _class_index(given: str | None, names: Sequence[str], count: int) -> int | N
 
 def _line(found: "Explanation", asked: tuple[int, int]) -> str:
     row, column = asked
+    what = f"{len(found.maps)} maps"
+    if not found.maps:
+        what = "no attention"
+        radii = [] if found.receptive is None else [r.radius for r in found.receptive.reaches]
+        if radii and radii[0] is not None:
+            what += f": half of what it depends on lies within {radii[0]:.0f} pixels"
     return (
         f"  row {row}, column {column}: {found.class_name} ({100 * found.probability:.0f} %), "
-        f"{len(found.maps)} maps, {found.seconds:.1f} s"
+        f"{what}, {found.seconds:.1f} s"
     )
 
 

@@ -46,7 +46,9 @@ class Answer:
 
     def dense(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
         """All logits in float32; (n, k, 1, 1) of a network that has none per pixel."""
-        logits = logits_of(self.model(images)).float()
+        logits = logits_of(
+            self.model(images.clone())
+        ).float()  # some write into what they are given
         logits = logits[:, :, None, None] if logits.ndim == 2 else logits
         logits = logits if self.task is None else self.task.evidence(logits)
         several = logits.shape[1] > 1 or (self.task is not None and self.task.data != "classes")
@@ -74,9 +76,13 @@ def logits_of(output: Any) -> Tensor:
         found = output.logits
     elif isinstance(output, tuple | list) and output:
         found = output[0]
-    if isinstance(found, Tensor) and found.ndim in (2, 4):
+    if isinstance(found, Tensor) and found.is_quantized:
+        found = found.dequantize()
+    if isinstance(found, Tensor) and found.ndim in (2, 4) and found.is_floating_point():
         return found
-    shape = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found)
+    shape = str(type(found))
+    if isinstance(found, Tensor):
+        shape = f"a tensor of shape {tuple(found.shape)}, {found.dtype}"
     raise InputError(
         f"the network returned {shape}: must be logits (b, k, h, w) or (b, k), alone, under 'out' "
         "or 'logits', or first in a tuple; wrap it in a module that returns them"
