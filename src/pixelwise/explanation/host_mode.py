@@ -49,7 +49,7 @@ class HostMode(TorchFunctionMode):
         self.attentions = 0
         self.source: int | None = None
         """Number of the product that is the logits of the attention at hand, if one is."""
-        self.marks = WeakTensorKeyDictionary()
+        self.marks: Any = WeakTensorKeyDictionary()
 
     # what subclasses do
 
@@ -57,7 +57,9 @@ class HostMode(TorchFunctionMode):
         """An attention; `form` says of its result what it is."""
         return func(*args, **options)
 
-    def multiply(self, number: int, func: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def multiply(
+        self, number: int, func: Any, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
         """A product that is no attention; may be the logits of one."""
         return func(*args, **options)
 
@@ -81,8 +83,6 @@ class HostMode(TorchFunctionMode):
         self, func: Any, types_: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        if self.own:
-            return func(*args, **options)
         if func is F.multi_head_attention_forward:
             with self:  # its inside is looked at, too
                 return _body(func)(*args, **options)
@@ -147,8 +147,11 @@ class HostMode(TorchFunctionMode):
             self.stack.append((name or type(module).__name__, module))
             if not isinstance(module, AttentionLayer | FusionLayer):
                 return None
-            changed = None if self.own else self.enter_own(module, args, options)
             self.own += 1
+            if self.own > 1:
+                return None
+            changed = self.enter_own(module, args, options)
+            self.__exit__(None, None, None)  # layers run as if nobody looked
             return changed
 
         return before
@@ -159,7 +162,10 @@ class HostMode(TorchFunctionMode):
         if not isinstance(module, AttentionLayer | FusionLayer):
             return None
         self.own -= 1
-        return None if self.own else self.leave_own(module, output)
+        if self.own:
+            return None
+        self.__enter__()
+        return self.leave_own(module, output)
 
 
 def _factors(
