@@ -272,7 +272,7 @@ def test_order_and_names_with_layers_of_this_library():
     assert [one.name for one in found.maps] == ["0", "1.attend.0", "2"]
     (one,) = pixelwise.explain(model, picture(), (3, 3), layers=["1.attend.0"], **MAPS).maps
     assert one.key == "Attend"
-    with pytest.raises(InputError, match="layer 'attend'"):
+    with pytest.raises(InputError, match="layer='attend': unknown"):
         pixelwise.explain(model, picture(), (3, 3), layers=["attend"], **MAPS)
 
 
@@ -283,9 +283,9 @@ def test_nothing_is_left_and_the_forward_is_the_same():
         before, seen = model(image), []
         look(model, image, {2: seen.append})
         assert torch.equal(model(image), before)
-    pixelwise.explain(model, image, (3, 3), **MAPS)
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    assert torch.equal(model(image), before)
+        pixelwise.explain(model, image, (3, 3), **MAPS)
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        assert torch.equal(model(image), before)
 
 
 def test_rollout_over_attention_of_the_host():

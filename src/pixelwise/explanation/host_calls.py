@@ -162,6 +162,7 @@ def look(
 
 def run(mode: HostMode, model: nn.Module, image: Tensor) -> None:
     """A forward pass that is looked at, to its end or as far as is wanted."""
+    image = image.clone()  # some write into what they are given
     try:
         with mode.over(model):
             model(image)

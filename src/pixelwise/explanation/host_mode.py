@@ -134,7 +134,11 @@ class HostMode(TorchFunctionMode):
     def over(self, model: nn.Module) -> Iterator[None]:
         """Look at what `model` does while the block runs."""
         with ExitStack() as stack:
+            own = [m for m in model.modules() if isinstance(m, AttentionLayer | FusionLayer)]
+            parts = {part for layer in own for part in layer.modules() if part is not layer}
             for name, module in model.named_modules():
+                if module in parts:  # with hooks on its parts a layer would take its plain form
+                    continue
                 first = module.register_forward_pre_hook(self._before(name), with_kwargs=True)
                 stack.callback(first.remove)
                 last = module.register_forward_hook(self._after, always_call=True)
@@ -151,7 +155,8 @@ class HostMode(TorchFunctionMode):
             if self.own > 1:
                 return None
             changed = self.enter_own(module, args, options)
-            self.__exit__(None, None, None)  # layers run as if nobody looked
+            leave: Any = self.__exit__
+            leave(None, None, None)  # layers run as if nobody looked
             return changed
 
         return before
@@ -164,7 +169,8 @@ class HostMode(TorchFunctionMode):
         self.own -= 1
         if self.own:
             return None
-        self.__enter__()
+        enter: Any = self.__enter__
+        enter()
         return self.leave_own(module, output)
 
 
