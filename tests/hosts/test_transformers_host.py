@@ -122,3 +122,21 @@ def test_trainer_trains_and_saves_insertions(tmp_path, options):
     loaded = SegformerForSemanticSegmentation.from_pretrained(tmp_path / "final")
     pixelwise.insert(loaded, tmp_path / "final")
     assert torch.equal(answer(loaded), answer(host))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_insertions_stand_beside_the_adapters_of_peft(tmp_path):
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(network(), peft.LoraConfig(target_modules=["q_proj"])).eval()
+    report = pixelwise.insert(adapted.get_base_model(), PLAN)
+    optimizer = torch.optim.SGD([p for p in adapted.parameters() if p.requires_grad], 0.1)
+    adapted(PICTURE).logits.square().mean().backward()
+    optimizer.step()
+    adapted.save_pretrained(tmp_path)
+    report.save(tmp_path / "attention.safetensors")
+    loaded = peft.PeftModel.from_pretrained(network(), tmp_path)
+    found = pixelwise.insert(loaded.get_base_model(), tmp_path / "attention.safetensors")
+    assert torch.equal(answer(loaded), answer(adapted))
+    assert found.attached()[0].gain.item() != 0
+    torch.testing.assert_close(answer(loaded.merge_and_unload()), answer(adapted))
