@@ -79,7 +79,8 @@ def test_a_checkpoint_brings_its_insertions_back(trained, strict):
     module, path = trained
     loaded = Kept.load_from_checkpoint(path, strict=strict)
     assert torch.equal(answer(loaded), answer(module))
-    assert loaded.net.inserted["1"].gain.item() != 0
+    assert pixelwise.verify(loaded.net, PICTURE).states[0].gain != 0
+    assert pixelwise.verify(loaded.net, PICTURE).ok
 
 
 def test_training_goes_on_in_a_fresh_module(trained, tmp_path):

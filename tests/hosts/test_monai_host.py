@@ -62,6 +62,7 @@ def test_a_checkpoint_brings_its_insertions_back(name, tmp_path):
     fresh.load_state_dict(torch.load(path, weights_only=True)["net"])
     assert torch.equal(answer(fresh), answer(host))
     assert not torch.equal(answer(fresh), answer(network(name)))
+    assert pixelwise.verify(fresh, SCAN).ok
 
 
 @pytest.mark.slow

@@ -40,7 +40,14 @@ def test_a_folder_brings_its_insertions_back(trained, tmp_path):
     report = pixelwise.insert(loaded, tmp_path)
     assert not loaded.training
     assert torch.equal(answer(loaded), answer(trained))
-    assert all(attached.gain.item() for attached in report.attached())
+    assert report.verify(PICTURE).ok
+    assert all(state.gain for state in report.verify(PICTURE).states)
+
+
+def test_what_was_lost_is_seen(trained, tmp_path):
+    trained.save_pretrained(tmp_path)
+    loaded = smp.from_pretrained(tmp_path, strict=False)
+    assert not pixelwise.verify(loaded, PICTURE).ok
 
 
 def test_without_insert_smp_stops(trained, tmp_path):

@@ -66,7 +66,7 @@ def test_a_folder_brings_its_insertions_back(saved, shards):
     loaded = AutoModelForSemanticSegmentation.from_pretrained(folder / "model")
     report = pixelwise.insert(loaded, folder / "model")
     assert torch.equal(answer(loaded), answer(host))
-    assert [a.gain.item() != 0 for a in report.attached()] == [True, True]
+    assert report.verify(PICTURE).ok
     pixelwise.insert(network(), str(folder / "model"))  # a folder's name as text
 
 
@@ -76,6 +76,7 @@ def test_without_insert_transformers_warns(saved, monkeypatch):
     loaded = SegformerForSemanticSegmentation.from_pretrained(saved[1] / "one")
     assert "inserted._extra_state" in "".join(map(str, told))
     assert not torch.allclose(answer(loaded), answer(saved[0]), atol=1e-5)
+    assert not pixelwise.verify(loaded, PICTURE).ok
 
 
 def test_a_class_that_inserts_while_transformers_builds_it_stops(saved):
@@ -121,3 +122,21 @@ def test_trainer_trains_and_saves_insertions(tmp_path, options):
     loaded = SegformerForSemanticSegmentation.from_pretrained(tmp_path / "final")
     pixelwise.insert(loaded, tmp_path / "final")
     assert torch.equal(answer(loaded), answer(host))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_insertions_stand_beside_the_adapters_of_peft(tmp_path):
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(network(), peft.LoraConfig(target_modules=["q_proj"])).eval()
+    report = pixelwise.insert(adapted.get_base_model(), PLAN)
+    optimizer = torch.optim.SGD([p for p in adapted.parameters() if p.requires_grad], 0.1)
+    adapted(PICTURE).logits.square().mean().backward()
+    optimizer.step()
+    adapted.save_pretrained(tmp_path)
+    report.save(tmp_path / "attention.safetensors")
+    loaded = peft.PeftModel.from_pretrained(network(), tmp_path)
+    found = pixelwise.insert(loaded.get_base_model(), tmp_path / "attention.safetensors")
+    assert torch.equal(answer(loaded), answer(adapted))
+    assert found.attached()[0].gain.item() != 0
+    torch.testing.assert_close(answer(loaded.merge_and_unload()), answer(adapted))
