@@ -1,5 +1,6 @@
 """Putting layers behind modules of a host, and taking them out again."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
         host.add_module(CHILD, insertions)
         host.register_forward_pre_hook(Settling(insertions))
         host.register_forward_hook(Counting(insertions), with_kwargs=True, prepend=True)
-    key = place.name.replace(".", "__")
+    key = _key(host, place.name)
     while key in insertions:  # a module may have such a name itself
         key += "_"
     insertions[key] = attached
@@ -50,6 +51,17 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
         if not any(isinstance(hook, Notes) for hook in gate._forward_pre_hooks.values()):
             gate.register_forward_pre_hook(Notes(insertions))
     return attached
+
+
+def _key(host: nn.Module, name: str) -> str:
+    """The name of an insertion: that of its place.
+
+    A number for a network of transformers, whose `save_pretrained` replaces parts of names such as
+    `layers`, those of insertions too.
+    """
+    if any(kind.__module__.startswith("transformers.") for kind in type(host).__mro__):
+        return str(zlib.crc32(name.encode()))
+    return name.replace(".", "__")
 
 
 def _parts(host: nn.Module, name: str) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
