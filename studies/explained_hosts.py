@@ -176,8 +176,7 @@ def explained(name):
             forward.append(time.perf_counter() - start)
     at = (size[0] // 2 - 1, size[1] // 2 - 1)
     runs = [
-        explain(model, image, at, rollout=False, deletion=False, class_maps=False)
-        for _ in range(2)
+        explain(model, image, at, rollout=False, deletion=False, class_maps=False) for _ in range(2)
     ]
     found = runs[-1]
     proofs = [one.proof for one in found.maps if one.proof is not None]

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hosts import Host, image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_leaves
 
 import pixelwise
+from hosts import Host, image
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.attached import Attached, insertions_of
 from pixelwise.insertion.inserted import Inserted
@@ -229,7 +229,7 @@ WAYS: dict[str, Callable[[Subject], Call]] = {
     "ONNX": onnx,
 }
 LONG = ("compile", "torch.export", "ONNX")
-"""Those that take seconds: every host goes them with one layer."""
+"""Those that take seconds."""
 SHORT = tuple(way for way in WAYS if way not in LONG)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hosts import HOSTS, image
 from survival import IDENTITIES, LAYERS, LONG, SHORT, VISIBLE, Case, ask, tensors, verdict
 
+from hosts import HOSTS, image
 from pixelwise import insert
 
 ROOT = Path(__file__).parents[2]

@@ -279,21 +279,18 @@ class Flat(nn.Module):
 
 
 @pytest.mark.parametrize("place", ["first", "bn"])
-def test_a_norm_that_fx_folds_is_not_lost_in_silence(place):
+def test_a_norm_that_is_folded_elsewhere_is_not_lost_in_silence(place):
     host, _, _ = inserted(f"{place}=psa_s", Flat)
+    other = nn.Sequential(fuse_conv_bn_eval(host.first, host.bn), host.last)
     with pytest.raises(InputError, match=rf"insert='{place}': .*folded into .*; "):
-        fuse(host)(PICTURE)
+        other(PICTURE)
 
 
-def test_a_layer_behind_a_leaf_is_kept_by_fx():
-    host, _, expected = inserted("bn=psa_s", Flat)
-    assert kept(expected, symbolic_trace(host))
-
-
-def test_a_layer_that_fx_would_trace_is_refused():
-    host, _, _ = inserted("body=psa_s")
-    with pytest.raises(InputError, match=r"insert='body': torch.fx cannot trace .*; use"):
-        symbolic_trace(host)
+@pytest.mark.parametrize("trace", [symbolic_trace, fuse])
+def test_traces_by_symbols_are_refused(trace):
+    host, _, _ = inserted("bn=psa_s", Flat)
+    with pytest.raises(InputError, match=r"insert='bn': torch.fx would leave out .*; take"):
+        trace(host)
 
 
 def test_what_trains_by_itself_is_refused_with_what_to_give():
