@@ -14,16 +14,12 @@ from pixelwise.explanation.answer import Answer, class_name
 from pixelwise.explanation.class_maps import chosen_class
 from pixelwise.explanation.deletion import Ranked, deletions
 from pixelwise.explanation.evidence import asked_evidence, evidence_alone
-from pixelwise.explanation.layer_maps import layer_map, rollout_map
+from pixelwise.explanation.host_calls import host_attentions
+from pixelwise.explanation.layer_maps import in_order, layer_maps, rollout_map
 from pixelwise.explanation.question import check_pixel, one_picture, to_draw_on
-from pixelwise.explanation.recording import (
-    LayerCall,
-    attention_layers,
-    evaluated,
-    recorded,
-    uncompiled,
-)
+from pixelwise.explanation.recording import attention_layers, evaluated, recorded, uncompiled
 from pixelwise.explanation.result import Deletion, Findings
+from pixelwise.explanation.rollout import AnyCall
 
 
 class Explanation(Findings):
@@ -101,7 +97,8 @@ def explain(
         answer = Answer(model, at, size)
         with recorded(model, size) as calls:
             dense = answer.dense(image)
-        chosen = _chosen(model, calls, layers)
+        hosts = host_attentions(model, image, size)
+        chosen = _chosen(model, in_order(calls, hosts.calls), layers, hosts.notes)
         whole = dense.shape[2:].numel() == 1
         logits = answer.at_pixel(dense)
         if logits.isnan().any():
@@ -111,8 +108,9 @@ def explain(
             )
         predicted = chosen_class(logits, output)
         wanted = chosen_class(logits, predicted if class_index is None else class_index)
-        found = [layer_map(call, at) for call in chosen]
-        rolled = rollout_map(model, image, chosen, found) if rollout else None
+        looked = layer_maps(model, image, chosen, at)
+        found = list(looked.maps)
+        rolled = rollout_map(model, image, looked.calls, found) if rollout else None
         deleted: tuple[Deletion, ...] = ()
         if deletion:
             deleted = deletions(
@@ -150,14 +148,21 @@ def explain(
         deletions=deleted,
         class_maps=evidence.class_maps,
         receptive=evidence.receptive,
-        notes=evidence.notes,
+        notes=(*(hosts.notes if layers is None else ()), *looked.notes, *evidence.notes),
         seconds=time.perf_counter() - start,
     )
 
 
 def _chosen(
-    model: nn.Module, calls: Sequence[LayerCall], names: Sequence[str] | None
-) -> list[LayerCall]:
+    model: nn.Module,
+    calls: Sequence[AnyCall],
+    names: Sequence[str] | None,
+    notes: Sequence[str],
+) -> list[AnyCall]:
+    for name in names or ():
+        note = next((note for note in notes if note.startswith(f"{name}: ")), None)
+        if note is not None:
+            raise InputError(f"layers={note}; name another layer, or leave layers out")
     if not calls and names is not None:
         raise InputError(
             f"layers={', '.join(names)}: {type(model).__name__} used no attention; leave layers "

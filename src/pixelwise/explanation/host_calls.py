@@ -8,6 +8,7 @@ computed beside it, from the same queries and keys; nothing of queries times key
 """
 
 import dataclasses
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -100,11 +101,10 @@ class _Listing(HostMode):
     ) -> Any:
         out = func(*args, **options)
         pair = [x for x in args if isinstance(x, Tensor)][-2:]
-        if len(pair) == 2 and not any(isinstance(x, nn.Parameter) for x in pair):
-            if min(x.ndim for x in pair) >= 3 and out.ndim >= 3:
-                kept = out.shape[-2:]
-                if pair[0].shape[-1] > max(kept):
-                    self.products[number] = self.stack[-1][0]
+        features = len(pair) == 2 and not any(isinstance(x, nn.Parameter) for x in pair)
+        features = features and min(pair[0].ndim, pair[1].ndim, out.ndim) >= 3
+        if features and pair[0].shape[-1] > max(out.shape[-2:]):
+            self.products[number] = self.stack[-1][0]
         return out
 
     def soften(self, source: int | None, func: Any, args: Any, options: dict[str, Any]) -> Any:
@@ -122,11 +122,16 @@ class _Listing(HostMode):
 class _Looking(HostMode):
     """Some attentions, while they run."""
 
-    def __init__(self, wanted: Mapping[int, Callable[[Attention], None]]) -> None:
+    def __init__(
+        self,
+        wanted: Mapping[int, Callable[[Attention], None]],
+        changed: Mapping[int, Callable[[Tensor], Tensor]],
+    ) -> None:
         super().__init__()
-        self.wanted = wanted
+        self.wanted, self.changed = wanted, changed
 
     def attend(self, func: Any, args: Any, options: dict[str, Any], form: Form) -> Any:
+        """What is wanted is shown; what is to be changed is."""
         out = func(*args, **options)
         if self.attentions in self.wanted:
             found = form(out)
@@ -134,20 +139,30 @@ class _Looking(HostMode):
             self.wanted[self.attentions](found)
             if self.attentions == max(self.wanted):
                 raise Over
-        return out
+        change = self.changed.get(self.attentions)
+        return out if change is None else change(out)
 
 
 def look(
     model: nn.Module,
     image: Float[Tensor, "1 c h w"],
     wanted: Mapping[int, Callable[[Attention], None]],
+    changed: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
 ) -> None:
-    """Run the network, and let each wanted attention, by its number, be looked at."""
-    run(_Looking(wanted), model, image)
+    """Run the network, and let each wanted attention, by its number, be looked at.
+
+    Args:
+        model: In eval mode, not compiled.
+        image: What it is given.
+        wanted: What is done with an attention.
+        changed: What the result of an attention is replaced by.
+    """
+    run(_Looking(wanted, changed or {}), model, image)
 
 
 def run(mode: HostMode, model: nn.Module, image: Tensor) -> None:
     """A forward pass that is looked at, to its end or as far as is wanted."""
+    image = image.clone()  # some write into what they are given
     try:
         with mode.over(model):
             model(image)
@@ -177,7 +192,12 @@ def host_attentions(
     key = (tuple(image.shape), image.dtype, image.device, size, tuple(listing.calls))
     known = _known.setdefault(model, {})
     if key not in known:
-        known[key] = _placed(model, image, size, listing)
+        try:
+            known[key] = _placed(model, image, size, listing)
+        except (RuntimeError, NotImplementedError) as error:  # an operation without a derivative
+            why = str(error).partition("\n")[0]
+            lost = tuple(f"{call.name}: {NO_PLACE} ({why})" for call in listing.calls)
+            known[key] = HostAttentions(notes=lost)
     return known[key]
 
 
@@ -225,7 +245,7 @@ def _places(
         readings: dict[int, Reading] = {}
         for name in names:
             mode = Labelling(name, injections, readings, logits, most, refused)
-            with framed(model, size) as frame, fw.dual_level(), _rooted(mode, model, frame):
+            with framed(model, size) as frame, _dual_level(), _rooted(mode, model, frame):
                 run(mode, model, mode.root(image, (float(size[0]), float(size[1]))))
         order = sorted(injections)
         covers, wrong = areas([injections[number] for number in order])
@@ -234,11 +254,17 @@ def _places(
         refused |= {order[index] for index in wrong}
     made = [injections[number] for number in order]
     return {
-        number: placed(
-            reading, made[: reading.injections], covers[: reading.injections], coarse
-        )
+        number: placed(reading, made[: reading.injections], covers[: reading.injections], coarse)
         for number, reading in readings.items()
     }
+
+
+@contextmanager
+def _dual_level() -> Iterator[None]:
+    """Forward differentiation; torch warns of itself when it is used first."""
+    with warnings.catch_warnings(), fw.dual_level():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager

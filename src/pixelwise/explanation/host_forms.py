@@ -41,6 +41,11 @@ class Attention:
         """Of batch rows, windows and heads together; of queries; of keys."""
         return math.prod(self.lead), math.prod(self.queries), math.prod(self.keys)
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What it is computed from."""
+        return tuple(x for x in (self.q, self.k, self.values) if x is not None)
+
     def rows(self, place: int, queries: list[int]) -> Float[Tensor, "rows keys"]:
         """Weights of some queries of one head, in double precision."""
         at = _unravelled(place, self.lead)
@@ -89,7 +94,8 @@ def fused(args: tuple[Any, ...], options: dict[str, Any], out: Tensor | None) ->
     q, k, v = given["query"], given["key"], given["value"]
     if given.get("enable_gqa") and k.shape[-3] != q.shape[-3]:
         k, v = (x.repeat_interleave(q.shape[-3] // x.shape[-3], dim=-3) for x in (k, v))
-    lead = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    broadcast: Any = torch.broadcast_shapes
+    lead = broadcast(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (x.expand(*lead, *x.shape[-2:]) for x in (q, k, v))
     mask = given.get("attn_mask")
     if mask is not None:

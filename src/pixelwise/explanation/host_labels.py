@@ -68,6 +68,9 @@ class Reading:
     width: dict[Label, Float[Tensor, "lead width channels"]] = field(default_factory=dict)
 
 
+_unpack: Any = fw.unpack_dual
+
+
 class Labelling(HostMode):
     """A forward pass with one label.
 
@@ -132,14 +135,19 @@ class Labelling(HostMode):
         assert into.out is not None
         wide = giving is not None and giving.shape[-1] == math.prod(self.grid) != keys
         if wide and giving is not None:  # over channels: tokens are the width
-            shape = (*found.lead, *(1,) * len(found.queries), *into.out.shape[len(found.lead) + len(found.queries):])
+            shape = (
+                *found.lead,
+                *(1,) * len(found.queries),
+                *into.out.shape[len(found.lead) + len(found.queries) :],
+            )
             into.out.copy_(giving.mean(1).view(shape).expand_as(into.out))
         elif asking is not None:
-            carried = reading.queries[self.label].mean(-1).reshape(*found.lead, *found.queries)
+            carried = quotient(reading.queries[self.label], reading.queries["one"])
+            carried = carried.reshape(*found.lead, *found.queries)
             into.out.copy_(carried.view(*carried.shape, *(1,) * (into.out.ndim - carried.ndim)))
         else:
             return out
-        return fw.make_dual(out, slope)
+        return dual(out, slope)
 
     def multiply(
         self, number: int, func: Any, args: tuple[Any, ...], options: dict[str, Any]
@@ -191,15 +199,16 @@ class Labelling(HostMode):
         if tangent is None or not isinstance(output, Tensor):
             return output
         if tangent.shape == output.shape:
-            return fw.make_dual(output, tangent)
+            return dual(output, tangent)
         return self._inject(output, first=True) if output.ndim == 4 else output
 
     def _pooled(self, out: Any, args: Any) -> bool:
         """Whether all pixels were taken together: a gate, which stands for none of them."""
         pixels = self.grid[0] * self.grid[1]
         given = args[0] if args else None
-        tensors = isinstance(out, Tensor) and isinstance(given, Tensor)
-        return tensors and out.numel() * pixels <= given.numel() and pixels > 1
+        if not isinstance(out, Tensor) or not isinstance(given, Tensor):
+            return False
+        return out.numel() * pixels <= given.numel() and pixels > 1
 
     def _merged(self, out: Tensor) -> bool:
         """Whether this is a smaller map of the same picture, made without convolution."""
@@ -238,7 +247,7 @@ class Labelling(HostMode):
         self.grid = (rows, columns)
         random = torch.randn(view.shape, generator=noise).to(view)
         slope = random * labels(self.label, rows, columns).to(view)
-        return fw.make_dual(base, slope.permute(0, 2, 3, 1).contiguous() if last else slope)
+        return dual(base, slope.permute(0, 2, 3, 1).contiguous() if last else slope)
 
     def _compare(self, made: Injection, before: Tensor, noise: torch.Generator) -> None:
         cells = torch.randint(made.rows * made.columns, (SAMPLES,), generator=noise)
@@ -267,14 +276,30 @@ def labels(label: Label, rows: int, columns: int) -> Float[Tensor, "rows columns
     return one
 
 
+def quotient(
+    found: Float[Tensor, "*tokens few"], one: Float[Tensor, "*tokens few"]
+) -> Float[Tensor, "*tokens"]:
+    """The label of each token; 0 where there is none."""
+    square = (one * one).sum(-1)
+    label = (found * one).sum(-1) / square.clamp(min=1e-30)
+    return torch.where(square > 1e-10 * square.max(), label, 0.0)
+
+
+def dual(x: Tensor, tangent: Tensor) -> Tensor:
+    """With a tangent."""
+    make: Any = fw.make_dual
+    found: Tensor = make(x, tangent)
+    return found
+
+
 def plain(x: Tensor) -> Tensor:
     """Without its tangent."""
-    primal: Tensor = fw.unpack_dual(x).primal
+    primal: Tensor = _unpack(x).primal
     return primal
 
 
 def _tangent(x: Tensor) -> Tensor | None:
-    tangent: Tensor | None = fw.unpack_dual(x).tangent if x.is_floating_point() else None
+    tangent: Tensor | None = _unpack(x).tangent if x.is_floating_point() else None
     return tangent
 
 

@@ -1,10 +1,10 @@
 """Maps of a host's own attention for one pixel of the picture, with their proof.
 
-    w[h, j]      the weights of the token that covers the pixel, for each head h
-    proof        max over h of |sum_j w[h, j] v[h, j] - out[h]|, relative to the largest |out|
+w[h, j]      the weights of the token that covers the pixel, for each head h
+proof        max over h of |sum_j w[h, j] v[h, j] - out[h]|, relative to the largest |out|
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from pixelwise.cost import measured
 from pixelwise.explanation.host_calls import HostCall, look
 from pixelwise.explanation.host_forms import Attention
 from pixelwise.explanation.host_places import Tokens
-from pixelwise.explanation.placing import cell
+from pixelwise.explanation.placing import cell, resampled
 from pixelwise.explanation.result import LayerMap
 
 
@@ -36,6 +36,7 @@ def host_maps(
 ) -> dict[str, LayerMap]:
     """The map of each call for the picture's pixel `at`; none where no query covers it."""
     found: dict[str, LayerMap] = {}
+    wanted: dict[int, Callable[[Attention], None]] = {}
 
     def watch(call: HostCall) -> None:
         assert call.placed is not None
@@ -65,7 +66,6 @@ def host_maps(
 
         wanted[call.number] = see
 
-    wanted = {}
     for call in calls:
         watch(call)
     if wanted:
@@ -105,4 +105,35 @@ def on_grid(
     cells = keys.cells[lead].to(weights.device)
     found = weights.new_zeros(len(weights), keys.rows * keys.columns + 1)
     found.index_add_(1, torch.where(cells < 0, keys.rows * keys.columns, cells), weights)
-    return found[:, :-1].unflatten(1, (keys.rows, keys.columns)), found[:, -1]
+    return found[:, :-1].view(-1, keys.rows, keys.columns), found[:, -1]
+
+
+def seen_through(
+    model: nn.Module,
+    image: Float[Tensor, "1 c h w"],
+    call: HostCall,
+    asked: Sequence[tuple[int, float]],
+) -> Float[Tensor, "rows columns"]:
+    """What some pixels of a call see, each by its weight: the mean of the heads, sums to one.
+
+    A pixel that sees no other, or that no query lies on, keeps its weight.
+    """
+    assert call.placed is not None
+    keys, queries = call.placed.keys, call.placed.queries
+    total = torch.zeros(keys.rows, keys.columns, dtype=torch.float64, device=image.device)
+
+    def see(attention: Attention) -> None:
+        for index, weight in asked:
+            places = (queries.cells == index).nonzero().tolist()
+            rows = [
+                on_grid(attention.rows(lead, [query]), keys, lead)[0][0] for lead, query in places
+            ]
+            row = torch.stack(rows).mean(0) if rows else torch.zeros_like(total)
+            if row.sum() <= 0:
+                own = torch.zeros(queries.rows, queries.columns).to(total)
+                own.view(-1)[index] = 1
+                row = resampled(own, (keys.rows, keys.columns))
+            total.add_(weight * row / row.sum())
+
+    look(model, image, {call.number: see})
+    return total.float()

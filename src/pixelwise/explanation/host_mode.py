@@ -49,7 +49,7 @@ class HostMode(TorchFunctionMode):
         self.attentions = 0
         self.source: int | None = None
         """Number of the product that is the logits of the attention at hand, if one is."""
-        self.marks = WeakTensorKeyDictionary()
+        self.marks: Any = WeakTensorKeyDictionary()
 
     # what subclasses do
 
@@ -57,7 +57,9 @@ class HostMode(TorchFunctionMode):
         """An attention; `form` says of its result what it is."""
         return func(*args, **options)
 
-    def multiply(self, number: int, func: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def multiply(
+        self, number: int, func: Any, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
         """A product that is no attention; may be the logits of one."""
         return func(*args, **options)
 
@@ -81,8 +83,6 @@ class HostMode(TorchFunctionMode):
         self, func: Any, types_: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        if self.own:
-            return func(*args, **options)
         if func is F.multi_head_attention_forward:
             with self:  # its inside is looked at, too
                 return _body(func)(*args, **options)
@@ -134,7 +134,11 @@ class HostMode(TorchFunctionMode):
     def over(self, model: nn.Module) -> Iterator[None]:
         """Look at what `model` does while the block runs."""
         with ExitStack() as stack:
+            own = [m for m in model.modules() if isinstance(m, AttentionLayer | FusionLayer)]
+            parts = {part for layer in own for part in layer.modules() if part is not layer}
             for name, module in model.named_modules():
+                if module in parts:  # with hooks on its parts a layer would take its plain form
+                    continue
                 first = module.register_forward_pre_hook(self._before(name), with_kwargs=True)
                 stack.callback(first.remove)
                 last = module.register_forward_hook(self._after, always_call=True)
@@ -147,8 +151,12 @@ class HostMode(TorchFunctionMode):
             self.stack.append((name or type(module).__name__, module))
             if not isinstance(module, AttentionLayer | FusionLayer):
                 return None
-            changed = None if self.own else self.enter_own(module, args, options)
             self.own += 1
+            if self.own > 1:
+                return None
+            changed = self.enter_own(module, args, options)
+            leave: Any = self.__exit__
+            leave(None, None, None)  # layers run as if nobody looked
             return changed
 
         return before
@@ -159,7 +167,11 @@ class HostMode(TorchFunctionMode):
         if not isinstance(module, AttentionLayer | FusionLayer):
             return None
         self.own -= 1
-        return None if self.own else self.leave_own(module, output)
+        if self.own:
+            return None
+        enter: Any = self.__enter__
+        enter()
+        return self.leave_own(module, output)
 
 
 def _factors(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pixelwise.explanation.host_labels import FINE, Injection, Label, Reading, labels
+from pixelwise.explanation.host_labels import FINE, Injection, Label, Reading, labels, quotient
 from pixelwise.explanation.placing import Area
 
 NO_PLACE = "its tokens cannot be placed on the picture"
@@ -48,9 +48,7 @@ def placed(
         areas: What each of them covers.
         coarse: Whether the numbers are of half precision.
     """
-    grids = {
-        (made.rows, made.columns): area for made, area in zip(injections, areas, strict=True)
-    }
+    grids = {(made.rows, made.columns): area for made, area in zip(injections, areas, strict=True)}
     keys = _tokens(reading.values, grids, coarse)
     if isinstance(keys, str):
         width = _tokens(reading.width, grids, coarse) if reading.width else NO_PLACE
@@ -74,16 +72,15 @@ def _tokens(
         return NO_PLACE
     one = read["one"]
     size = one.norm(dim=-1)
-    some = size > 1e-3 * size.max()
+    some = size > 1e-5 * size.max()
     if not some.any():
         return NO_PLACE
-    square = (one * one).sum(-1).clamp(min=1e-30)
-    quotient = {
-        name: (found * one).sum(-1) / square for name, found in read.items() if name != "one"
+    said: dict[Label, Tensor] = {
+        name: quotient(found, one) for name, found in read.items() if name != "one"
     }
     for (rows, columns), area in sorted(grids.items(), key=lambda item: item[0]):
-        row = _index(quotient, "row", "fine row", rows, coarse)
-        column = _index(quotient, "column", "fine column", columns, coarse)
+        row = _index(said, "row", "fine row", rows, coarse)
+        column = _index(said, "column", "fine column", columns, coarse)
         fits = some
         for index, count in ((row, rows), (column, columns)):
             if index is None:
@@ -102,14 +99,14 @@ def _tokens(
 
 
 def _index(
-    quotient: Mapping[Label, Tensor], name: Label, fine: Label, count: int, coarse: bool
+    said: Mapping[Label, Tensor], name: Label, fine: Label, count: int, coarse: bool
 ) -> tuple[Int[Tensor, "..."], Float[Tensor, "..."]] | None:
     """The nearest row or column, and how far it is from it."""
-    if name not in quotient:
+    if name not in said:
         return None
-    place = quotient[name] * count - 0.5
+    place = said[name] * count - 0.5
     if coarse:
-        rest = quotient[fine] * FINE - 0.5
+        rest = said[fine] * FINE - 0.5
         steps = ((place - rest) / FINE).round()
         place = steps * FINE + rest
     near = place.round()
@@ -151,9 +148,7 @@ def _area(made: Injection, before: Area) -> Area | None:
     return sides[0], sides[1]
 
 
-def _side(
-    place: Tensor, said: Tensor, count: int, before: float, tiles: bool
-) -> float | None:
+def _side(place: Tensor, said: Tensor, count: int, before: float, tiles: bool) -> float | None:
     """What one axis covers: as much as before, or a whole number of pixels per cell."""
     if count == 1:
         return before

@@ -31,7 +31,7 @@ class LayerMap:
     """Memory that computing the map needed above what was there before."""
     spatial: Float[Tensor, "h w"] | None = None
     """A weight per pixel, all parts together; on the CPU."""
-    parts: Mapping[str, Float[Tensor, "h w"]] = field(default_factory=dict)
+    parts: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     """What it is made of, where that says more: "collect" and "distribute", bases, regions."""
     channel: Float[Tensor, " c"] | None = None
     """A gate or a weight per channel."""
