@@ -10,6 +10,7 @@ the first time, and kept.
 
 import argparse
 import csv
+import importlib.metadata
 import statistics
 import time
 from pathlib import Path
@@ -97,7 +98,7 @@ HOSTS = {
     "timm vit_small_patch14_reg4_dinov2": (
         of_timm("vit_small_patch14_reg4_dinov2", img_size=518), (518, 518),
     ),
-    "timm vit_small_patch16_dinov3": (of_timm("vit_small_patch16_dinov3"), (1024, 1024)),
+    "timm vit_small_patch16_dinov3": (of_timm("vit_small_patch16_dinov3"), (512, 512)),
     "timm deit_tiny_distilled_patch16_224": (
         of_timm("deit_tiny_distilled_patch16_224"), (224, 224),
     ),
@@ -182,6 +183,7 @@ def explained(name):
     proofs = [one.proof for one in found.maps if one.proof is not None]
     return {
         "host": name,
+        "version": importlib.metadata.version(name.split()[0]),
         "picture": f"{size[0]}x{size[1]}",
         "tokens": max((one.size[0] * one.size[1] for one in found.maps), default=0),
         "maps": len(found.maps),
