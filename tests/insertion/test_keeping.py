@@ -11,6 +11,8 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.fx import symbolic_trace
+from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pixelwise import insert, verify
@@ -261,4 +263,63 @@ def test_insertions_go_from_one_network_into_another():
         assert insert(fresh, plan).verify().ok
         assert kept(expected, fresh)
     with pytest.raises(InputError, match=r"plan=Net: it holds insertions of 0 networks; give"):
+        insert(Net(), Net())
+
+
+class Flat(nn.Module):
+    """No parts between the host and what is folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.bn = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.last = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        return self.last(self.bn(self.first(x)))
+
+
+@pytest.mark.parametrize("place", ["first", "bn"])
+def test_a_norm_that_is_folded_elsewhere_is_not_lost_in_silence(place):
+    host, _, _ = inserted(f"{place}=psa_s", Flat)
+    other = nn.Sequential(fuse_conv_bn_eval(host.first, host.bn), host.last)
+    with pytest.raises(InputError, match=rf"insert='{place}': .*folded into .*; "):
+        other(PICTURE)
+
+
+@pytest.mark.parametrize("trace", [symbolic_trace, fuse])
+def test_traces_by_symbols_are_refused(trace):
+    host, _, _ = inserted("bn=psa_s", Flat)
+    with pytest.raises(InputError, match=r"insert='bn': torch.fx would leave out .*; take"):
+        trace(host)
+
+
+def test_what_trains_by_itself_is_refused_with_what_to_give():
+    class Trainer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = Net()
+
+        def train(self, data=None):
+            raise AssertionError
+
+    said = r"host=Trainer: its train\(\) trains.*; give its .model"
+    with pytest.raises(InputError, match=said):
+        insert(Trainer(), "4=psa_s")
+
+
+@pytest.mark.parametrize("source", ["report", "host", "file", "state"])
+def test_another_copy_of_the_host_gets_the_layers_with_their_weights(source, tmp_path):
+    host, report, expected = inserted("body.0.bn=psa_s, body.1=se(reduction=2)")
+    report.save(tmp_path / "attention.safetensors")
+    fresh = Net().eval()
+    fresh.load_state_dict(report.host_state_dict())
+    given = {
+        "report": report,
+        "host": host,
+        "file": tmp_path / "attention.safetensors",
+        "state": host.state_dict(),
+    }
+    insert(fresh, given[source])
+    assert kept(expected, fresh)
+    with pytest.raises(InputError, match="plan=Net: it holds insertions of 0 networks; "):
         insert(Net(), Net())

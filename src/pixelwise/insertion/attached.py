@@ -6,12 +6,14 @@ gradient.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.fx._symbolic_trace import is_fx_symbolic_tracing
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.layouts import FeatureLayout
@@ -138,6 +140,18 @@ class Insertions(nn.ModuleDict):
         """Nothing: an `nn.Sequential` runs all its children, this one too."""
         return features[0] if len(features) == 1 else features
 
+    def named_modules(self, *options: Any, **named: Any) -> Iterator[tuple[str, nn.Module]]:
+        """As of any module; refuses where torch.fx looks at a host to trace it.
+
+        A trace by symbols leaves out the hooks of the host, and fusing by it those of the norms.
+        """
+        if is_fx_symbolic_tracing() and get_proxy_mode() is None:
+            raise InputError(
+                f"insert={self.attached()[0].place.name!r}: torch.fx would leave out what was"
+                " inserted; take torch.export, or pixelwise.fold to fold norms"
+            )
+        return super().named_modules(*options, **named)
+
     def attached(self) -> list[Attached]:
         """The layers with their gains."""
         return [module for module in self.values() if isinstance(module, Attached)]
@@ -179,7 +193,7 @@ def read_places(state: Tensor) -> dict[str, InsertionPlace]:
         InputError: It is something else.
     """
     try:
-        found = json.loads(bytes(state.tolist()))
+        found = json.loads(bytes(round(value) for value in state.flatten().tolist()))
         return {key: InsertionPlace.read(place) for key, place in found.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

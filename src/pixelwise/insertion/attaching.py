@@ -15,7 +15,7 @@ from pixelwise.insertion.attached import (
     Insertions,
     insertions_of,
 )
-from pixelwise.insertion.hooks import Behind, Notes, drop, put
+from pixelwise.insertion.hooks import Behind, Guard, Notes, drop, put
 from pixelwise.insertion.settling import Counting, Settling
 from pixelwise.layers.base import Layer
 from pixelwise.layers.registry import create
@@ -43,6 +43,9 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
         key += "_"
     insertions[key] = attached
     put(module, Behind(attached, insertions))
+    folds = next((n for n in place.before if facts[n].mixes and not facts[n].shifts), None)
+    if folds is not None:
+        host.get_submodule(folds).register_forward_hook(Guard(attached, folds))
     for part, name in _parts(host, place.name):
         if not any(isinstance(hook, Settling) for hook in part._forward_pre_hooks.values()):
             part.register_forward_pre_hook(Settling(insertions, name))
@@ -82,7 +85,7 @@ def detach(host: nn.Module, names: set[str] | None = None) -> None:
     left = [attached.place.name.split(".") for attached in insertions.attached()]
 
     def idle(hook: Any) -> bool:
-        if isinstance(hook, Behind):
+        if isinstance(hook, Behind | Guard):
             return hook.attached in gone
         if isinstance(hook, Settling):
             return not any(steps[: len(hook.part)] == [*hook.part] for steps in left)

@@ -8,6 +8,7 @@ A trace on a small picture finds widths and layouts; the same picture proves tha
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,7 @@ def insert(
         InputError: A place or a layer that does not exist or does not go together, with the reason;
             the host is then as it was.
     """
+    check_host(host)
     if isinstance(host, torch.jit.ScriptModule):
         raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
@@ -125,6 +127,26 @@ def insert(
         detach(host, {place.name for place in chosen})
         raise
     return found
+
+
+def check_host(host: Any) -> None:
+    """Refuse what is no network, or what trains when it is put into train mode.
+
+    Raises:
+        InputError: With what to give instead.
+    """
+    inside = [name for name in ("model", "module", "net", "network") if _is_network(host, name)]
+    remedy = f"give its .{inside[0]}" if inside else "give the network inside"
+    if not isinstance(host, nn.Module):
+        raise InputError(f"host={type(host).__name__}: is no nn.Module; {remedy}")
+    if "mode" not in inspect.signature(host.train).parameters:
+        raise InputError(
+            f"host={type(host).__name__}: its train() trains, it is no mode of a network; {remedy}"
+        )
+
+
+def _is_network(host: Any, name: str) -> bool:
+    return isinstance(getattr(host, name, None), nn.Module)
 
 
 def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:
