@@ -5,10 +5,10 @@ from fnmatch import fnmatchcase
 
 import pytest
 import torch
-from hosts import HOSTS, image
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from hosts import HOSTS, image
 from pixelwise import insert
 
 LAYERS = ("psa_s", "se", "gc", "pam", "coord", "crisscross")

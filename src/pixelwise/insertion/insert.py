@@ -26,6 +26,7 @@ from pixelwise.insertion.inserted import Inserted, Line
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
+from pixelwise.insertion.rebuilt import guard
 from pixelwise.insertion.saved import read_saved
 from pixelwise.insertion.tracing import Trace, trace
 from pixelwise.layers.placement import is_saved
@@ -113,6 +114,7 @@ def insert(
     except BaseException:
         detach(host, {place.name for place in chosen})
         raise
+    guard(host, found.module)
     return found
 
 

@@ -23,6 +23,7 @@ from pixelwise.insertion.attached import (
 )
 from pixelwise.insertion.groups import parameter_groups
 from pixelwise.insertion.listing import aligned
+from pixelwise.insertion.rebuilt import guard
 
 PLAN = "pixelwise.insertions"
 """Where a weights file says what stands where."""
@@ -90,6 +91,7 @@ class Inserted:
     def remove(self) -> None:
         """Give the original host back: its modules, keys and hooks are as before."""
         detach(self.host, {place.name for place in self.places})
+        guard(self.host, insertions_of(self.host))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights of the insertions alone."""
