@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pixelwise.export.exporting import export
     from pixelwise.folding import fold, foldable
     from pixelwise.insertion.insert import insert
+    from pixelwise.insertion.verifying import verify
     from pixelwise.interop.load import load
-    from pixelwise.layers.registry import create as create_layer
+    from pixelwise.layers.registry import create_layer
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
@@ -34,6 +35,7 @@ __all__ = [
     "list_layers",
     "list_models",
     "load",
+    "verify",
 ]
 __version__ = VERSION
 
@@ -44,11 +46,12 @@ _DOORS = {
     "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),
     "insert": ("pixelwise.insertion.insert", "insert"),
-    "create_layer": ("pixelwise.layers.registry", "create"),
+    "create_layer": ("pixelwise.layers.registry", "create_layer"),
     "list_layers": ("pixelwise.layers.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),
     "load": ("pixelwise.interop.load", "load"),
+    "verify": ("pixelwise.insertion.verifying", "verify"),
 }
 
 

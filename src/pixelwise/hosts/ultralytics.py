@@ -15,8 +15,8 @@ from ultralytics.models import yolo as tasks
 
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import insertions_of
-from pixelwise.insertion.insert import attach  # type: ignore[attr-defined]
-from pixelwise.insertion.rebuilt import BUILT, Look, guard, watch, without_note
+from pixelwise.insertion.insert import insert
+from pixelwise.insertion.rebuilt import BUILT, Look, watch, without_note
 
 
 class KeepsInsertions:
@@ -33,10 +33,7 @@ class KeepsInsertions:
         if old is None:
             raise _nothing_inserted(f"trainer={type(self).__name__}")
         network = super().get_model(without_note(cfg), weights, verbose)  # type: ignore[misc]
-        for one in _insertions(old).attached():
-            attach(network, one.place)
-        _insertions(network).load_state_dict(_insertions(old).state_dict())
-        guard(network, _insertions(network))
+        insert(network, old)
         return network
 
     def build_optimizer(

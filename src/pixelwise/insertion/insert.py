@@ -8,6 +8,7 @@ A trace on a small picture finds widths and layouts; the same picture proves tha
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,21 +21,22 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from pixelwise import cost
 from pixelwise.checks import pair
 from pixelwise.errors import InputError, in_one_line
-from pixelwise.insertion.attached import CHILD, Attached, attach, detach, insertions_of
+from pixelwise.insertion.attached import CHILD, Attached, insertions_of
+from pixelwise.insertion.attaching import attach, detach
 from pixelwise.insertion.examples import Example, example_for, mode, picture_of, quiet
-from pixelwise.insertion.inserted import Inserted, Line
+from pixelwise.insertion.inserted import Inserted, Line, of_network
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
 from pixelwise.insertion.rebuilt import guard
-from pixelwise.insertion.saved import read_saved
+from pixelwise.insertion.saved import is_saved, read_saved
+from pixelwise.insertion.surroundings import followed
 from pixelwise.insertion.tracing import Trace, trace
-from pixelwise.layers.placement import is_saved
 
 
 def insert(
     host: nn.Module,
-    plan: str | Path | Mapping[Any, Any],
+    plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
     size: tuple[int, int] | None = None,
@@ -55,7 +57,8 @@ def insert(
         plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
             `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
             `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
-            weights.
+            weights; so does a report, another network with insertions, or its weights: a
+            `state_dict`, a file of PyTorch or safetensors, or a folder of `save_pretrained`.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -71,6 +74,7 @@ def insert(
         InputError: A place or a layer that does not exist or does not go together, with the reason;
             the host is then as it was.
     """
+    check_host(host)
     if isinstance(host, torch.jit.ScriptModule):
         raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
@@ -84,10 +88,18 @@ def insert(
         raise InputError(
             f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
         )
+    if any(parameter.is_meta for parameter in host.parameters()):
+        raise InputError(
+            f"host={type(host).__name__}: its weights are on the meta device, not there yet; insert"
+            " when they are loaded, for example after from_pretrained"
+        )
     weights = None
-    if isinstance(plan, Path) or is_saved(plan):
-        saved, weights = read_saved(Path(plan))
+    if isinstance(plan, Inserted | nn.Module):
+        saved, weights = of_network(plan)
+    elif is_saved(plan):
+        host, saved, weights = read_saved(host, plan)
     else:
+        assert not isinstance(plan, Path)  # every path is of saved insertions
         wanted = read_plan(plan)
     if example is None:
         example = example_for(host, size)
@@ -100,6 +112,7 @@ def insert(
         if weights is None
         else fitting(host, saved, seen)
     )
+    chosen = followed(host, example, chosen)
     own = cost.parameters(host)
     try:
         attached = [attach(host, place, seen.of(place.name)[-1].dtype) for place in chosen]
@@ -116,6 +129,26 @@ def insert(
         raise
     guard(host, found.module)
     return found
+
+
+def check_host(host: Any) -> None:
+    """Refuse what is no network, or what trains when it is put into train mode.
+
+    Raises:
+        InputError: With what to give instead.
+    """
+    inside = [name for name in ("model", "module", "net", "network") if _is_network(host, name)]
+    remedy = f"give its .{inside[0]}" if inside else "give the network inside"
+    if not isinstance(host, nn.Module):
+        raise InputError(f"host={type(host).__name__}: is no nn.Module; {remedy}")
+    if "mode" not in inspect.signature(host.train).parameters:
+        raise InputError(
+            f"host={type(host).__name__}: its train() trains, it is no mode of a network; {remedy}"
+        )
+
+
+def _is_network(host: Any, name: str) -> bool:
+    return isinstance(getattr(host, name, None), nn.Module)
 
 
 def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:

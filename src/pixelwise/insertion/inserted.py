@@ -18,12 +18,14 @@ from pixelwise.insertion.attached import (
     Attached,
     InsertionPlace,
     Insertions,
-    detach,
     insertions_of,
 )
+from pixelwise.insertion.attaching import detach
+from pixelwise.insertion.examples import Example
 from pixelwise.insertion.groups import parameter_groups
 from pixelwise.insertion.listing import aligned
 from pixelwise.insertion.rebuilt import guard
+from pixelwise.insertion.verifying import Verified, verified
 
 PLAN = "pixelwise.insertions"
 """Where a weights file says what stands where."""
@@ -88,6 +90,15 @@ class Inserted:
         names = {place.name for place in self.places}
         return [a for a in self.module.attached() if a.place.name in names]
 
+    def verify(self, example: Example | None = None, host: nn.Module | None = None) -> Verified:
+        """Run the host once, in eval mode, and tell which of these layers take part in it.
+
+        Args:
+            example: The host's input, as `insert` takes it; None finds a small one.
+            host: Another network to look at: an average of the weights, or what a trainer made.
+        """
+        return verified(self.host if host is None else host, example, self.places)
+
     def remove(self) -> None:
         """Give the original host back: its modules, keys and hooks are as before."""
         detach(self.host, {place.name for place in self.places})
@@ -95,11 +106,7 @@ class Inserted:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights of the insertions alone."""
-        return {
-            f"{attached.place.name}/{name}": value
-            for attached in self.attached()
-            for name, value in attached.state_dict().items()
-        }
+        return of_network(self)[1]
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the weights that `state_dict` gave, of the same layers at the same places.
@@ -197,6 +204,26 @@ class Inserted:
             gaps = ", ".join(f"{gap:g} in {name} mode" for name, gap in self.differences.items())
             told.append(f"largest difference of the host's output from before: {gaps}")
         return "\n".join([*told, *self.notes])
+
+
+def of_network(found: Inserted | nn.Module) -> tuple[list[InsertionPlace], dict[str, Tensor]]:
+    """The places and weights of what a report tells of, or of what a network holds.
+
+    Raises:
+        InputError: The network holds none, or those of several networks.
+    """
+    if isinstance(found, Inserted):
+        attached = found.attached()
+    else:
+        groups = [group for part in found.modules() if (group := insertions_of(part))]
+        if len(groups) != 1:
+            raise InputError(
+                f"plan={type(found).__name__}: it holds insertions of {len(groups)} networks; give"
+                " one that layers were inserted into"
+            )
+        attached = groups[0].attached()
+    weights = {f"{a.place.name}/{n}": v for a in attached for n, v in a.state_dict().items()}
+    return [a.place for a in attached], weights
 
 
 def _share(part: int, whole: int) -> str:

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.insertion.attached import InsertionPlace, attach, insertions_of
+from pixelwise.insertion.attached import InsertionPlace, insertions_of
+from pixelwise.insertion.attaching import attach
 from pixelwise.layers.empty_batch import is_empty, without_images
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.networks import files
