@@ -6,6 +6,7 @@ where its module is gone it goes behind the one whose output is the same feature
 such a one. After the forward of the whole host each layer must have taken part.
 """
 
+import ctypes
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from pixelwise.errors import InputError
-from pixelwise.insertion.attached import Attached, Facts, Insertions
+from pixelwise.insertion.attached import Attached, Facts, Insertions, insertions_of
 from pixelwise.insertion.examples import modes_kept, quiet, seeded
 from pixelwise.insertion.hooks import Behind, Guard, carried, drop, put
 
@@ -35,6 +36,8 @@ class Settling:
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Look for each layer."""
         if torch.compiler.is_dynamo_compiling():
+            if not self.part:
+                _settled_in_a_trace(id(module))
             return
         if getattr(module, "_is_replica", False):
             raise InputError(
@@ -78,6 +81,19 @@ class Counting:
                     stacklevel=3,
                 )
         return again
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _settled_in_a_trace(number: int) -> bool:
+    """Put the layers of a host behind their modules while torch.compile reads it, which runs this.
+
+    It hands numbers over, no modules; the one of that `id` is alive, since it is being called.
+    """
+    host = ctypes.cast(number, ctypes.py_object).value
+    found = insertions_of(host)
+    if found is not None:
+        settle(host, found)
+    return True
 
 
 def settle(host: nn.Module, insertions: Insertions) -> tuple[str, ...]:
