@@ -262,3 +262,36 @@ def test_insertions_go_from_one_network_into_another():
         assert kept(expected, fresh)
     with pytest.raises(InputError, match=r"plan=Net: it holds insertions of 0 networks; give"):
         insert(Net(), Net())
+
+
+def test_an_object_that_trains_is_no_network():
+    class Trains(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = Net()
+
+        def train(self, trainer=None):
+            raise AssertionError
+
+    class Loop:
+        def __init__(self):
+            self.model = Net()
+
+    for kind in (Trains, Loop):
+        with pytest.raises(InputError, match=rf"host={kind.__name__}: not a network.*host\.model"):
+            insert(kind(), "body.0.bn=psa_s")
+
+
+def test_torch_fx_says_that_it_would_lose_a_layer():
+    host, _, _ = inserted("body.0.bn=psa_s")
+    with pytest.raises(InputError, match=r"insert='body\.0\.bn': torch\.fx leaves"):
+        torch.fx.symbolic_trace(host)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fuse", [delete, identity])
+def test_a_fused_host_is_exported_with_its_layers(fuse):
+    host, _, expected = inserted("body.*.bn=eca")
+    for block in host.body:
+        fuse(block)
+    assert kept(expected, torch.export.export(host, (PICTURE,)).module())

@@ -8,6 +8,7 @@ A trace on a small picture finds widths and layouts; the same picture proves tha
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ from pixelwise.layers.placement import is_saved
 
 
 def insert(
-    host: nn.Module,
+    host: Any,
     plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
@@ -74,6 +75,12 @@ def insert(
     """
     if isinstance(host, torch.jit.ScriptModule):
         raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
+    if not isinstance(host, nn.Module) or _starts_training(host):
+        inner = next((n for n in ("model", "module", "network") if _is_module(host, n)), "model")
+        raise InputError(
+            f"host={type(host).__name__}: not a network, its train() is no mode of one; give the"
+            f" network inside, such as host.{inner}"
+        )
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
         raise InputError(
             f"host={type(host).__name__}: wrapped for several processes; insert first, then wrap it"
@@ -119,6 +126,22 @@ def insert(
         detach(host, {place.name for place in chosen})
         raise
     return found
+
+
+def _starts_training(host: nn.Module) -> bool:
+    """Whether its `train` is something else than the switch of a module's mode."""
+    if type(host).train is nn.Module.train:
+        return False
+    first = next(iter(inspect.signature(host.train).parameters.values()), None)
+    return first is None or not (
+        isinstance(first.default, bool)
+        or first.annotation in (bool, "bool")
+        or "mode" in first.name
+    )
+
+
+def _is_module(owner: object, name: str) -> bool:
+    return isinstance(getattr(owner, name, None), nn.Module)
 
 
 def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:
