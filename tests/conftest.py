@@ -12,6 +12,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
     torch.set_num_threads(1)
 
 
+def pytest_configure(config):
+    """Most tests name layers of a list, not as people do; `test_names.py` tests the notes."""
+    config.addinivalue_line("filterwarnings", "ignore::pixelwise.notes.AmbiguousName")
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--golden",
@@ -35,6 +40,12 @@ def pytest_addoption(parser):
         type=Path,
         metavar="FILE",
         help="write which layer keeps which promise, from a run of the contract tests",
+    )
+    parser.addoption(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="write what names of layers mean, from a run of test_names_page.py",
     )
     parser.addoption(
         "--networks",

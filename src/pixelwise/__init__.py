@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pixelwise.insertion.insert import insert
     from pixelwise.insertion.verifying import verify
     from pixelwise.interop.load import load
-    from pixelwise.layers.registry import create as create_layer
+    from pixelwise.layers.registry import create_layer
     from pixelwise.layers.registry import names as list_layers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
@@ -46,7 +46,7 @@ _DOORS = {
     "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),
     "insert": ("pixelwise.insertion.insert", "insert"),
-    "create_layer": ("pixelwise.layers.registry", "create"),
+    "create_layer": ("pixelwise.layers.registry", "create_layer"),
     "list_layers": ("pixelwise.layers.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),

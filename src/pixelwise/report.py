@@ -1,8 +1,8 @@
 """A report as one HTML file: works offline, prints well, follows the reader's light or dark theme.
 
 A `Report` is sections of blocks: `Text`, `Table`, `Matrix`, `Heat`, `Settings`, `Figure`, `Legend`,
-`Commands` and `Verbatim`. Pictures are inside the file, there is no script, and text is escaped. A
-page may hold editions in several languages, of which the reader chooses one.
+`Commands`, `Verbatim` and `Markup`. Pictures are inside the file, there is no script, and text is
+escaped. A page may hold editions in several languages, of which the reader chooses one.
 """
 
 import base64
@@ -154,7 +154,14 @@ class Verbatim:
     language: str = "en"
 
 
-Block = Text | Table | Settings | Figure | Commands | Legend | Matrix | Heat | Verbatim
+@dataclass(frozen=True)
+class Markup:
+    """HTML of a page's own, in which its maker has escaped every text."""
+
+    html: str
+
+
+Block = Text | Table | Settings | Figure | Commands | Legend | Matrix | Heat | Verbatim | Markup
 
 
 @dataclass(frozen=True)
@@ -357,6 +364,8 @@ def _block(block: Block) -> str:
         case Verbatim(texts, language):
             inside = "".join(f"<li>{escape(text)}</li>" for text in texts)
             return f'<ul class="verbatim" lang="{escape(language)}">{inside}</ul>'
+        case Markup(html):
+            return html
 
 
 def _pairs(values: Mapping[str, str]) -> str:

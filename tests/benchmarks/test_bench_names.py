@@ -26,7 +26,7 @@ def test_a_layer_is_meant_before_a_network_of_the_same_name():
     assert parse_case("danet").is_network
     assert parse_case("DANet").key == "danet"
     assert parse_case("CoordAtt:reduction=8") == Case(
-        "CoordAtt:reduction=8", "coord", {"reduction": 8}
+        "coord:reduction=8", "coord", {"reduction": 8}
     )
 
 
@@ -55,6 +55,9 @@ def test_sizes_and_defaults():
     [
         ("pan2", "did you mean 'pan'"),
         ("network/pam", "unknown model"),
+        ("simam", "is not in this version; nearest here: 'se', 'eca'"),
+        ("UPerNet", "is not in this version; nearest here: 'fpn'"),
+        ("PSA:reduction=2", "name='PSA': could be 'psa_s'"),
         ("gc:reductoin=4", "did you mean 'reduction'"),
         ("gc:reduction", "NAME:option=value"),
         ("gc:", "NAME:option=value"),

@@ -49,7 +49,10 @@ FLAGS = {
         *("--boundary", "--threshold"),
         *("--workers", "--device", "--out"),
     ],
-    "explain": ["--at", "--layers", "--class", "--class-maps", "--no-deletion", "--out"],
+    "explain": [
+        *("--at", "--layers", "--class", "--class-maps", "--no-deletion", "--out"),
+        "--receptive-field",
+    ],
     "import": ["--out", "--backbone-only"],
     "insert": ["--at", "--size", "--per-channel", "--out"],
     "demo": ["--attention", "--steps", "--seed", "--device", "--config"],

@@ -73,7 +73,8 @@ def test_without_a_pixel_one_of_each_predicted_class(run, picture, capsys):
     [
         ([], {"layers": None, "deletion": True, "class_maps": False, "class_index": None}),
         (["--layers", "a, b", "--no-deletion"], {"layers": ["a", "b"], "deletion": False}),
-        (["--class-maps"], {"class_maps": True, "class_index": None}),
+        (["--class-maps"], {"class_maps": True, "class_index": None, "receptive_field": False}),
+        (["--receptive-field"], {"class_maps": False, "receptive_field": True}),
         (["--class", "up"], {"class_maps": True, "class_index": 1}),
         (["--class", "2"], {"class_maps": True, "class_index": 2}),
     ],
@@ -117,17 +118,28 @@ def test_what_cannot_be_explained_is_said(run, tmp_path, capsys):
     (tmp_path / "b.png").write_bytes(b"not a picture")
     Image.new("RGB", (2049, 2)).save(tmp_path / "wide.png")
     Image.new("RGB", (32, 32)).save(tmp_path / "c.png")
-    create_model("fcn", "test_resnet", num_classes=2).save_pretrained(tmp_path / "plain")
     for model, name, parts in (
         (run, "b.png", ["b.png"]),
         (run, "wide.png", ["wide.png", "2048"]),
-        (tmp_path / "plain", "c.png", ["no attention layer", "insert"]),
         (tmp_path / "nowhere", "c.png", ["nowhere", "no such folder"]),
     ):
         assert main(["explain", str(model), str(tmp_path / name), "--quiet"]) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert all(part in line for part in parts), line
-    assert not (tmp_path / "plain" / "explain").exists()
+
+
+def test_a_network_without_attention_is_explained_by_what_it_depends_on(picture, tmp_path, capsys):
+    create_model("fcn", "test_resnet", num_classes=2).save_pretrained(tmp_path / "plain")
+    words = ["explain", str(tmp_path / "plain"), str(picture), "--at", "9,9", "--no-deletion"]
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "no attention: half of what it depends on lies within" in shown.out
+    assert shown.err.count("No occlusion map: it was left out with the deletion check.") == 1
+    folder = tmp_path / "plain" / "explain" / "a"
+    (query,) = json.loads((folder / "explain.json").read_text())["queries"]
+    assert query["layers"] == []
+    assert [each["share"] for each in query["receptive_field"]["reaches"]] == [0.5, 0.9]
+    assert "which are not attention" in (folder / "look.html").read_text()
 
 
 def test_an_interrupt_leaves_nothing_half_written(run, picture, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pixelwise.compare import measuring
 from pixelwise.compare.arms import NONE, Arm, longer
 from pixelwise.compare.budget import longer_factors, shortened, steps_within
 from pixelwise.compare.costs import FILE, Costs, load, save
@@ -85,3 +86,28 @@ def test_costs_are_kept(tmp_path):
     assert load(tmp_path) == known
     (tmp_path / FILE).write_text("{")
     assert load(tmp_path) is None
+
+
+class Told(measuring._Subject):
+    """A subject whose steps take what they are told."""
+
+    def __init__(self, *seconds):
+        self.left = list(seconds)
+
+    def step(self):
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+    def answer(self):
+        return 0.1
+
+
+def test_a_disturbed_measurement_takes_more_turns_and_is_not_believed():
+    disturbed, steady = Told(1.0, 30.0, 1.0), Told(1.0)
+    own, base = measuring._in_turns(disturbed, steady, 0.0)
+    assert len(own) == len(base) == measuring.ENOUGH
+    assert measuring._ratios(own, base) == (1.0, 1.0)
+
+
+def test_steady_measurements_take_few_turns():
+    own, _ = measuring._in_turns(Told(2.0), Told(1.0), 0.0)
+    assert len(own) == measuring.LEAST

@@ -24,6 +24,7 @@ attention: none,se
 seeds: {SEEDS}
 steps: {STEPS}
 longer: false
+exports: false
 crop: 64x64
 workers: 0
 device: cpu

@@ -302,6 +302,8 @@ def test_an_effect_of_the_size_that_is_said_is_shown(monkeypatch):
         shown += judge(runs, found, {})[0].none.better
     assert abs(shown / 200 - 0.8) < 0.08
     assert reach([]) is None
+    two = simulate(np.random.default_rng(2), found, {}, seeds=2, pictures=2, draws=2)
+    assert reach(judge(two, found, {})) is None
 
 
 @pytest.mark.slow

@@ -175,3 +175,12 @@ def test_every_sentence_of_simulated_comparisons_is_whole(language, kind):
             told = words.sentence(one, language)
             assert words.word(one.word, language) in told
             assert not re.search(r"[{}]|nan|inf|  |None", told)
+
+
+def test_a_gain_that_no_score_could_show_is_no_reach():
+    said = words.reach(Reach(1.7, 3, 12, MIOU))
+    assert said == (
+        "with 3 seeds and 12 mechanisms no gain would be clear: take more seeds, or fewer"
+        " mechanisms"
+    )
+    assert "12 种机制" in words.reach(Reach(1.7, 3, 12, MIOU), "zh")

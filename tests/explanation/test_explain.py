@@ -374,10 +374,10 @@ def test_what_is_not_one_picture_is_refused(image):
         one_picture(image)
 
 
-def test_a_network_without_attention_or_logits_is_refused():
-    with pytest.raises(InputError, match=r"no attention layer.*pixelwise.insert"):
-        explain(nn.Conv2d(3, 4, 1), picture(), (0, 0))
+def test_a_network_without_logits_is_refused():
     with pytest.raises(InputError, match="wrap it"):
         explain(Twice(lambda y: {"masks": y}), picture(), (0, 0))
     with pytest.raises(InputError, match=r"shape \(1, 4, 16\)"):
         explain(Twice(lambda y: y[..., 0]), picture(), (0, 0))
+    with pytest.raises(InputError, match=r"torch.int64: must be logits"):
+        explain(Twice(lambda y: y.argmax(1, keepdim=True)), picture(), (0, 0))

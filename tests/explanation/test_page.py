@@ -31,6 +31,10 @@ class Page(html.parser.HTMLParser):
             self.text.append(data)
 
     @property
+    def drawn(self):
+        return [attrs for tag, attrs in self.tags if tag == "svg" and attrs.get("role") == "img"]
+
+    @property
     def images(self):
         return [attrs for tag, attrs in self.tags if tag == "img"]
 
@@ -45,12 +49,21 @@ def page(tmp_path_factory):
 def test_page_is_one_file_that_asks_for_nothing(page):
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
     assert all(attrs["src"].startswith("data:image/png;base64,") for attrs in page.images)
+    inside = [attrs["href"] for tag, attrs in page.tags if tag in ("image", "use")]
+    assert all(href.startswith(("data:image/", "#")) for href in inside)
+    named = {attrs.get("id") for _, attrs in page.tags}
+    assert {href[1:] for href in inside if href.startswith("#")} <= named
     assert not any(attrs.get("href", "#").startswith("http") for _, attrs in page.tags)
 
 
 def test_page_holds_maps_gates_checks_and_class_maps(page):
-    alts = [attrs["alt"] for attrs in page.images]
-    assert len(alts) == 5  # panels, channel gates, two deletions, class maps
+    assert [attrs["alt"] for attrs in page.images] == [
+        "colours of maps",
+        "Channel gates of body.layer2",
+    ]
+    drawn = [attrs["aria-label"] for attrs in page.drawn]
+    assert len(drawn) == 10  # picture, three maps, two parts, rollout, class map, and curves:
+    assert sum("while pixels are deleted" in label for label in drawn) == 2
     assert f"{EVIL} (88 %) at row 20, column 30" in page.text  # escaped, and as it was
     captions = " ".join(page.text)
     assert "from 0.90 to 0.30, deleting as many at random to 0.65" in captions

@@ -173,7 +173,7 @@ def test_options_reach_the_layer(host, entry):
     ("plan", "told"),
     [
         ({"stage.1": "se"}, "place='stage.1': unknown place in Host; did you mean 'stages.1'"),
-        ({"stages.1": "see"}, "layer='see': unknown layer"),
+        ({"stages.1": "see"}, "insert='see': unknown layer; did you mean 'se'"),
         ({"stages.1": "gate"}, "insert='gate@stages.1': it takes a second input"),
         ({"stages.1": "spd"}, "insert='spd@stages.1': "),
         ({"stages.1": ("se", {"reduction": 99})}, "insert='se@stages.1': reduction=99"),

@@ -5,12 +5,15 @@ Every check is of a layer that has an effect: gains are moved, and the outputs d
 
 import copy
 import io
+import multiprocessing
 import pickle
 import warnings
 
 import pytest
 import torch
 from torch import nn
+from torch.fx import symbolic_trace
+from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pixelwise import insert, verify
@@ -264,28 +267,63 @@ def test_insertions_go_from_one_network_into_another():
         insert(Net(), Net())
 
 
-def test_an_object_that_trains_is_no_network():
-    class Trains(nn.Module):
+class Flat(nn.Module):
+    """No parts between the host and what is folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.bn = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.last = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        return self.last(self.bn(self.first(x)))
+
+
+@pytest.mark.parametrize("place", ["first", "bn"])
+def test_a_norm_that_is_folded_elsewhere_is_not_lost_in_silence(place):
+    host, _, _ = inserted(f"{place}=psa_s", Flat)
+    other = nn.Sequential(fuse_conv_bn_eval(host.first, host.bn), host.last)
+    with pytest.raises(InputError, match=rf"insert='{place}': .*folded into .*; "):
+        other(PICTURE)
+
+
+@pytest.mark.parametrize("trace", [symbolic_trace, fuse])
+def test_traces_by_symbols_are_refused(trace):
+    host, _, _ = inserted("bn=psa_s", Flat)
+    with pytest.raises(InputError, match=r"insert='bn': torch.fx would leave out .*; take"):
+        trace(host)
+
+
+def test_what_trains_by_itself_is_refused_with_what_to_give():
+    class Trainer(nn.Module):
         def __init__(self):
             super().__init__()
             self.model = Net()
 
-        def train(self, trainer=None):
+        def train(self, data=None):
             raise AssertionError
 
-    class Loop:
-        def __init__(self):
-            self.model = Net()
-
-    for kind in (Trains, Loop):
-        with pytest.raises(InputError, match=rf"host={kind.__name__}: not a network.*host\.model"):
-            insert(kind(), "body.0.bn=psa_s")
+    said = r"host=Trainer: its train\(\) trains.*; give its .model"
+    with pytest.raises(InputError, match=said):
+        insert(Trainer(), "4=psa_s")
 
 
-def test_torch_fx_says_that_it_would_lose_a_layer():
-    host, _, _ = inserted("body.0.bn=psa_s")
-    with pytest.raises(InputError, match=r"insert='body\.0\.bn': torch\.fx leaves"):
-        torch.fx.symbolic_trace(host)
+@pytest.mark.parametrize("source", ["report", "host", "file", "state"])
+def test_another_copy_of_the_host_gets_the_layers_with_their_weights(source, tmp_path):
+    host, report, expected = inserted("body.0.bn=psa_s, body.1=se(reduction=2)")
+    report.save(tmp_path / "attention.safetensors")
+    fresh = Net().eval()
+    fresh.load_state_dict(report.host_state_dict())
+    given = {
+        "report": report,
+        "host": host,
+        "file": tmp_path / "attention.safetensors",
+        "state": host.state_dict(),
+    }
+    insert(fresh, given[source])
+    assert kept(expected, fresh)
+    with pytest.raises(InputError, match="plan=Net: it holds insertions of 0 networks; "):
+        insert(Net(), Net())
 
 
 @pytest.mark.slow
@@ -295,3 +333,32 @@ def test_a_fused_host_is_exported_with_its_layers(fuse):
     for block in host.body:
         fuse(block)
     assert kept(expected, torch.export.export(host, (PICTURE,)).module())
+
+
+@pytest.mark.slow
+def test_compiled_hosts_keep_their_layers():
+    with multiprocessing.get_context("spawn").Pool(1) as unchecked:  # without shape checks
+        unchecked.apply(compile_hosts)
+
+
+def compile_hosts():
+    torch.manual_seed(0)
+    host = Net().eval()
+    compiled = torch.compile(host, backend="eager")
+    with torch.no_grad():
+        bare = compiled(PICTURE)
+        report = insert(host, "body.0.bn=eca")
+        report.attached()[0].gain.fill_(2.0)
+        assert kept(host(PICTURE), compiled)
+        report.remove()
+        assert kept(bare, compiled)
+    for fold in (delete, identity):
+        torch.compiler.reset()
+        host, _, expected = inserted("body.*.bn=eca")
+        for block in host.body:
+            fold(block)
+        assert kept(expected, torch.compile(host, backend="eager", fullgraph=True))
+    host, _, _ = inserted("body.0.bn=eca")
+    passing(host.body[0])
+    with pytest.raises(Exception, match="run the host once before it is compiled"):
+        torch.compile(host, backend="eager")(PICTURE)

@@ -28,7 +28,7 @@ Written by `pytest tests/layers/test_contract.py --matrix docs/layers.md`: each 
 of tests that run for every layer. A number type is tested on maps of 1x1, 1x17, 7x5 and 33x64
 pixels (or the nearest size within the limits), with one and two images, in eval mode. Training on
 one image is tested at the same sizes. `pixelwise layers NAME` shows the equations, options and
-cost of a layer.
+cost of a layer; [names.md](names.md) tells which one is meant by a name such as PSA.
 
 - **compile** is `torch.compile(fullgraph=True)` with fixed and with free sizes; **export** is
   `torch.export` with free height and width, checked at three sizes.

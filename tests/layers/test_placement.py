@@ -55,6 +55,13 @@ ISA = {"down_factors": ((8, 8),), "dropout": 0.1}
         ({"4": ["se", {"reduction": 2}]}, [("4", "se", {"reduction": 2})], "se(reduction=2)@4"),
         ({"a,b": "se"}, [("a,b", "se", {})], "se@'a,b'"),
         ('se@d,"a=b;c"', [("d", "se", {}), ("a=b;c", "se", {})], "se@d,'a=b;c'"),
+        ("Coordinate Attention @ 3", [("3", "Coordinate Attention", {})], "Coordinate Attention@3"),
+        ("极化自注意力(a=8)@4", [("4", "极化自注意力", {"a": 8})], "极化自注意力(a=8)@4"),
+        (
+            "'Polarized self-attention (sequential)'(a=8)@4; A2-Nets@3",
+            [("4", "Polarized self-attention (sequential)", {"a": 8}), ("3", "A2-Nets", {})],
+            "'Polarized self-attention (sequential)'(a=8)@4; A2-Nets@3",
+        ),
         (
             "se(a=true, b=null, c='true', d=-1, e='x, y', f=None, g=(1,))@3",
             [
@@ -100,7 +107,11 @@ def test_forms(spec, plan, text):
         ("se(a=1e999)@3", "'1e999' is no value"),
         ("se(a=2j)@3", "'2j' is no value"),
         ("se(a={1: 2})@3", "is no value"),
-        ("a b@3", "'a b' is no layer"),
+        ("a=(b@3", "a quote or bracket has no partner"),
+        ("?@3", "'?' is no layer"),
+        ("'a'b'@3", "a quote or bracket has no partner"),
+        ({3: (7, {})}, "is no layer"),
+        ({3: ["se", "gc"]}, "is no layer"),
         ({3: 7}, "7 is no layer; give a layer's name"),
         ({3: {"reduction": 2}}, "is no layer"),
         ({3.5: "se"}, "3.5 is no place"),
@@ -138,7 +149,7 @@ def test_what_has_no_text():
     for one, told in (
         (Placement(int, "se", {}), "where=int: a type has no text"),
         (Placement("3", "se", {"a": float("inf")}), "a=inf: has no text"),
-        (Placement("3", "s e", {}), "'s e' is no layer"),
+        (Placement("3", "'s\"", {}), "is no layer"),
         (Placement("3", "se", {"a b": 1}), "'a b=1' is no option"),
     ):
         with pytest.raises(InputError, match=told):

@@ -56,7 +56,7 @@ def test_names_are_found_wherever_layers_and_networks_are_named():
     model = tiny("DANet", attention="Coord_Att@4")
     assert model.config.arch == "danet"
     assert model.config.attention["stage4"][0] == "coord"
-    with pytest.raises(InputError, match="SegFormer is not in pixelwise; nearest in kind: 'fpn'"):
+    with pytest.raises(InputError, match="SegFormer is not in this version; nearest here: 'fpn'"):
         tiny("SegFormer")
 
 
@@ -277,7 +277,7 @@ def test_ways_of_naming_attention(spec, plan):
     [
         ({"arch": "dannet"}, r"model='dannet': unknown model; did you mean 'danet'\?"),
         ({"backbone": "resnet81"}, "backbone='resnet81': unknown backbone; did you mean 'resnet"),
-        ({"attention": "psa"}, "layer='psa': stands for several: 'psa_p'"),
+        ({"attention": "psa"}, "attention='psa': could be 'psa_s' "),
         ({"attention": "gc@5"}, r"stages are 1 to 4"),
         ({"attention": {3: 7}}, r"give a layer's name"),
         (

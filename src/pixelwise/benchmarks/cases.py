@@ -14,8 +14,7 @@ import yaml
 from pixelwise.errors import InputError, unknown
 from pixelwise.layers import registry as layers
 from pixelwise.layers.benchmarked import Size
-from pixelwise.layers.elsewhere import ELSEWHERE
-from pixelwise.naming import matches, resolve
+from pixelwise.naming import Names, matches, meanings, resolve
 from pixelwise.networks import registry as networks
 from pixelwise.settings import with_tuples
 
@@ -29,7 +28,7 @@ class Case:
     """A layer or a network, with options."""
 
     name: str
-    """As it was typed."""
+    """Of rows: the key, and the options as they were typed."""
     key: str
     options: Mapping[str, Any] = field(default_factory=dict)
     is_network: bool = False
@@ -65,16 +64,25 @@ def parse_case(name: str) -> Case:
     key, colon, text = name.partition(":")
     options = _options(name, text) if colon else {}
     named = key.removeprefix(NETWORK)
-    if named != key or (key not in layers.available() and matches(key, networks.known())):
-        return Case(name, networks.resolve(named), options, is_network=True)
-    if not matches(key, layers.known()):
-        resolve("name", key, {**networks.known(), **layers.known()}, ELSEWHERE)
-    key = layers.resolve(key)
+    if named != key or (key not in layers.available() and matches(key, networks.all_names())):
+        found = networks.resolve(named)
+        prefix = NETWORK if named != key or found in layers.available() else ""
+        return Case(f"{prefix}{found}{colon}{text}", found, options, is_network=True)
+    if not meanings(key, layers.all_names()):
+        resolve("name", key, _both())
+    key = layers.asked(key, "name")
     known = layers.options(key)
     for option in options:
         if option not in known:
             raise unknown("option", option, known, f"of layer {key!r}")
-    return Case(name, key, options)
+    return Case(f"{key}{colon}{text}", key, options)
+
+
+def _both() -> Names:
+    """All names, for who types one of neither."""
+    ours, theirs = layers.all_names(), networks.all_names()
+    elsewhere = (*ours.elsewhere, *theirs.elsewhere)
+    return Names({**theirs.known, **ours.known}, elsewhere, ours.shared)
 
 
 def _expanded(name: str) -> Iterator[str]:

@@ -1,36 +1,38 @@
 """`pixelwise explain`: where a network looks for pixels of a picture."""
 
-import json
-import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_model, check_out, check_pictures
+from pixelwise.cli.explain_host import explain_host, names_host
+from pixelwise.cli.explained import LARGEST, class_index, line_of, pixel_of, write
+from pixelwise.cli.given import check_model, check_out, check_pictures, refuse_given
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, check_device, pick_device
-from pixelwise.errors import InputError, unknown
-from pixelwise.outputs import Outputs, check_before
+from pixelwise.errors import InputError
+from pixelwise.outputs import check_before
 from pixelwise.shortage import told_as_input
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pixelwise.explanation.explain import Explanation
 
-TEXT = "Show where a network looks: maps of its attention layers for pixels of a picture."
+TEXT = (
+    "Show where a network looks: maps of its attention for pixels of a picture; of a network "
+    "without attention, what its answer depends on."
+)
 SMALLER = "take a smaller picture, or fewer --layers"
-LARGEST = 2048
-"""Longest side of a picture, which the network sees whole, in pixels."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Explain; returns the exit code."""
     parser = command_parser("explain", TEXT)
     parser.add_argument(
-        "run", type=str, help="folder of a run or model, or OWNER/NAME on the Hugging Face Hub"
+        "run",
+        type=str,
+        help="folder of a run or model, OWNER/NAME on the Hugging Face Hub, timm model, or"
+        " FILE.py:NAME",
     )
     parser.add_argument("pictures", nargs="+", help="picture files, folders, or quoted patterns")
     parser.add_argument(
@@ -49,19 +51,37 @@ def main(arguments: Sequence[str]) -> int:
         "--class-maps", action="store_true", help="also draw which regions speak for a class"
     )
     parser.add_argument(
-        "--no-deletion", action="store_true", help="leave out the deletion test, the slowest part"
+        "--receptive-field",
+        action="store_true",
+        help="also draw what the answer depends on, by gradients; always without attention",
     )
+    parser.add_argument(
+        "--no-deletion",
+        action="store_true",
+        help="cover no parts of the picture, the slowest test",
+    )
+    parser.add_argument(
+        "--size", type=str | None, help="HEIGHTxWIDTH that a timm model or FILE.py:NAME is given"
+    )
+    parser.add_argument(
+        "--checkpoint", type=str | None, help="file of weights for a timm model or FILE.py:NAME"
+    )
+    parser.add_argument("--pretrained", action="store_true", help="load timm's pretrained weights")
     parser.add_argument("--out", type=str | None, help="output folder; default: RUN/explain")
     parser.add_argument("--as-is", action="store_true", help=AS_IS)
     parser.add_argument("--device", type=str, default="auto", help=DEVICES)
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
-    at = None if found.at is None else _pair(found.at)
+    at = None if found.at is None else pixel_of(found.at)
     if at is not None and found.point is not None:
         raise InputError(f"at={found.at}: excludes point={found.point!r}; leave one of them out")
     layers = None if found.layers is None else [n.strip() for n in found.layers.split(",")]
     check_device(found.device)
     check_pictures(found.pictures)
+    if names_host(found.run):
+        return explain_host(found, at, layers)
+    usual = {"size": None, "checkpoint": None, "pretrained": False}
+    refuse_given(found, usual, "is for a timm model or FILE.py:NAME; leave it out")
     check_model(found.run)
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else Path(found.run) / "explain"
@@ -86,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
         files = find_pictures(found.pictures)
         model = load(found.run).to(device)
         config = model.config
-        index = _class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
+        index = class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
         console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
         explained = 0
         for file, name in output_names(files, model.task.file_names).items():
@@ -125,6 +145,7 @@ def main(arguments: Sequence[str]) -> int:
                     continue
                 explanations: list[Explanation] = []
                 asked: list[tuple[int, int]] = []
+                told: set[str] = set()
                 for done, (query, output) in enumerate(queries, start=1):
                     explanation = explain(
                         model,
@@ -133,16 +154,20 @@ def main(arguments: Sequence[str]) -> int:
                         layers=layers,
                         deletion=not found.no_deletion,
                         class_maps=found.class_maps or index is not None,
+                        receptive_field=found.receptive_field,
                         class_index=index,
                         output=output,
                         picture=displayable(shown),
                     )
                     explanations.append(explanation)
                     asked.append(model.task.seen_from(query, (height, width)))
-                    console.say(_line(explanation, asked[-1]))
+                    console.say(line_of(explanation, asked[-1]))
+                    for note in set(explanation.notes) - told:
+                        console.warn(f"{file}: {note}")
+                    told.update(explanation.notes)
                     console.busy("explaining", done, len(queries))
             explained += 1
-            written = _write(out / name, file, explanations, asked)
+            written = write(out / name, file, explanations, asked)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
             console.print(f"{count} explained: {written}")
         if at is None and explained:
@@ -161,56 +186,3 @@ def _without_data(file: Path, missing: "Tensor", at: tuple[int, int] | None) -> 
         f"{file}: {int(missing.sum())} of {missing.numel()} pixels have no data; the network sees "
         "the mean there"
     )
-
-
-def _pair(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\s*(-?\d+)\s*,\s*(-?\d+)\s*", text)
-    if match is None:
-        raise InputError(f"at={text!r}: must be ROW,COLUMN of a pixel; e.g. --at 120,200")
-    return int(match[1]), int(match[2])
-
-
-def _class_index(given: str | None, names: Sequence[str], count: int) -> int | None:
-    if given is None or given in names:
-        return None if given is None else list(names).index(given)
-    if given.isdecimal() and int(given) < count:
-        return int(given)
-    if given.isdecimal() or not names:
-        raise InputError(f"class={given!r}: must be from 0 to {count - 1}; take one of them")
-    raise unknown("class", given, names)
-
-
-def _line(found: "Explanation", asked: tuple[int, int]) -> str:
-    row, column = asked
-    return (
-        f"  row {row}, column {column}: {found.class_name} ({100 * found.probability:.0f} %), "
-        f"{len(found.maps)} maps, {found.seconds:.1f} s"
-    )
-
-
-def _write(
-    folder: Path,
-    picture: Path,
-    explanations: Sequence["Explanation"],
-    asked: Sequence[tuple[int, int]],
-) -> Path:
-    """Write the page, a picture per query and the numbers; all of them or none."""
-    from pixelwise.explanation.page.numbers import numbers
-    from pixelwise.explanation.page.page import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".explaining-") as hidden:
-        entries = []
-        for found, (row, column) in zip(explanations, asked, strict=True):
-            plain = re.sub(r"[^\w-]+", "_", found.class_name)
-            file = f"{plain}_{row}_{column}.png"
-            save([found], Path(hidden) / file)
-            entries.append({"file": file, "at_in_picture": [row, column], **numbers(found)})
-        save(explanations, Path(hidden) / "look.html")
-        text = json.dumps({"picture": str(picture), "queries": entries}, indent=2) + "\n"
-        (Path(hidden) / "explain.json").write_text(text, encoding="utf-8")
-        files = sorted(Path(hidden).iterdir())
-        with Outputs(folder, "explain") as outputs, outputs.writing(*(f.name for f in files)):
-            for path in files:
-                path.replace(folder / path.name)
-    return folder / "look.html"

@@ -1,87 +1,161 @@
 """`pixelwise insert`: what a layer would be in a network that exists, and the proof."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
 
 from pixelwise.checks import parse_size
 from pixelwise.cli.console import Console
-from pixelwise.cli.given import check_run
+from pixelwise.cli.hosts import GivenHost, check_host, host_of, one_host
 from pixelwise.cli.parsing import command_parser, parse
-from pixelwise.errors import InputError, unknown
+from pixelwise.errors import InputError
+
+if TYPE_CHECKING:
+    from pixelwise.insertion.examples import Example
 
 TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"
     " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa',"
-    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand. To"
-    " train with insertions: pixelwise train --insert; in Python: pixelwise.insert(host,"
-    " {'layer4': 'psa_s'})."
+    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand;"
+    " --suggest says what layers would cost after each stage, and how far features look there. A"
+    " network of your own: --host my/net.py:build or 'my/net.py:build(num_classes=3)'; the file is"
+    " run, and the function or class that you name is called. To train with insertions: pixelwise"
+    " train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
 )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Report; returns 0, or raises InputError where a layer cannot go there."""
     parser = command_parser("insert", TEXT)
-    parser.add_argument("host", type=str, help="timm model, or folder of a run or model")
+    parser.add_argument(
+        "host_name",
+        metavar="host",
+        nargs="?",
+        type=str | None,
+        help="timm model, folder of a run or model, or FILE.py:NAME",
+    )
+    parser.add_argument(
+        "--host",
+        type=str | None,
+        help="the same; of a file of your own, which is run: FILE.py:NAME or"
+        " FILE.py:NAME(OPTION=VALUE)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=str | None,
+        help="file of weights for the network, of PyTorch or safetensors; nothing pickled is run",
+    )
     parser.add_argument(
         "--at", type=str | None, help="what to insert, LAYER@PLACE; a place may be a pattern"
     )
     parser.add_argument(
-        "--size", type=str | None, help="input size for the cost report, HEIGHTxWIDTH"
+        "--suggest",
+        nargs="*",
+        type=str,
+        metavar="LAYER",
+        help="what these layers would cost after each stage, without order or promise: se,gc,psa_s"
+        " or all; a choice of eight if none is named",
     )
+    parser.add_argument("--size", type=str | None, help="size of the pictures, HEIGHTxWIDTH")
     parser.add_argument(
         "--per-channel",
         action="store_true",
         help="learn a gain per channel instead of one per layer",
     )
     parser.add_argument("--pretrained", action="store_true", help="load timm's pretrained weights")
-    parser.add_argument("--out", type=str | None, help="file to save the inserted layers to")
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        help="file to save the inserted layers to; with --suggest, a .csv of its rows",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
+    name = one_host(found.host_name, found.host)
     size = None if found.size is None else parse_size(size=found.size)
-    if found.at is None and found.out is not None:
+    if found.suggest is not None:
+        _check_suggest(found)
+    elif found.at is None and found.out is not None:
         raise InputError(
             f"out={found.out!r}: needs insertions to save; name them with --at LAYER@PLACE"
         )
     if found.out is not None and not Path(found.out).absolute().parent.is_dir():
         raise InputError(f"out={found.out!r}: its folder is not there; make it, or choose another")
-    if "/" in found.host or found.host in (".", "..", ""):
-        check_run(found.host)
+    check_host(name, found.checkpoint, pretrained=found.pretrained)
     with Console(quiet=found.quiet) as console:
-        host = _host(found.host, pretrained=found.pretrained)
-        console.say(
-            f"host    {found.host}: {sum(p.numel() for p in host.parameters()):,} parameters"
-        )
-        from pixelwise.insertion.insert import cost_at, insert
-        from pixelwise.insertion.listing import possible_places
-
-        if found.at is None:
-            print(possible_places(host))
-            print(f'next: pixelwise insert {found.host} --at "LAYER@PLACE" (see: pixelwise layers)')
-            return 0
-        report = insert(host, found.at, per_channel=found.per_channel)
-        if found.out is not None:
-            report.save(found.out)
-        print(report if size is None else cost_at(report, size))
-    if found.out is not None:
-        print(f'insertions: {found.out}\nin Python: pixelwise.insert(host, "{found.out}")')
+        host = host_of(name, pretrained=found.pretrained, checkpoint=found.checkpoint, size=size)
+        count = sum(p.numel() for p in host.module.parameters())
+        console.say(f"host    {name}: {count:,} parameters")
+        for note in host.notes:
+            console.say(note)
+        if found.suggest is not None:
+            _suggest(host, found, size)
+        elif found.at is None:
+            _list(host, name, size)
+        else:
+            _insert(host, found, size)
     return 0
 
 
-def _host(name: str, *, pretrained: bool) -> Any:
-    if Path(name).is_dir():
-        from pixelwise.networks.segmenter import load
-
-        return load(name)
-    import timm
-
-    if not timm.is_model(name):
-        raise unknown("host", name, timm.list_models(), "(a timm model or a folder)")
-    try:
-        return timm.create_model(name, pretrained=pretrained)
-    except (OSError, RuntimeError) as error:
-        told = str(error).splitlines()[0]
+def _check_suggest(found: Namespace) -> None:
+    if found.at is not None:
+        raise InputError(f"at={found.at!r}: --suggest tries every stage; leave one of them out")
+    if found.per_channel:
+        raise InputError("per_channel=True: is for --at; leave it out with --suggest")
+    if found.out is not None and Path(found.out).suffix != ".csv":
         raise InputError(
-            f"{name}: timm could not make it ({type(error).__name__}: {told}); without a network"
-            " connection leave out --pretrained"
-        ) from error
+            f"out={found.out!r}: --suggest writes a table; give a file that ends in .csv"
+        )
+
+
+def _suggest(host: GivenHost, found: Namespace, size: tuple[int, int] | None) -> None:
+    from pixelwise.insertion.suggesting import CANDIDATES, suggest
+    from pixelwise.pictures.files import write_bytes
+
+    suggestions = suggest(host.module, found.suggest or CANDIDATES, size=size)
+    print(suggestions)
+    print(f"weights: {host.weights}")
+    if found.out is not None:
+        write_bytes(Path(found.out), suggestions.csv().encode())
+        print(f"rows: {found.out}")
+    print(f'in Python: pixelwise.insert({host.call}, "LAYER@PLACE")')
+
+
+def _list(host: GivenHost, name: str, size: tuple[int, int] | None) -> None:
+    from pixelwise.insertion.examples import picture_of
+    from pixelwise.insertion.listing import possible_places
+
+    example = _example(host, size)
+    height, width = picture_of(example).shape[-2:]
+    print(possible_places(host.module, example=example))
+    print(f"maps are for a picture of {height}x{width}")
+    print(f'next: pixelwise insert {shlex.quote(name)} --at "LAYER@PLACE" (see: pixelwise layers)')
+    print(f"in Python: pixelwise.insert({host.call}, {{PLACE: LAYER}})")
+
+
+def _insert(host: GivenHost, found: Namespace, size: tuple[int, int] | None) -> None:
+    from pixelwise.insertion.insert import cost_at, insert
+
+    report = insert(
+        host.module, found.at, example=_example(host, size), per_channel=found.per_channel
+    )
+    if found.out is not None:
+        report.save(found.out)
+    print(report if size is None else cost_at(report, size))
+    if found.out is not None:
+        print(f"insertions: {found.out}")
+    print(f'in Python: pixelwise.insert({host.call}, "{found.out or found.at}")')
+
+
+def _example(host: GivenHost, size: tuple[int, int] | None) -> "Example":
+    """A small picture that the network takes, or one of the given size."""
+    from pixelwise.insertion.examples import example_for
+
+    try:
+        return example_for(host.module, None)
+    except InputError:
+        if size is None:
+            raise
+        return example_for(host.module, size)

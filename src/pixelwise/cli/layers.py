@@ -1,11 +1,16 @@
 """`pixelwise layers`: the attention layers, one line each, or one layer's card."""
 
+import inspect
 from collections.abc import Sequence
 
 from pixelwise.cli.card import options_of, print_card, print_entry
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.naming import Meaning
 
-TEXT = "List the attention layers; with a name, show its formula, paper, options and cost."
+TEXT = (
+    "List the attention layers; with a name, show its formula, paper, options and cost, or all that"
+    " the name is used for, e.g.: pixelwise layers PSA."
+)
 CHANNELS, SIDE = 256, 64
 
 
@@ -14,10 +19,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = command_parser("layers", TEXT)
     parser.add_argument("name", nargs="?", type=str | None, help="layer to show, e.g. psa_s")
     found = parse(parser, arguments)
-    import inspect
-
     from pixelwise.layers.base import FusionLayer
-    from pixelwise.layers.registry import available, resolve
+    from pixelwise.layers.registry import all_names, available, resolve
+    from pixelwise.naming import meanings, taken_for
 
     layers = available()
     if found.name is None:
@@ -25,6 +29,10 @@ def main(arguments: Sequence[str]) -> int:
             line = (inspect.getdoc(layer) or "").splitlines()[0]
             print_entry(key, title=layer.title, year=layer.year, line=line)
         print("\nnext: pixelwise layers psa_s")
+        return 0
+    if len(several := meanings(found.name, all_names())) > 1:
+        print(f"{found.name} is used for {len(several)} mechanisms\n")
+        _print_meanings(several)
         return 0
     key = resolve(found.name)
     layer = layers[key]
@@ -36,7 +44,25 @@ def main(arguments: Sequence[str]) -> int:
         usage=f'pixelwise.create_layer("{key}", 256)'
         + ("(features, guide)" if issubclass(layer, FusionLayer) else "(features)"),
     )
+    if others := taken_for(key, all_names()):
+        print(f"\nOthers mean by {key!r}")
+        _print_meanings(others)
     return 0
+
+
+def _print_meanings(several: Sequence[Meaning]) -> None:
+    from pixelwise.layers.registry import available
+
+    for one in several:
+        if isinstance(one, str):
+            layer = available()[one]
+            line = (inspect.getdoc(layer) or "").splitlines()[0]
+            print_entry(one, title=layer.title, year=layer.year, line=line)
+        else:
+            line = (
+                f"{one.line[:1].upper()}{one.line[1:]}. {one.paper}. Nearest: {', '.join(one.near)}"
+            )
+            print_entry("(not here)", title=one.title, year=one.year, line=line)
 
 
 def _cost(key: str) -> str:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.notes import told_by
 from pixelwise.shortage import is_shortage
 
 COMMANDS = {
@@ -70,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pixelwise {__version__}")
         return 0
     try:
-        return _run(words[0], words[1:])
+        with told_by(_note):
+            return _run(words[0], words[1:])
     except InputError as error:
         if debug:
             traceback.print_exc()
@@ -107,6 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if debug:
             _tell_forms()
+
+
+def _note(text: str) -> None:
+    from pixelwise.train.started import how_started
+
+    if how_started().rank == 0:
+        print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _tell_forms() -> None:

@@ -14,8 +14,8 @@ from pixelwise.compare.controls import control
 from pixelwise.errors import InputError
 from pixelwise.insertion.insert import cost_at, insert
 from pixelwise.insertion.inserted import Inserted
-from pixelwise.layers.placement import Placement, parse, to_text
-from pixelwise.layers.registry import resolve
+from pixelwise.layers.placement import Placement, layer_text, parse, to_text
+from pixelwise.layers.registry import asked, resolve
 from pixelwise.networks.segmenter import Segmenter
 
 NONE, CONTROL = "none", "control"
@@ -79,6 +79,22 @@ def arms(
     return found
 
 
+def spelt(mechanisms: Sequence[str]) -> tuple[str, ...]:
+    """What somebody typed, with the one key of each layer; options stay as they are written.
+
+    Raises:
+        InputError: One is no layer.
+    """
+    found = []
+    for name in mechanisms:
+        if name not in (NONE, CONTROL):
+            (one,) = parse(f"{name}@1", "attention")
+            if (key := asked(one.key, "attention")) != one.key:
+                name = layer_text(one._replace(key=key))
+        found.append(name)
+    return tuple(found)
+
+
 def checked_layers(mechanisms: Sequence[str]) -> list[str]:
     """Those that are layers, as they are written.
 
@@ -91,7 +107,7 @@ def checked_layers(mechanisms: Sequence[str]) -> list[str]:
             f"attention={','.join(mechanisms)}: names no mechanism; e.g. none,control,se,psa_s"
         )
     for name in layers:
-        resolve(_layer(name)[0])
+        _layer(name)
     if len({*mechanisms}) < len(mechanisms):
         twice = next(name for name in mechanisms if [*mechanisms].count(name) > 1)
         raise InputError(f"attention: has {twice!r} twice; leave it out once")
@@ -126,7 +142,7 @@ def _place(host: Segmenter, name: str) -> str:
 
 def _layer(name: str) -> tuple[str, dict[str, object]]:
     (one,) = parse(f"{name}@1", "attention")
-    return one.key, dict(one.options)
+    return resolve(one.key, "attention"), dict(one.options)
 
 
 def _arm(name: str, plan: str, report: Inserted) -> Arm:

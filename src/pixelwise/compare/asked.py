@@ -11,8 +11,8 @@ from pixelwise.devices import DEVICES
 from pixelwise.errors import InputError
 from pixelwise.layers.option_text import split
 from pixelwise.settings import checked, setting
+from pixelwise.train.saved import read_as
 from pixelwise.train.settings import TrainSettings
-from pixelwise.yaml_files import read
 
 ASKED = "comparison.yaml"
 MECHANISMS = "none,control,se,gc,psa_s,coord,isa"
@@ -170,11 +170,4 @@ def read_asked(folder: Path) -> CompareSettings:
     Raises:
         InputError: It is no comparison's, or says what cannot be.
     """
-    file = folder / ASKED
-    if not file.is_file():
-        raise InputError(f"{folder}: has no {ASKED}, so it is not a comparison; check the folder")
-    values = checked(CompareSettings, read(file, "it is not what a comparison was"), str(file))
-    try:
-        return CompareSettings(**values)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    return read_as(CompareSettings, folder, ASKED, "a comparison")

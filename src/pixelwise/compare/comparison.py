@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pixelwise.compare.arms import Arm, is_mechanism
+from pixelwise.compare.arms import Arm, is_mechanism, spelt
 from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.costs import load, save
 from pixelwise.compare.exporting import with_exports
@@ -23,6 +23,7 @@ from pixelwise.compare.reporting import write_report
 from pixelwise.compare.running import failure, is_done, make_run
 from pixelwise.compare.watching import Within
 from pixelwise.errors import InputError
+from pixelwise.notes import settled
 from pixelwise.outputs import alone
 from pixelwise.train.record import Record
 from pixelwise.train.watching import Watcher
@@ -59,7 +60,22 @@ def compare(
         Interrupted: Ctrl-C or SIGTERM during a run; finished runs and the state of that one stay.
         Stopped: `look` refuses the data.
     """
-    warn, start = warn or watcher.say, time.monotonic()
+    if resume is None:
+        named = ",".join(spelt(settings.mechanisms))
+        settings = dataclasses.replace(settings, attention=named)
+    with settled():
+        return _compare(settings, watcher, resume, warn or watcher.say, look, report_only)
+
+
+def _compare(
+    settings: CompareSettings,
+    watcher: Watcher,
+    resume: Path | None,
+    warn: Warn,
+    look: Callable[[str], None] | None,
+    report_only: bool,
+) -> str:
+    start = time.monotonic()
     if resume is None:
         begun = prepared(settings, watcher, look)
         watcher.say(f"compare {', '.join(arm.name for arm in begun.arms)}")

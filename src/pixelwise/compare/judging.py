@@ -101,10 +101,10 @@ def judge(
 def reach(verdicts: Sequence[Verdict]) -> Reach | None:
     """The smallest gain over none that can be shown; None where the spread is not known.
 
-    The median spread of the mechanisms stands for that of another one.
+    The median spread of the mechanisms stands for that of another one. Two seeds do not tell it.
     """
     effects = [one.none.effect for one in verdicts if one.none is not None]
-    effects = [one for one in effects if len(one.differences) > 1]
+    effects = [one for one in effects if len(one.differences) > 2]
     spread = statistics.median([one.spread for one in effects] or [0.0])
     if spread == 0:
         return None

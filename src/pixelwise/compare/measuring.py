@@ -26,8 +26,10 @@ from pixelwise.train.feeding import Batch
 from pixelwise.train.learning import Learner
 from pixelwise.train.network import Network
 
-LEAST, MOST = 2, 15
-"""Turns."""
+LEAST, ENOUGH, MOST = 3, 7, 15
+"""Turns: of steady times, of times that another program disturbed, and where time is left."""
+STEADY = 1.5
+"""Times of which the longest is no longer than this many times the shortest."""
 SECONDS = 60.0
 """For the turns of all arms together, where the least number takes no longer."""
 
@@ -138,10 +140,19 @@ def _in_turns(
     """(step, answer) of both, turn by turn."""
     first, second = list[tuple[float, float]](), list[tuple[float, float]]()
     begun = time.perf_counter()
-    while len(first) < MOST and (len(first) < LEAST or time.perf_counter() - begun < seconds):
+    while len(first) < MOST and (
+        len(first) < _wanted(first, second) or time.perf_counter() - begun < seconds
+    ):
         first.append((subject.step(), subject.answer()))
         second.append((base.step(), base.answer()))
     return first, second
+
+
+def _wanted(*taken: Sequence[tuple[float, float]]) -> int:
+    """How many turns there must be, whatever time they take."""
+    steps = [[step for step, _ in each] for each in taken if each]
+    steady = all(max(each) <= STEADY * min(each) for each in steps)
+    return LEAST if steady else ENOUGH
 
 
 def _ratios(

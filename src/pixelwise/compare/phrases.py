@@ -133,6 +133,11 @@ REACH = (
     "以 {seeds} 个随机种子比较 {mechanisms} 种机制时，相对无注意力网络约 {gain}的提升"
     "有八成机会被确认；更小的提升可能无法判断",
 )
+NO_REACH = (
+    "with {seeds} seeds and {mechanisms} mechanisms no gain would be clear: take more seeds, or"
+    " fewer mechanisms",
+    "以 {seeds} 个随机种子比较 {mechanisms} 种机制时，任何提升都无法被确认：请增加种子，或减少机制",
+)
 FEW_PICTURES = (
     "; {pictures} pictures say little of others: the interval over pictures is too narrow",
     "；只有 {pictures} 张图片，难以代表其他图片：对图片抽样得到的区间偏窄",

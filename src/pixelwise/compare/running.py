@@ -10,6 +10,7 @@ from pixelwise.compare.asked import CompareSettings
 from pixelwise.compare.jobs import Job
 from pixelwise.compare.outcome import NUMBERS
 from pixelwise.compare.scoring import outcome_of, slim
+from pixelwise.notes import settled
 from pixelwise.pictures import write_bytes
 from pixelwise.train.interrupt import Stopped
 from pixelwise.train.run import train
@@ -20,6 +21,7 @@ from pixelwise.train.watching import Watcher
 FAILED = "failed.json"
 
 
+@settled()
 def make_run(
     folder: Path,
     settings: CompareSettings,

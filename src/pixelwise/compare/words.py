@@ -158,6 +158,8 @@ def sentence(verdict: Verdict, language: Language = "en") -> str:
 
 def reach(of: Reach, language: Language = "en") -> str:
     """How large an effect must be for the comparison to show it."""
+    if of.kind.percent and of.gain >= 1:
+        return _in(phrases.NO_REACH, language).format(seeds=of.seeds, mechanisms=of.mechanisms)
     factor = 100.0 if of.kind.percent else 1.0
     gain = f"{factor * of.gain:.{_digits(factor * of.gain)}f} {_unit(of.kind, language)}"
     told = _in(phrases.REACH, language)

@@ -20,6 +20,7 @@ from pixelwise.demo.page import page
 from pixelwise.demo.trained import PLAIN, Trained, gain
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.networks.config import as_text, attention_plan
 from pixelwise.networks.files import CONFIG, WEIGHTS
 from pixelwise.networks.segmenter import load
 from pixelwise.predict.evaluation import evaluate
@@ -67,12 +68,12 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         InputError: The task has nothing to show.
     """
     shows = _demonstration(settings.task)
+    layer = as_text(attention_plan(settings.attention)).partition("@")[0]
     folder = numbered_folder(Path(settings.runs) / "demo")
     data = f"{shows.data}:seed={settings.seed},size={shows.size}" + "".join(
         f",{split}={count}" for split, count in shows.pictures.items()
     )
     test = open_data(data).split("test")
-    layer = settings.attention.partition("@")[0]
     named = {f"with {layer}": settings.attention, PLAIN: "none"}
     base = TrainSettings(
         data=data,

@@ -46,7 +46,8 @@ class Answer:
 
     def dense(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k i j"]:
         """All logits in float32; (n, k, 1, 1) of a network that has none per pixel."""
-        logits = logits_of(self.model(images)).float()
+        given = images.clone()  # some write into what they are given
+        logits = logits_of(self.model(given)).float()
         logits = logits[:, :, None, None] if logits.ndim == 2 else logits
         logits = logits if self.task is None else self.task.evidence(logits)
         several = logits.shape[1] > 1 or (self.task is not None and self.task.data != "classes")
@@ -68,19 +69,37 @@ def logits_of(output: Any) -> Tensor:
         InputError: There are none of shape (b, k, h, w) or (b, k).
     """
     found = output
+    queries = [getattr(output, f"{name}_queries_logits", None) for name in ("class", "masks")]
+    if all(isinstance(one, Tensor) for one in queries):
+        return of_queries(*queries)
     if isinstance(output, Mapping):
         found = next((output[key] for key in ("out", "logits") if key in output), output)
     elif hasattr(output, "logits"):
         found = output.logits
     elif isinstance(output, tuple | list) and output:
         found = output[0]
-    if isinstance(found, Tensor) and found.ndim in (2, 4):
+    if isinstance(found, Tensor) and found.is_quantized:
+        found = found.dequantize()
+    if isinstance(found, Tensor) and found.ndim in (2, 4) and found.is_floating_point():
         return found
-    shape = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found)
+    shape = str(type(found))
+    if isinstance(found, Tensor):
+        shape = f"a tensor of shape {tuple(found.shape)}, {found.dtype}"
     raise InputError(
         f"the network returned {shape}: must be logits (b, k, h, w) or (b, k), alone, under 'out' "
         "or 'logits', or first in a tuple; wrap it in a module that returns them"
     )
+
+
+def of_queries(classes: Float[Tensor, "b q k1"], masks: Float[Tensor, "b q h w"]) -> Tensor:
+    """The logits of a network that predicts masks and the class of each; the last class is none.
+
+    score = sum over queries of softmax(class) * sigmoid(mask), as its authors take the classes;
+    the logits are its logarithm, so that their softmax is the share of each class.
+    """
+    weights = classes.float().softmax(-1)[..., :-1]
+    scores = torch.einsum("bqk,bqhw->bkhw", weights, masks.float().sigmoid())
+    return scores.clamp(min=1e-12).log()
 
 
 def class_name(model: nn.Module, index: int) -> str:

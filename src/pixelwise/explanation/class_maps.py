@@ -27,6 +27,7 @@ from pixelwise.errors import InputError
 from pixelwise.explanation.answer import Answer, class_name
 from pixelwise.explanation.deletion import batches
 from pixelwise.explanation.features import FeaturePlace, last_features, named_features
+from pixelwise.explanation.gradients import gradients_of
 from pixelwise.explanation.recording import evaluated, uncompiled
 from pixelwise.explanation.result import ClassMap
 
@@ -55,8 +56,8 @@ def gradient_map(
         over: Whose logits count: the "pixel"'s, or of all pixels of the "class", added up.
 
     Raises:
-        InputError: An unknown module, one that returns no feature maps, or a class that there is
-            not.
+        InputError: An unknown module, one that returns no feature maps, a class that there is not,
+            or a network that cannot be differentiated.
     """
     model = uncompiled(model)
     with evaluated(model), torch.inference_mode(False), torch.enable_grad():
@@ -64,7 +65,8 @@ def gradient_map(
         with torch.no_grad():
             where = last_features(model, image) if place is None else named_features(model, place)
             index = chosen_class(Answer(model, at, image_size(image)).logits(image), class_index)
-        done = measured(lambda: _weighed(model, image, at, index, where, over), image.device)
+        with gradients_of("gradient map"):
+            done = measured(lambda: _weighed(model, image, at, index, where, over), image.device)
     values, covers = done.result
     name = class_name(model, index)
     return ClassMap(

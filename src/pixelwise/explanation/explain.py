@@ -11,18 +11,15 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.explanation.answer import Answer, class_name
-from pixelwise.explanation.class_maps import chosen_class, gradient_map, occlusion_map
+from pixelwise.explanation.class_maps import chosen_class
 from pixelwise.explanation.deletion import Ranked, deletions
-from pixelwise.explanation.layer_maps import layer_map, rollout_map
+from pixelwise.explanation.evidence import asked_evidence, evidence_alone
+from pixelwise.explanation.host_calls import host_attentions
+from pixelwise.explanation.layer_maps import in_order, layer_maps, rollout_map
 from pixelwise.explanation.question import check_pixel, one_picture, to_draw_on
-from pixelwise.explanation.recording import (
-    LayerCall,
-    attention_layers,
-    evaluated,
-    recorded,
-    uncompiled,
-)
+from pixelwise.explanation.recording import attention_layers, evaluated, recorded, uncompiled
 from pixelwise.explanation.result import Deletion, Findings
+from pixelwise.explanation.rollout import AnyCall
 
 
 class Explanation(Findings):
@@ -48,6 +45,7 @@ def explain(
     rollout: bool = True,
     deletion: bool = True,
     class_maps: bool = False,
+    receptive_field: bool = False,
     class_index: int | None = None,
     output: int | None = None,
     picture: UInt8[ndarray, "_ _ 3"] | None = None,
@@ -55,29 +53,36 @@ def explain(
 ) -> Explanation:
     """Show where a network looks for one pixel of a picture.
 
+    A network that uses no attention has no such place. Of it the explanation holds what its answer
+    depends on, which is no attention: the effective receptive field, the gradient map and the
+    occlusion map, and in `notes` what it has not, and why.
+
     The network runs in eval mode and is left as it was. Its forward pass is the usual one; each
     layer's map is computed afterwards, for the one pixel of the layer that covers the asked one.
 
     Args:
-        model: Any network with attention layers of this library, inserted or its own. It returns
-            logits per pixel, at any resolution, or per picture: a tensor, a mapping with "out" or
-            "logits", or an object with `.logits`.
+        model: Any network that returns logits per pixel, at any resolution, or per picture: a
+            tensor, a mapping with "out" or "logits", or an object with `.logits`. Maps are those of
+            attention layers of this library, inserted or its own.
         image: Its input, one picture; it is brought to the network's device and type.
         at: The pixel of the picture, (row, column).
         layers: Names of the layers to explain, as the explanation has them; None is all.
         rollout: Compose the maps of layers that follow each other, where there are several; see
             `explanation.rollout`. One more forward pass per layer.
         deletion: Delete what each map points at, and as much at random; see
-            `explanation.deletion`. Some 7 forward passes per map, 21 per size of the maps.
+            `explanation.deletion`. Some 7 forward passes per map, 21 per size of the maps. Without
+            it, a network without attention gets no occlusion map, unless `class_maps` asks for it.
         class_maps: Add the gradient and the occlusion map; see `explanation.class_maps`.
-        class_index: The class of these; None is the one asked about.
+        receptive_field: Add the effective receptive field; see `explanation.receptive_field`. Some
+            4 forward and backward passes, with the memory of training on one picture.
+        class_index: The class of the class maps; None is the one asked about.
         output: Which class, or point, is asked about at the pixel; None is the one predicted there.
         picture: What to draw on; None is `image`, without a segmenter's normalisation.
         seed: Of the random deletions.
 
     Raises:
-        InputError: A picture or a pixel that does not fit, no attention layer, or the name of a
-            layer or the number of a class that there is not.
+        InputError: A picture or a pixel that does not fit, the name of a layer or the number of a
+            class that there is not, or what needs a gradient was asked of a network without one.
     """
     start = time.perf_counter()
     model = uncompiled(model)
@@ -92,12 +97,20 @@ def explain(
         answer = Answer(model, at, size)
         with recorded(model, size) as calls:
             dense = answer.dense(image)
-        chosen = _chosen(model, calls, layers)
+        hosts = host_attentions(model, image, size)
+        chosen = _chosen(model, in_order(calls, hosts.calls), layers, hosts.notes)
+        whole = dense.shape[2:].numel() == 1
         logits = answer.at_pixel(dense)
+        if logits.isnan().any():
+            raise InputError(
+                f"at={at[0]},{at[1]}: the network's logits there are NaN; look at the picture's "
+                "values and at the weights"
+            )
         predicted = chosen_class(logits, output)
         wanted = chosen_class(logits, predicted if class_index is None else class_index)
-        found = [layer_map(call, at) for call in chosen]
-        rolled = rollout_map(model, image, chosen, found) if rollout else None
+        looked = layer_maps(model, image, chosen, at)
+        found = list(looked.maps)
+        rolled = rollout_map(model, image, looked.calls, found) if rollout else None
         deleted: tuple[Deletion, ...] = ()
         if deletion:
             deleted = deletions(
@@ -108,17 +121,22 @@ def explain(
                     for each in [*found, *([] if rolled is None else [rolled])]
                     if each.spatial is not None
                 ],
-                None if dense.shape[2:].numel() == 1 else at,
+                None if whole else at,
                 seed=seed,
             )
-        evidence = (
-            (
-                gradient_map(model, image, at, class_index=wanted),
-                occlusion_map(model, image, at, class_index=wanted),
+        if found:
+            evidence = asked_evidence(
+                answer,
+                image,
+                index=wanted,
+                whole=whole,
+                receptive=receptive_field,
+                class_maps=class_maps,
             )
-            if class_maps
-            else ()
-        )
+        else:
+            evidence = evidence_alone(
+                answer, image, index=wanted, whole=whole, occlusion=deletion or class_maps
+            )
     return Explanation(
         picture=shown,
         at=at,
@@ -128,18 +146,27 @@ def explain(
         maps=tuple(found),
         rollout=rolled,
         deletions=deleted,
-        class_maps=evidence,
+        class_maps=evidence.class_maps,
+        receptive=evidence.receptive,
+        notes=(*(hosts.notes if layers is None else ()), *looked.notes, *evidence.notes),
         seconds=time.perf_counter() - start,
     )
 
 
 def _chosen(
-    model: nn.Module, calls: Sequence[LayerCall], names: Sequence[str] | None
-) -> list[LayerCall]:
-    if not calls:
+    model: nn.Module,
+    calls: Sequence[AnyCall],
+    names: Sequence[str] | None,
+    notes: Sequence[str],
+) -> list[AnyCall]:
+    for name in names or ():
+        note = next((note for note in notes if note.startswith(f"{name}: ")), None)
+        if note is not None:
+            raise InputError(f"layers={note}; name another layer, or leave layers out")
+    if not calls and names is not None:
         raise InputError(
-            f"{type(model).__name__} used no attention layer; create it with attention='psa_s', "
-            "or put one in with pixelwise.insert"
+            f"layers={', '.join(names)}: {type(model).__name__} used no attention; leave layers "
+            "out, or put one in with pixelwise.insert"
         )
     called = {call.name for call in calls}
     for name in names or ():

@@ -112,7 +112,7 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> FeatureP
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
     try:
         with recorded(model, (image.shape[2], image.shape[3])) as calls:
-            model(image)
+            model(image.clone())  # some networks write into what they are given
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,16 +1,58 @@
 """The maps of an explanation, each with what it cost."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.cost import measured
+from pixelwise.explanation.host_calls import HostCall
+from pixelwise.explanation.host_maps import host_maps
 from pixelwise.explanation.placing import cell
 from pixelwise.explanation.reading import key_of, read
 from pixelwise.explanation.recording import LayerCall
 from pixelwise.explanation.result import LayerMap
-from pixelwise.explanation.rollout import Rolled, chain, roll_out
+from pixelwise.explanation.rollout import AnyCall, Rolled, chain, roll_out
+
+NO_QUERY = "none of its queries lies on the asked pixel"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Calls, the map of each, and why others have none."""
+
+    calls: tuple[AnyCall, ...]
+    maps: tuple[LayerMap, ...]
+    notes: tuple[str, ...]
+
+
+def in_order(layers: Sequence[LayerCall], hosts: Sequence[HostCall]) -> list[AnyCall]:
+    """The calls of this library's layers and those of the host, as they ran."""
+    own = [((place, 1, 0), call) for place, call in enumerate(layers)]
+    other = [((call.after, 0, call.number), call) for call in hosts]
+    both: list[tuple[tuple[int, int, int], AnyCall]] = [*own, *other]
+    return [call for _, call in sorted(both, key=lambda pair: pair[0])]
+
+
+def layer_maps(
+    model: nn.Module,
+    image: Float[Tensor, "1 c h w"],
+    calls: Sequence[AnyCall],
+    at: tuple[int, int],
+) -> Looked:
+    """The map that each call used for the picture's pixel `at`."""
+    own = host_maps(model, image, [call for call in calls if isinstance(call, HostCall)], at)
+    shown: list[tuple[AnyCall, LayerMap]] = []
+    notes = []
+    for call in calls:
+        if not isinstance(call, HostCall):
+            shown.append((call, layer_map(call, at)))
+        elif call.name in own:
+            shown.append((call, own[call.name]))
+        else:
+            notes.append(f"{call.name}: {NO_QUERY}")
+    return Looked(tuple(call for call, _ in shown), tuple(one for _, one in shown), tuple(notes))
 
 
 def layer_map(call: LayerCall, at: tuple[int, int]) -> LayerMap:
@@ -38,7 +80,7 @@ def layer_map(call: LayerCall, at: tuple[int, int]) -> LayerMap:
 def rollout_map(
     model: nn.Module,
     image: Float[Tensor, "1 c h w"],
-    calls: Sequence[LayerCall],
+    calls: Sequence[AnyCall],
     maps: Sequence[LayerMap],
 ) -> LayerMap | None:
     """The composed map of the calls whose maps these are.
@@ -57,7 +99,7 @@ def rollout_map(
 
     def run() -> Rolled | None:
         links = chain(model, image, [call for call, _ in able])
-        return roll_out(links, last.at) if len(links) > 1 else None
+        return roll_out(links, last.at, model=model, image=image) if len(links) > 1 else None
 
     done = measured(run, image.device)
     if done.result is None:

@@ -31,7 +31,7 @@ class LayerMap:
     """Memory that computing the map needed above what was there before."""
     spatial: Float[Tensor, "h w"] | None = None
     """A weight per pixel, all parts together; on the CPU."""
-    parts: Mapping[str, Float[Tensor, "h w"]] = field(default_factory=dict)
+    parts: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
     """What it is made of, where that says more: "collect" and "distribute", bases, regions."""
     channel: Float[Tensor, " c"] | None = None
     """A gate or a weight per channel."""
@@ -92,6 +92,37 @@ class ClassMap:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far a share of a receptive field's energy lies."""
+
+    share: float
+    """Of the energy, 0 to 1; that of the asked pixel itself aside, where there is one."""
+    radius: float | None
+    """Of the circle around the asked pixel that holds it, in pixels; None for a network that
+    answers for the picture as a whole, or where all energy is the pixel's own."""
+    area: float
+    """Share of the picture's pixels: of those in the circle, or, without one, the fewest pixels
+    that hold it."""
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """On which pixels of the picture the logits at the asked pixel depend, by gradients.
+
+    This is no attention: see `pixelwise.receptive` for what is computed.
+    """
+
+    values: Float[Tensor, "h w"]
+    """Gradient energy of every pixel, of sum 1; on the CPU."""
+    own: float
+    """The asked pixel's share of it; 0 for a network that answers for the picture as a whole."""
+    reaches: tuple[Reach, ...]
+    """For half of the energy, and for nine tenths."""
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that an explanation says of one pixel of a picture."""
 
@@ -109,5 +140,9 @@ class Findings:
     """Attention composed across layers, where that is defined."""
     deletions: tuple[Deletion, ...] = ()
     class_maps: tuple[ClassMap, ...] = ()
+    receptive: ReceptiveField | None = None
+    """What the answer depends on; of every network that uses no attention, else on request."""
+    notes: tuple[str, ...] = ()
+    """What is not shown, and why: a sentence each."""
     seconds: float = 0.0
     """Time of the whole explanation."""

@@ -17,16 +17,20 @@ https://arxiv.org/abs/2005.00928.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.explanation.host_calls import HostCall, look
+from pixelwise.explanation.host_maps import seen_through
 from pixelwise.explanation.placing import resampled
 from pixelwise.explanation.reading import heads_of, maps_of, total
 from pixelwise.explanation.recording import LayerCall, recorded
 
+AnyCall = LayerCall | HostCall
 MOST_LAYERS = 8
 """Layers of a chain, counted from its end."""
 SHARE = 0.95
@@ -45,8 +49,8 @@ class Rolled:
 
 
 def chain(
-    model: nn.Module, image: Float[Tensor, "1 c h w"], calls: Sequence[LayerCall]
-) -> list[LayerCall]:
+    model: nn.Module, image: Float[Tensor, "1 c h w"], calls: Sequence[AnyCall]
+) -> list[AnyCall]:
     """The calls through which the last of `calls` sees, the last first.
 
     A call belongs to it if the next one's input changes with its output: for each, the network runs
@@ -57,40 +61,66 @@ def chain(
         if len(found) == MOST_LAYERS:
             break
         following = found[-1]
-        if call.covers == following.covers and _reaches(model, image, call, following):
+        if _same_area(call, following) and _reaches(model, image, call, following):
             found.append(call)
     return found
 
 
-def _reaches(model: nn.Module, image: Tensor, first: LayerCall, second: LayerCall) -> bool:
+def _same_area(first: AnyCall, second: AnyCall) -> bool:
+    """Whether both see the same of the picture, up to half a cell."""
+    return all(
+        abs(a - b) <= 0.5 * b / min(m, n)
+        for a, b, m, n in zip(first.covers, second.covers, first.size, second.size, strict=True)
+    )
+
+
+def _reaches(model: nn.Module, image: Tensor, first: AnyCall, second: AnyCall) -> bool:
     """Whether the input of `second` depends on the output of `first`."""
+    before, after = (_received(model, image, second, other) for other in (None, first))
+    pairs = zip(after, before, strict=True)
+    return any((a - b).abs().max() > 1e-6 * b.abs().max() for a, b in pairs)
+
+
+def _received(
+    model: nn.Module, image: Tensor, call: AnyCall, disturbed: AnyCall | None
+) -> tuple[Tensor, ...]:
+    """What a call receives, perhaps with the output of another one disturbed."""
+    if disturbed is None and isinstance(call, LayerCall):
+        return call.inputs
     noise = torch.Generator().manual_seed(0)
-    wanted = int(first.name.rpartition("#")[2]) if "#" in first.name else 1
     times = 0
+
+    def added(output: Tensor) -> Tensor:
+        random = torch.randn(output.shape, generator=noise).to(output)
+        return output + random * (output.std(correction=0) + 1e-3)
 
     def disturb(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
         nonlocal times
         times += 1
-        if times != wanted:
-            return None
-        added = torch.randn(output.shape, generator=noise).to(output)
-        return output + added * (output.std(correction=0) + 1e-3)
+        return added(output) if times == wanted else None
 
-    hook = first.layer.register_forward_hook(disturb)
-    try:
+    with ExitStack() as stack:
+        if isinstance(disturbed, LayerCall):
+            wanted = int(disturbed.name.rpartition("#")[2]) if "#" in disturbed.name else 1
+            stack.callback(disturbed.layer.register_forward_hook(disturb).remove)
+        changed = {disturbed.number: added} if isinstance(disturbed, HostCall) else {}
+        if isinstance(call, HostCall):
+            kept: list[Tensor] = []
+            wishes = {call.number: lambda seen: kept.extend(x.clone() for x in seen.inputs)}
+            look(model, image, wishes, changed)
+            return tuple(kept)
         with recorded(model, (image.shape[2], image.shape[3])) as calls:
-            model(image)
-    finally:
-        hook.remove()
-    found = next((call for call in calls if call.name == second.name), second)
-    pairs = zip(found.inputs, second.inputs, strict=True)
-    return any((a - b).abs().max() > 1e-6 * b.abs().max() for a, b in pairs)
+            look(model, image, {}, changed)
+    found = next((one for one in calls if one.name == call.name), call)
+    return found.inputs
 
 
 def roll_out(
-    calls: Sequence[LayerCall],
+    calls: Sequence[AnyCall],
     at: tuple[int, int],
     *,
+    model: nn.Module | None = None,
+    image: Float[Tensor, "1 c h w"] | None = None,
     share: float = SHARE,
     most: int = MOST_PIXELS,
 ) -> Rolled:
@@ -99,15 +129,26 @@ def roll_out(
     Args:
         calls: The chain, the last call first.
         at: The pixel (row, column) of the last one's output.
+        model: The network, where one of the calls is the host's own.
+        image: Its input, likewise.
         share: The part of the weight whose pixels are followed.
         most: How many are followed at most, per layer.
     """
-    x = calls[0].inputs[0]
-    weights = torch.zeros(calls[0].size, device=x.device)
+    last = calls[0]
+    device = last.inputs[0].device if isinstance(last, LayerCall) else None
+    device = image.device if device is None and image is not None else device
+    weights = torch.zeros(last.size, device=device)
     weights[at] = 1
     found = {}
     for call in calls:
-        weights = _through(call, resampled(weights, call.size), share, most)
+        weights = resampled(weights, call.size)
+        if isinstance(call, HostCall):
+            assert model is not None
+            assert image is not None
+            seen = seen_through(model, image, call, followed(weights.flatten(), share, most))
+            weights = (resampled(weights, seen.shape) + seen) / 2
+        else:
+            weights = _through(call, weights, share, most)
         found[call.name] = weights
     return Rolled(weights, found)
 

@@ -5,19 +5,25 @@ start by itself (its own factor is 0) stands there without gain: with one, neith
 gradient.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.fx._symbolic_trace import is_fx_symbolic_tracing
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
+from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.layouts import FeatureLayout
 from pixelwise.layers.base import Layer
 from pixelwise.settings import with_tuples
 
 CHILD = "inserted"
 """Name under which a host holds its insertions."""
+PLACES = f"{CHILD}._extra_state"
+"""Key of a host's `state_dict` that says what was inserted where."""
 
 
 @dataclass(frozen=True)
@@ -136,17 +142,70 @@ class Insertions(nn.ModuleDict):
         """Nothing: an `nn.Sequential` runs all its children, this one too."""
         return features[0] if len(features) == 1 else features
 
+    def named_modules(self, *options: Any, **named: Any) -> Iterator[tuple[str, nn.Module]]:
+        """As of any module; refuses where torch.fx looks at a host to trace it.
+
+        A trace by symbols leaves out the hooks of the host, and fusing by it those of the norms.
+        """
+        if is_fx_symbolic_tracing() and get_proxy_mode() is None:
+            raise InputError(
+                f"insert={self.attached()[0].place.name!r}: torch.fx would leave out what was"
+                " inserted; take torch.export, or pixelwise.fold to fold norms"
+            )
+        return super().named_modules(*options, **named)
+
     def attached(self) -> list[Attached]:
         """The layers with their gains."""
         return [module for module in self.values() if isinstance(module, Attached)]
 
+    def get_extra_state(self) -> Tensor:
+        """What stands where, as bytes of JSON: a tensor goes into every file of weights."""
+        found = {key: a.place.plain() for key, a in self.items() if isinstance(a, Attached)}
+        text = json.dumps(found)
+        return torch.tensor(list(text.encode()), dtype=torch.uint8, device="cpu")
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Nothing: the places are those of the host.
+
+        Raises:
+            InputError: The weights hold an insertion that this host lacks.
+        """
+        own = {place.name: _layer(place) for place in (a.place for a in self.attached())}
+        for place in read_places(state).values():
+            if own.get(place.name) != _layer(place):
+                raise InputError(
+                    f"insert='{place.key}@{place.name}': the weights hold this insertion, but the"
+                    " network has none like it there; insert with the file of weights as the plan"
+                )
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())  # of older versions
         for name, attached in self.items():
             start = f"{prefix}{name}."
             if not any(key.startswith(start) for key in state_dict):
                 own = attached.state_dict()
                 state_dict.update({start + key: value for key, value in own.items()})
         super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def read_places(state: Tensor) -> dict[str, InsertionPlace]:
+    """From what `Insertions.get_extra_state` gave; keys are those of the insertions.
+
+    Raises:
+        InputError: It is something else.
+    """
+    try:
+        found = json.loads(bytes(round(value) for value in state.flatten().tolist()))
+        return {key: InsertionPlace.read(place) for key, place in found.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{PLACES}: is not what an insertion writes ({in_one_line(error, 80)}); save the"
+            " weights again"
+        ) from error
+
+
+def _layer(place: InsertionPlace) -> str:
+    return json.dumps([place.key, place.channels, dict(place.options)])
 
 
 def insertions_of(host: nn.Module) -> Insertions | None:

@@ -1,6 +1,7 @@
 """Putting layers behind modules of a host, and taking them out again."""
 
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from pixelwise.insertion.attached import (
     Insertions,
     insertions_of,
 )
-from pixelwise.insertion.hooks import Behind, Notes, drop, put
+from pixelwise.insertion.hooks import Behind, Guard, Notes, drop, put
 from pixelwise.insertion.settling import Counting, Settling, patched
 from pixelwise.layers.base import Layer
 from pixelwise.layers.registry import create
@@ -40,11 +41,14 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
         host.add_module(CHILD, insertions)
         host.register_forward_pre_hook(Settling(insertions))
         host.register_forward_hook(Counting(insertions), with_kwargs=True, prepend=True)
-    key = place.name.replace(".", "__")
+    key = _key(host, place.name)
     while key in insertions:  # a module may have such a name itself
         key += "_"
     insertions[key] = attached
     put(module, Behind(attached, insertions))
+    folds = next((n for n in place.before if facts[n].mixes and not facts[n].shifts), None)
+    if folds is not None:
+        host.get_submodule(folds).register_forward_hook(Guard(attached, folds))
     for part, name in _parts(host, place.name):
         if not any(isinstance(hook, Settling) for hook in part._forward_pre_hooks.values()):
             part.register_forward_pre_hook(Settling(insertions, name))
@@ -53,6 +57,17 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
         if not any(isinstance(hook, Notes) for hook in gate._forward_pre_hooks.values()):
             gate.register_forward_pre_hook(Notes(insertions))
     return attached
+
+
+def _key(host: nn.Module, name: str) -> str:
+    """The name of an insertion: that of its place.
+
+    A number for a network of transformers, whose `save_pretrained` replaces parts of names such as
+    `layers`, those of insertions too.
+    """
+    if any(kind.__module__.startswith("transformers.") for kind in type(host).__mro__):
+        return str(zlib.crc32(name.encode()))
+    return name.replace(".", "__")
 
 
 def _parts(host: nn.Module, name: str) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
@@ -79,7 +94,7 @@ def detach(host: nn.Module, names: set[str] | None = None) -> None:
     left = [attached.place.name.split(".") for attached in insertions.attached()]
 
     def idle(hook: Any) -> bool:
-        if isinstance(hook, Behind):
+        if isinstance(hook, Behind | Guard):
             return hook.attached in gone
         if isinstance(hook, Settling):
             return not any(steps[: len(hook.part)] == [*hook.part] for steps in left)

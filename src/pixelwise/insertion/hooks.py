@@ -1,11 +1,10 @@
 """The hooks that pass a host's features on through what was inserted; they copy and pickle."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.fx.proxy import TracerBase
 
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Attached, Insertions
@@ -18,12 +17,58 @@ class Behind:
         self.attached, self.insertions = attached, insertions
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        """The output with attention."""
-        image = self.insertions.image
+        """The output with attention.
+
+        Raises:
+            InputError: The module is not what the layer was inserted behind.
+        """
+        place, image = self.attached.place, self.insertions.image
+        if self.attached.stands == place.name and place.after and absorbs(module, self.attached):
+            raise InputError(
+                f"insert={place.name!r}: {place.after!r} was folded into this module, and the layer"
+                f" stands between the two; insert after {place.after!r}, or afterwards"
+            )
         if isinstance(output, Tensor):
             return self.attached(output, image)
         changed = (self.attached(output[0], image), *output[1:])
         return type(output)(*changed) if hasattr(output, "_fields") else changed
+
+
+class Guard:
+    """A forward hook of what comes before a place, such as a convolution before a norm.
+
+    It goes with the module where that is copied by itself, folded with the norm, into a network
+    whose hooks are gone.
+    """
+
+    known = 0
+    """The id of the guard that the host knows of: a copy is another one."""
+
+    def __init__(self, attached: Attached, name: str) -> None:
+        self.attached, self.name = attached, name
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Stop where the place is a part of this module now, and its layer is not behind it.
+
+        Raises:
+            InputError: It is.
+        """
+        place = self.attached.place
+        if self.known == id(self) or torch.compiler.is_dynamo_compiling():
+            return  # the host looks at each layer by itself
+        if not absorbs(module, self.attached, self.name):
+            return
+        if not any(hook.attached.place.name == place.name for hook in carried(module)):
+            raise InputError(
+                f"insert={place.name!r}: it was folded into {self.name!r} where the layer could"
+                " not follow; fold norms by pixelwise.fold, or insert afterwards"
+            )
+
+
+def absorbs(module: nn.Module, attached: Attached, name: str | None = None) -> bool:
+    """Whether a module that had no bias when a layer was inserted there has one now."""
+    before = attached.facts.get(attached.place.name if name is None else name)
+    return before is not None and not before.shifts and getattr(module, "bias", None) is not None
 
 
 class Notes:
@@ -71,27 +116,3 @@ def drop(module: nn.Module, wanted: Callable[[Any], bool]) -> None:
                 module._forward_pre_hooks_with_kwargs,
             ):
                 kept.pop(number, None)
-
-
-def _refusing(create_proxy: Callable[..., Any]) -> Callable[..., Any]:
-    """As `torch.fx` has it, but for modules whose output passes through an insertion.
-
-    A graph calls such a module without noting what is behind it, and what works on graphs, such as
-    `torch.fx.experimental.optimization.fuse`, would lose that in silence.
-    """
-
-    @functools.wraps(create_proxy)
-    def checked(tracer: Any, kind: str, target: Any, *args: Any, **kwargs: Any) -> Any:
-        if kind == "call_module" and isinstance(getattr(tracer, "root", None), nn.Module):
-            module = dict(tracer.root.named_modules()).get(target)
-            for hook in carried(module) if module is not None else ():
-                raise InputError(
-                    f"insert={hook.attached.place.name!r}: torch.fx leaves inserted layers out of"
-                    " its graphs; take torch.export, or trace the host first and insert then"
-                )
-        return create_proxy(tracer, kind, target, *args, **kwargs)
-
-    return checked
-
-
-TracerBase.create_proxy = _refusing(TracerBase.create_proxy)  # type: ignore[method-assign]

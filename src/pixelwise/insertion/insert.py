@@ -28,10 +28,10 @@ from pixelwise.insertion.inserted import Inserted, Line, of_network
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
-from pixelwise.insertion.saved import read_saved
+from pixelwise.insertion.rebuilt import guard
+from pixelwise.insertion.saved import is_saved, read_saved
 from pixelwise.insertion.surroundings import followed
 from pixelwise.insertion.tracing import Trace, trace
-from pixelwise.layers.placement import is_saved
 
 
 def insert(
@@ -57,7 +57,8 @@ def insert(
         plan: Layers by place, in the grammar of `layers.placement`: `"layer3.*.bn2=psa_s"`,
             `"psa_s@3,4"`, `"each stage=eca"`, `{"layer4": {"name": "isa", "dropout": 0.1}}`,
             `{nn.BatchNorm2d: "se"}`. A file that `Inserted.save` wrote brings places and trained
-            weights; so does a report, or another network with insertions.
+            weights; so does a report, another network with insertions, or its weights: a
+            `state_dict`, a file of PyTorch or safetensors, or a folder of `save_pretrained`.
         example: The host's input for the trace: a picture (b, c, h, w), two or more of them, or
             positional or named arguments; None finds a small one.
         size: Height and width of that picture, and of the cost in the report.
@@ -73,14 +74,9 @@ def insert(
         InputError: A place or a layer that does not exist or does not go together, with the reason;
             the host is then as it was.
     """
+    check_host(host)
     if isinstance(host, torch.jit.ScriptModule):
         raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
-    if not isinstance(host, nn.Module) or _starts_training(host):
-        inner = next((n for n in ("model", "module", "network") if _is_module(host, n)), "model")
-        raise InputError(
-            f"host={type(host).__name__}: not a network, its train() is no mode of one; give the"
-            f" network inside, such as host.{inner}"
-        )
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
         raise InputError(
             f"host={type(host).__name__}: wrapped for several processes; insert first, then wrap it"
@@ -92,12 +88,18 @@ def insert(
         raise InputError(
             f"host={type(host).__name__}: it has a module called {CHILD!r}; rename that"
         )
+    if any(parameter.is_meta for parameter in host.parameters()):
+        raise InputError(
+            f"host={type(host).__name__}: its weights are on the meta device, not there yet; insert"
+            " when they are loaded, for example after from_pretrained"
+        )
     weights = None
     if isinstance(plan, Inserted | nn.Module):
         saved, weights = of_network(plan)
-    elif isinstance(plan, Path) or is_saved(plan):
-        saved, weights = read_saved(Path(plan))
+    elif is_saved(plan):
+        host, saved, weights = read_saved(host, plan)
     else:
+        assert not isinstance(plan, Path)  # every path is of saved insertions
         wanted = read_plan(plan)
     if example is None:
         example = example_for(host, size)
@@ -125,23 +127,28 @@ def insert(
     except BaseException:
         detach(host, {place.name for place in chosen})
         raise
+    guard(host, found.module)
     return found
 
 
-def _starts_training(host: nn.Module) -> bool:
-    """Whether its `train` is something else than the switch of a module's mode."""
-    if type(host).train is nn.Module.train:
-        return False
-    first = next(iter(inspect.signature(host.train).parameters.values()), None)
-    return first is None or not (
-        isinstance(first.default, bool)
-        or first.annotation in (bool, "bool")
-        or "mode" in first.name
-    )
+def check_host(host: Any) -> None:
+    """Refuse what is no network, or what trains when it is put into train mode.
+
+    Raises:
+        InputError: With what to give instead.
+    """
+    inside = [name for name in ("model", "module", "net", "network") if _is_network(host, name)]
+    remedy = f"give its .{inside[0]}" if inside else "give the network inside"
+    if not isinstance(host, nn.Module):
+        raise InputError(f"host={type(host).__name__}: is no nn.Module; {remedy}")
+    if "mode" not in inspect.signature(host.train).parameters:
+        raise InputError(
+            f"host={type(host).__name__}: its train() trains, it is no mode of a network; {remedy}"
+        )
 
 
-def _is_module(owner: object, name: str) -> bool:
-    return isinstance(getattr(owner, name, None), nn.Module)
+def _is_network(host: Any, name: str) -> bool:
+    return isinstance(getattr(host, name, None), nn.Module)
 
 
 def _lines(attached: list[Attached], seen: Trace) -> tuple[Line, ...]:

@@ -17,9 +17,10 @@ from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.proof import is_identity
 from pixelwise.insertion.targets import layout_at, matching
 from pixelwise.insertion.tracing import Trace
+from pixelwise.layers import plans
 from pixelwise.layers.base import FusionLayer, Layer
-from pixelwise.layers.placement import Placement, parse
-from pixelwise.layers.registry import available, create, options, resolve
+from pixelwise.layers.placement import Placement
+from pixelwise.layers.registry import available, create, options
 
 
 def read_plan(spec: str | Mapping[Any, Any]) -> tuple[Placement, ...]:
@@ -28,12 +29,12 @@ def read_plan(spec: str | Mapping[Any, Any]) -> tuple[Placement, ...]:
     Raises:
         InputError: No plan, one without layers, or with a layer that does not exist.
     """
-    found = parse(spec, "insert")
+    found = plans.read_plan(spec, "insert")
     if not found:
         raise InputError(
             f"insert={spec!r}: nothing to insert; give places and layers, such as 'layer4=psa_s'"
         )
-    return tuple(one._replace(key=resolve(one.key)) for one in found)
+    return found
 
 
 def planned(

@@ -8,7 +8,7 @@ such a one. After the forward of the whole host each layer must have taken part.
 
 import ctypes
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from pixelwise.insertion.attached import (
     insertions_of,
 )
 from pixelwise.insertion.examples import modes_kept, quiet, seeded
-from pixelwise.insertion.hooks import Behind, carried, drop, put
+from pixelwise.insertion.hooks import Behind, Guard, carried, drop, put
 
 Found = tuple[str, nn.Module]
 """A module and its name in the host."""
@@ -148,6 +148,9 @@ def settle_one(
         InputError: The layer has lost its place.
     """
     look = _Look(root, attached, part)
+    for before in attached.place.before:
+        for guard in guards(look.up(before)):
+            guard.known = id(guard)
     found = look.up(attached.stands)
     if found is not None and any(hook.attached is attached for hook in carried(found[1])):
         if look.next_folded(found[1], replaced=False):
@@ -165,6 +168,13 @@ def settle_one(
         name = target[0]
     vars(attached)["stands"] = name
     return f"{attached.place.key}@{attached.place.name} stands behind {name} now"
+
+
+def guards(found: Found | None) -> Iterator[Guard]:
+    """The guards of a module, those that came with a copy of it too."""
+    for hook in found[1]._forward_hooks.values() if found else ():
+        if isinstance(hook, Guard):
+            yield hook
 
 
 def _is_copy(hook: Any, attached: Attached) -> bool:

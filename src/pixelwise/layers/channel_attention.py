@@ -48,10 +48,6 @@ class ChannelAttention(AttentionLayer):
     year: ClassVar[int] = 2019
     aliases: ClassVar[tuple[str, ...]] = (
         "CAM_Module",
-        "DANet",
-        "dual attention",
-        "CA",
-        "DA",
         "dual channel attention",
     )
     cost_exponent: float = 1.0

@@ -57,7 +57,6 @@ class CoordinateAttention(AttentionLayer):
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = (
         "CoordAtt",
-        "CA",
         "CoordAttention",
         "CoordAttn",
         "coordinate attention block",

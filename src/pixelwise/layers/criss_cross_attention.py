@@ -58,7 +58,6 @@ class CrissCrossAttention(AttentionLayer):
     year: ClassVar[int] = 2019
     aliases: ClassVar[tuple[str, ...]] = (
         "CC",
-        "CCA",
         "CC_module",
         "CCNet",
         "CCAttention",

@@ -68,9 +68,8 @@ class ExpectationMaximisationAttention(AttentionLayer):
     title: ClassVar[str] = "Expectation-maximization attention"
     year: ClassVar[int] = 2019
     aliases: ClassVar[tuple[str, ...]] = (
-        "EMAU",
         "EMANet",
-        "EMAModule",
+        "EMAU",
         "EMA unit",
         "expectation-maximization attention unit",
         "EM attention",

@@ -67,7 +67,6 @@ class FeaturePyramidAttention(AttentionLayer):
         "FPABlock",
         "FPA module",
         "FeaturePyramidAttentionModule",
-        "PAN",
     )
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)

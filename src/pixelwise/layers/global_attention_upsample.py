@@ -59,7 +59,6 @@ class GlobalAttentionUpsample(FusionLayer):
         "GAUBlock",
         "GAU module",
         "GlobalAttentionUpsampleModule",
-        "PAN",
     )
     cost_exponent: float = 1.0
     reference_keys: ClassVar[Mapping[str, str]] = {

@@ -63,10 +63,7 @@ class ParallelPolarizedSelfAttention(AttentionLayer):
     title: ClassVar[str] = "Polarized self-attention (parallel)"
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = (
-        "PSA",
         "parallel PSA",
-        "polarized self-attention",
-        "polarised self-attention",
         "PSA parallel",
     )
     cost_exponent: float = 1.0

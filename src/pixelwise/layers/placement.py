@@ -6,8 +6,8 @@ A plan is a sequence of placements: where, the layer's key, its options. As text
     ENTRY      LAYER@WHERE,WHERE,...    psa_s@3,4         layers after stages 3 and 4
                WHERE=LAYER              layer4=psa_s      the same thing, one place at a time
                LAYER                    psa_s             at the default place, where there is one
-    LAYER      KEY                      psa_s
-               KEY(OPTION=VALUE, ...)   isa(down_factors=[(8, 8)], dropout=0.1)
+    LAYER      NAME                     psa_s, or as papers have it: Coordinate Attention
+               NAME(OPTION=VALUE, ...)  isa(down_factors=[(8, 8)], dropout=0.1)
     VALUE      a word, a number, true, false, null, a quoted text, or a list of them
     none       no layer at all
 
@@ -47,7 +47,11 @@ EACH_STAGE = "each stage"
 EXAMPLES = "write for example 'psa_s@3,4' or 'layer4=psa_s'"
 
 _SPECIAL = set(",;=@()[]{}'\"")
-_KEY = re.compile(r"\w[\w.-]*")
+_NAME = r"\w(?:[\w .+/&-]*[\w.+-])?"
+_LAYER = re.compile(
+    rf"""(?:({_NAME})|(?P<quote>['"])((?:(?!(?P=quote))[^\\])*)(?P=quote))\s*(?:\((.*)\))?""",
+    re.DOTALL,
+)
 
 
 class Placement(NamedTuple):
@@ -55,6 +59,7 @@ class Placement(NamedTuple):
 
     where: Where
     key: str
+    """Its name, as it is written."""
     options: Options
 
 
@@ -110,7 +115,7 @@ def to_text(plan: Iterable[Placement]) -> str:
     """
     entries = [
         f"{layer}@{','.join(_where_text(one.where) for one in same)}"
-        for layer, same in groupby(plan, _layer_text)
+        for layer, same in groupby(plan, layer_text)
     ]
     return "; ".join(entries) or "none"
 
@@ -162,17 +167,20 @@ def _given(found: object) -> Where:
 def _layer(spec: object) -> tuple[str, Options]:
     """Key and options of a layer in any of its forms."""
     if isinstance(spec, str):
-        key, bracket, told = spec.strip().partition("(")
-        if _KEY.fullmatch(key.strip()) and (told.endswith(")") or not bracket):
-            return key.strip(), read_options(told.removesuffix(")"))
+        if found := _LAYER.fullmatch(spec.strip()):
+            return found[1] or found[3], read_options(found[4] or "")
     elif isinstance(spec, Mapping) and isinstance(spec.get("name"), str):
         return spec["name"], with_tuples({k: v for k, v in spec.items() if k != "name"})
-    elif isinstance(spec, tuple | list) and len(spec) == 2 and isinstance(spec[1], Mapping):
-        return str(spec[0]), with_tuples(dict(spec[1]))
+    elif isinstance(spec, tuple | list) and [*map(_kind, spec)] == ["name", "options"]:
+        return spec[0], with_tuples(dict(spec[1]))
     raise InputError(
         f"{spec!r} is no layer; give a layer's name such as 'psa_s', 'psa_s(variant=paper)', or"
         " {'name': 'psa_s', 'variant': 'paper'}"
     )
+
+
+def _kind(part: object) -> str:
+    return "name" * isinstance(part, str) + "options" * isinstance(part, Mapping)
 
 
 def _where_text(where: Where) -> str:
@@ -182,8 +190,14 @@ def _where_text(where: Where) -> str:
     return repr(where) if odd else where
 
 
-def _layer_text(one: Placement) -> str:
+def layer_text(one: Placement) -> str:
+    """A layer's name and options, as a plan has them.
+
+    Raises:
+        InputError: The name, or an option's value, has no text.
+    """
     told = write_options(one.options)
-    text = f"{one.key}({told})" if told else one.key
-    _layer(text)  # raises where the key or an option's name has no text
+    name = one.key if re.fullmatch(_NAME, one.key) else repr(one.key)
+    text = f"{name}({told})" if told else name
+    _layer(text)  # raises where the name or an option's name has no text
     return text

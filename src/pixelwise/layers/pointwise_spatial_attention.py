@@ -78,7 +78,7 @@ class PointwiseSpatialAttention(AttentionLayer):
     key: ClassVar[str] = "psanet"
     title: ClassVar[str] = "Point-wise spatial attention"
     year: ClassVar[int] = 2018
-    aliases: ClassVar[tuple[str, ...]] = ("PSA", "PSAModule", "PSAMask")
+    aliases: ClassVar[tuple[str, ...]] = ("PSAMask",)
     cost_exponent: float = 1.0
     benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=1,mask_size=full",)
     reference_keys: ClassVar[Mapping[str, str]] = {

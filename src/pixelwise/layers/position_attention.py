@@ -63,9 +63,6 @@ class PositionAttention(AttentionLayer):
     year: ClassVar[int] = 2019
     aliases: ClassVar[tuple[str, ...]] = (
         "PAM_Module",
-        "DA",
-        "DANet",
-        "dual attention",
         "dual position attention",
     )
     cost_exponent: float = 2.0

@@ -5,14 +5,16 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
 import torch
 
-from pixelwise import layers, naming
+from pixelwise import layers, naming, notes
 from pixelwise.errors import unknown
+from pixelwise.layers.aliases import MORE, SHARED
 from pixelwise.layers.base import Layer
 from pixelwise.layers.elsewhere import ELSEWHERE
 from pixelwise.layers.memory import limit_memory
@@ -41,21 +43,49 @@ def available() -> Mapping[str, type[Layer]]:
 
 
 @functools.cache
-def known() -> Mapping[str, naming.Known]:
-    """Key -> title, year and other names."""
-    return {
-        key: naming.Known(cls.title, cls.year, (*cls.aliases, cls.__name__))
+def all_names() -> naming.Names:
+    """All names of layers, and of mechanisms that are none here."""
+    known = {
+        key: naming.Known(
+            cls.title, cls.year, (*cls.aliases, *MORE.get(key, ()), cls.__name__, *_paper(cls))
+        )
         for key, cls in available().items()
     }
+    return naming.Names(known, ELSEWHERE, SHARED)
 
 
-def resolve(name: str) -> str:
+def _paper(cls: type[Layer]) -> list[str]:
+    """The title of its paper, which the module's docstring has under "Source:"."""
+    about = inspect.getdoc(inspect.getmodule(cls)) or ""
+    source = " ".join(about.partition("Source:")[2].partition("Reference:")[0].split())
+    return [title for title in re.findall('"([^"]+)"', source) if " " in title][:1]
+
+
+def resolve(name: str | type[Layer], said: str = "layer") -> str:
     """The key of the layer with that key, title, class name or alias, whatever the case.
+
+    This is the one place that reads names of layers. A layer's class stands for its key.
+
+    Args:
+        name: As it is written.
+        said: What the user calls it, for messages, such as "attention".
 
     Raises:
         InputError: There is no such layer, or several.
     """
-    return naming.resolve("layer", name, known(), ELSEWHERE)
+    if isinstance(name, type) and name in available().values():
+        return name.key
+    return naming.resolve("layer", name, all_names(), said)
+
+
+def asked(name: str | type[Layer], said: str = "layer") -> str:
+    """`resolve` for a name that somebody typed: notes once where most mean another layer by it."""
+    key, names = resolve(name, said), all_names()
+    if isinstance(name, str) and naming.is_taken_for_another(key, names):
+        if naming.folded(name) == naming.folded(key):
+            notes.once(key, f"{said}={name!r}: {naming.mistaken(key, names)}")
+        notes.needs_none(key)
+    return key
 
 
 def options(name: str) -> Mapping[str, Any]:
@@ -69,7 +99,7 @@ def options(name: str) -> Mapping[str, Any]:
 
 
 def create(
-    key: str,
+    key: str | type[Layer],
     channels: int,
     *,
     device: torch.device | str | None = None,
@@ -78,8 +108,6 @@ def create(
     **chosen: Any,
 ) -> Layer:
     """Build a layer by key, e.g. `create("gc", 64, reduction=8)`.
-
-    `functools.partial(create, "gc")` is what timm takes as `attn_layer`.
 
     Args:
         key: Name of the layer: one of `names()`, or as papers and code call it.
@@ -103,6 +131,29 @@ def create(
         layer = available()[key](channels, **chosen).to(dtype=dtype)
     limit_memory(layer, max_memory)
     return layer
+
+
+def create_layer(
+    key: str | type[Layer],
+    channels: int,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    max_memory: int | str | None = None,
+    **chosen: Any,
+) -> Layer:
+    """Build a layer by name, e.g. `create_layer("gc", 64, reduction=8)`.
+
+    `functools.partial(create_layer, "gc")` is what timm takes as `attn_layer`. The arguments are
+    those of `create`. Where most people mean something else by the name, as by "ema", an
+    `AmbiguousName` warning says once what it is here.
+
+    Raises:
+        InputError: The layer or one of its options does not exist, a value is out of range, or the
+            name alone cannot decide which layer is meant.
+    """
+    key = asked(key)
+    return create(key, channels, device=device, dtype=dtype, max_memory=max_memory, **chosen)
 
 
 def names() -> list[str]:

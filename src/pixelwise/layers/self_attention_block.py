@@ -76,7 +76,6 @@ class SelfAttentionBlock(AttentionLayer):
     title: ClassVar[str] = "Self-attention (object context pooling)"
     year: ClassVar[int] = 2018
     aliases: ClassVar[tuple[str, ...]] = (
-        "SA",
         "SelfAttentionBlock2D",
         "object context pooling",
         "BaseOC",

@@ -62,10 +62,7 @@ class SequentialPolarizedSelfAttention(AttentionLayer):
     title: ClassVar[str] = "Polarized self-attention (sequential)"
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = (
-        "PSA",
         "sequential PSA",
-        "polarized self-attention",
-        "polarised self-attention",
         "PSA sequential",
     )
     cost_exponent: float = 1.0

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
-from pixelwise.layers.placement import Placement, kind_of, parse, to_text
+from pixelwise.layers.placement import Placement, kind_of, to_text
+from pixelwise.layers.plans import read_plan
 from pixelwise.networks.config_file import (
     check_counts,
     check_entries,
@@ -17,6 +18,7 @@ from pixelwise.networks.config_file import (
     entries,
     expected,
 )
+from pixelwise.notes import settled
 from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -142,7 +144,8 @@ class ModelConfig:
             found["scale"] = float(found["scale"])
             for name in ("mean", "std", "values", "nodata"):  # JSON has one kind of number
                 found[name] = tuple(map(float, found.get(name, ())))
-            config = cls(**found | {name: read(found[name]) for name, read in plans.items()})
+            with settled():
+                config = cls(**found | {name: read(found[name]) for name, read in plans.items()})
             check_ranges(config)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
@@ -174,10 +177,8 @@ def as_text(plan: Attention) -> str:
 def _by_place(
     spec: str | Mapping[Any, Any] | None, name: str, kinds: Sequence[str], default: Sequence[str]
 ) -> Attention:
-    from pixelwise.layers.registry import resolve  # settings are read before torch is loaded
-
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for where, key, options in parse(spec, name, default=default):
+    for where, key, options in read_plan(spec, name, default=default):
         kind, number = kind_of(where)
         if kind not in kinds:
             inside = ", 'inner', 'inner3', 'blocks' or 'blocks3'" if "inner" in kinds else ""
@@ -193,5 +194,5 @@ def _by_place(
         place = kind if number is None else f"{kind}{number}"
         if place in found:
             raise InputError(f"{name}={spec!r}: two layers at {place!r}; name a place once")
-        found[place] = (resolve(key), options)
+        found[place] = (key, options)
     return found

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pixelwise.errors import InputError
+from pixelwise.insertion.attached import PLACES
 from pixelwise.layers.reference import kind_name, same_kind
 from pixelwise.networks.config import ModelConfig
 from pixelwise.networks.config_file import expected
@@ -91,9 +92,10 @@ def read_weights(weights: Path, config: Path, own: Mapping[str, Tensor]) -> dict
             f"{weights}: cannot be read as safetensors ({error}); the file may be truncated,"
             " copy it again"
         ) from error
+    own = {name: value for name, value in own.items() if name != PLACES}  # said by the config too
     faults = {
         "missing": sorted(own.keys() - state.keys()),
-        "left over": sorted(state.keys() - own.keys()),
+        "left over": sorted(state.keys() - own.keys() - {PLACES}),
         "of another shape": [
             f"{k} {tuple(state[k].shape)} for {tuple(own[k].shape)}"
             for k in sorted(own.keys() & state.keys())

@@ -54,13 +54,14 @@ def names() -> list[str]:
 
 
 @functools.cache
-def known() -> Mapping[str, naming.Known]:
-    """Key -> title, year and other names, of networks and published combinations."""
+def all_names() -> naming.Names:
+    """All names of networks and published combinations, and of networks that are not here."""
     own = {
         key: naming.Known(cls.title, cls.year, (*cls.aliases, cls.__name__))
         for key, cls in available().items()
     }
-    return own | {key: naming.Known(one.title, one.year, one.aliases) for key, one in ZOO.items()}
+    own |= {key: naming.Known(one.title, one.year, one.aliases) for key, one in ZOO.items()}
+    return naming.Names(own, ELSEWHERE)
 
 
 def resolve(name: str) -> str:
@@ -69,7 +70,7 @@ def resolve(name: str) -> str:
     Raises:
         InputError: There is no such network, or several.
     """
-    return naming.resolve("model", name, known(), ELSEWHERE)
+    return naming.resolve("model", name, all_names())
 
 
 def decoder_named(name: str) -> type[Decoder]:

@@ -1,8 +1,12 @@
 """Where a network looks: the picture, and its layers' maps side by side."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
 
 from pixelwise.pictures.figures import as_png, empty_figure
 from pixelwise.pictures.overlays import Panel, draw_overlay, mark_query
@@ -15,6 +19,7 @@ _ROW = 10.0  # width of three panels or more beside each other; all lengths are 
 _BAR = 0.84  # of a panel's width, for its colour bar with numbers and unit
 _HEAD = 0.46  # above a panel, for two lines of title
 _GAP = 0.14
+_LONGEST = 800  # of a picture's sides, in pixels: a panel has no more
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ def attention_panels(
         panels: The maps.
         parts: What maps are made of, below them: a row or more of smaller panels each.
     """
+    image, scale = _fit(image)
+    at = (round((at[0] + 0.5) * scale - 0.5), round((at[1] + 0.5) * scale - 0.5))
     height, width = image.shape[:2]
     cells: list[Panel | None] = [*([] if answer is None else [None]), *panels]
     most = 2 if width > 2.2 * height else 4 if height > 1.4 * width else 3
@@ -62,7 +69,7 @@ def attention_panels(
             left, down, wide, high = block.place(i, height / width)
             frame = (left / total, 1 - (top + down + high) / sum(heights))
             axes = figure.add_axes((*frame, wide / total, high / sum(heights)))
-            _draw(axes, image, cell, answer or "", letters=round(wide * 15))
+            _draw(axes, image, scale, cell, answer or "", letters=round(wide * 15))
             mark_query(axes, at)
         top += tall
     return as_png(figure)
@@ -103,11 +110,25 @@ class _Block:
         return _HEAD + (self._cell - _GAP - _BAR) * aspect + _GAP
 
 
-def _draw(axes: "Axes", image: Picture, panel: Panel | None, answer: str, letters: int) -> None:
+def _fit(image: Picture) -> tuple[Picture, float]:
+    """The picture no larger than panels are, and by what its sides were multiplied."""
+    scale = min(1.0, _LONGEST / max(image.shape[:2]))
+    if scale == 1:
+        return image, scale
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX)), scale
+
+
+def _draw(
+    axes: "Axes", image: Picture, scale: float, panel: Panel | None, answer: str, letters: int
+) -> None:
     if panel is None:
         axes.imshow(image)
         title = answer
     else:
+        if panel.covers is not None:
+            rows, columns = panel.covers
+            panel = dataclasses.replace(panel, covers=(rows * scale, columns * scale))
         draw_overlay(axes, image, panel)
         title = shortened(panel.title, letters) + (f"\n{panel.note}" if panel.note else "")
     axes.set_title(title, fontsize=9, parse_math=False)

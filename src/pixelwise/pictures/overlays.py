@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CLIP = 99.5  # percentile of a map's values at which its colours end
-_SPARSE = 0.5  # from this share of zeros on, zeros are not tinted
+SPARSE = 0.5
+"""From this share of zeros on, zeros are not tinted."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def draw_overlay(axes: "Axes", image: Picture, panel: Panel) -> None:
     power = math.floor(math.log10(largest)) if largest > 0 else 0
     power = 0 if -3 < power < 4 else power
     values = values / 10.0**power
-    low, high = _limits(values)
+    low, high = colour_limits(values)
     zeros = np.abs(values) <= 1e-6 * largest / 10.0**power
-    sparse = zeros.mean() > _SPARSE
+    sparse = zeros.mean() > SPARSE
     shown = np.ma.masked_array(values, zeros) if sparse else _smooth(values, rows, columns)
     axes.imshow(image.mean(2), cmap="gray", vmin=-60, vmax=315)
     drawn = axes.imshow(
@@ -101,7 +102,7 @@ def draw_overlay(axes: "Axes", image: Picture, panel: Panel) -> None:
     bar.locator_params(nbins=5)
 
 
-def _limits(values: Float[np.ndarray, "..."]) -> tuple[float, float]:
+def colour_limits(values: Float[np.ndarray, "..."]) -> tuple[float, float]:
     """Values where the colours begin and end."""
     flat = values[np.isfinite(values)].astype(np.float64)
     largest = np.abs(flat).max(initial=0)

@@ -25,7 +25,7 @@ class Results:
 
     Args:
         settings: How they were asked for.
-        layers: As they were typed.
+        layers: As they were typed, by their keys.
         trained: What is done.
         fields: Receptive fields, by the layer's name.
     """

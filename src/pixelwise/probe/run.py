@@ -16,13 +16,14 @@ from typing import Protocol, runtime_checkable
 
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.notes import settled
 from pixelwise.outputs import alone, refuse_used
 from pixelwise.probe.asked import ProbeSettings
 from pixelwise.probe.network import ProbeNetwork
 from pixelwise.probe.reach import Curve
 from pixelwise.probe.results import FILE, Results
 from pixelwise.probe.seen import seen
-from pixelwise.probe.subjects import Subject, subjects
+from pixelwise.probe.subjects import Subject, spelt, subjects
 from pixelwise.probe.training import train
 from pixelwise.probe.variants import VARIANTS
 from pixelwise.probe.writing import write
@@ -71,7 +72,7 @@ def prepared(layers: Sequence[str], settings: ProbeSettings, warn: Callable[[str
             "layers: none is named; write for example pixelwise probe psa_s pam isa, or all"
         )
     fitting = _fitting(layers, settings, warn)
-    folder, results = _folder(tuple(layers), settings)
+    folder, results = _folder(spelt(layers), settings)
     return Probe(folder, fitting, results)
 
 
@@ -82,7 +83,9 @@ def resumed(folder: Path, layers: Sequence[str], warn: Callable[[str], None]) ->
         InputError: There is no probe, or it is damaged.
     """
     before = Results.load(folder)
-    every = tuple(dict.fromkeys((*before.layers, *layers)))
+    with settled():
+        known = spelt(before.layers)
+    every = tuple(dict.fromkeys((*known, *spelt(layers))))
     return Probe(folder, _fitting(every, before.settings, warn), replace(before, layers=every))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pixelwise.errors import InputError
 from pixelwise.layers import registry
 from pixelwise.layers.option_text import split, write_options
-from pixelwise.layers.placement import parse
+from pixelwise.layers.plans import read_plan
 
 ALL = "all"
 
@@ -112,12 +112,21 @@ def subjects(names: Iterable[str], *, baselines: bool) -> list[Subject]:
     return list({one.name: named.get(one.name, one) for one in found}.values())
 
 
-def _read(text: str) -> Iterator[Subject]:
+def spelt(names: Iterable[str]) -> tuple[str, ...]:
+    """The same names with the one key of each layer; `all` stays."""
+    words = [word for name in names for word in _words(name)]
+    return tuple(ALL if word == ALL else next(_read(word)).name for word in words)
+
+
+def _words(text: str) -> list[str]:
     try:
-        words = [word.strip() for word in split(text, ",")]
+        return [word.strip() for word in split(text, ",") if word.strip()]
     except InputError as error:
         raise InputError(f"{text}: {error}") from error
-    for word in filter(None, words):
+
+
+def _read(text: str) -> Iterator[Subject]:
+    for word in _words(text):
         if word in BASELINES:
             yield Subject(word)
         elif word == ALL:
@@ -127,12 +136,12 @@ def _read(text: str) -> Iterator[Subject]:
 
 
 def _layer(text: str) -> Subject:
-    placed = parse(text, "layer", default=("here",))
+    placed = read_plan(text, "layer", default=("here",))
     if len(placed) != 1 or placed[0].where != "here":
         raise InputError(
             f"layer={text!r}: a probe has one place only; write a layer without a place, such as"
             " psa_s"
         )
-    key, options = registry.resolve(placed[0].key), placed[0].options
+    _, key, options = placed[0]
     told = write_options(options)
     return Subject(f"{key}({told})" if told else key, key, options)

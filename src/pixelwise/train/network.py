@@ -14,6 +14,7 @@ from pixelwise.networks.files import sketched
 from pixelwise.networks.registry import decoder_named, resolve
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.networks.zoo import ZOO
+from pixelwise.notes import settled
 from pixelwise.train.inputs import Data
 from pixelwise.train.recomputing import compute_again
 from pixelwise.train.settings import TrainSettings
@@ -30,6 +31,7 @@ class Network:
     """Whether it has no weights yet but those of a checkpoint to come."""
 
 
+@settled()
 def build_network(settings: TrainSettings, data: Data, described: Path | None) -> Network:
     """A run's network.
 

@@ -4,15 +4,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pixelwise.data.drawn import is_drawn
 from pixelwise.errors import InputError
+from pixelwise.notes import settled
 from pixelwise.outputs import refuse_used
 from pixelwise.settings import checked, numbered_folder
 from pixelwise.train.settings import TrainSettings
 from pixelwise.yaml_files import read
 
 SETTINGS = "config.yaml"
+Settings = TypeVar("Settings")
 
 
 def read_settings(run: Path) -> TrainSettings:
@@ -21,12 +24,28 @@ def read_settings(run: Path) -> TrainSettings:
     Raises:
         InputError: There is no such file, or what it says cannot be.
     """
-    path = run / SETTINGS
+    return read_as(TrainSettings, run, SETTINGS, "a training run")
+
+
+def read_as(settings: type[Settings], folder: Path, name: str, said: str) -> Settings:
+    """Settings from the file that a folder keeps them in.
+
+    Args:
+        settings: The dataclass.
+        folder: What a command made.
+        name: Of the file.
+        said: What the folder would be, "a comparison".
+
+    Raises:
+        InputError: There is no such file, or what it says cannot be.
+    """
+    path = folder / name
     if not path.is_file():
-        raise InputError(f"{run}: has no {SETTINGS}, so it is not a training run; check the folder")
-    values = checked(TrainSettings, read(path, "it is not the settings of a run"), str(path))
+        raise InputError(f"{folder}: has no {name}, so it is not {said}; check the folder")
+    values = checked(settings, read(path, f"it is not the settings of {said}"), str(path))
     try:
-        return TrainSettings(**values)
+        with settled():
+            return settings(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

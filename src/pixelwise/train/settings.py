@@ -10,7 +10,8 @@ from pixelwise.data.augmenting.shares import read_shares
 from pixelwise.data.cache_size import read_cache
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
-from pixelwise.layers.placement import is_saved, parse, to_text
+from pixelwise.layers.placement import is_saved, to_text
+from pixelwise.layers.plans import read_plan
 from pixelwise.networks.config import as_text, attention_plan, convolution_plan
 from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
@@ -218,7 +219,7 @@ class TrainSettings:
             if getattr(self, name) != "auto":
                 object.__setattr__(self, name, as_text(read(getattr(self, name))))
         if self.insert is not None and not is_saved(self.insert):
-            object.__setattr__(self, "insert", to_text(parse(self.insert, "insert")))
+            object.__setattr__(self, "insert", to_text(read_plan(self.insert, "insert")))
         given = [name for name in NETWORK if getattr(self, name) != getattr(TrainSettings, name)]
         if self.start is not None and given:
             raise InputError(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pixelwise.explanation.page.verdict import judge
-from pixelwise.explanation.result import Findings, LayerMap
+from pixelwise.explanation.result import Findings, LayerMap, ReceptiveField
 
 
 def numbers(explanation: Findings) -> dict[str, Any]:
@@ -39,6 +39,10 @@ def numbers(explanation: Findings) -> dict[str, Any]:
             }
             for found in explanation.class_maps
         ],
+        "receptive_field": None
+        if explanation.receptive is None
+        else _receptive(explanation.receptive),
+        "notes": list(explanation.notes),
     }
 
 
@@ -52,4 +56,19 @@ def _layer(found: LayerMap) -> dict[str, Any]:
         "seconds": found.seconds,
         "peak_bytes": found.peak_bytes,
         "gain": found.gain,
+        "heads": None if found.heads is None else len(found.heads),
+        "apart": found.apart,
+        "proof": found.proof,
+    }
+
+
+def _receptive(found: ReceptiveField) -> dict[str, Any]:
+    return {
+        "own": found.own,
+        "reaches": [
+            {"share": each.share, "radius": each.radius, "area": each.area}
+            for each in found.reaches
+        ],
+        "seconds": found.seconds,
+        "peak_bytes": found.peak_bytes,
     }

@@ -1,36 +1,183 @@
 """A section of a page: all that an explanation says of one pixel."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 
-from pixelwise.explanation.page.drawing import KINDS, answer, draw_class_maps, draw_maps, with_unit
+import numpy as np
+from torch import Tensor
+
+from pixelwise.explanation.page.svg import curves, overlaid, picture_with_cross
+from pixelwise.explanation.page.tints import Tint, tinted
 from pixelwise.explanation.page.verdict import judge
-from pixelwise.explanation.result import Findings, LayerMap
+from pixelwise.explanation.page.wording import (
+    KINDS,
+    about,
+    answer,
+    baseline,
+    measured,
+    proven,
+    reaching,
+    short,
+    with_unit,
+    without_attention,
+)
+from pixelwise.explanation.placing import resampled
+from pixelwise.explanation.result import ClassMap, Findings, LayerMap, ReceptiveField
 from pixelwise.pictures.attention import shortened
-from pixelwise.pictures.evidence import channel_gates, deletion_curves
-from pixelwise.report import Block, Figure, Section, Table, Text
+from pixelwise.pictures.evidence import channel_gates
+from pixelwise.report import Block, Figure, Markup, Section, Table, Text
 
 NO_EFFECT = "0: no effect yet"
+SMALL = 128
+"""Rows or columns of a head's picture at most: it is drawn small."""
+OPEN = 4
+"""Up to so many parts are not folded."""
+NOT_ATTENTION = (
+    "These are no attention maps: they come from gradients, or from covering parts of the picture, "
+    "and are a baseline for comparison."
+)
 
 
-def section(found: Findings, drawn: Sequence[LayerMap], text: str = "") -> Section:
+@dataclass(frozen=True)
+class Drawer:
+    """Draws what an explanation holds over its picture.
+
+    Args:
+        found: The explanation.
+        picture: The name under which its picture is stored in the page.
+        mark: That of the cross at its pixel.
+    """
+
+    found: Findings
+    picture: str
+    mark: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the picture."""
+        height, width = self.found.picture.shape[:2]
+        return height, width
+
+    def asked(self) -> str:
+        """The picture with the asked pixel."""
+        label = f"The picture, a cross at the asked pixel: {answer(self.found)}"
+        drawn = picture_with_cross(self.picture, self.mark, self.size, label)
+        return figure(drawn, self.found.class_name, [f"what is asked: {answer(self.found)}"])
+
+    def layer(self, one: LayerMap) -> str:
+        """A layer's map; its heads and parts are folded."""
+        assert one.spatial is not None
+        values, unit = with_unit(one.spatial, one.kind)
+        tint = tinted(values)
+        covers = one.covers or (float(self.size[0]), float(self.size[1]))
+        lines = [
+            about(one),
+            *measured(one.spatial.double().numpy(), values, tint, unit, covers, self.size),
+            *proven(one),
+        ]
+        folded = ""
+        if one.heads is not None and len(one.heads) > 1:
+            named = {f"head {i}": head for i, head in enumerate(one.heads)}
+            folded += self._folded(f"{len(named)} heads", one, named, opened=False)
+        if one.parts:
+            opened = len(one.parts) <= OPEN
+            folded += self._folded(f"{len(one.parts)} parts", one, one.parts, opened=opened)
+        return figure(self._over(tint, one.name, one.covers), one.name, lines, folded)
+
+    def _folded(
+        self, summary: str, one: LayerMap, maps: Mapping[str, Tensor], *, opened: bool
+    ) -> str:
+        drawn = []
+        for name, values in maps.items():
+            shown, unit = with_unit(values, one.kind)
+            tint = tinted(shown, SMALL)
+            peak = f"peak {np.nanmax(shown):.3g}" if np.isfinite(shown).any() else "not finite"
+            times = " \N{MULTIPLICATION SIGN} mean" if "mean" in unit else ""
+            over = self._over(tint, f"{one.name}, {name}", one.covers)
+            drawn.append(figure(over, name, [f"{peak}{times}"]))
+        return (
+            f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>"
+            f'<div class="maps small">{"".join(drawn)}</div></details>'
+        )
+
+    def receptive(self, one: ReceptiveField) -> str:
+        """The receptive field, circles around what holds a half and nine tenths of it."""
+        sides = [min(side, 2 * SMALL) for side in self.size]
+        root = resampled(one.values, sides).double().sqrt().numpy()
+        rings = [(self.found.at, each.radius) for each in one.reaches if each.radius is not None]
+        drawn = self._over(tinted(root / root.max()), "effective receptive field", None, rings)
+        return figure(drawn, "effective receptive field", list(reaching(one)))
+
+    def class_map(self, one: ClassMap) -> str:
+        """A class map."""
+        values = one.values.double().numpy()
+        tint = tinted(values)
+        covers = one.covers or (float(self.size[0]), float(self.size[1]))
+        lines = [baseline(one), *measured(values, values, tint, "", covers, self.size)]
+        title = f"{one.class_name}: {one.method}"
+        return figure(self._over(tint, f"evidence for {title}", one.covers), title, lines)
+
+    def _over(
+        self,
+        tint: Tint,
+        label: str,
+        covers: tuple[float, float] | None,
+        circles: Sequence[tuple[tuple[int, int], float]] = (),
+    ) -> str:
+        return overlaid(
+            self.picture,
+            self.mark,
+            self.size,
+            tint,
+            label=f"{label}, over the picture",
+            covers=covers,
+            circles=circles,
+        )
+
+
+def figure(drawn: str, title: str, lines: Sequence[str], folded: str = "") -> str:
+    """A drawing with its caption."""
+    said = "".join(f"<span>{escape(line)}</span>" for line in lines)
+    return f"<figure>{drawn}<figcaption><b>{escape(title)}</b>{said}</figcaption>{folded}</figure>"
+
+
+def grid(figures: Iterable[str]) -> Markup:
+    """Figures side by side, as many as there is room for."""
+    return Markup(f'<div class="maps">{"".join(figures)}</div>')
+
+
+def section(
+    found: Findings, drawn: Sequence[LayerMap], picture: str, mark: str, text: str = ""
+) -> Section:
     """Maps, channel gates, the check by deletion, class maps, and what each layer cost.
 
     Args:
         found: The explanation.
         drawn: Those of its maps that are drawn.
+        picture: The name under which its picture is stored in the page.
+        mark: That of the cross at its pixel.
         text: A remark at the top.
     """
-    blocks: list[Block] = [
-        Figure(
-            draw_maps(found, drawn),
-            alt=f"{answer(found)}: the picture and the maps of its attention layers",
-            wide=True,
-        )
-    ]
+    drawer = Drawer(found, picture, mark)
+    maps = [*drawn, *([] if found.rollout is None else [found.rollout])]
+    figures = [drawer.asked()]
+    figures += [drawer.layer(one) for one in maps if one.spatial is not None]
+    evidence = [] if found.receptive is None else [drawer.receptive(found.receptive)]
+    evidence += [drawer.class_map(one) for one in found.class_maps]
+    blocks: list[Block] = []
+    if not found.maps:
+        text = "\n\n".join(filter(None, [text, without_attention(found)]))
+        blocks.append(grid([*figures, *evidence]))
+    else:
+        blocks.append(grid(figures))
     blocks += _channels(drawn)
     blocks += _deletions(found)
-    blocks += _class_maps(found)
-    blocks += [Text("Cost"), _costs(found.maps)]
+    if found.maps and evidence:
+        blocks += [Text("Without attention", NOT_ATTENTION), grid(evidence)]
+    if found.notes:
+        blocks.append(Text("What is not shown", "\n\n".join(found.notes)))
+    blocks += [Text("Cost"), _costs(found)]
     return Section(answer(found), text, tuple(blocks))
 
 
@@ -56,52 +203,63 @@ def _highest(gates: Sequence[float]) -> str:
 
 
 def _deletions(found: Findings) -> list[Block]:
-    figures: list[Block] = []
-    for deletion in found.deletions:
-        verdict = judge(deletion)
-        figures.append(
-            Figure(
-                deletion_curves(
-                    deletion.shares, deletion.attended, deletion.random, marked=verdict.share
-                ),
-                alt=f"Probability while pixels are deleted as {deletion.name} says",
-                caption=f"{deletion.name}. {verdict.sentence}",
-            )
-        )
-    return [Text("Does the map tell what matters?"), *figures] if figures else []
-
-
-def _class_maps(found: Findings) -> list[Block]:
-    if not found.class_maps:
+    figures = []
+    for one in found.deletions:
+        verdict = judge(one)
+        label = f"Probability while pixels are deleted as {one.name} says"
+        drawn = curves(one.shares, one.attended, one.random, marked=verdict.share, label=label)
+        figures.append(figure(drawn, one.name, [verdict.sentence]))
+    if not figures:
         return []
-    name = found.class_maps[0].class_name
     text = (
-        "Where the evidence for the class lies. These are no attention maps: they come from "
-        "gradients, or from covering parts of the picture, and are a baseline for comparison."
+        "The line with dots: the most attended pixels deleted first. Dashes: the mean of random "
+        "orders, in a band from the least to the most of them."
     )
-    drawn = draw_class_maps(found, found.class_maps, name)
-    return [Text("Class maps", text), Figure(drawn, alt=f"Evidence for {name}", wide=True)]
+    return [Text("Does the map tell what matters?", text), grid(figures)]
 
 
-def _costs(maps: Sequence[LayerMap]) -> Table:
-    inserted = any(found.gain is not None for found in maps)
+def _costs(found: Findings) -> Table:
+    inserted = any(one.gain is not None for one in found.maps)
+    proofs = any(one.proof is not None for one in found.maps)
     rows = []
-    for found in maps:
-        measured = (
-            shortened(found.name, 40),
-            found.key,
-            KINDS[found.kind],
-            f"{found.size[0]}x{found.size[1]}",
-            f"{1000 * found.seconds:.1f}",
-            f"{found.peak_bytes / 1e6:.1f}",
+    for one in found.maps:
+        cells = [
+            shortened(one.name, 40),
+            one.key,
+            KINDS[one.kind],
+            f"{one.size[0]}x{one.size[1]}",
+            *_spent(one.seconds, one.peak_bytes),
+        ]
+        if proofs:
+            cells += ["" if one.proof is None else short(one.proof), f"{100 * one.apart:.1f}"]
+        if inserted:
+            gain = "" if one.gain is None else f"{one.gain:.3g}" if one.gain else NO_EFFECT
+            cells.append(gain)
+        rows.append(tuple(cells))
+    rest: list[tuple[str, ReceptiveField | ClassMap]] = []
+    if found.receptive is not None:
+        rest.append(("receptive field", found.receptive))
+    rest += [(f"{one.method} map", one) for one in found.class_maps]
+    blank = ("",) * (2 * proofs + inserted)
+    for name, other in rest:
+        shape = "x".join(map(str, other.values.shape))
+        spent = _spent(other.seconds, other.peak_bytes)
+        rows.append((name, "", "no attention", shape, *spent, *blank))
+    header = ["layer", "key", "map", "rows x columns", "ms", "peak MB"]
+    caption = "Time and memory to compute the map, the forward pass of the layers aside."
+    if proofs:
+        header += ["proof", "apart, %"]
+        caption += (
+            " The proof is how far weights times values are from what the attention gave, relative "
+            "to the largest value; apart is the weight on tokens that are no pixels."
         )
-        gain = "" if found.gain is None else f"{found.gain:.3g}" if found.gain else NO_EFFECT
-        rows.append((*measured, gain) if inserted else measured)
-    header: tuple[str, ...] = ("layer", "key", "map", "rows x columns", "ms", "peak MB")
-    caption = "Time and memory to compute the map, the forward pass aside."
     if inserted:
-        header += ("gain",)
+        header.append("gain")
         caption += (
             " The gain is that of inserted layers: the mean size of what scales their effect."
         )
-    return Table(header, tuple(rows), caption)
+    return Table(tuple(header), tuple(rows), caption)
+
+
+def _spent(seconds: float, peak: int) -> tuple[str, str]:
+    return f"{1000 * seconds:.1f}", f"{peak / 1e6:.1f}"
