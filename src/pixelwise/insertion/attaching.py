@@ -1,5 +1,6 @@
 """Putting layers behind modules of a host, and taking them out again."""
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from pixelwise.insertion.attached import (
     insertions_of,
 )
 from pixelwise.insertion.hooks import Behind, Guard, Notes, drop, put
-from pixelwise.insertion.settling import Counting, Settling
+from pixelwise.insertion.settling import Counting, Settling, patched
 from pixelwise.layers.base import Layer
 from pixelwise.layers.registry import create
 
@@ -32,6 +33,8 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
     around = [place.name, *place.before, *([place.after] if place.after else [])]
     facts = {name: Facts.of(host.get_submodule(name)) for name in around}
     attached = Attached(place, layer.train(host.training), facts)
+    attached.patched = patched(host, place)
+    _compile_again()
     insertions = insertions_of(host)
     if insertions is None:
         insertions = Insertions()
@@ -74,6 +77,12 @@ def _parts(host: nn.Module, name: str) -> Iterator[tuple[nn.Module, tuple[str, .
         yield host.get_submodule(".".join(steps[:end])), tuple(steps[:end])
 
 
+def _compile_again() -> None:
+    """Forget what torch.compile made: it does not look whether a module's hooks have changed."""
+    if "torch._dynamo" in sys.modules and not torch.compiler.is_compiling():
+        torch.compiler.reset()
+
+
 def detach(host: nn.Module, names: set[str] | None = None) -> None:
     """Take insertions out again: those at the places `names`, or all."""
     insertions = insertions_of(host)
@@ -94,5 +103,6 @@ def detach(host: nn.Module, names: set[str] | None = None) -> None:
     wanted: Callable[[Any], bool] = idle
     for module in host.modules():
         drop(module, wanted)
+    _compile_again()
     if not insertions:
         del host._modules[CHILD]

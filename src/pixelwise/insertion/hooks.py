@@ -1,12 +1,10 @@
 """The hooks that pass a host's features on through what was inserted; they copy and pickle."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx.proxy import TracerBase
 
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Attached, Insertions
@@ -118,27 +116,3 @@ def drop(module: nn.Module, wanted: Callable[[Any], bool]) -> None:
                 module._forward_pre_hooks_with_kwargs,
             ):
                 kept.pop(number, None)
-
-
-def _refusing(create_proxy: Callable[..., Any]) -> Callable[..., Any]:
-    """As `torch.fx` has it, but for modules whose output passes through an insertion.
-
-    A graph calls such a module without noting what is behind it, and what works on graphs, such as
-    `torch.fx.experimental.optimization.fuse`, would lose that in silence.
-    """
-
-    @functools.wraps(create_proxy)
-    def checked(tracer: Any, kind: str, target: Any, *args: Any, **kwargs: Any) -> Any:
-        if kind == "call_module" and isinstance(getattr(tracer, "root", None), nn.Module):
-            module = dict(tracer.root.named_modules()).get(target)
-            for hook in carried(module) if module is not None else ():
-                raise InputError(
-                    f"insert={hook.attached.place.name!r}: torch.fx leaves inserted layers out of"
-                    " its graphs; take torch.export, or trace the host first and insert then"
-                )
-        return create_proxy(tracer, kind, target, *args, **kwargs)
-
-    return checked
-
-
-TracerBase.create_proxy = _refusing(TracerBase.create_proxy)  # type: ignore[method-assign]

@@ -35,7 +35,7 @@ from pixelwise.insertion.tracing import Trace, trace
 
 
 def insert(
-    host: nn.Module,
+    host: Any,
     plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,

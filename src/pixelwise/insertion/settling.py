@@ -15,7 +15,13 @@ import torch
 from torch import nn
 
 from pixelwise.errors import InputError
-from pixelwise.insertion.attached import Attached, Facts, Insertions, insertions_of
+from pixelwise.insertion.attached import (
+    Attached,
+    Facts,
+    InsertionPlace,
+    Insertions,
+    insertions_of,
+)
 from pixelwise.insertion.examples import modes_kept, quiet, seeded
 from pixelwise.insertion.hooks import Behind, Guard, carried, drop, put
 
@@ -91,9 +97,27 @@ def _settled_in_a_trace(number: int) -> bool:
     """
     host = ctypes.cast(number, ctypes.py_object).value
     found = insertions_of(host)
-    if found is not None:
-        settle(host, found)
+    if found is None:
+        return True
+    for attached in found.attached():
+        settle_one(host, attached, found, ())
+        if (
+            attached.stands == attached.place.name
+            and patched(host, attached.place) - attached.patched
+        ):
+            raise InputError(
+                f"insert={attached.place.name!r}: a part of the host has another forward now, which"
+                " may pass this layer by; run the host once before it is compiled"
+            )
     return True
+
+
+def patched(host: nn.Module, place: InsertionPlace) -> frozenset[str]:
+    """The parts of a host around a place that have a forward of their own, put in by somebody."""
+    steps = place.name.split(".")
+    names = [".".join(steps[:end]) for end in range(1, len(steps))]
+    parts = {name: part for name, part in host.named_modules() if name in names}
+    return frozenset(name for name, part in parts.items() if "forward" in vars(part))
 
 
 def settle(host: nn.Module, insertions: Insertions) -> tuple[str, ...]:

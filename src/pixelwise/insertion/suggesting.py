@@ -369,4 +369,4 @@ def _attached(spot: _Spot, layer: Placement) -> Attached:
         x = torch.randn(2, channels, min(rows, side), min(columns, side))
         gain = "own" if is_identity(made, x) else "scalar"
     place = InsertionPlace(spot.place.name, layer.key, chosen, channels, spot.layout, gain)
-    return Attached(place, made)
+    return Attached(place, made, {})
