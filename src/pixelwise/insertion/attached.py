@@ -210,5 +210,6 @@ def _layer(place: InsertionPlace) -> str:
 
 def insertions_of(host: nn.Module) -> Insertions | None:
     """What was inserted into a host, if anything."""
-    found = host._modules.get(CHILD)
+    parts = host._modules
+    found = parts[CHILD] if CHILD in parts else None  # noqa: SIM401  scripted modules have no get
     return found if isinstance(found, Insertions) else None
