@@ -174,7 +174,7 @@ class Labelling(HostMode):
 
     def other(self, func: Any, args: Any, options: dict[str, Any]) -> Any:
         """Cheap stand-ins of projections and convolutions; new labels behind what mixes."""
-        name: str = NAMES.get(func) or getattr(func, "__name__", "")
+        name = str(NAMES.get(func) or getattr(func, "__name__", ""))
         if func is F.linear and _tangent(args[0]) is not None:
             return _projected(*args, **options)
         if name in NORMS and _tangent(args[0]) is not None:
@@ -346,7 +346,9 @@ def _convolved(func: Any, args: Any, options: dict[str, Any]) -> Tensor:
     some = x.index_select(axis, steps) + x.mean(axis, keepdim=True)
     noise = torch.Generator().manual_seed(few)
     taps = torch.rand(few, 1, *weight.shape[2:], generator=noise).to(x) + 0.5
-    given |= {"weight": taps / taps[0].numel(), "bias": None, "groups": few, "input": some}
+    taps = 0.2 * taps / taps[0].numel()  # mostly the middle, so that the place is sharp
+    taps[..., taps.shape[2] // 2, taps.shape[3] // 2] += 1
+    given |= {"weight": taps, "bias": None, "groups": few, "input": some}
     out: Tensor = func(**given)
     index = torch.arange(len(weight), device=x.device) % few
     return out.index_select(axis, index)
@@ -362,7 +364,8 @@ def _averaged(
     return_indices: bool = False,
 ) -> Tensor:
     """The mean of what a pooling takes the largest of."""
-    return F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+    out = F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+    return input + 0.2 * out if out.shape == input.shape else out
 
 
 def _pointwise(name: str, args: Any, options: dict[str, Any]) -> bool:
