@@ -1,15 +1,16 @@
 """Explanations of networks with attention of their own: a row for each, in random weights.
 
 python studies/explained_hosts.py --out studies/explained_hosts.csv
-python studies/explained_hosts.py --table studies/explained_hosts.csv     the table of docs/explain.md
+python studies/explained_hosts.py --table studies/explained_hosts.csv
 
-Needs timm, transformers, torchvision and ultralytics; nothing is downloaded. The middle pixel of a
-picture of noise is asked about, twice: what places a network's tokens on the picture is found at
-the first time, and kept.
+The latter prints the table of docs/explain.md. Needs timm, transformers, torchvision and
+ultralytics; nothing is downloaded. The middle pixel of a picture of noise is asked about, twice:
+what places a network's tokens on the picture is found at the first time, and kept.
 """
 
 import argparse
 import csv
+import importlib.metadata
 import statistics
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ class Dense(nn.Module):
         self.inner = inner
 
     def forward(self, image):
+        """The first of them."""
         return next(found for found in tensors(self.inner(image)) if found.ndim in (2, 4))
 
 
@@ -97,7 +99,7 @@ HOSTS = {
     "timm vit_small_patch14_reg4_dinov2": (
         of_timm("vit_small_patch14_reg4_dinov2", img_size=518), (518, 518),
     ),
-    "timm vit_small_patch16_dinov3": (of_timm("vit_small_patch16_dinov3"), (1024, 1024)),
+    "timm vit_small_patch16_dinov3": (of_timm("vit_small_patch16_dinov3"), (512, 512)),
     "timm deit_tiny_distilled_patch16_224": (
         of_timm("deit_tiny_distilled_patch16_224"), (224, 224),
     ),
@@ -117,7 +119,9 @@ HOSTS = {
         ),
         (512, 512),
     ),
-    "transformers Mask2Former": (of_transformers("Mask2FormerForUniversalSegmentation"), (256, 256)),
+    "transformers Mask2Former": (
+        of_transformers("Mask2FormerForUniversalSegmentation"), (256, 256),
+    ),
     "transformers DPT": (
         of_transformers(
             "DPTForSemanticSegmentation", hidden_size=192, num_attention_heads=3,
@@ -137,7 +141,9 @@ HOSTS = {
     "torchvision vit_b_16": (of_torchvision("vit_b_16"), (224, 224)),
     "ultralytics yolo11n-seg": (of_ultralytics("yolo11n-seg.yaml"), (640, 640)),
     "ultralytics yolo12n-seg": (of_ultralytics("yolo12n-seg.yaml"), (640, 640)),
-    "pixelwise fcn, vit_tiny_patch16_224": (of_pixelwise("fcn", "vit_tiny_patch16_224"), (224, 224)),
+    "pixelwise fcn, vit_tiny_patch16_224": (
+        of_pixelwise("fcn", "vit_tiny_patch16_224"), (224, 224),
+    ),
     "pixelwise fcn, swin_tiny_patch4_window7_224": (
         of_pixelwise("fcn", "swin_tiny_patch4_window7_224"), (224, 224),
     ),
@@ -176,13 +182,13 @@ def explained(name):
             forward.append(time.perf_counter() - start)
     at = (size[0] // 2 - 1, size[1] // 2 - 1)
     runs = [
-        explain(model, image, at, rollout=False, deletion=False, class_maps=False)
-        for _ in range(2)
+        explain(model, image, at, rollout=False, deletion=False, class_maps=False) for _ in range(2)
     ]
     found = runs[-1]
     proofs = [one.proof for one in found.maps if one.proof is not None]
     return {
         "host": name,
+        "version": importlib.metadata.version(name.split()[0]),
         "picture": f"{size[0]}x{size[1]}",
         "tokens": max((one.size[0] * one.size[1] for one in found.maps), default=0),
         "maps": len(found.maps),

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hosts import Host, image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_leaves
 
 import pixelwise
+from hosts import Host, image
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.attached import Attached, insertions_of
 from pixelwise.insertion.inserted import Inserted

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Proxy
 
 from pixelwise.errors import InputError
 from pixelwise.insertion.attached import Attached, Insertions
@@ -21,15 +20,9 @@ class Behind:
         """The output with attention.
 
         Raises:
-            InputError: The module is not what the layer was inserted behind, or nothing is
-                computed.
+            InputError: The module is not what the layer was inserted behind.
         """
         place, image = self.attached.place, self.insertions.image
-        if isinstance(output, Proxy):
-            raise InputError(
-                f"insert={place.name!r}: torch.fx cannot trace through an inserted layer; use"
-                " torch.export, or fold norms by pixelwise.fold"
-            )
         if self.attached.stands == place.name and place.after and absorbs(module, self.attached):
             raise InputError(
                 f"insert={place.name!r}: {place.after!r} was folded into this module, and the layer"

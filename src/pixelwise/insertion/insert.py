@@ -28,13 +28,14 @@ from pixelwise.insertion.inserted import Inserted, Line, of_network
 from pixelwise.insertion.layouts import Grid
 from pixelwise.insertion.plan import fitting, planned, read_plan
 from pixelwise.insertion.proof import difference, outputs, unreached
+from pixelwise.insertion.rebuilt import guard
 from pixelwise.insertion.saved import is_saved, read_saved
 from pixelwise.insertion.surroundings import followed
 from pixelwise.insertion.tracing import Trace, trace
 
 
 def insert(
-    host: nn.Module,
+    host: Any,
     plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
@@ -136,6 +137,7 @@ def insert(
     except BaseException:
         detach(host, {place.name for place in chosen})
         raise
+    guard(host, found.module)
     return found
 
 

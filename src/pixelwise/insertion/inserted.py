@@ -24,6 +24,7 @@ from pixelwise.insertion.attaching import detach
 from pixelwise.insertion.examples import Example
 from pixelwise.insertion.groups import parameter_groups
 from pixelwise.insertion.listing import aligned
+from pixelwise.insertion.rebuilt import guard
 from pixelwise.insertion.verifying import Verified, verified
 
 PLAN = "pixelwise.insertions"
@@ -101,6 +102,7 @@ class Inserted:
     def remove(self) -> None:
         """Give the original host back: its modules, keys and hooks are as before."""
         detach(self.host, {place.name for place in self.places})
+        guard(self.host, insertions_of(self.host))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights of the insertions alone."""
