@@ -97,6 +97,8 @@ def rows_of(work):
     rows = []
     for layer in LAYERS:
         gone = tuple(w for w in ways if w not in LONG or layer == turns(name))
+        if not gone:
+            continue
         found = case.row(layer, gone)
         row = {"host": name, "package": f"{package} {version(package)}" if package else ""}
         row |= {"layer": layer, "gain": "own" if layer in IDENTITIES else "scalar"}
