@@ -218,7 +218,7 @@ def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
     Raises:
         InputError: The host takes no pictures of that size.
     """
-    like = next(found.host.parameters())
+    like = next(found.host.parameters(), torch.empty(0))
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), mode(found.host, training=False), quiet():
             picture = torch.empty(1, found.bands, *size, dtype=like.dtype, device=like.device)
