@@ -1,11 +1,11 @@
 """Explanations of networks with attention of their own: a row for each, in random weights.
 
 python studies/explained_hosts.py --out studies/explained_hosts.csv
-python studies/explained_hosts.py --table studies/explained_hosts.csv     the table of docs/explain.md
+python studies/explained_hosts.py --table studies/explained_hosts.csv
 
-Needs timm, transformers, torchvision and ultralytics; nothing is downloaded. The middle pixel of a
-picture of noise is asked about, twice: what places a network's tokens on the picture is found at
-the first time, and kept.
+The latter prints the table of docs/explain.md. Needs timm, transformers, torchvision and
+ultralytics; nothing is downloaded. The middle pixel of a picture of noise is asked about, twice:
+what places a network's tokens on the picture is found at the first time, and kept.
 """
 
 import argparse
@@ -32,6 +32,7 @@ class Dense(nn.Module):
         self.inner = inner
 
     def forward(self, image):
+        """The first of them."""
         return next(found for found in tensors(self.inner(image)) if found.ndim in (2, 4))
 
 
@@ -118,7 +119,9 @@ HOSTS = {
         ),
         (512, 512),
     ),
-    "transformers Mask2Former": (of_transformers("Mask2FormerForUniversalSegmentation"), (256, 256)),
+    "transformers Mask2Former": (
+        of_transformers("Mask2FormerForUniversalSegmentation"), (256, 256),
+    ),
     "transformers DPT": (
         of_transformers(
             "DPTForSemanticSegmentation", hidden_size=192, num_attention_heads=3,
@@ -138,7 +141,9 @@ HOSTS = {
     "torchvision vit_b_16": (of_torchvision("vit_b_16"), (224, 224)),
     "ultralytics yolo11n-seg": (of_ultralytics("yolo11n-seg.yaml"), (640, 640)),
     "ultralytics yolo12n-seg": (of_ultralytics("yolo12n-seg.yaml"), (640, 640)),
-    "pixelwise fcn, vit_tiny_patch16_224": (of_pixelwise("fcn", "vit_tiny_patch16_224"), (224, 224)),
+    "pixelwise fcn, vit_tiny_patch16_224": (
+        of_pixelwise("fcn", "vit_tiny_patch16_224"), (224, 224),
+    ),
     "pixelwise fcn, swin_tiny_patch4_window7_224": (
         of_pixelwise("fcn", "swin_tiny_patch4_window7_224"), (224, 224),
     ),

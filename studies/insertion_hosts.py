@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "tests" / "insertion"))
 
 import torch  # noqa: E402
 from _pytest.outcomes import Skipped  # noqa: E402
-from survival import IDENTITIES, LAYERS, LONG, SHORT, TOLERANCE, WAYS, Case, verdict  # noqa: E402
+from survival import IDENTITIES, LAYERS, LONG, TOLERANCE, WAYS, Case, verdict  # noqa: E402
 
 import machine  # noqa: E402
 from hosts import HOSTS  # noqa: E402
@@ -83,8 +83,9 @@ def turns(name):
     return None if rest else LAYERS[number % len(LAYERS)]
 
 
-def rows_of(name, ways=(*SHORT, *LONG)):
-    """A row for every layer."""
+def rows_of(work):
+    """A row of a host for every layer, the ways that are wanted."""
+    name, ways = work
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     try:
@@ -199,12 +200,11 @@ def summary(rows):
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     names = ("kept", "stop", "lost", "error")
-    for row in read(BEFORE):
-        now = counts(rows, row["way"])
-        told.append(
-            f"| {row['way']} | {' | '.join(row[k] for k in names)} |"
-            f" {' | '.join(str(now[k]) for k in names)} |"
-        )
+    measured = {(row["host"], row["layer"]) for row in rows}
+    before = [row for row in read(BEFORE) if (row["host"], row["layer"]) in measured]
+    for way in (way for way in WAYS if way in before[0]):
+        both = [counts(of, way)[name] for of in (before, rows) for name in names]
+        told.append(f"| {way} | {' | '.join(map(str, both))} |")
     return "\n".join(told)
 
 
@@ -243,23 +243,25 @@ def page(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", default="", help="only those with this in their name")
-    parser.add_argument("--ways", nargs="*", default=[*SHORT, *LONG], choices=list(WAYS))
+    parser.add_argument("--hosts", nargs="*", default=list(HOSTS), choices=list(HOSTS))
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=ROWS)
-    parser.add_argument("--counts", type=Path, help="write how many cells are of which kind")
+    parser.add_argument("--out", type=Path, default=ROWS, help="rows that it has are kept")
     parser.add_argument("--page", action="store_true", help="only write the page")
     options = parser.parse_args()
+    rows = {}
+    for row in read(options.out) if options.out.exists() else ():
+        rows[row["host"], row["layer"]] = row
     if not options.page:
-        names = [name for name in HOSTS if options.hosts in name]
+        work = [(name, tuple(options.ways)) for name in options.hosts]
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            work = [(name, tuple(options.ways)) for name in names]
-            found = pool.starmap(rows_of, work, chunksize=1)
-        rows = [row for of_host in found for row in of_host]
-        if options.counts:
-            kinds = [{"way": way, **counts(rows, way)} for way in options.ways]
-            machine.write(options.counts, kinds)
-        machine.write(options.out, rows)
+            for found in pool.imap_unordered(rows_of, work):
+                for row in found:
+                    key = row["host"], row["layer"]
+                    rows[key] = rows.get(key, {}) | machine.about() | row
+                places = list(HOSTS)
+                ordered = sorted(rows, key=lambda k: (places.index(k[0]), LAYERS.index(k[1])))
+                machine.write(options.out, [rows[key] for key in ordered])
     if options.page or options.out == ROWS:
         PAGE.write_text(page(read()), encoding="utf-8")
 

@@ -116,6 +116,15 @@ def test_a_network_for_one_size_is_made_for_the_size_asked_for(capsys):
     assert "4x6" in text
 
 
+def test_suggestions(capsys, own_file):
+    words = ["insert", "net.py:build", "--suggest", "eca,gc", "--size", "64x96"]
+    assert main([*words, "--out", "costs.csv"]) == 0
+    text = capsys.readouterr().out
+    assert "costs and reach only; whether it helps your data: pixelwise compare" in text
+    assert "weights: as net.py makes them" in text
+    assert own_file.with_name("costs.csv").read_text().startswith("stage,place,channels")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -129,6 +138,9 @@ def test_a_network_for_one_size_is_made_for_the_size_asked_for(capsys):
         (["--at", "layer4=gc"], "no network; name a timm model"),
         (["test_resnet", "--host", "resnet18"], "'test_resnet' is named too"),
         (["net.py:build"], "no such file"),
+        (["test_resnet", "--suggest", "--at", "se@4"], "--suggest tries every stage; "),
+        (["test_resnet", "--suggest", "--out", "x.safetensors"], "ends in .csv"),
+        (["--suggest", "test_resnet"], "no network; name a timm model"),
         (["test_resnet(classes=3)"], "timm could not make it (TypeError"),
         (["test_resnet(3)"], "'3' is no option; "),
         (["test_resnet", "--checkpoint", "no.pth"], "no.pth: no such file"),

@@ -14,6 +14,7 @@ from PIL import Image
 from pixelwise.explanation.page.numbers import numbers
 from pixelwise.explanation.page.page import save
 from pixelwise.explanation.page.tints import LEVELS, legend, tinted
+from pixelwise.explanation.page.wording import grouped
 from pixelwise.explanation.result import ClassMap, Reach, ReceptiveField
 
 
@@ -146,6 +147,16 @@ def test_larger_maps_are_averaged_and_small_ones_keep_their_values():
     wanted = values.reshape(4, 2, 4, 2).mean((1, 3))
     assert (np.argsort(halved.ravel()) == np.argsort(wanted.ravel())).all()
     assert Image.open(io.BytesIO(legend(True))).size == (LEVELS, 1)
+
+
+def test_layers_that_are_not_shown_for_one_reason_share_a_line():
+    notes = [f"blocks.{i}: it weighs channels" for i in range(5)]
+    assert grouped([*notes, "x: other: thing", notes[0], "No map."]) == [
+        "blocks.0, blocks.1, blocks.2 and 2 more: it weighs channels",
+        "x: other: thing",
+        "No map.",
+    ]
+    assert grouped([]) == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1)])

@@ -7,6 +7,8 @@ import torch
 from torch.utils.data import Dataset
 from transformers import (
     AutoModelForSemanticSegmentation,
+    BeitConfig,
+    BeitForImageClassification,
     SegformerConfig,
     SegformerForSemanticSegmentation,
 )
@@ -70,6 +72,21 @@ def test_a_folder_brings_its_insertions_back(saved, shards):
     pixelwise.insert(network(), str(folder / "model"))  # a folder's name as text
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_names_that_transformers_replaces_when_it_saves(tmp_path):
+    """Its own `beit.layers.1` is `beit.encoder.layer.1` in files."""
+    sizes = {"hidden_size": 8, "num_attention_heads": 1, "intermediate_size": 8, "image_size": 32}
+    config = BeitConfig(num_hidden_layers=2, patch_size=8, **sizes)
+    host = BeitForImageClassification(config)
+    report = pixelwise.insert(host, "beit.layers.*=psa_s")
+    for i, attached in enumerate(report.attached()):
+        torch.nn.init.constant_(attached.gain, i + 1.0)
+    host.save_pretrained(tmp_path)
+    loaded = BeitForImageClassification.from_pretrained(tmp_path)
+    pixelwise.insert(loaded, tmp_path)
+    torch.testing.assert_close(answer(loaded), answer(host))
+
+
 def test_without_insert_transformers_warns(saved, monkeypatch):
     told = []
     monkeypatch.setattr(logging.Logger, "warning", lambda log, text, *others: told.append(text))
@@ -105,7 +122,8 @@ def test_trainer_trains_and_saves_insertions(tmp_path, options):
     from transformers import Trainer, TrainingArguments
 
     host = inserted()
-    before = host.inserted["decode_head__batch_norm"].gain.item()
+    last = host.inserted.attached()[-1]
+    before = last.gain.item()
     arguments = TrainingArguments(
         tmp_path,
         max_steps=2,
@@ -118,7 +136,7 @@ def test_trainer_trains_and_saves_insertions(tmp_path, options):
     trainer = Trainer(host, arguments, train_dataset=Pictures(), eval_dataset=Pictures())
     trainer.train()
     trainer.save_model(tmp_path / "final")
-    assert host.inserted["decode_head__batch_norm"].gain.item() != before
+    assert last.gain.item() != before
     loaded = SegformerForSemanticSegmentation.from_pretrained(tmp_path / "final")
     pixelwise.insert(loaded, tmp_path / "final")
     assert torch.equal(answer(loaded), answer(host))

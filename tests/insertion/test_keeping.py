@@ -5,6 +5,7 @@ Every check is of a layer that has an effect: gains are moved, and the outputs d
 
 import copy
 import io
+import multiprocessing
 import pickle
 import warnings
 
@@ -323,3 +324,41 @@ def test_another_copy_of_the_host_gets_the_layers_with_their_weights(source, tmp
     assert kept(expected, fresh)
     with pytest.raises(InputError, match="plan=Net: it holds insertions of 0 networks; "):
         insert(Net(), Net())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fuse", [delete, identity])
+def test_a_fused_host_is_exported_with_its_layers(fuse):
+    host, _, expected = inserted("body.*.bn=eca")
+    for block in host.body:
+        fuse(block)
+    assert kept(expected, torch.export.export(host, (PICTURE,)).module())
+
+
+@pytest.mark.slow
+def test_compiled_hosts_keep_their_layers():
+    with multiprocessing.get_context("spawn").Pool(1) as unchecked:  # without shape checks
+        unchecked.apply(compile_hosts)
+
+
+def compile_hosts():
+    torch.manual_seed(0)
+    host = Net().eval()
+    compiled = torch.compile(host, backend="eager")
+    with torch.no_grad():
+        bare = compiled(PICTURE)
+        report = insert(host, "body.0.bn=eca")
+        report.attached()[0].gain.fill_(2.0)
+        assert kept(host(PICTURE), compiled)
+        report.remove()
+        assert kept(bare, compiled)
+    for fold in (delete, identity):
+        torch.compiler.reset()
+        host, _, expected = inserted("body.*.bn=eca")
+        for block in host.body:
+            fold(block)
+        assert kept(expected, torch.compile(host, backend="eager", fullgraph=True))
+    host, _, _ = inserted("body.0.bn=eca")
+    passing(host.body[0])
+    with pytest.raises(Exception, match="run the host once before it is compiled"):
+        torch.compile(host, backend="eager")(PICTURE)

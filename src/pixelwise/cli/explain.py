@@ -89,6 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         import torch
 
         from pixelwise.explanation.explain import Explanation, explain
+        from pixelwise.explanation.page.wording import grouped
         from pixelwise.explanation.queries import automatic_queries
         from pixelwise.explanation.question import check_pixel
         from pixelwise.networks.segmenter import load
@@ -145,7 +146,6 @@ def main(arguments: Sequence[str]) -> int:
                     continue
                 explanations: list[Explanation] = []
                 asked: list[tuple[int, int]] = []
-                told: set[str] = set()
                 for done, (query, output) in enumerate(queries, start=1):
                     explanation = explain(
                         model,
@@ -162,10 +162,9 @@ def main(arguments: Sequence[str]) -> int:
                     explanations.append(explanation)
                     asked.append(model.task.seen_from(query, (height, width)))
                     console.say(line_of(explanation, asked[-1]))
-                    for note in set(explanation.notes) - told:
-                        console.warn(f"{file}: {note}")
-                    told.update(explanation.notes)
                     console.busy("explaining", done, len(queries))
+            for note in grouped(note for one in explanations for note in one.notes):
+                console.warn(f"{file}: {note}")
             explained += 1
             written = write(out / name, file, explanations, asked)
             count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"

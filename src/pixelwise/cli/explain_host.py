@@ -65,6 +65,7 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
     index = class_index(getattr(found, "class"), (), CLASSES)
     with Console(quiet=found.quiet) as console:
         from pixelwise.data.reading import read_picture
+        from pixelwise.explanation.page.wording import grouped
         from pixelwise.pictures import displayable
         from pixelwise.predict.images import find_pictures
 
@@ -107,7 +108,7 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
                     console.busy("explaining", done, len(pixels))
                     asked = _from_network(pixel, shown.shape[:2], picture.shape[:2])
                     console.say(line_of(explanations[-1], asked))
-            for note in dict.fromkeys(n for one in explanations for n in one.notes):
+            for note in grouped(note for one in explanations for note in one.notes):
                 console.warn(f"{file}: {note}")
             places = [_from_network(p, shown.shape[:2], picture.shape[:2]) for p in pixels]
             written = write(out / name, file, explanations, places)

@@ -122,7 +122,8 @@ def _of_timm(text: str, pretrained: bool, size: tuple[int, int] | None) -> Given
     try:
         options = read_options(found[2]) if found else {}
     except InputError as error:
-        raise InputError(f"host={text!r}: {error}") from error
+        where = f"host={text!r}"
+        raise InputError(f"{where}: {error}") from error
     weights = "timm's pretrained ones" if pretrained else "random, as timm starts them"
     given = {"pretrained": True, **options} if pretrained else options
     config = timm.get_pretrained_cfg(name)

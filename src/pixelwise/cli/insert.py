@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TEXT = (
     "Put layers into a network in memory, compare its output before and after, and report widths,"
     " parameters and FLOPs, e.g.: pixelwise insert resnet50 --at 'layer3.*.bn2=psa_s, layer4=isa',"
-    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand. A"
+    " or, after stages, --at psa_s@3,4. Without --at, list the places where a layer can stand;"
+    " --suggest says what layers would cost after each stage, and how far features look there. A"
     " network of your own: --host my/net.py:build or 'my/net.py:build(num_classes=3)'; the file is"
     " run, and the function or class that you name is called. To train with insertions: pixelwise"
     " train --insert; in Python: pixelwise.insert(host, {'layer4': 'psa_s'})."
@@ -50,6 +51,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--at", type=str | None, help="what to insert, LAYER@PLACE; a place may be a pattern"
     )
+    parser.add_argument(
+        "--suggest",
+        nargs="*",
+        type=str,
+        metavar="LAYER",
+        help="what these layers would cost after each stage, without order or promise: se,gc,psa_s"
+        " or all; a choice of eight if none is named",
+    )
     parser.add_argument("--size", type=str | None, help="size of the pictures, HEIGHTxWIDTH")
     parser.add_argument(
         "--per-channel",
@@ -57,12 +66,18 @@ def main(arguments: Sequence[str]) -> int:
         help="learn a gain per channel instead of one per layer",
     )
     parser.add_argument("--pretrained", action="store_true", help="load timm's pretrained weights")
-    parser.add_argument("--out", type=str | None, help="file to save the inserted layers to")
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        help="file to save the inserted layers to; with --suggest, a .csv of its rows",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     found = parse(parser, arguments)
     name = one_host(found.host_name, found.host)
     size = None if found.size is None else parse_size(size=found.size)
-    if found.at is None and found.out is not None:
+    if found.suggest is not None:
+        _check_suggest(found)
+    elif found.at is None and found.out is not None:
         raise InputError(
             f"out={found.out!r}: needs insertions to save; name them with --at LAYER@PLACE"
         )
@@ -75,11 +90,37 @@ def main(arguments: Sequence[str]) -> int:
         console.say(f"host    {name}: {count:,} parameters")
         for note in host.notes:
             console.say(note)
-        if found.at is None:
+        if found.suggest is not None:
+            _suggest(host, found, size)
+        elif found.at is None:
             _list(host, name, size)
         else:
             _insert(host, found, size)
     return 0
+
+
+def _check_suggest(found: Namespace) -> None:
+    if found.at is not None:
+        raise InputError(f"at={found.at!r}: --suggest tries every stage; leave one of them out")
+    if found.per_channel:
+        raise InputError("per_channel=True: is for --at; leave it out with --suggest")
+    if found.out is not None and Path(found.out).suffix != ".csv":
+        raise InputError(
+            f"out={found.out!r}: --suggest writes a table; give a file that ends in .csv"
+        )
+
+
+def _suggest(host: GivenHost, found: Namespace, size: tuple[int, int] | None) -> None:
+    from pixelwise.insertion.suggesting import CANDIDATES, suggest
+    from pixelwise.pictures.files import write_bytes
+
+    suggestions = suggest(host.module, found.suggest or CANDIDATES, size=size)
+    print(suggestions)
+    print(f"weights: {host.weights}")
+    if found.out is not None:
+        write_bytes(Path(found.out), suggestions.csv().encode())
+        print(f"rows: {found.out}")
+    print(f'in Python: pixelwise.insert({host.call}, "LAYER@PLACE")')
 
 
 def _list(host: GivenHost, name: str, size: tuple[int, int] | None) -> None:

@@ -69,9 +69,10 @@ def logits_of(output: Any) -> Tensor:
         InputError: There are none of shape (b, k, h, w) or (b, k).
     """
     found = output
-    queries = [getattr(output, f"{name}_queries_logits", None) for name in ("class", "masks")]
-    if all(isinstance(one, Tensor) for one in queries):
-        return of_queries(*queries)
+    classes = getattr(output, "class_queries_logits", None)
+    masks = getattr(output, "masks_queries_logits", None)
+    if isinstance(classes, Tensor) and isinstance(masks, Tensor):
+        return of_queries(classes, masks)
     if isinstance(output, Mapping):
         found = next((output[key] for key in ("out", "logits") if key in output), output)
     elif hasattr(output, "logits"):

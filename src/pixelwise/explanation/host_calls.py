@@ -101,7 +101,8 @@ class _Listing(HostMode):
     ) -> Any:
         out = func(*args, **options)
         pair = [x for x in args if isinstance(x, Tensor)][-2:]
-        features = len(pair) == 2 and not any(isinstance(x, nn.Parameter) for x in pair)
+        features = func is not torch.einsum and len(pair) == 2
+        features = features and not any(isinstance(x, nn.Parameter) for x in pair)
         features = features and min(pair[0].ndim, pair[1].ndim, out.ndim) >= 3
         if features and pair[0].shape[-1] > max(out.shape[-2:]):
             self.products[number] = self.stack[-1][0]

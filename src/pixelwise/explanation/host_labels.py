@@ -37,6 +37,11 @@ CHANNELS = 16
 """That a tangent is looked at by, and that a convolution is replaced by."""
 SAMPLES = 256
 """Places of a map at which new labels are compared with the ones before."""
+NAMES: dict[Any, str] = {
+    F.max_pool2d: "max_pool2d",
+    F.adaptive_max_pool2d: "adaptive_max_pool2d",
+}
+"""Of functions that do not have it."""
 NORMS = {"batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"}
 REDUCING = {"mean", "sum", "amax", "amin", "std", "var"}
 MIXING = ("conv", "pool", "interpolate", "upsample", "pixel_", "grid_sample")
@@ -133,7 +138,7 @@ class Labelling(HostMode):
         into = form(slope)
         assert into is not None
         assert into.out is not None
-        wide = giving is not None and giving.shape[-1] == math.prod(self.grid) != keys
+        wide = giving is not None and giving.shape[-1] == math.prod(self.grid) > keys
         if wide and giving is not None:  # over channels: tokens are the width
             shape = (
                 *found.lead,
@@ -169,17 +174,22 @@ class Labelling(HostMode):
 
     def other(self, func: Any, args: Any, options: dict[str, Any]) -> Any:
         """Cheap stand-ins of projections and convolutions; new labels behind what mixes."""
-        name = getattr(func, "__name__", "")
+        name = str(NAMES.get(func) or getattr(func, "__name__", ""))
         if func is F.linear and _tangent(args[0]) is not None:
             return _projected(*args, **options)
         if name in NORMS and _tangent(args[0]) is not None:
             return args[0] / (plain(args[0]).std(correction=0) + 1e-6)
-        out = _convolved(func, args, options) if name == "conv2d" else func(*args, **options)
+        if name == "conv2d":
+            out = _convolved(func, args, options)
+        elif name == "max_pool2d":
+            out = _averaged(*args, **options)
+        else:
+            out = func(*args, **options)
         if name in REDUCING and self._pooled(out, args):
             return plain(out)
         if isinstance(out, Tensor) and out.ndim == 4 and len(out) == 1:
             mixes = any(word in name for word in MIXING) and not _pointwise(name, args, options)
-            if mixes or self._merged(out):
+            if mixes or self._merged(out, args[0] if args else None):
                 return self._inject(out, tiles=not mixes or _tiles(name, args, options))
         return out
 
@@ -210,15 +220,23 @@ class Labelling(HostMode):
             return False
         return out.numel() * pixels <= given.numel() and pixels > 1
 
-    def _merged(self, out: Tensor) -> bool:
+    def _merged(self, out: Tensor, given: Any) -> bool:
         """Whether this is a smaller map of the same picture, made without convolution."""
-        if _tangent(out) is None:
+        size = self._size(out)
+        if size is None or _tangent(out) is None:
             return False
-        layout = find_layout(tuple(out.shape), self.image, 1, None)
-        if isinstance(layout, str) or layout.kind == "tokens":
-            return False
-        size = layout.size(tuple(out.shape), self.image)
-        return all(a <= 0.75 * b for a, b in zip(size, self.grid, strict=True))
+        before = [self.grid, self._size(given) if isinstance(given, Tensor) else None]
+        return any(
+            other is not None and all(a <= 0.75 * b for a, b in zip(size, other, strict=True))
+            for other in before
+        )
+
+    def _size(self, x: Tensor) -> tuple[int, int] | None:
+        """Rows and columns of a map of the picture."""
+        if x.ndim != 4:
+            return None
+        layout = find_layout(tuple(x.shape), self.image, 1, None)
+        return None if isinstance(layout, str) else layout.size(tuple(x.shape), self.image)
 
     def _inject(
         self, out: Tensor, *, first: bool = False, area: Area | None = None, tiles: bool = False
@@ -328,10 +346,26 @@ def _convolved(func: Any, args: Any, options: dict[str, Any]) -> Tensor:
     some = x.index_select(axis, steps) + x.mean(axis, keepdim=True)
     noise = torch.Generator().manual_seed(few)
     taps = torch.rand(few, 1, *weight.shape[2:], generator=noise).to(x) + 0.5
-    given |= {"weight": taps / taps[0].numel(), "bias": None, "groups": few, "input": some}
+    taps = 0.2 * taps / taps[0].numel()  # mostly the middle, so that the place is sharp
+    taps[..., taps.shape[2] // 2, taps.shape[3] // 2] += 1
+    given |= {"weight": taps, "bias": None, "groups": few, "input": some}
     out: Tensor = func(**given)
     index = torch.arange(len(weight), device=x.device) % few
     return out.index_select(axis, index)
+
+
+def _averaged(
+    input: Tensor,  # the name that torch gives it
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """The mean of what a pooling takes the largest of."""
+    out = F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
+    return input + 0.2 * out if out.shape == input.shape else out
 
 
 def _pointwise(name: str, args: Any, options: dict[str, Any]) -> bool:

@@ -91,6 +91,8 @@ class Attached(nn.Module):
     """The module that it stands behind now: not that of the place where the host took that away."""
     facts: dict[str, Facts]
     """What the modules around the place were when it was inserted."""
+    patched: frozenset[str] = frozenset()
+    """Parts of the host around the place that had a forward of their own already."""
     calls: int = 0
     warned: bool = False
     """Whether it was said that a forward did not pass through it."""
@@ -208,5 +210,6 @@ def _layer(place: InsertionPlace) -> str:
 
 def insertions_of(host: nn.Module) -> Insertions | None:
     """What was inserted into a host, if anything."""
-    found = host._modules.get(CHILD)
+    parts = host._modules
+    found = parts[CHILD] if CHILD in parts else None  # noqa: SIM401  scripted modules have no get
     return found if isinstance(found, Insertions) else None

@@ -1,5 +1,7 @@
 """Putting layers behind modules of a host, and taking them out again."""
 
+import sys
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +17,7 @@ from pixelwise.insertion.attached import (
     insertions_of,
 )
 from pixelwise.insertion.hooks import Behind, Guard, Notes, drop, put
-from pixelwise.insertion.settling import Counting, Settling
+from pixelwise.insertion.settling import Counting, Settling, patched
 from pixelwise.layers.base import Layer
 from pixelwise.layers.registry import create
 
@@ -31,13 +33,15 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
     around = [place.name, *place.before, *([place.after] if place.after else [])]
     facts = {name: Facts.of(host.get_submodule(name)) for name in around}
     attached = Attached(place, layer.train(host.training), facts)
+    attached.patched = patched(host, place)
+    _compile_again()
     insertions = insertions_of(host)
     if insertions is None:
         insertions = Insertions()
         host.add_module(CHILD, insertions)
         host.register_forward_pre_hook(Settling(insertions))
         host.register_forward_hook(Counting(insertions), with_kwargs=True, prepend=True)
-    key = place.name.replace(".", "__")
+    key = _key(host, place.name)
     while key in insertions:  # a module may have such a name itself
         key += "_"
     insertions[key] = attached
@@ -55,11 +59,28 @@ def attach(host: nn.Module, place: InsertionPlace, dtype: torch.dtype | None = N
     return attached
 
 
+def _key(host: nn.Module, name: str) -> str:
+    """The name of an insertion: that of its place.
+
+    A number for a network of transformers, whose `save_pretrained` replaces parts of names such as
+    `layers`, those of insertions too.
+    """
+    if any(kind.__module__.startswith("transformers.") for kind in type(host).__mro__):
+        return str(zlib.crc32(name.encode()))
+    return name.replace(".", "__")
+
+
 def _parts(host: nn.Module, name: str) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
     """The parts of a host around one of its modules, without the host and that module."""
     steps = name.split(".")[:-1]
     for end in range(1, len(steps) + 1):
         yield host.get_submodule(".".join(steps[:end])), tuple(steps[:end])
+
+
+def _compile_again() -> None:
+    """Forget what torch.compile made: it does not look whether a module's hooks have changed."""
+    if "torch._dynamo" in sys.modules and not torch.compiler.is_compiling():
+        torch.compiler.reset()
 
 
 def detach(host: nn.Module, names: set[str] | None = None) -> None:
@@ -82,5 +103,6 @@ def detach(host: nn.Module, names: set[str] | None = None) -> None:
     wanted: Callable[[Any], bool] = idle
     for module in host.modules():
         drop(module, wanted)
+    _compile_again()
     if not insertions:
         del host._modules[CHILD]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from pixelwise.errors import InputError, in_one_line
 
@@ -27,17 +28,12 @@ def run(host: nn.Module, example: Example) -> Any:
 
 
 def picture_of(example: Example) -> Tensor:
-    """The first tensor (b, c, h, w) of an example input.
+    """The first tensor (b, c, h, w) of an example input, also inside of lists and mappings.
 
     Raises:
         InputError: There is none.
     """
-    values = (
-        [example]
-        if isinstance(example, Tensor)
-        else list(example.values() if isinstance(example, Mapping) else example)
-    )
-    for value in values:
+    for value in tree_leaves(example):
         if isinstance(value, Tensor) and value.ndim == 4:
             return value
     raise InputError("example holds no picture (b, c, h, w); give the host's input as a tensor")

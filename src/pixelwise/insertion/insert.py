@@ -35,7 +35,7 @@ from pixelwise.insertion.tracing import Trace, trace
 
 
 def insert(
-    host: nn.Module,
+    host: Any,
     plan: str | Path | Mapping[Any, Any] | Inserted | nn.Module,
     *,
     example: Example | None = None,
@@ -77,6 +77,11 @@ def insert(
     check_host(host)
     if isinstance(host, torch.jit.ScriptModule):
         raise InputError("host=ScriptModule: it takes no layers; give the module that was scripted")
+    if hasattr(host, "_orig_mod"):
+        raise InputError(
+            f"host={type(host).__name__}: compiled; insert into what was compiled, then compile"
+            " that again"
+        )
     if isinstance(host, nn.parallel.DistributedDataParallel | nn.DataParallel):
         raise InputError(
             f"host={type(host).__name__}: wrapped for several processes; insert first, then wrap it"
@@ -92,6 +97,11 @@ def insert(
         raise InputError(
             f"host={type(host).__name__}: its weights are on the meta device, not there yet; insert"
             " when they are loaded, for example after from_pretrained"
+        )
+    if any(isinstance(p, nn.UninitializedParameter) for p in host.parameters()):
+        raise InputError(
+            f"host={type(host).__name__}: some of its modules are lazy and have no weights yet; run"
+            " it once before"
         )
     weights = None
     if isinstance(plan, Inserted | nn.Module):

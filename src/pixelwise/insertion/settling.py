@@ -6,6 +6,7 @@ where its module is gone it goes behind the one whose output is the same feature
 such a one. After the forward of the whole host each layer must have taken part.
 """
 
+import ctypes
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,13 @@ import torch
 from torch import nn
 
 from pixelwise.errors import InputError
-from pixelwise.insertion.attached import Attached, Facts, Insertions
+from pixelwise.insertion.attached import (
+    Attached,
+    Facts,
+    InsertionPlace,
+    Insertions,
+    insertions_of,
+)
 from pixelwise.insertion.examples import modes_kept, quiet, seeded
 from pixelwise.insertion.hooks import Behind, Guard, carried, drop, put
 
@@ -35,6 +42,8 @@ class Settling:
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Look for each layer."""
         if torch.compiler.is_dynamo_compiling():
+            if not self.part:
+                _settled_in_a_trace(id(module))
             return
         if getattr(module, "_is_replica", False):
             raise InputError(
@@ -78,6 +87,37 @@ class Counting:
                     stacklevel=3,
                 )
         return again
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _settled_in_a_trace(number: int) -> bool:
+    """Put the layers of a host behind their modules while torch.compile reads it, which runs this.
+
+    It hands numbers over, no modules; the one of that `id` is alive, since it is being called.
+    """
+    host = ctypes.cast(number, ctypes.py_object).value
+    found = insertions_of(host)
+    if found is None:
+        return True
+    for attached in found.attached():
+        settle_one(host, attached, found, ())
+        if (
+            attached.stands == attached.place.name
+            and patched(host, attached.place) - attached.patched
+        ):
+            raise InputError(
+                f"insert={attached.place.name!r}: a part of the host has another forward now, which"
+                " may pass this layer by; run the host once before it is compiled"
+            )
+    return True
+
+
+def patched(host: nn.Module, place: InsertionPlace) -> frozenset[str]:
+    """The parts of a host around a place that have a forward of their own, put in by somebody."""
+    steps = place.name.split(".")
+    names = [".".join(steps[:end]) for end in range(1, len(steps))]
+    parts = {name: part for name, part in host.named_modules() if name in names}
+    return frozenset(name for name, part in parts.items() if "forward" in vars(part))
 
 
 def settle(host: nn.Module, insertions: Insertions) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from pixelwise.insertion.attached import Facts, InsertionPlace
 from pixelwise.insertion.examples import Example, mode, quiet, run
-from pixelwise.insertion.tracing import own_modules
+from pixelwise.insertion.tracing import watchable
 from pixelwise.ops.running import choice
 
 MOST_STEPS = 4
@@ -107,7 +107,7 @@ def followed(
     """The places with what lies around them, seen in a run in eval mode."""
     seen = _Run()
     handles = []
-    for name, module in own_modules(host):
+    for name, module in watchable(host):
         handles += [
             module.register_forward_pre_hook(
                 lambda m, args, kwargs, name=name: seen.begin(name, (args, kwargs)),

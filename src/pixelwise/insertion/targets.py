@@ -5,6 +5,7 @@ The places are those of `layers.placement`; a module's name goes before everythi
 
 import re
 
+import torch
 from torch import nn
 
 from pixelwise.errors import InputError, unknown
@@ -65,6 +66,8 @@ def layout_at(
     """
     calls = trace.of(name)
     where = f"insert={name!r}"
+    if isinstance(host.get_submodule(name), torch.jit.ScriptModule):
+        raise InputError(f"{where}: it is scripted and takes no layers; take a module around it")
     if not calls:
         raise InputError(
             f"{where}: {type(host).__name__} does not call it in eval mode; take a module that is"

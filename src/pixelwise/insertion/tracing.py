@@ -60,6 +60,13 @@ def own_modules(host: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
+def watchable(host: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Of these the ones that take hooks; scripted ones take none."""
+    for name, module in own_modules(host):
+        if not isinstance(module, torch.jit.ScriptModule):
+            yield name, module
+
+
 def trace(host: nn.Module, example: Example) -> Trace:
     """Run the host once, in the mode it is in, and note every module's calls.
 
@@ -85,7 +92,7 @@ def trace(host: nn.Module, example: Example) -> Trace:
         found.calls.append(call)
 
     handles = []
-    for name, module in own_modules(host):
+    for name, module in watchable(host):
         handles += [
             module.register_forward_pre_hook(lambda m, x, name=name: before(name, m, x)),
             module.register_forward_hook(lambda m, x, output: after(output)),

@@ -19,7 +19,8 @@ from pixelwise.report import Markup, Report, Section, render
 SUMMARY = """Each section asks about one pixel, marked by a cross: which class the network sees
 there, and where each attention layer looks to say so."""
 SUMMARY_WITHOUT = """Each section asks about one pixel, marked by a cross: which class the network
-sees there, and what that depends on. The network used no attention, so what is shown is none."""
+sees there, and what that depends on. The network used no attention that could be shown, and what is
+shown is none."""
 READING = """"This pixel's weights" belong to the marked pixel alone: bright places send it much.
 They are multiples of uniform weights, so 1 is what every place would get if the layer looked
 everywhere alike. Places without a tint get nothing. "Shared by all pixels" are gates or weights
@@ -34,10 +35,10 @@ the marked pixel's own surroundings stay. A map that tells what matters takes it
 random orders do."""
 READING_WITHOUT = """The effective receptive field is where a change of the picture would change the
 answer at the marked pixel, and how much, by the gradient; a half of the influence and nine tenths
-of it lie within the circles. The gradient map says which features speak for a class, the occlusion
-map by how much its probability falls as a patch of the picture is covered. Colours end at the
-99.5th percentile of a map, and each map has its own: the lines below it say where they begin and
-end, and where the largest value lies."""
+of it lie within the circles, where there are some. The gradient map says which features speak for a
+class, the occlusion map by how much its probability falls as a patch of the picture is covered.
+Colours end at the 99.5th percentile of a map, and each map has its own: the lines below it say
+where they begin and end, and where the largest value lies."""
 
 
 def save(explanations: Sequence[Findings], path: Path) -> Path:

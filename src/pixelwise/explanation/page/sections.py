@@ -15,6 +15,7 @@ from pixelwise.explanation.page.wording import (
     about,
     answer,
     baseline,
+    grouped,
     measured,
     proven,
     reaching,
@@ -176,7 +177,7 @@ def section(
     if found.maps and evidence:
         blocks += [Text("Without attention", NOT_ATTENTION), grid(evidence)]
     if found.notes:
-        blocks.append(Text("What is not shown", "\n\n".join(found.notes)))
+        blocks.append(Text("What is not shown", "\n\n".join(grouped(found.notes))))
     blocks += [Text("Cost"), _costs(found)]
     return Section(answer(found), text, tuple(blocks))
 

@@ -15,6 +15,8 @@ KINDS: dict[Kind, str] = {
     "channel": "channels only",
 }
 TIMES = "weight / mean\n1 = uniform"
+NAMED = 3
+"""So many names stand before a reason that several layers share."""
 NO_ATTENTION = "This network used no attention that could be shown."
 """Said of an explanation without maps."""
 METHODS = {
@@ -131,6 +133,20 @@ def proven(found: LayerMap) -> Iterable[str]:
             f"{percent(found.apart)} of the weight is on tokens that are no pixels: class token, "
             "registers"
         )
+    return lines
+
+
+def grouped(notes: Iterable[str]) -> list[str]:
+    """Notes "NAME: reason", one for each reason."""
+    names: dict[str, list[str]] = {}
+    for note in notes:
+        name, _, reason = note.partition(": ")
+        names.setdefault(reason, []).append(name)
+    lines = []
+    for reason, all_names in names.items():
+        known = list(dict.fromkeys(all_names))
+        more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+        lines.append(f"{', '.join(known[:NAMED])}{more}" + (f": {reason}" if reason else ""))
     return lines
 
 
