@@ -92,7 +92,7 @@ class Beside(nn.Module):
         return self.scripted(self.stem(batch["picture"] if isinstance(batch, dict) else batch))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_scripted_parts_and_pictures_in_a_mapping():
     network = Beside()
     batch = {"picture": torch.randn(2, 3, 64, 96)}
