@@ -5,7 +5,7 @@ step, in pixels; the operation that made the map says which steps there can be:
 
     stride s      s p           p: the steps of the maps before
     resized       p m / n       m cells became n
-    merged        2 p, 3 p, ...
+    merged        k p           k: whole, with n cells left of m, or of m and padding
 
 The one that fits the labels is the step, and the map covers n steps, be it more than the picture
 (padding) or less (cut off). Where none or two of them fit, the map is refused.
@@ -18,10 +18,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LARGEST = 16
-"""Cells of an axis that are merged into one."""
 OFF = 0.02
 """Of a step, that labels may be off from one cell to the next."""
+OFF_OF_TWO = 0.3
+"""The same where there are two cells, of which one may be padding for the half."""
 BESIDE = 0.6
 """Of a cell, that all cells may lie beside where they should; odd kernels make it up to a half."""
 LEVEL = 0.9
@@ -35,6 +35,8 @@ class Change:
     stride: tuple[int | float, int | float] | None = None
     resized: tuple[int, int] | None = None
     """Rows and columns of the map before, of which this one covers the same."""
+    merged: tuple[tuple[int, int], ...] = ()
+    """Rows and columns of maps, of one of which whole cells were put together."""
 
     def steps(self, axis: int, known: Iterable[float], count: int) -> list[float]:
         """The steps that there can be along an axis, each once."""
@@ -43,12 +45,21 @@ class Change:
         elif self.stride is not None:
             found = [step * self.stride[axis] for step in known]
         else:
-            found = [step * times for step in known for times in range(2, LARGEST + 1)]
+            found = [step * times for step in known for times in self._times(axis, count)]
         once: list[float] = []
         for step in sorted(found):
             if not once or step - once[-1] > 1e-6 * step:
                 once.append(step)
         return once
+
+    def _times(self, axis: int, count: int) -> set[int]:
+        sides = [size[axis] for size in self.merged]
+        return {
+            times
+            for side in sides
+            for times in range(1, side + 1)
+            if count in (side // times, -(-side // times))
+        }
 
 
 def step_of(
@@ -66,18 +77,21 @@ def step_of(
         steps: From which it is taken.
     """
     place, said = place.double(), said.double()
-    inner = (place > 0) & (place < count - 1)
-    if len(place[inner].unique()) >= 3:  # padding draws the labels of the edge inwards
-        place, said = place[inner], said[inner]
+    cells = len(place.unique())
+    for inner in ((place > 0) & (place < count - 1), place < count - 1):
+        if len(place[inner].unique()) >= 2:  # padding draws the labels of the edge inwards
+            place, said = place[inner], said[inner]
+            break
     spread = place - place.mean() if len(place) else place
     square = spread.square().sum().item()
-    if square == 0:  # one cell: whatever it covers, every pixel lies in it
-        return steps[-1], count == 1
+    if square == 0 or not steps:  # one cell: whatever it covers, every pixel lies in it
+        return steps[-1] if steps else 1.0, count == 1 and bool(steps)
     slope = (spread @ said).item() / square
     rest = said - said.mean() - slope * spread
     error = (rest.square().sum().item() / max(len(place) - 2, 1) / square) ** 0.5
     best = min(steps, key=lambda step: abs(slope - step))
-    fits = [step for step in steps if abs(slope - step) <= 3 * error + OFF * step]
+    off = OFF if cells > 2 else OFF_OF_TWO
+    fits = [step for step in steps if abs(slope - step) <= 3 * error + off * step]
     beside = (said - best * (place + 0.5)).mean().abs().item()
     level = len(place) < 9 or torch.corrcoef(torch.stack([place, said]))[0, 1].item() > LEVEL
     return best, fits == [best] and beside <= BESIDE * best and level

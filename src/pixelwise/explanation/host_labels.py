@@ -92,7 +92,8 @@ class Labelling(HostMode):
         logits: Numbers of the products that are logits of attention, and which factor holds the
             queries.
         most: Attentions of the network; the pass ends with the last one.
-        refused: Maps, by the number of the function that made them, that do not lie where their labels would say.
+        refused: Maps that do not lie where their labels would say, by the number of the function
+            that made them.
     """
 
     def __init__(
@@ -204,7 +205,8 @@ class Labelling(HostMode):
         if isinstance(out, Tensor) and out.ndim == 4 and len(out) == 1:
             mixes = any(word in name for word in MIXING) and not _pointwise(name, args, options)
             if mixes or self._merged(out, args[0] if args else None):
-                return self._inject(out, _change(name, args, options) if mixes else Change())
+                change = _change(name, args, options) if mixes else self._merging(args)
+                return self._inject(out, change)
         return out
 
     def enter_own(self, layer: nn.Module, args: Any, options: Any) -> Any:
@@ -250,6 +252,11 @@ class Labelling(HostMode):
             other is not None and all(a <= 0.75 * b for a, b in zip(size, other, strict=True))
             for other in before
         )
+
+    def _merging(self, args: Any) -> Change:
+        """From which maps it may have been made."""
+        size = self._size(args[0]) if args and isinstance(args[0], Tensor) else None
+        return Change(merged=(self.grid,) if size is None else (self.grid, size))
 
     def _size(self, x: Tensor) -> tuple[int, int] | None:
         """Rows and columns of a map of the picture."""
