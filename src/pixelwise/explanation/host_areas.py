@@ -77,9 +77,9 @@ def step_of(
         steps: From which it is taken.
     """
     place, said = place.double(), said.double()
-    cells = len(place.unique())
+    cells = _distinct(place)
     for inner in ((place > 0) & (place < count - 1), place < count - 1):
-        if len(place[inner].unique()) >= 2:  # padding draws the labels of the edge inwards
+        if _distinct(place[inner]) >= 2:  # padding draws the labels of the edge inwards
             place, said = place[inner], said[inner]
             break
     spread = place - place.mean() if len(place) else place
@@ -95,3 +95,7 @@ def step_of(
     beside = (said - best * (place + 0.5)).mean().abs().item()
     level = len(place) < 9 or torch.corrcoef(torch.stack([place, said]))[0, 1].item() > LEVEL
     return best, fits == [best] and beside <= BESIDE * best and level
+
+
+def _distinct(place: Tensor) -> int:
+    return len(set(place.tolist()))

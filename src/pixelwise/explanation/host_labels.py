@@ -299,11 +299,13 @@ class Labelling(HostMode):
         return dual(base, slope.permute(0, 2, 3, 1).contiguous() if last else slope)
 
     def _compare(self, made: Injection, before: Tensor, noise: torch.Generator) -> None:
-        cells = torch.randint(made.rows * made.columns, (SAMPLES,), generator=noise)
+        cells = torch.arange(made.rows * made.columns)
+        if len(cells) > SAMPLES:
+            cells = torch.randint(len(cells), (SAMPLES,), generator=noise)
         rows, columns = cells // made.columns, cells % made.columns
         made.places = torch.stack([rows, columns], dim=1).float()
         found = before[0][:, rows.to(before.device), columns.to(before.device)].mT
-        made.seen[self.label] = _few(found[None].float())[0]
+        made.seen[self.label] = found.float()
 
     def _measure(self, number: int, change: Change, axis: int) -> None:
         """What a map covers along an axis, by the labels before."""
