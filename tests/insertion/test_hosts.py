@@ -64,7 +64,7 @@ def test_an_insertion_lives_through_what_is_done_to_its_host(host, layer, writte
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the hosts' and the exporters' own
-@pytest.mark.parametrize(("number", "host"), enumerate(HOSTS))
+@pytest.mark.parametrize(("number", "host"), list(enumerate(HOSTS)))
 def test_insertions_live_through_what_is_done_to_their_host(number, host, study, written):
     case = Case(HOSTS[host])
     chosen = {LAYERS[(2 * number + more) % len(LAYERS)] for more in (0, 1)}

@@ -1,7 +1,7 @@
 """From labels to places: the cell of each query and each key, proved, or why there is none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -56,7 +56,25 @@ def placed(
     queries = _tokens(reading.queries, maps, coarse)
     if isinstance(queries, str):
         return "its queries are no pixels of the picture" if not reading.queries else queries
-    return Placed(queries, keys)
+    whole = _with_lost_heads(queries, keys)
+    return NO_PLACE if whole is None else Placed(whole, keys)
+
+
+def _with_lost_heads(queries: Tokens, keys: Tokens) -> Tokens | None:
+    """The queries, those too that the labels say nothing of; None where that is unknown.
+
+    Queries of length 1 may lose their labels. They lie where their keys do, if all others lie so.
+    """
+    if queries.cells.shape != keys.cells.shape:
+        lost = (keys.cells >= 0).any(1) & ~(queries.cells >= 0).any(1)
+        return None if lost.any() else queries
+    lost = (keys.cells >= 0) & (queries.cells < 0)
+    if not lost.any():
+        return queries
+    same = torch.equal(queries.cells[~lost], keys.cells[~lost])
+    if not same or (queries.rows, queries.columns) != (keys.rows, keys.columns):
+        return None
+    return replace(queries, cells=keys.cells)
 
 
 @dataclass(frozen=True)
