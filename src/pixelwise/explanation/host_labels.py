@@ -110,7 +110,8 @@ class Labelling(HostMode):
         self.injections, self.readings, self.logits = injections, readings, logits
         self.most, self.refused = most, refused
         self.count = 0
-        """Functions so far: the same in every pass."""
+        """Functions of what has labels so far: the same in every pass, whatever is kept of one for
+        the next, like masks."""
         self.image = (1, 1)
         self.grid = (1, 1)
         self.extent: Area | None = None
@@ -188,7 +189,6 @@ class Labelling(HostMode):
 
     def other(self, func: Any, args: Any, options: dict[str, Any]) -> Any:
         """Cheap stand-ins of projections and convolutions; new labels behind what mixes."""
-        self.count += 1
         name = str(NAMES.get(func) or getattr(func, "__name__", ""))
         if func is F.linear and _tangent(args[0]) is not None:
             return _projected(*args, **options)
@@ -200,6 +200,8 @@ class Labelling(HostMode):
             out = _picked(func, *args, **options)
         else:
             out = func(*args, **options)
+        if isinstance(out, Tensor) and _tangent(out) is not None:
+            self.count += 1
         if name in REDUCING and self._pooled(out, args):
             return plain(out)
         if isinstance(out, Tensor) and out.ndim == 4 and len(out) == 1:
@@ -287,6 +289,8 @@ class Labelling(HostMode):
         noise = torch.Generator().manual_seed(number)
         if self.label == "one":
             self.injections[number] = Injection(rows, columns, list(area or self.extent))
+        if number not in self.injections:
+            raise RuntimeError("one forward pass differs from the next")
         made = self.injections[number]
         if before is not None:
             self._compare(made, before.permute(0, 3, 1, 2) if last else before, noise)
