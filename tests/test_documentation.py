@@ -36,6 +36,9 @@ NOT_RUN = (
     ("docs/export.md", "exports for a minute"),
     ("docs/publishing.md", "needs an account"),
     ("docs/transformers.md", "needs accelerate"),
+    ("docs/ultralytics.md", "trains a network"),
+    ("docs/ultralytics.md", "trains a network"),
+    ("docs/ultralytics.md", "trains a network"),
 )
 """Page and reason of each block that does not run; keep it short."""
 

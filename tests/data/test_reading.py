@@ -198,3 +198,16 @@ def test_geotiff(real_data, name, header):
     assert image.float().std() > 1
     mask = real_data("geotiff/kampala_z21_buildings.tif")
     assert set(np.unique(read_mask(mask))) <= {0, 1, 255}
+
+
+def test_a_library_that_puts_its_own_function_in_the_place_of_pillows(tmp_path, monkeypatch):
+    """Ultralytics asks for a package that reads HEIC where Pillow knows no picture."""
+
+    def asks(*args, **options):
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    file = tmp_path / "damaged.png"
+    file.write_bytes(b"no picture")
+    monkeypatch.setattr("PIL.Image.open", asks)
+    with pytest.raises(InputError, match=r"damaged\.png: .*; "):
+        read_image(file)

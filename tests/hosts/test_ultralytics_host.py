@@ -3,15 +3,20 @@
 import copy
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 
 import pixelwise as pw
 from pixelwise.errors import InputError
+from pixelwise.insertion.attached import insertions_of
 from pixelwise.insertion.rebuilt import Look
+from pixelwise.insertion.settling import LayerSkipped
 
+STUDIES = Path(__file__).parents[2] / "studies"
 FOLDER = tempfile.mkdtemp(prefix="ultralytics-")
 os.environ["YOLO_CONFIG_DIR"], os.environ["YOLO_OFFLINE"] = FOLDER, "true"
 ultralytics = pytest.importorskip("ultralytics")
@@ -59,3 +64,40 @@ def test_the_yolo_object_looks_at_what_is_trained(yolo):
     trainer.model = type(yolo.model)("yolo11n-seg.yaml", verbose=False)
     with pytest.raises(InputError, match=LINE):
         look(trainer)
+
+
+@pytest.fixture
+def study(monkeypatch):
+    monkeypatch.syspath_prepend(STUDIES)
+    import yolo_insertion
+
+    yield yolo_insertion
+    del sys.modules["yolo_insertion"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore", f"error::{LayerSkipped.__module__}.LayerSkipped")
+def test_trained_saved_fused_predicted_and_exported(study, tmp_path):
+    yolo, rows = study.trained(tmp_path)
+    assert len({row["keys"] for row in rows}) == 1
+    effect, *later = study.afterwards(yolo, tmp_path)
+    assert effect["difference"] > 1e-3
+    assert max(row["difference"] for row in later) < 1e-4
+    assert pw.verify(yolo.model).ok
+    with pytest.raises(InputError, match="the trainer builds a new network without these layers"):
+        yolo.train(data=str(tmp_path / "set/data.yaml"), **study.TRAINING)
+    before = insertions_of(yolo.model).state_dict()
+    options = {**study.TRAINING, "epochs": 1, "lr0": 0.0, "project": str(tmp_path)}
+    data = str(tmp_path / "set/data.yaml")
+    yolo.train(data=data, trainer=adapter.trainer(yolo), **options)
+    for name, value in insertions_of(yolo.trainer.model).state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_usual_trainer_of_a_network_from_a_file_is_stopped(yolo, study, tmp_path):
+    pw.insert(yolo.model, "model.9=psa_s, model.16=psa_s")
+    data = str(study.draw_set(tmp_path / "set"))
+    with pytest.raises(InputError, match=LINE):
+        yolo.train(data=data, project=str(tmp_path), **study.TRAINING)

@@ -534,3 +534,9 @@ def test_on_cuda(host, picture):
     found = explain(host, picture[:1], at=(20, 30))
     assert [one.name for one in found.maps] == ["stages.1", "stages.2"]
     assert found.maps[1].spatial.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_host_that_pools_by_attention_from_a_parameter():
+    host = timm.create_model("test_vit3", num_classes=2).eval()
+    report = insert(host, "blocks.0=se", prove=False)
+    assert report.host_flops > 0

@@ -1,6 +1,14 @@
 """What a callable costs: operations, parameters, time and memory."""
 
 from pixelwise.cost.memory import Measured, measured, predict
-from pixelwise.cost.operations import flops, operation_formulas, parameters
+from pixelwise.cost.operations import counted, flops, parameters
 
-__all__ = ["Measured", "flops", "measured", "operation_formulas", "parameters", "predict"]
+__all__ = [
+    "Measured",
+    "counted",
+    "flops",
+    "measured",
+    "operation_formulas",
+    "parameters",
+    "predict",
+]

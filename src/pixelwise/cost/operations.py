@@ -13,6 +13,7 @@ Norms, activations, softmaxes and copies are not counted.
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -28,12 +29,32 @@ def flops(function: Callable[..., object], *inputs: Tensor) -> int:
     Example:
         `flops(model.to("meta"), torch.empty(1, 3, 512, 1024, device="meta"))`
     """
-    with (
-        torch.no_grad(),
-        FlopCounterMode(display=False, custom_mapping=operation_formulas()) as counter,
-    ):
+    with torch.no_grad(), counted() as counter:
         function(*inputs)
     return counter.get_total_flops()
+
+
+@contextmanager
+def counted() -> Iterator[FlopCounterMode]:
+    """Count the operations of the block, all together.
+
+    torch's own look at which module they belong to fails on modules that are given a view of a
+    parameter, as pooling by attention has it, while no gradients are taken.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=operation_formulas())
+    counter.mod_tracker = _Nowhere()  # type: ignore[assignment]
+    with counter:
+        yield counter
+
+
+class _Nowhere:
+    """In place of torch's tracker of modules."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 def parameters(module: nn.Module) -> int:

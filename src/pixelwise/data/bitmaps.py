@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from pixelwise.data.decoded import Decoded, Header
 from pixelwise.errors import InputError
+from pixelwise.image_files import open_image
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF")
 # Cameras turn the sensor and say so in EXIF; in other formats the entry is not to be relied on.
@@ -79,7 +80,7 @@ def opened(path: Path, limit: float) -> Iterator[Image.Image]:
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path, formats=FORMATS) as image:
             million = image.size[0] * image.size[1] / 1e6
             if million > limit:
                 raise InputError(
@@ -112,7 +113,7 @@ def _deep(path: Path) -> Decoded:
     """All 16 bits: Pillow keeps one byte of each value in colour, so decode once for each."""
     halves = []
     for order in ("B", "L"):
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path, formats=FORMATS) as image:
             clear = image.info.get("transparency")
             if image.mode.startswith("I"):
                 values = np.array(image).astype(np.uint16)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixelwise.errors import InputError
+from pixelwise.image_files import open_image
 from pixelwise.shortage import memory_here
 
 LOSSY = frozenset({6, 7, 34892, 50001})
@@ -42,7 +42,7 @@ def by_pillow(path: Path, series: Any, samples: int) -> tuple[NDArray[Any], froz
         raise _lacking(path, page)
     bands = []
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             for one in pages:
                 image.seek(one.index)
                 if image.mode != mode:
@@ -58,7 +58,7 @@ def by_pillow(path: Path, series: Any, samples: int) -> tuple[NDArray[Any], froz
 def as_colours(path: Path, page: Any) -> NDArray[np.uint8]:
     """Pictures in YCbCr or CMYK as RGB, (3, h, w)."""
     name = getattr(page.photometric, "name", page.photometric)
-    with Image.open(path) as image:
+    with open_image(path) as image:
         if image.mode not in {"RGB", "YCbCr", "CMYK"} or page.bitspersample != 8:
             raise InputError(f"{path}: has {name} colours; save it as RGB")
         image.seek(page.index)

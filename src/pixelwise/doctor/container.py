@@ -14,6 +14,7 @@ from pixelwise.data.reading import DAMAGE, NPY
 from pixelwise.data.tiff import MAGIC
 from pixelwise.doctor.facts import Container
 from pixelwise.errors import InputError
+from pixelwise.image_files import open_image
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT"})
@@ -127,7 +128,7 @@ def _bitmap(file: Path, size: int, digest: str) -> Container:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file, formats=bitmaps.FORMATS) as image:
+            with open_image(file, formats=bitmaps.FORMATS) as image:
                 kind = str(image.format)
                 width, height = image.size
                 turned = image.getexif().get(0x0112, 1) if kind in bitmaps.CAMERA_FORMATS else 1

@@ -17,6 +17,7 @@ from pixelwise.doctor.facts import Container, MaskFacts, Reading
 from pixelwise.doctor.raw_values import MOST_VALUES, distinct, strips, targets_of, thin_share
 from pixelwise.doctor.regions import region_sizes
 from pixelwise.errors import InputError
+from pixelwise.image_files import open_image
 
 BORDER = 255
 
@@ -104,7 +105,7 @@ def _read_anyway(file: Path) -> NDArray[Any] | None:
         if raw.dtype.kind == "f" or len(raw) == 1:
             return raw[0]
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with open_image(file, formats=FORMATS) as image:
             if image.mode in {"LA", "PA", "RGBA"}:
                 return None
             return np.array(image if image.mode in {"L", "P"} else image.convert("RGB"))
@@ -113,7 +114,7 @@ def _read_anyway(file: Path) -> NDArray[Any] | None:
 
 
 def _palette(file: Path, values: dict[int, int]) -> dict[int, int]:
-    with Image.open(file) as image:
+    with open_image(file) as image:
         flat = image.getpalette("RGB") or []
     return {
         v: flat[3 * v] << 16 | flat[3 * v + 1] << 8 | flat[3 * v + 2]

@@ -24,11 +24,11 @@ from pixelwise.explanation.frame import Frame, framed
 from pixelwise.explanation.host_forms import Attention
 from pixelwise.explanation.host_labels import Injection, Label, Labelling, Reading
 from pixelwise.explanation.host_mode import Form, HostMode, Over
-from pixelwise.explanation.host_places import NO_PLACE, Placed, areas, placed
+from pixelwise.explanation.host_places import NO_PLACE, Placed, placed
 from pixelwise.explanation.placing import Area
 from pixelwise.networks.segmenter import Segmenter
 
-MOST_REFUSED = 4
+MOST_REFUSED = 8
 """Passes that try again without the labels of maps that lie elsewhere."""
 Counts = tuple[int, int, int]
 
@@ -241,21 +241,23 @@ def _places(
     if coarse:
         names += ["fine row", "fine column"]
     refused: set[int] = set()
+    extent = (float(size[0]), float(size[1]))
     for _ in range(MOST_REFUSED):
         injections: dict[int, Injection] = {}
         readings: dict[int, Reading] = {}
         for name in names:
             mode = Labelling(name, injections, readings, logits, most, refused)
             with framed(model, size) as frame, _dual_level(), _rooted(mode, model, frame):
-                run(mode, model, mode.root(image, (float(size[0]), float(size[1]))))
-        order = sorted(injections)
-        covers, wrong = areas([injections[number] for number in order])
+                run(mode, model, mode.root(image, extent))
+        wrong = {number for number, made in injections.items() if made.lost}
         if not wrong:
             break
-        refused |= {order[index] for index in wrong}
-    made = [injections[number] for number in order]
+        refused |= wrong
+    else:
+        return dict.fromkeys(readings, NO_PLACE)
+    made = [injections[number] for number in sorted(injections)]
     return {
-        number: placed(reading, made[: reading.injections], covers[: reading.injections], coarse)
+        number: placed(reading, made[: reading.injections], extent, coarse)
         for number, reading in readings.items()
     }
 

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.explanation.host_areas import Change, step_of
 from pixelwise.explanation.host_mode import Form, HostMode, Over
 from pixelwise.explanation.placing import Area
 from pixelwise.insertion.layouts import find_layout
@@ -53,13 +54,18 @@ class Injection:
 
     rows: int
     columns: int
-    area: Area | None
-    """Of the picture; None is that of the map before."""
-    tiles: bool = False
-    """Whether its cells lie side by side, so that padding before it shows in what it covers."""
+    sides: list[float]
+    """What it covers of the picture, in pixels: guessed until the labels before are asked."""
+    lost: bool = False
+    """Whether the labels before say that it lies elsewhere."""
     places: Float[Tensor, "samples 2"] | None = None
     """Row and column of some cells, and what the labels before say of them."""
     seen: dict[Label, Float[Tensor, "samples channels"]] = field(default_factory=dict)
+
+    @property
+    def area(self) -> Area:
+        """What it covers."""
+        return self.sides[0], self.sides[1]
 
 
 @dataclass
@@ -81,12 +87,13 @@ class Labelling(HostMode):
 
     Args:
         label: Which one.
-        injections: Of the passes before; the first adds them.
+        injections: Of the passes before, by number; the first adds them.
         readings: The same, of attentions.
         logits: Numbers of the products that are logits of attention, and which factor holds the
             queries.
         most: Attentions of the network; the pass ends with the last one.
-        refused: Maps, by number, that do not lie where their labels would say.
+        refused: Maps that do not lie where their labels would say, by the number of the function
+            that made them.
     """
 
     def __init__(
@@ -103,14 +110,22 @@ class Labelling(HostMode):
         self.injections, self.readings, self.logits = injections, readings, logits
         self.most, self.refused = most, refused
         self.count = 0
+        """Functions of what has labels so far: the same in every pass, whatever is kept of one for
+        the next, like masks."""
         self.image = (1, 1)
         self.grid = (1, 1)
+        self.extent: Area | None = None
+        """In what labels count: rows and columns of the picture."""
         self._carried: list[Tensor | None] = []
+        self._shunned: set[tuple[int, ...]] = set()
+        """Shapes that only look like a smaller map."""
 
     def root(self, image: Float[Tensor, "1 c h w"], area: Area) -> Tensor:
         """Give the picture, or what a network makes of it at first, its labels."""
         image, self.image = plain(image), (image.shape[2], image.shape[3])
-        return self._inject(image, first=True, area=area)
+        self.extent = self.extent or area
+        self.count += 1
+        return self._inject(image, area=area)
 
     def attend(self, func: Any, args: Any, options: dict[str, Any], form: Form) -> Any:
         """Look at the tangents; the result carries the labels of the queries."""
@@ -181,16 +196,19 @@ class Labelling(HostMode):
             return args[0] / (plain(args[0]).std(correction=0) + 1e-6)
         if name == "conv2d":
             out = _convolved(func, args, options)
-        elif name == "max_pool2d":
-            out = _averaged(*args, **options)
+        elif name == "max_pool2d" and _tangent(args[0] if args else options["input"]) is not None:
+            out = _picked(func, *args, **options)
         else:
             out = func(*args, **options)
+        if isinstance(out, Tensor) and _tangent(out) is not None:
+            self.count += 1
         if name in REDUCING and self._pooled(out, args):
             return plain(out)
         if isinstance(out, Tensor) and out.ndim == 4 and len(out) == 1:
             mixes = any(word in name for word in MIXING) and not _pointwise(name, args, options)
             if mixes or self._merged(out, args[0] if args else None):
-                return self._inject(out, tiles=not mixes or _tiles(name, args, options))
+                change = _change(name, args, options) if mixes else self._merging(args)
+                return self._inject(out, change)
         return out
 
     def enter_own(self, layer: nn.Module, args: Any, options: Any) -> Any:
@@ -205,12 +223,18 @@ class Labelling(HostMode):
     def leave_own(self, layer: nn.Module, output: Any) -> Any:
         """Their output has the labels of their input."""
         given = self._carried.pop()
+        self.count += 1
         tangent = None if given is None else _tangent(given)
         if tangent is None or not isinstance(output, Tensor):
             return output
         if tangent.shape == output.shape:
             return dual(output, tangent)
-        return self._inject(output, first=True) if output.ndim == 4 else output
+        if tangent.ndim != 4 or output.ndim != 4:
+            return output
+        size, before = output.shape[2:], tangent.shape[2:]
+        index = torch.arange(output.shape[1], device=tangent.device) % tangent.shape[1]
+        carried = F.interpolate(tangent.index_select(1, index), size, mode="nearest-exact")
+        return self._inject(dual(output, carried), Change(resized=(before[0], before[1])))
 
     def _pooled(self, out: Any, args: Any) -> bool:
         """Whether all pixels were taken together: a gate, which stands for none of them."""
@@ -223,13 +247,18 @@ class Labelling(HostMode):
     def _merged(self, out: Tensor, given: Any) -> bool:
         """Whether this is a smaller map of the same picture, made without convolution."""
         size = self._size(out)
-        if size is None or _tangent(out) is None:
+        if size is None or _tangent(out) is None or tuple(out.shape) in self._shunned:
             return False
         before = [self.grid, self._size(given) if isinstance(given, Tensor) else None]
         return any(
             other is not None and all(a <= 0.75 * b for a, b in zip(size, other, strict=True))
             for other in before
         )
+
+    def _merging(self, args: Any) -> Change:
+        """From which maps it may have been made."""
+        size = self._size(args[0]) if args and isinstance(args[0], Tensor) else None
+        return Change(merged=(self.grid,) if size is None else (self.grid, size))
 
     def _size(self, x: Tensor) -> tuple[int, int] | None:
         """Rows and columns of a map of the picture."""
@@ -239,51 +268,79 @@ class Labelling(HostMode):
         return None if isinstance(layout, str) else layout.size(tuple(x.shape), self.image)
 
     def _inject(
-        self, out: Tensor, *, first: bool = False, area: Area | None = None, tiles: bool = False
+        self, out: Tensor, change: Change | None = None, area: Area | None = None
     ) -> Tensor:
         """New labels for a map, unless it has none yet or is refused."""
-        before = _tangent(out)
-        if before is None and not first:
+        before = None if area is not None else _tangent(out)
+        if before is None and area is None:
             return out
-        self.count += 1
         number = self.count
         if number in self.refused:
+            self._shunned.add(tuple(out.shape))
             return out
         layout = find_layout(tuple(out.shape), self.image, 1, None)
         last = not isinstance(layout, str) and layout.kind == "last"
         base = plain(out)
         view = base.permute(0, 3, 1, 2) if last else base
         rows, columns = view.shape[2:]
-        if min(rows, columns) == 1 and min(self.grid) > 1 and not first:
+        if min(rows, columns) == 1 and min(self.grid) > 1 and area is None:
             return base  # a gate of rows, columns or all: it stands for no pixel
+        assert self.extent is not None
         noise = torch.Generator().manual_seed(number)
         if self.label == "one":
-            self.injections[number] = Injection(rows, columns, area, tiles)
+            self.injections[number] = Injection(rows, columns, list(area or self.extent))
+        if number not in self.injections:
+            raise RuntimeError("one forward pass differs from the next")
         made = self.injections[number]
-        if before is not None and not first:
+        if before is not None:
             self._compare(made, before.permute(0, 3, 1, 2) if last else before, noise)
+            if self.label in ("row", "column"):
+                self._measure(number, change or Change(), int(self.label == "column"))
         self.grid = (rows, columns)
         random = torch.randn(view.shape, generator=noise).to(view)
-        slope = random * labels(self.label, rows, columns).to(view)
+        share = (made.area[0] / self.extent[0], made.area[1] / self.extent[1])
+        slope = random * labels(self.label, rows, columns, share).to(view)
         return dual(base, slope.permute(0, 2, 3, 1).contiguous() if last else slope)
 
     def _compare(self, made: Injection, before: Tensor, noise: torch.Generator) -> None:
-        cells = torch.randint(made.rows * made.columns, (SAMPLES,), generator=noise)
+        cells = torch.arange(made.rows * made.columns)
+        if len(cells) > SAMPLES:
+            cells = torch.randint(len(cells), (SAMPLES,), generator=noise)
         rows, columns = cells // made.columns, cells % made.columns
         made.places = torch.stack([rows, columns], dim=1).float()
         found = before[0][:, rows.to(before.device), columns.to(before.device)].mT
-        made.seen[self.label] = _few(found[None].float())[0]
+        made.seen[self.label] = found.float()
+
+    def _measure(self, number: int, change: Change, axis: int) -> None:
+        """What a map covers along an axis, by the labels before."""
+        made = self.injections[number]
+        assert self.extent is not None
+        assert made.places is not None
+        one = made.seen["one"]
+        square = (one * one).sum(-1)
+        some = square > 1e-6 * square.max()
+        said = (made.seen[self.label] * one).sum(-1) / square.clamp(min=1e-30)
+        earlier = [self.injections[n] for n in sorted(self.injections) if n < number]
+        known = [x.sides[axis] / (x.rows, x.columns)[axis] for x in earlier]
+        count = (made.rows, made.columns)[axis]
+        place = made.places[:, axis].to(one.device)
+        steps = change.steps(axis, known, count)
+        step, sure = step_of(place[some], said[some] * self.extent[axis], count, steps)
+        made.sides[axis] = step * count
+        made.lost = made.lost or not sure
 
 
-def labels(label: Label, rows: int, columns: int) -> Float[Tensor, "rows columns"]:
-    """The label of every cell, between 0 and 1."""
+def labels(
+    label: Label, rows: int, columns: int, share: Area = (1.0, 1.0)
+) -> Float[Tensor, "rows columns"]:
+    """The label of every cell of a map that covers a `share` of the picture's sides."""
     i, j = torch.arange(rows)[:, None], torch.arange(columns)
     one = torch.ones(rows, columns)
     match label:
         case "row":
-            return one * (i + 0.5) / rows
+            return one * (i + 0.5) / rows * share[0]
         case "column":
-            return one * (j + 0.5) / columns
+            return one * (j + 0.5) / columns * share[1]
         case "fine row":
             return one * (i % FINE + 0.5) / FINE
         case "fine column":
@@ -344,17 +401,16 @@ def _convolved(func: Any, args: Any, options: dict[str, Any]) -> Tensor:
     few = min(CHANNELS, x.shape[axis])
     steps = (x.shape[axis] / few * torch.arange(few)).long().to(x.device)
     some = x.index_select(axis, steps) + x.mean(axis, keepdim=True)
-    noise = torch.Generator().manual_seed(few)
-    taps = torch.rand(few, 1, *weight.shape[2:], generator=noise).to(x) + 0.5
-    taps = 0.2 * taps / taps[0].numel()  # mostly the middle, so that the place is sharp
-    taps[..., taps.shape[2] // 2, taps.shape[3] // 2] += 1
+    taps = torch.zeros(few, 1, *weight.shape[2:]).to(x)
+    taps[..., taps.shape[2] // 2, taps.shape[3] // 2] = 1  # the middle, so that places stay sharp
     given |= {"weight": taps, "bias": None, "groups": few, "input": some}
     out: Tensor = func(**given)
     index = torch.arange(len(weight), device=x.device) % few
     return out.index_select(axis, index)
 
 
-def _averaged(
+def _picked(
+    func: Any,
     input: Tensor,  # the name that torch gives it
     kernel_size: Any,
     stride: Any = None,
@@ -363,9 +419,44 @@ def _averaged(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor:
-    """The mean of what a pooling takes the largest of."""
-    out = F.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
-    return input + 0.2 * out if out.shape == input.shape else out
+    """The middle of what a pooling takes the largest of."""
+    options = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
+    out = func(plain(input).to("meta"), kernel_size, stride, **options)
+    sizes, steps = _two(kernel_size), _two(stride or kernel_size)
+    for axis, kernel, step, pad, wide in zip(
+        (-2, -1), sizes, steps, _two(padding), _two(dilation), strict=True
+    ):
+        middle = step * torch.arange(out.shape[axis]) - pad + wide * (kernel // 2)
+        middle = middle.clamp(0, input.shape[axis] - 1).to(input.device)
+        input = input.index_select(axis, middle)
+    return input
+
+
+def _two(value: Any) -> tuple[int, int]:
+    """For rows and for columns."""
+    if isinstance(value, int):
+        return value, value
+    return tuple(value) * 2 if len(value) == 1 else tuple(value)
+
+
+def _change(name: str, args: Any, options: dict[str, Any]) -> Change:
+    """Which steps the result of a convolution, a pooling or a resizing may have."""
+    given = args[0] if args else options["input"]
+    if name == "conv2d":
+        return Change(_two(args[3] if len(args) > 3 else options.get("stride", 1)))
+    if name == "conv_transpose2d":
+        down, right = _two(args[3] if len(args) > 3 else options.get("stride", 1))
+        return Change(stride=(1 / down, 1 / right))
+    if name in ("max_pool2d", "avg_pool2d"):
+        kernel = args[1] if len(args) > 1 else options["kernel_size"]
+        stride = args[2] if len(args) > 2 else options.get("stride")
+        return Change(_two(stride or kernel))
+    if name == "pixel_shuffle":
+        factor = args[1] if len(args) > 1 else options["upscale_factor"]
+        return Change(stride=(1 / factor,) * 2)
+    if name == "pixel_unshuffle":
+        return Change(_two(args[1] if len(args) > 1 else options["downscale_factor"]))
+    return Change(resized=(given.shape[-2], given.shape[-1]))
 
 
 def _pointwise(name: str, args: Any, options: dict[str, Any]) -> bool:
@@ -376,15 +467,6 @@ def _pointwise(name: str, args: Any, options: dict[str, Any]) -> bool:
     stride = args[3] if len(args) > 3 else options.get("stride", 1)
     steps = (stride,) if isinstance(stride, int) else tuple(stride)
     return weight.shape[2:].numel() == 1 and max(steps) == 1
-
-
-def _tiles(name: str, args: Any, options: dict[str, Any]) -> bool:
-    """Whether it is a convolution whose steps are as long as its kernel."""
-    if name != "conv2d":
-        return False
-    weight = args[1] if len(args) > 1 else options["weight"]
-    stride = args[3] if len(args) > 3 else options.get("stride", 1)
-    return tuple(weight.shape[2:]) == ((stride,) * 2 if isinstance(stride, int) else tuple(stride))
 
 
 def _blank(func: Any, args: Any, options: dict[str, Any]) -> Tensor:

@@ -1,8 +1,7 @@
 """From labels to places: the cell of each query and each key, proved, or why there is none."""
 
-import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -14,8 +13,6 @@ from pixelwise.explanation.placing import Area
 NO_PLACE = "its tokens cannot be placed on the picture"
 NEAR = 0.25
 """Of a cell, from its middle."""
-ALIKE = 0.9
-"""Least correlation of a map's rows and columns with those that the labels before say."""
 
 
 @dataclass(frozen=True)
@@ -38,36 +35,60 @@ class Placed:
 
 
 def placed(
-    reading: Reading, injections: Sequence[Injection], areas: Sequence[Area], coarse: bool
+    reading: Reading, injections: Sequence[Injection], extent: Area, coarse: bool
 ) -> Placed | str:
     """The places of an attention's tokens, or why they have none.
 
     Args:
         reading: What its labels were.
         injections: The maps that had labels then.
-        areas: What each of them covers.
+        extent: In what labels count.
         coarse: Whether the numbers are of half precision.
     """
-    grids = {(made.rows, made.columns): area for made, area in zip(injections, areas, strict=True)}
-    keys = _tokens(reading.values, grids, coarse)
+    grids = {(made.rows, made.columns, made.area) for made in injections}
+    maps = [_Map(*grid, extent) for grid in sorted(grids)]
+    keys = _tokens(reading.values, maps, coarse)
     if isinstance(keys, str):
-        width = _tokens(reading.width, grids, coarse) if reading.width else NO_PLACE
+        width = _tokens(reading.width, maps, coarse) if reading.width else NO_PLACE
         if not isinstance(width, str):
             return "it weighs channels, not pixels"
         return keys if reading.values else "its keys are no pixels of the picture"
-    queries = _tokens(reading.queries, grids, coarse, most=0.5)
+    queries = _tokens(reading.queries, maps, coarse)
     if isinstance(queries, str):
         return "its queries are no pixels of the picture" if not reading.queries else queries
-    return Placed(queries, keys)
+    whole = _with_lost_heads(queries, keys)
+    return NO_PLACE if whole is None else Placed(whole, keys)
+
+
+def _with_lost_heads(queries: Tokens, keys: Tokens) -> Tokens | None:
+    """The queries, those too that the labels say nothing of; None where that is unknown.
+
+    Queries of length 1 may lose their labels. They lie where their keys do, if all others lie so.
+    """
+    if queries.cells.shape != keys.cells.shape:
+        lost = (keys.cells >= 0).any(1) & ~(queries.cells >= 0).any(1)
+        return None if lost.any() else queries
+    lost = (keys.cells >= 0) & (queries.cells < 0)
+    if not lost.any():
+        return queries
+    same = torch.equal(queries.cells[~lost], keys.cells[~lost])
+    if not same or (queries.rows, queries.columns) != (keys.rows, keys.columns):
+        return None
+    return replace(queries, cells=keys.cells)
+
+
+@dataclass(frozen=True)
+class _Map:
+    rows: int
+    columns: int
+    area: Area
+    extent: Area
 
 
 def _tokens(
-    read: Mapping[Label, Float[Tensor, "lead tokens few"]],
-    grids: Mapping[tuple[int, int], Area],
-    coarse: bool,
-    most: float = 0.25,
+    read: Mapping[Label, Float[Tensor, "lead tokens few"]], maps: Iterable[_Map], coarse: bool
 ) -> Tokens | str:
-    """The cells, on the coarsest grid that has them all; of `most` of the tokens there are none."""
+    """The cells, on the coarsest map that has all tokens that lie anywhere."""
     if "one" not in read:
         return NO_PLACE
     one = read["one"]
@@ -78,98 +99,42 @@ def _tokens(
     said: dict[Label, Tensor] = {
         name: quotient(found, one) for name, found in read.items() if name != "one"
     }
-    for (rows, columns), area in sorted(grids.items(), key=lambda item: item[0]):
-        row = _index(said, "row", "fine row", rows, coarse)
-        column = _index(said, "column", "fine column", columns, coarse)
-        fits = some
-        for index, count in ((row, rows), (column, columns)):
-            if index is None:
-                break
-            fits = fits & (index[1] < NEAR) & (index[0] >= 0) & (index[0] < count)
+    found: list[tuple[float, Tokens]] = []
+    for each in maps:
+        rows, columns = each.rows, each.columns
+        if found and (found[0][1].rows, found[0][1].columns) != (rows, columns):
+            break
+        row = _index(said, 0, each, coarse)
+        column = _index(said, 1, each, coarse)
         if row is None or column is None:
             continue
+        fits = some
+        for index, count in ((row, rows), (column, columns)):
+            fits = fits & (index[1] < NEAR) & (index[0] >= 0) & (index[0] < count)
         cells = row[0].clamp(0, rows - 1) * columns + column[0].clamp(0, columns - 1)
         random = labels("random", rows, columns).to(one.device).flatten()[cells]
         gap = (read["random"] - random[..., None] * one).norm(dim=-1) / size.clamp(min=1e-30)
         fits = fits & (gap < (0.15 if coarse else 0.03))
-        lost = int((some & ~fits).sum())
-        if fits.any() and lost <= most * int(some.sum()):
-            return Tokens(rows, columns, area, torch.where(fits, cells, -1).cpu())
-    return NO_PLACE
+        if torch.equal(fits, some):
+            off = (row[1] + column[1])[some].mean().item()
+            tokens = Tokens(rows, columns, each.area, torch.where(fits, cells, -1).cpu())
+            found.append((off, tokens))
+    return min(found, key=lambda one: one[0])[1] if found else NO_PLACE
 
 
 def _index(
-    said: Mapping[Label, Tensor], name: Label, fine: Label, count: int, coarse: bool
+    said: Mapping[Label, Tensor], axis: int, map_: _Map, coarse: bool
 ) -> tuple[Int[Tensor, "..."], Float[Tensor, "..."]] | None:
     """The nearest row or column, and how far it is from it."""
+    names: tuple[tuple[Label, Label], ...] = (("row", "fine row"), ("column", "fine column"))
+    name, fine = names[axis]
     if name not in said:
         return None
-    place = said[name] * count - 0.5
+    count = (map_.rows, map_.columns)[axis]
+    place = said[name] * (map_.extent[axis] / map_.area[axis]) * count - 0.5
     if coarse:
         rest = said[fine] * FINE - 0.5
         steps = ((place - rest) / FINE).round()
         place = steps * FINE + rest
     near = place.round()
     return near.long(), (place - near).abs()
-
-
-def areas(injections: Sequence[Injection]) -> tuple[list[Area], set[int]]:
-    """What each map covers of the picture, and the positions of those that lie elsewhere."""
-    found: list[Area] = []
-    wrong: set[int] = set()
-    for index, made in enumerate(injections):
-        if made.area is not None:
-            found.append(made.area)
-            continue
-        before = found[-1]
-        area = _area(made, before) if made.seen else before
-        if area is None:
-            wrong.add(index)
-        found.append(before if area is None else area)
-    return found, wrong
-
-
-def _area(made: Injection, before: Area) -> Area | None:
-    """The area of a map by the labels before it, in which it should lie as it is."""
-    one = made.seen.get("one")
-    if one is None or made.places is None:
-        return None
-    square = (one * one).sum(-1)
-    some = square > 1e-6 * square.max()
-    sides = []
-    names: tuple[tuple[Label, int], ...] = (("row", made.rows), ("column", made.columns))
-    for axis, (name, count) in enumerate(names):
-        place = ((made.places[:, axis].to(one.device) + 0.5) / count)[some]
-        said = ((made.seen[name] * one).sum(-1) / square.clamp(min=1e-30))[some]
-        side = _side(place, said, count, before[axis], made.tiles)
-        if side is None:
-            return None
-        sides.append(side)
-    return sides[0], sides[1]
-
-
-def _side(place: Tensor, said: Tensor, count: int, before: float, tiles: bool) -> float | None:
-    """What one axis covers: as much as before, or a whole number of pixels per cell."""
-    if count == 1:
-        return before
-    if len(place) < 2:
-        return None
-    fits = functools.partial(_fits, place, said, count)
-    inner = (place > 1 / count) & (place < 1 - 1 / count)
-    if tiles and count > 3:
-        ratio = (said / place)[inner].median().item()
-        step = round(before * ratio / count)
-        side = float(step * count)
-        padded = step >= 2 and abs(ratio - 1) * count > 0.3
-        if padded and abs(side / before - ratio) * count < 0.2 and fits(side / before):
-            return side
-    return before if fits(1.0) else None
-
-
-def _fits(place: Tensor, said: Tensor, count: int, ratio: float) -> bool:
-    off = ((said - ratio * place).abs() * count).median().item()
-    if count > 3 and len(place) > 8:
-        pair = torch.corrcoef(torch.stack([place, said]))
-        if pair[0, 1] < ALIKE:
-            return False
-    return off < 0.6 + 0.03 * count

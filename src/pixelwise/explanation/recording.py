@@ -21,6 +21,7 @@ from pixelwise.explanation.frame import framed
 from pixelwise.explanation.placing import Area
 from pixelwise.insertion.attached import CHILD, Attached
 from pixelwise.insertion.examples import modes_kept
+from pixelwise.insertion.insert import check_host
 from pixelwise.layers.base import AttentionLayer, FusionLayer, Layer
 
 
@@ -127,7 +128,12 @@ def evaluated(model: nn.Module) -> Iterator[None]:
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
-    """The network itself, where `torch.compile` wrapped it: compiled code calls no new hooks."""
+    """The network itself, where `torch.compile` wrapped it: compiled code calls no new hooks.
+
+    Raises:
+        InputError: It trains when it is put into train mode: it only holds a network.
+    """
     inner = getattr(model, "_orig_mod", model)
     assert isinstance(inner, nn.Module)
+    check_host(inner, "model")
     return inner

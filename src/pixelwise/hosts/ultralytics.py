@@ -40,10 +40,10 @@ class KeepsInsertions:
         self: Any,
         model: nn.Module,
         name: str = "auto",
-        lr: float = 0.001,
-        momentum: float = 0.9,
-        decay: float = 1e-5,
-        iterations: float = 1e5,
+        lr: Any = 0.001,
+        momentum: Any = 0.9,
+        decay: Any = 1e-5,
+        iterations: Any = 1e5,
     ) -> Any:
         """The usual optimiser; with `insert_lr`, the inserted layers are in groups of their own."""
         made = super().build_optimizer(model, name, lr, momentum, decay, iterations)  # type: ignore[misc]

@@ -141,8 +141,12 @@ def insert(
     return found
 
 
-def check_host(host: Any) -> None:
+def check_host(host: Any, argument: str = "host") -> None:
     """Refuse what is no network, or what trains when it is put into train mode.
+
+    Args:
+        host: What is looked at.
+        argument: What it was given as.
 
     Raises:
         InputError: With what to give instead.
@@ -150,10 +154,11 @@ def check_host(host: Any) -> None:
     inside = [name for name in ("model", "module", "net", "network") if _is_network(host, name)]
     remedy = f"give its .{inside[0]}" if inside else "give the network inside"
     if not isinstance(host, nn.Module):
-        raise InputError(f"host={type(host).__name__}: is no nn.Module; {remedy}")
+        raise InputError(f"{argument}={type(host).__name__}: is no nn.Module; {remedy}")
     if "mode" not in inspect.signature(host.train).parameters:
         raise InputError(
-            f"host={type(host).__name__}: its train() trains, it is no mode of a network; {remedy}"
+            f"{argument}={type(host).__name__}: its train() trains, it is no mode of a network; "
+            f"{remedy}"
         )
 
 
@@ -218,7 +223,7 @@ def cost_at(found: Inserted, size: tuple[int, int]) -> Inserted:
     Raises:
         InputError: The host takes no pictures of that size.
     """
-    like = next(found.host.parameters())
+    like = next(found.host.parameters(), torch.empty(0))
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), mode(found.host, training=False), quiet():
             picture = torch.empty(1, found.bands, *size, dtype=like.dtype, device=like.device)

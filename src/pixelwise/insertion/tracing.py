@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from pixelwise.cost import operation_formulas
+from pixelwise.cost import counted
 from pixelwise.insertion.attached import CHILD
 from pixelwise.insertion.examples import Example, picture_of, quiet, run
 from pixelwise.ops.running import choice
@@ -99,7 +98,7 @@ def trace(host: nn.Module, example: Example) -> Trace:
         ]
     try:
         with torch.no_grad(), quiet(), choice.forced(layer="lean"):  # as without the hooks
-            with FlopCounterMode(display=False, custom_mapping=operation_formulas()) as counter:
+            with counted() as counter:
                 run(host, example)
             found.flops = counter.get_total_flops()
     finally:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pixelwise.data.annotations import raster
 from pixelwise.errors import InputError
+from pixelwise.image_files import open_image
 
 FAR = 1e7
 """No picture has so many rows or columns."""
@@ -130,7 +131,7 @@ class Patch:
             InputError: It is damaged.
         """
         try:
-            with Image.open(io.BytesIO(self.png), formats=("PNG",)) as image:
+            with open_image(io.BytesIO(self.png), formats=("PNG",)) as image:
                 clear = "transparency" in image.info or image.mode in {"LA", "RGBA", "PA"}
                 bitmap = image.convert("RGBA").getchannel("A") if clear else image
                 return np.array(bitmap if clear else bitmap.convert("L")) > 0

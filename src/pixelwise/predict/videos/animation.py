@@ -5,9 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import ImageSequence
 
 from pixelwise.data.reading import DAMAGE
+from pixelwise.image_files import open_image
 from pixelwise.pictures.types import Picture
 from pixelwise.predict.videos.clip import USUAL_RATE, UnreadableError
 
@@ -42,14 +43,14 @@ class Animation:
         self.path, self.name = path, str(path)
         self.problems: list[str] = []
         self.remarks: list[str] = []
-        with Image.open(path) as file:
+        with open_image(path) as file:
             self.total = int(getattr(file, "n_frames", 1))
 
     def read(self, every: int = 1) -> Iterator[tuple[int, Fraction, Picture]]:
         """See `Clip.read`."""
         time, number = Fraction(0), 0
         try:
-            with Image.open(self.path) as file:
+            with open_image(self.path) as file:
                 for frame in ImageSequence.Iterator(file):
                     shown = np.array(frame.convert("RGB"))  # decoding tells how long it is
                     lasts = Fraction(frame.info.get("duration") or 0).limit_denominator(1000) / 1000
