@@ -63,7 +63,8 @@ def explain(
     Args:
         model: Any network that returns logits per pixel, at any resolution, or per picture: a
             tensor, a mapping with "out" or "logits", or an object with `.logits`. Maps are those of
-            attention layers of this library, inserted or its own.
+            attention layers of this library, and of the network's own attention, in the order of
+            their calls; what cannot be placed on the picture is said in `notes`.
         image: Its input, one picture; it is brought to the network's device and type.
         at: The pixel of the picture, (row, column).
         layers: Names of the layers to explain, as the explanation has them; None is all.

@@ -144,6 +144,7 @@ class AttentionGate(FusionLayer):
                     f"{' or '.join(map(str, widths))}; set hidden, or {named}=True"
                 )
         self.activation, self.normalise = activation, normalise
+        self.guide_channels = guides
         self.strided_guide, self.align_corners = strided_guide, align_corners
         self.stride = step = (rows, columns)
         self.reduce = self.reduce_guide = self.score = self.transform = None

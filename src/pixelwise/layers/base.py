@@ -214,6 +214,13 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
                 f"and this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder "
                 "the axes to (batch, channels, rows, columns)"
             )
+        wanted = getattr(self, "guide_channels", None)
+        if wanted is not None and len(inputs) > 1 and inputs[1].shape[1] != wanted:
+            raise InputError(
+                f"guide={tuple(inputs[1].shape)}: layer {self.name!r} was made for guides of "
+                f"{wanted} channels; make it with guide_channels={inputs[1].shape[1]}, or reorder "
+                "the axes to (batch, channels, rows, columns)"
+            )
         least, multiple, images = self.limits
         height, width = x.shape[2:]
         if height < least or width < least:

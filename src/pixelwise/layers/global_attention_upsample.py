@@ -90,6 +90,7 @@ class GlobalAttentionUpsample(FusionLayer):
         one_of(("bilinear", "nearest"), interpolation=interpolation)
         guides = channels if guide_channels is None else guide_channels
         at_least(1, channels=channels, guide_channels=guides)
+        self.guide_channels = guides
         self.interpolated = variant == "smp"
         outputs = guides if self.interpolated else channels
         self.interpolation, self.scale = interpolation, 2 if upsample else 1
