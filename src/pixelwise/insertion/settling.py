@@ -120,23 +120,10 @@ def patched(host: nn.Module, place: InsertionPlace) -> frozenset[str]:
     return frozenset(name for name, part in parts.items() if "forward" in vars(part))
 
 
-def settle(host: nn.Module, insertions: Insertions) -> tuple[str, ...]:
-    """Put every layer behind its module, where the host changed; a line per layer that moved.
-
-    Every forward of the host does this by itself.
-
-    Raises:
-        InputError: A layer has lost its place.
-    """
-    return tuple(
-        line for a in insertions.attached() if (line := settle_one(host, a, insertions, ()))
-    )
-
-
 def settle_one(
     root: nn.Module, attached: Attached, insertions: Insertions, part: tuple[str, ...]
-) -> str:
-    """Put one layer behind its module; says what was done, if anything.
+) -> None:
+    """Put one layer behind its module, where the host changed.
 
     Args:
         root: The host, or the part of it that is called.
@@ -155,11 +142,11 @@ def settle_one(
     if found is not None and any(hook.attached is attached for hook in carried(found[1])):
         if look.next_folded(found[1], replaced=False):
             raise _folded(attached)
-        return ""
+        return
     moved = [n for n, m in root.named_modules() if any(h.attached is attached for h in carried(m))]
     name = look.full(moved[0]) if moved else look.new_place(found)
     if name is None:  # a part of the host: what is called may lie elsewhere
-        return ""
+        return
     if not moved:
         target = look.up(name)
         assert target is not None
@@ -167,7 +154,6 @@ def settle_one(
         put(target[1], Behind(attached, insertions))
         name = target[0]
     vars(attached)["stands"] = name
-    return f"{attached.place.key}@{attached.place.name} stands behind {name} now"
 
 
 def guards(found: Found | None) -> Iterator[Guard]:
@@ -231,11 +217,10 @@ class _Look:
         was = self.attached.facts.get(after)
         if was is None or was.mixes or was.neutral:
             return False
+        if not (replaced or (was.shifts and getattr(module, "bias", None) is not None)):
+            return False  # asked before every forward: what is cheap to know first
         found = self.up(after)
-        if not self.emptied(after, found and found[1]):
-            return False
-        now = Facts.of(module)
-        return replaced or (was.shifts and now.mixes and getattr(module, "bias", None) is not None)
+        return self.emptied(after, found and found[1]) and (replaced or Facts.of(module).mixes)
 
     def new_place(self, found: Found | None) -> str | None:
         """The module behind which the features are that came out of the place.
