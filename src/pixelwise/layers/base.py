@@ -214,13 +214,6 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
                 f"and this map has {x.shape[1]}; make it with channels={x.shape[1]}, or reorder "
                 "the axes to (batch, channels, rows, columns)"
             )
-        wanted = getattr(self, "guide_channels", None)
-        if wanted is not None and len(inputs) > 1 and inputs[1].shape[1] != wanted:
-            raise InputError(
-                f"guide={tuple(inputs[1].shape)}: layer {self.name!r} was made for guides of "
-                f"{wanted} channels; make it with guide_channels={inputs[1].shape[1]}, or reorder "
-                "the axes to (batch, channels, rows, columns)"
-            )
         least, multiple, images = self.limits
         height, width = x.shape[2:]
         if height < least or width < least:
@@ -271,6 +264,24 @@ class AttentionLayer(Layer):
 
 class FusionLayer(Layer):
     """A layer of two inputs: features, and a guide that says where to look in them."""
+
+    guide_channels: int | None = None
+    """Channels of the guide; None where any will do."""
+
+    def check(self, *inputs: Tensor) -> None:
+        """As of any layer; the guide must have the channels that the layer was made for.
+
+        Raises:
+            InputError: The features or the guide do not fit.
+        """
+        super().check(*inputs)
+        for guide in inputs[1:]:
+            if self.guide_channels not in (None, guide.shape[1]):
+                raise InputError(
+                    f"guide={tuple(guide.shape)}: layer {self.name!r} was made for guides of "
+                    f"{self.guide_channels} channels; make it with guide_channels={guide.shape[1]},"
+                    " or reorder the axes to (batch, channels, rows, columns)"
+                )
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Attend to x as the guide says; see `plain` of the layer for the formula.
