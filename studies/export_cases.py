@@ -34,19 +34,30 @@ SIZES = {
 LAYER_OPTIONS: dict[str, list[dict[str, Any]]] = {
     "acmix": [{"kernel_size": 3, "stride": 2}],
     "acmix_window": [{"window_size": (4, 7), "shift": 3}],
+    "agent": [{"reduction": 2}],
+    "axial": [{"sequential": True}],
     "bam": [{"variant": "paper"}],
     "cbam": [{"pools": ("lse", "lp")}, {"spatial": False}],
     "conv": [{"cell": (4, 3)}, {"width": None, "bias": False, "repeats": 2}],
     "coord": [{"shared": True}],
+    "cot": [{"variant": "coxt"}],
     "crisscross": [{"recurrence": 1}],
+    "dat": [{"position": p} for p in ("network", "convolution")] + [{"moved": False}],
     "deform": [{"stride": 2}, {"modulation": False}, {"groups": 2, "offset_groups": 4}],
     "dnl": [{"mode": m} for m in ("dot_product", "concatenation")],
     "ema": [{"variant": "mmsegmentation"}],
+    "external": [{"form": f} for f in ("heads", "bare")],
+    "focal": [{"normalise": True}],
     "fpa": [{"variant": "javeywang"}],
     "gate": [{"stride": 1, "compare_norm": True}, {"normalise": "softmax"}, {"normalise": "range"}],
     "gau": [{"variant": "javeywang"}, {"interpolation": "nearest"}],
     "gc": [{"pooling": "avg"}, {"fusions": ("mul",)}],
+    "hamburger": [{"groups": 2}],
     "isa": [{"down_factors": ((8, 8), (4, 2))}],
+    "lka": [{"projected": True}],
+    "lsk": [{"projected": True}],
+    "mlca": [{"bins": 4}],
+    "natten": [{"dilation": 2}, {"stride": 2}, {"causal": True}],
     "nonlocal": [
         *({"mode": m} for m in ("gaussian", "dot_product", "concatenation")),
         {"sub_sample": True},
@@ -56,10 +67,13 @@ LAYER_OPTIONS: dict[str, list[dict[str, Any]]] = {
     "psa_p": [{"variant": "paper"}],
     "psa_s": [{"variant": "paper"}],
     "psanet": [{"mask_size": (15, 11)}, {"softmax": False}, {"variant": "mmsegmentation"}],
+    "scsa": [{"window_size": None}],
     "scse": [{"fusion": "max"}],
     "se": [{"add_max": True}],
     "self_attention": [{"pool": 2}],
+    "sk": [{"split": True}],
     "spd": [{"factor": 3}],
+    "ss2d": [{"route": "rows_both_ways", "states": 1}, {"norm": "convolution", "gate": "none"}],
 }
 """Beside the default options: those that change what is computed, not only its width."""
 
@@ -78,6 +92,14 @@ BACKBONES = ("convnext_atto", "mobilenetv3_small_050", "test_efficientnet", "hrn
 """Other families, under `fcn`."""
 SWIN = "swin_tiny_patch4_window7_224"
 SMALL_SWIN = {"embed_dim": 24, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)}
+SMALL_VIT = {"embed_dim": 32, "depth": 4, "num_heads": 2}
+OWN: dict[str, dict[str, Any]] = {
+    "segformer": {"backbone": "mit_b0"},
+    "segnext": {"backbone": "mscan_t"},
+    "dpt": {"backbone": "vit_tiny_patch16_224", "backbone_options": SMALL_VIT},
+    "setr": {"backbone": "vit_tiny_patch16_224", "backbone_options": SMALL_VIT},
+}
+"""Networks on a backbone of the kind that they were made for."""
 LEAST = {"acmix_resnet": 32}
 """Rows and columns of an image at least, where a layer inside has a limit."""
 ATTENTION = ("psa_s", "isa", "acmix_window")
@@ -159,8 +181,9 @@ def cases() -> list[Case]:
     on_hrnet = [
         Case("network", key, {"backbone": "hrnet_w18_small"}) for key in names() if "hrnet" in key
     ]
+    on_own = [Case("network", key, options) for key, options in OWN.items()]
     under_fcn = [{"backbone": backbone} for backbone in BACKBONES]
     swin = [{"backbone": SWIN, "backbone_options": SMALL_SWIN}]
     inside = [{"attention": f"{key}@3,4"} for key in ATTENTION]
     families = [Case("network", "fcn", one) for one in itertools.chain(under_fcn, swin, inside)]
-    return [*layers, *networks, *on_hrnet, *families]
+    return [*layers, *networks, *on_hrnet, *on_own, *families]

@@ -38,7 +38,8 @@ refused: "no", and the number of the reason below. "Not yet" is not measured yet
 
 - **torch-export** is the program of `torch.export`; `pixelwise export` proves its file each time.
 - **onnx** is that program as an ONNX file in ONNX Runtime.
-- **openvino** is the same file, read by OpenVINO.
+- **openvino** is the same file, read by OpenVINO. It resizes without antialiasing, with which timm
+  brings the positions of a ViT to other sizes than its own: hence the differences there.
 """
 
 TRIED = """

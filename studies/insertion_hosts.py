@@ -1,6 +1,7 @@
 """What networks do to themselves after an insertion, and whether the insertion lives through it.
 
 python studies/insertion_hosts.py --jobs 2          every host, layer and way: ten minutes
+python studies/insertion_hosts.py --missing         only rows that the file lacks
 python studies/insertion_hosts.py --page            docs/insertion-hosts.md from the rows
 
 The hosts and the ways are those of tests/insertion. Networks of packages that are not installed
@@ -20,7 +21,18 @@ sys.path.append(str(ROOT / "tests" / "insertion"))
 
 import torch  # noqa: E402
 from _pytest.outcomes import Skipped  # noqa: E402
-from survival import IDENTITIES, LAYERS, LONG, TOLERANCE, WAYS, Case, verdict  # noqa: E402
+from survival import (  # noqa: E402
+    FEW,
+    IDENTITIES,
+    LAYERS,
+    LONG,
+    NEWER,
+    TOLERANCE,
+    WAYS,
+    Case,
+    layers_of,
+    verdict,
+)
 
 import machine  # noqa: E402
 from hosts import HOSTS  # noqa: E402
@@ -35,6 +47,7 @@ PACKAGES = {
 }
 COLUMNS = ("start", *WAYS)
 KINDS = ("kept", "stop", "host", "lost", "error")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 HEAD = """# Insertion in {hosts} networks
 
@@ -45,7 +58,7 @@ and small pictures, with {versions}.
 
 Every network gets each of {layers} layers at the places named below: behind a norm that fusing
 takes away, at the end of a stage, behind blocks of tokens. Each row of the file is one network with
-one layer.
+one layer. {few} of the networks also get each of {newer} [newer layers](#newer-layers).
 
 1. **At the start** the output is compared with the network's own, in eval and in train mode, to the
    last bit. Its keys and values in `state_dict` must be as before, and its own checkpoint must load
@@ -76,16 +89,29 @@ TELL = """
   every third network, with one of the layers in turn.
 """
 
+NEWER_HEAD = """
+## Newer layers
+
+{newer} layers that came later, in {few} networks of several makers, with channels first, channels
+last and tokens. Places, ways and limits are those above. Each layer goes the last three ways in one
+of the networks. Two layers have an option: by default `scsa` needs maps of at least 7x7 pixels,
+where most of these networks have fewer rows, and `shuffle` needs a multiple of 16 channels, where
+some have 24.
+
+{summary}
+"""
+
 
 def turns(name):
-    """The layer with which a host goes the long ways, or None."""
+    """The layers with which a host goes the long ways: one of every third, and newer ones."""
     number, rest = divmod(list(HOSTS).index(name), 3)
-    return None if rest else LAYERS[number % len(LAYERS)]
+    old = () if rest else (LAYERS[number % len(LAYERS)],)
+    return (*old, *NEWER[FEW.index(name) :: len(FEW)]) if name in FEW else old
 
 
 def rows_of(work):
     """A row of a host for every layer, the ways that are wanted."""
-    name, ways = work
+    name, layers, ways = work
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     try:
@@ -95,8 +121,8 @@ def rows_of(work):
         return []
     package = PACKAGES.get(name.split()[0])
     rows = []
-    for layer in LAYERS:
-        gone = tuple(w for w in ways if w not in LONG or layer == turns(name))
+    for layer in layers:
+        gone = tuple(w for w in ways if w not in LONG or layer in turns(name))
         if not gone:
             continue
         found = case.row(layer, gone)
@@ -180,21 +206,26 @@ def grouped(rows, name):
     return groups
 
 
-def summary(rows):
-    """What came of all cells, and what came of them before hosts were watched."""
+def outcome(rows):
+    """What came of all cells, in two sentences."""
     total = dict.fromkeys(KINDS, 0)
     for way in WAYS:
         for kind, count in counts(rows, way).items():
             total[kind] += count
     equal = sum(starts(row) == 0 for row in rows)
     keys = sum(row["keys"] != "changed" for row in rows)
-    told = [
+    return (
         f"**{equal:,} of {len(rows):,} rows are bit-equal at the start, and {keys:,} keep every"
         f" key.** Of {sum(total.values()):,} cells, {total['kept']:,} kept the insertion,"
         f" {total['stop']:,} stopped with one line, {total['host']:,} are ways that the network"
         f" alone cannot go, {total['error']:,} ended in another error, and **{total['lost']:,} lost"
-        " a layer in silence**.",
-        "",
+        " a layer in silence**."
+    )
+
+
+def before_and_now(rows):
+    """What came of the cells before hosts were watched."""
+    told = [
         "Before insertions watched their host, the same cells were"
         " ([insertion_hosts_before.csv](../studies/insertion_hosts_before.csv)):",
         "",
@@ -210,23 +241,32 @@ def summary(rows):
     return "\n".join(told)
 
 
-def page(rows):
+def page(found):
     """The page's text."""
+    rows = [row for row in found if row["layer"] in LAYERS]
+    newer = [row for row in found if row["layer"] in NEWER]
     hosts, reasons = grouped(rows, "host"), {}
-    packages = sorted({row["package"] for row in rows if row["package"]})
-    least = min(float(row["effect"]) for row in rows)
+    packages = sorted({row["package"] for row in found if row["package"]})
+    least = min(float(row["effect"]) for row in found)
+    many = {"layers": len(LAYERS), "newer": len(NEWER)}
     head = HEAD.format(
         hosts=len(hosts),
-        layers=len(LAYERS),
         versions=", ".join([f"torch {rows[0]['torch']}", *packages]),
         effect=shown(least),
         tolerance=TOLERANCE,
-        summary=summary(rows),
+        summary=f"{outcome(rows)}\n\n{before_and_now(rows)}",
+        few=NUMBERS[len(FEW)].capitalize(),
+        **many,
     )
-    lines = [head.rstrip(), TELL.format(layers=len(LAYERS)).rstrip(), "", "## By network", ""]
+    lines = [head.rstrip(), TELL.rstrip(), "", "## By network", ""]
     lines += table("network", hosts, reasons)
     lines += ["", "## By layer", ""]
     lines += table("layer", grouped(rows, "layer"), reasons)
+    few = NUMBERS[len(FEW)]
+    lines += [NEWER_HEAD.format(few=few, summary=outcome(newer), **many).rstrip(), ""]
+    lines += table("network", grouped(newer, "host"), reasons)
+    lines += [""]
+    lines += table("layer", grouped(newer, "layer"), reasons)
     lines += [
         "",
         "## Places",
@@ -249,20 +289,25 @@ def main():
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=ROWS, help="rows that it has are kept")
+    parser.add_argument("--missing", action="store_true", help="only rows that are not there yet")
     parser.add_argument("--page", action="store_true", help="only write the page")
     options = parser.parse_args()
     rows = {}
     for row in read(options.out) if options.out.exists() else ():
         rows[row["host"], row["layer"]] = row
     if not options.page:
-        work = [(name, tuple(options.ways)) for name in options.hosts]
+        work = []
+        for name in options.hosts:
+            known = [layer for host, layer in rows if host == name and options.missing]
+            layers = [layer for layer in layers_of(name) if layer not in known]
+            work += [(name, layers, tuple(options.ways))] if layers else []
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
             for found in pool.imap_unordered(rows_of, work):
                 for row in found:
                     key = row["host"], row["layer"]
                     rows[key] = rows.get(key, {}) | machine.about() | row
-                places = list(HOSTS)
-                ordered = sorted(rows, key=lambda k: (places.index(k[0]), LAYERS.index(k[1])))
+                order = [(name, layer) for name in HOSTS for layer in layers_of(name)]
+                ordered = sorted(rows, key=order.index)
                 machine.write(options.out, [rows[key] for key in ordered])
     if options.page or options.out == ROWS:
         PAGE.write_text(page(read()), encoding="utf-8")

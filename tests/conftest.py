@@ -8,6 +8,12 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 
+os.environ["PIXELWISE_LANG"] = "en"  # whatever the machine speaks; test_language.py says more
+
+os.environ["PIXELWISE_KEEP_MEMORY"] = (
+    "off"  # commands that run inside of the tests end; this does not
+)
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
     torch.set_num_threads(1)
 
@@ -33,7 +39,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kernels",
         action="store_true",
-        help="also build all kernels, and interpret them on large maps: a quarter of an hour",
+        help="also build all kernels, and interpret them on large maps: twenty minutes",
     )
     parser.addoption(
         "--matrix",

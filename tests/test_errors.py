@@ -72,3 +72,8 @@ def test_unknown_names_are_answered_with_the_nearest():
     assert text == "module='layr1': unknown module of Host; did you mean 'layer1'?"
     assert str(unknown("key", "x", ["aaa"])) == "key='x': unknown key; known: aaa"
     assert str(unknown("key", "x", [])) == "key='x': unknown key; check its spelling"
+
+
+def test_case_and_dashes_do_not_hide_the_nearest():
+    told = str(unknown("backbone", "MiT-B0", ["mit_b0", "mscan_t", *map(str, range(50))]))
+    assert told == "backbone='MiT-B0': unknown backbone; did you mean 'mit_b0'?"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pixelwise.release import VERSION
 
 if TYPE_CHECKING:
+    from pixelwise.allocation import keep_freed_memory
     from pixelwise.compiling import compiled
     from pixelwise.explanation.explain import explain
     from pixelwise.export.exporting import export
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pixelwise.interop.load import load
     from pixelwise.layers.registry import create_layer
     from pixelwise.layers.registry import names as list_layers
+    from pixelwise.layers.upsampling.registry import create_upsampler
+    from pixelwise.layers.upsampling.registry import names as list_upsamplers
     from pixelwise.networks.factory import create_model
     from pixelwise.networks.registry import names as list_models
     from pixelwise.train.averaging import average_checkpoints
@@ -27,13 +30,16 @@ __all__ = [
     "compiled",
     "create_layer",
     "create_model",
+    "create_upsampler",
     "explain",
     "export",
     "fold",
     "foldable",
     "insert",
+    "keep_freed_memory",
     "list_layers",
     "list_models",
+    "list_upsamplers",
     "load",
     "verify",
 ]
@@ -46,8 +52,11 @@ _DOORS = {
     "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),
     "insert": ("pixelwise.insertion.insert", "insert"),
+    "keep_freed_memory": ("pixelwise.allocation", "keep_freed_memory"),
     "create_layer": ("pixelwise.layers.registry", "create_layer"),
     "list_layers": ("pixelwise.layers.registry", "names"),
+    "create_upsampler": ("pixelwise.layers.upsampling.registry", "create_upsampler"),
+    "list_upsamplers": ("pixelwise.layers.upsampling.registry", "names"),
     "create_model": ("pixelwise.networks.factory", "create_model"),
     "list_models": ("pixelwise.networks.registry", "names"),
     "load": ("pixelwise.interop.load", "load"),

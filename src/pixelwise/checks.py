@@ -32,6 +32,13 @@ def in_range(low: int | float, high: int | float, **values: int | float) -> None
             raise InputError(f"{name}={told}: must be from {low:g} to {high:g}; {remedy} {name}")
 
 
+def above_zero(**values: float | None) -> None:
+    """Raise an InputError for the first of `values` that is given and not above zero."""
+    for name, value in values.items():
+        if value is not None and value <= 0:
+            raise InputError(f"{name}={value:g}: must be above 0; raise {name}, or leave it out")
+
+
 def one_of(choices: tuple[str, ...], **values: str) -> None:
     """Raise an InputError for the first of `values` that is not one of `choices`."""
     for name, value in values.items():

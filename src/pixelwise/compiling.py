@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
+from pixelwise.ops.running import choice
 
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
@@ -65,9 +66,8 @@ class PerMode:
     def __call__(self, x: Tensor) -> Tensor:
         """As the layer's class has it."""
         mode = "train" if torch.is_grad_enabled() else "forward"
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         plain = type(x) is Tensor and x.is_cpu
-        if traced or not plain or mode not in self.layer.faster_compiled:
+        if choice.traced() or not plain or mode not in self.layer.faster_compiled:
             return type(self.layer).forward(self.layer, x)
         if self.compiled is None:
             self.compiled = torch.compile(_separate(self.layer))

@@ -1,5 +1,6 @@
 """Where a network runs: on the processor or on one accelerator."""
 
+import os
 import re
 
 from pixelwise.errors import InputError
@@ -11,6 +12,13 @@ def check_device(device: str) -> None:
     """Raise an InputError where `device` is not a name of one; needs no torch."""
     if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", device):
         raise InputError(f"device={device!r}: must be {DEVICES}; use one of them")
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pick_device(device: str) -> str:

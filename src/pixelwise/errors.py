@@ -36,6 +36,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name nearest to a misspelt one, or all of them where they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names)
+    close = close or difflib.get_close_matches(name.lower().replace("-", "_"), names)
     close.sort(key=lambda known: sorted(known) != sorted(name))  # swapped letters come first
     listed = ", ".join(names)
     if not close:

@@ -134,7 +134,7 @@ def resolve(kind: str, name: object, names: Names, said: str | None = None) -> s
     """
     said = said or kind
     if not isinstance(name, str):
-        raise InputError(f"{said}={_shown(name)}: is no name; give that of a {kind} as text")
+        raise InputError(f"{said}={_shown(name)}: is no name; give that of {_a(kind)} as text")
     found = meanings(name, names)
     here = [one for one in found if isinstance(one, str)]
     away = [one for one in found if not isinstance(one, str)]
@@ -202,17 +202,34 @@ def _core(name: str) -> str:
     return _stem(folded(name)) or folded(name)
 
 
-def _misspelt(kind: str, name: str, names: Names, said: str) -> InputError:
-    if not folded(name):
-        return InputError(
-            f"{said}={_shown(name)}: names no {kind}; known: {', '.join(names.known)}"
-        )
+def _spelt(names: Names) -> dict[str, Meaning]:
+    """The core of every name -> what it means, or how it is written."""
     spelt: dict[str, Meaning] = {}
     for away in names.elsewhere:
         spelt |= {_core(other): away for other in away.all_names}
     for key, one in names.known.items():
         spelt |= {_core(other): key for other in (*one.names, one.title)}
-    spelt |= {_core(other): other for other in (*names.shared, *names.known)}
+    return spelt | {_core(other): other for other in (*names.shared, *names.known)}
+
+
+def nearest(name: str, names: Names) -> tuple[float, Meaning]:
+    """How alike a misspelt name and the nearest known one are, at most 1, and what that means."""
+    spelt, wanted = _spelt(names), _core(name)[:_LONGEST]
+    matcher = difflib.SequenceMatcher(b=wanted, autojunk=False)
+    alike = {}
+    for other in spelt:
+        matcher.set_seq1(other)
+        alike[other] = matcher.ratio()
+    closest = max(alike, key=alike.__getitem__)
+    return alike[closest], spelt[closest]
+
+
+def _misspelt(kind: str, name: str, names: Names, said: str) -> InputError:
+    if not folded(name):
+        return InputError(
+            f"{said}={_shown(name)}: names no {kind}; known: {', '.join(names.known)}"
+        )
+    spelt = _spelt(names)
     wanted = _core(name.translate(_LATIN))[:_LONGEST]
     close = [wanted] * (wanted in spelt)
     here = [other for other, meant in spelt.items() if isinstance(meant, str)]
@@ -248,6 +265,11 @@ def _shown(name: object) -> str:
 
 def _near(away: Iterable[Elsewhere]) -> str:
     return ", ".join(dict.fromkeys(repr(key) for one in away for key in one.near))
+
+
+def _a(kind: str) -> str:
+    """A word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _or(words: Iterable[str]) -> str:

@@ -9,12 +9,13 @@ import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escaped
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from string import Template
 
+from pixelwise.language import mark, plural, spoken, tag, translate
 from pixelwise.pictures import write_bytes
 from pixelwise.tasks.measures import Measures
 
@@ -182,7 +183,7 @@ class Report:
     highlights: tuple[Highlight, ...] = ()
     sections: tuple[Section, ...] = ()
     footer: str = ""
-    contents: str = "Contents"
+    contents: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,17 +224,20 @@ def measures_table(results: Mapping[str, Measures]) -> Table:
         values = [found.rows[number].value for found in results.values()]
         counted = (row.counted,) if first.counted else ()
         rows.append((row.name, *counted, *_compared(values, first, row.larger)))
-    caption = first.caption
+    caption = translate(first.caption)
     if len(results) > 1:
-        plural = "s" * (first.digits != 1)
-        caption += f" {BETTER} marks the best of a row, to {_WORDS[first.digits]} decimal{plural}."
+        caption += plural(
+            " {mark} marks the best of a row, to {digits} decimal.",
+            " {mark} marks the best of a row, to {digits} decimals.",
+            first.digits,
+        ).format(mark=BETTER, digits=translate(_WORDS[first.digits]))
     header = (first.heading, *([first.counted] if first.counted else []), *results)
     return Table(header, tuple(rows), caption.strip())
 
 
 STRONG = 0.5
 """From this shade on, letters are white."""
-_WORDS = ("no", "one", "two", "three")
+_WORDS = (mark("no"), mark("one"), mark("two"), mark("three"))
 
 
 def _compared(values: Sequence[float | None], table: Measures, larger: bool | None) -> list[Cell]:
@@ -245,19 +249,27 @@ def _compared(values: Sequence[float | None], table: Measures, larger: bool | No
     return [Cell(text, text == best) for text in texts]
 
 
+def escape(text: str) -> str:
+    """A text, in the chosen language where it is a message, as HTML has it."""
+    return escaped(spoken(text))
+
+
 def render(report: Report) -> str:
     """The page as text."""
-    return _page("en", escape(report.title), _body(report, "s"))
+    return _page(tag(), escape(report.title), _body(report, "s"))
 
 
 def render_editions(editions: Sequence[Edition]) -> str:
-    """A page in several languages as text; the first is shown until the reader chooses another.
+    """A page in several languages as text; the reader chooses one.
+
+    The one in the chosen language is shown at first, or else the first.
 
     Pictures that are in several editions are in the file once.
     """
     switch, bodies = [], []
+    first = next((i for i, one in enumerate(editions) if one.language == tag()), 0)
     for number, one in enumerate(editions):
-        checked = " checked" if number == 0 else ""
+        checked = " checked" if number == first else ""
         switch.append(
             f'<input type="radio" name="language" class="to" id="to-{number}"{checked}>'
             f'<label for="to-{number}" lang="{one.language}">{escape(one.label)}</label>'
@@ -270,7 +282,7 @@ def render_editions(editions: Sequence[Edition]) -> str:
     pictures: dict[str, str] = {}
     parts = _IMAGE.sub(lambda found: _shared(found, pictures), parts)
     return _page(
-        editions[0].language,
+        editions[first].language,
         title,
         f"<style>.edition{{display:none}}{shown}{{display:block}}</style>\n"
         f'<svg class="store" aria-hidden="true">{"".join(pictures.values())}</svg>\n'
@@ -310,6 +322,7 @@ def _body(report: Report, prefix: str) -> str:
         for i, section in enumerate(report.sections)
     )
     highlights = "".join(map(_highlight, report.highlights))
+    named = escape(report.contents or translate("Contents"))
     sections = (_section(f"{prefix}{i}", one) for i, one in enumerate(report.sections))
     return "\n".join(
         [
@@ -317,7 +330,7 @@ def _body(report: Report, prefix: str) -> str:
             f"<h1>{escape(report.title)}</h1>",
             f'<div class="summary">{_paragraphs(report.summary)}</div>',
             f'<dl class="highlights">{highlights}</dl>' if highlights else "",
-            f'<nav aria-label="{escape(report.contents)}"><ul>{contents}</ul></nav>',
+            f'<nav aria-label="{named}"><ul>{contents}</ul></nav>',
             "".join(sections),
             "</main>",
             f"<footer>{escape(report.footer)}</footer>",
@@ -433,7 +446,8 @@ def _matrix(matrix: Matrix) -> str:
     body = ""
     for name, cells in zip(matrix.names, matrix.cells, strict=True):
         if cells is None:
-            inside = f'<td class="absent" colspan="{len(matrix.names)}">absent</td>'
+            absent = escape(translate("absent"))
+            inside = f'<td class="absent" colspan="{len(matrix.names)}">{absent}</td>'
         else:
             inside = "".join(map(_shaded, cells))
         body += f'<tr><th scope="row">{escape(name)}</th>{inside}</tr>'
@@ -454,7 +468,7 @@ def _cells(row: Iterable[str | Cell]) -> str:
     cells = [f'<th scope="row">{escape(first.text)}</th>']
     for cell in others:
         if cell.better:
-            mark = f'<span role="img" aria-label="best">{BETTER}</span>'
+            mark = f'<span role="img" aria-label="{escape(translate("best"))}">{BETTER}</span>'
             cells.append(f'<td class="better">{mark} {escape(cell.text)}</td>')
         else:
             cells.append(f"<td>{escape(cell.text)}</td>")

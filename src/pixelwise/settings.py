@@ -9,21 +9,11 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.kinds import KINDS, shown
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 """Words for a boolean, as YAML has them."""
-KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    Mapping: "a mapping",
-    Sequence: "a list of whole numbers",
-    type(None): "null",
-}
 LARGEST = 2**63
-LONGEST = 60
-"""Letters of a value that a message shows."""
 
 
 def setting(default: Any, text: str, *, advanced: bool = False) -> Any:
@@ -88,12 +78,6 @@ def _by_name(hint: Any) -> bool:
     return any(get_origin(part) is Mapping and get_args(part)[0] is str for part in parts)
 
 
-def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
 def _kinds(hint: Any) -> list[Any]:
     """The plain types that a hint allows; null comes first, text last."""
     parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
@@ -125,13 +109,6 @@ def _as(kind: Any, value: Any) -> Any:
         case list() if kind is Sequence and all(type(inner) is int for inner in value):
             return value
     raise ValueError(value)
-
-
-def with_tuples(value: Any) -> Any:
-    """What JSON or YAML gave, with its lists as the tuples that options are made of."""
-    if isinstance(value, dict):
-        return {key: with_tuples(inner) for key, inner in value.items()}
-    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
 
 
 def numbered_folder(parent: Path) -> Path:

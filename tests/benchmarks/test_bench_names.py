@@ -55,8 +55,8 @@ def test_sizes_and_defaults():
     [
         ("pan2", "did you mean 'pan'"),
         ("network/pam", "unknown model"),
-        ("simam", "is not in this version; nearest here: 'se', 'eca'"),
-        ("UPerNet", "is not in this version; nearest here: 'fpn'"),
+        ("splat", "is not in this version; nearest here: 'se', 'eca'"),
+        ("Mask2Former", "is not in this version; nearest here: 'fpn'"),
         ("PSA:reduction=2", "name='PSA': could be 'psa_s'"),
         ("gc:reductoin=4", "did you mean 'reduction'"),
         ("gc:reduction", "NAME:option=value"),

@@ -82,7 +82,13 @@ def test_interrupted(data, tmp_path):
             (data / "train" / kind / f"more{i}.png").hardlink_to(data / f"train/{kind}/{i % 6}.png")
     words = [sys.executable, "-m", "pixelwise.cli.main", "check-data", str(data), "--workers", "2"]
     run = subprocess.Popen(
-        words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # The tests may run in a job whose shell ignores the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     children = f"/proc/{run.pid}/task/{run.pid}/children"
     end = time.monotonic() + 120

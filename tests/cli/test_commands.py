@@ -17,6 +17,7 @@ from PIL import Image
 from pixelwise.cli.main import COMMANDS, main
 from pixelwise.layers.registry import available
 from pixelwise.networks.factory import create_model
+from pixelwise.train.interrupt import Stopped
 from pixelwise.train.presets import preset_file, preset_names
 from pixelwise.train.settings import TrainSettings
 
@@ -165,7 +166,7 @@ def test_predict(run, tmp_path, capsys):
         (["evaluate", "nowhere", "--data", "scenes"], ["nowhere", "no such folder"]),
         (["predict", "nowhere", "a.png", "--out", "x"], ["a.png"]),
         (["evaluate", "1", "--overlap=" + "9" * 400], ["--overlap=999", "too large a number"]),
-        (["layers", "simam"], ["is not in this version", "nearest here: 'se', 'eca'"]),
+        (["layers", "splat"], ["is not in this version", "nearest here: 'se', 'eca'"]),
         (["models", "fnc"], ["did you mean 'fcn'?"]),
         (["demo", "--steps", "0"], ["steps=0: must be from"]),
     ],
@@ -270,6 +271,31 @@ def test_every_layer_has_a_card(key, capsys):
     assert "  None" not in card
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--model-options", "upsampler=dysample", "a mapping such as '{name: value}'"),
+        ("--multi-grid", "3", "a list of whole numbers such as '[1, 2, 4]'"),
+    ],
+)
+def test_a_mapping_or_a_list_is_asked_for_in_words(capsys, option, value, rule):
+    assert main([*RUN, option, value]) == 2
+    said = capsys.readouterr().err
+    assert f"={value}: must be {rule}; see pixelwise train --help" in said
+
+
+@pytest.mark.parametrize(("device", "said"), [("cpu", True), ("cuda", False)])
+def test_train_keeps_freed_memory_on_a_cpu_and_says_so(monkeypatch, capsys, device, said):
+    def stop(*_, **__):
+        raise Stopped("here")
+
+    monkeypatch.setattr("pixelwise.train.run.train", stop)
+    monkeypatch.setattr("pixelwise.devices.pick_device", lambda _: device)
+    monkeypatch.setattr("pixelwise.cli.train.keep_freed_memory", lambda: True)
+    assert main(RUN) == 1
+    assert ("what a step frees is kept" in capsys.readouterr().out) == said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_the_process_with_their_code(tmp_path, number, code):
@@ -295,3 +321,20 @@ def test_signals_end_the_process_with_their_code(tmp_path, number, code):
     assert process.returncode == code, said
     assert f"pixelwise train --resume {run}" in said
     assert len(list((run / "checkpoints").glob("*.pt"))) == 1
+
+
+def test_precision_is_told_where_it_is_asked_for(run, tmp_path, capsys):
+    picture = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(picture)
+    words = ["predict", str(run), str(picture), "--device", "cpu", "--out"]
+    assert main([*words, str(tmp_path / "full")]) == 0
+    assert "bits " not in capsys.readouterr().out
+    assert main([*words, str(tmp_path / "half"), "--precision", "bf16"]) == 0
+    assert "bits    bfloat16: asked for" in capsys.readouterr().out
+    words = ["evaluate", str(run), "--out", str(tmp_path / "scores"), "--device", "cpu"]
+    assert main([*words, "--precision", "auto"]) == 0
+    assert "bits    " in capsys.readouterr().out
+    assert main([*words, "--precision", "bf16"]) == 0
+    assert json.loads((tmp_path / "scores/metrics.json").read_text())["bits"] == "bf16"
+    told = error_of(capsys, "predict", str(run), str(picture), "--precision", "16")
+    assert told.startswith("error: precision='16': must be one of '32', 'bf16', 'auto'")

@@ -403,7 +403,7 @@ def test_resume_refuses_another_network_by_name(cut, capsys):
         ("seed: 0", "seed: 0\nseed: 1", "'seed' stands in line"),
         ("lr: null", "lr: fast", "lr='fast': must be null or a number"),
         ("lr: null", "lr: .nan", "lr=nan"),
-        ("workers: 0", "workers: null", "workers=None"),
+        ("keep: 2", "keep: null", "keep=None"),
         ("time_limit: null", "time_limit: 7", "needs a unit"),
     ],
 )

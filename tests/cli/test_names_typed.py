@@ -24,15 +24,15 @@ def run(capsys, *words):
 def test_a_name_of_several_is_answered_with_all_of_them(capsys):
     code, out, err = run(capsys, "layers", "EMA")
     assert (code, err) == (0, "")
-    assert out.startswith("EMA is used for 2 mechanisms\n\n(not here)           efficient multi")
-    assert "arXiv 2305.13563. Nearest: cbam, coord\nema                  Expectation-maxim" in out
+    assert out.startswith("EMA is used for 2 mechanisms\n\nemsa                 Efficient multi")
+    assert "\nema                  Expectation-maxim" in out
     code, out, _ = run(capsys, "layers", "极化自注意力")
     assert (code, out.count("\npsa_")) == (0, 2)
 
 
 def test_a_card_tells_what_else_the_key_is_used_for(capsys):
     _, out, err = run(capsys, "layers", "ema")
-    assert "\nOthers mean by 'ema'\n(not here)           efficient multi-scale attention" in out
+    assert "\nOthers mean by 'ema'\nemsa                 Efficient multi-scale attention" in out
     assert err == ""  # who reads the card needs no note
     _, out, _ = run(capsys, "layers", "SqueezeExcite")
     assert out.startswith("se: Squeeze-and-excitation block")
@@ -64,9 +64,12 @@ def test_only_one_of_several_processes_tells_it(capsys, monkeypatch):
     ("words", "told"),
     [
         (("insert", "resnet18", "--at", "PSA@layer1"), "error: insert='PSA': could be 'psa_s' ("),
-        (("layers", "emsa"), "efficient multi-scale attention (2023) is not in this version; near"),
+        (
+            ("layers", "epsa"),
+            "pyramid squeeze attention (EPSANet, 2021) is not in this version; near",
+        ),
         (("train", "--data", "scenes", "--attention", "CA"), "attention='CA': could be 'coord'"),
-        (("train", "--data", "scenes", "--insert", "gam@x"), "insert='gam': global attention mech"),
+        (("train", "--data", "scenes", "--insert", "fca@x"), "insert='fca': frequency channel att"),
         (("probe", "DA"), "layer='DA': could be 'pam'"),
         (("demo", "--attention", "GCT@4"), "attention='GCT': could be gated channel"),
         (("layers", ""), "layer='': names no layer; known: acmix"),
@@ -84,7 +87,7 @@ def test_every_command_tells_the_candidates_in_one_line(capsys, words, told, tmp
 def test_what_is_compared_and_probed_has_the_one_key():
     typed = ("none", "SqueezeExcite", "Coordinate Attention(reduction=8)", "isa(sizes=[(8, 8)])")
     assert spelt(typed) == ("none", "se", "coord(reduction=8)", "isa(sizes=[(8, 8)])")
-    with pytest.raises(InputError, match="attention='SA': could be 'self_attention'"):
+    with pytest.raises(InputError, match="attention='SA': could be 'shuffle'"):
         spelt(["none", "SA"])
     with pytest.raises(InputError, match="attention: has 'se' twice"):
         checked_layers(spelt(["SELayer", "se"]))
@@ -94,3 +97,20 @@ def test_what_is_compared_and_probed_has_the_one_key():
         "mean",
         "isa(dropout=0.1)",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["layers", "upernet"], "layer='upernet': is a network; see pixelwise models upernet"),
+        (["layers", "dysampel"], "layer='dysampel': unknown layer; did you mean the upsampler 'dy"),
+        (["models", "SimAM"], "model='SimAM': is a layer; see pixelwise layers simam"),
+        (["models", "CARAFE"], "model='CARAFE': is an upsampler; see pixelwise layers carafe"),
+        (["models", "mit_b0"], "model='mit_b0': is a backbone; see pixelwise models upernet --ba"),
+        (["models", "segfromer"], "model='segfromer': unknown model; did you mean 'segformer'?"),
+    ],
+)
+def test_a_name_of_another_kind_says_of_which(words, told, capsys):
+    code, out, err = run(capsys, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {told}")

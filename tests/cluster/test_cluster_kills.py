@@ -45,9 +45,11 @@ def place(tmp_path_factory):
         Image.fromarray(picture).save(folder / "pictures" / f"{number:02d}.png")
     (folder / "pictures" / "broken.png").write_bytes(b"no")
     about = {"crs": "EPSG:32636", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 2e4)}
-    values = chance.integers(0, 256, (3, 1500, 600)).astype("uint8")
-    with rasterio.open(folder / "in.tif", "w", "GTiff", 600, 1500, 3, dtype="uint8", **about) as f:
-        f.write(values)
+    for name, height in (("in.tif", 1500), ("tall.tif", 6000)):
+        values = chance.integers(0, 256, (3, height, 600)).astype("uint8")
+        about["height"] = height
+        with rasterio.open(folder / name, "w", "GTiff", 600, count=3, dtype="uint8", **about) as f:
+            f.write(values)
     here(pictures(folder, "one"))
     here(raster(folder, "one.tif"))
     assert len(list((folder / "one").glob("*.png"))) == 2 * PICTURES
@@ -74,9 +76,9 @@ def pictures(folder, out, *words):
     return command(folder, *inputs, "--window", "64", *words)
 
 
-def raster(folder, out, *words):
+def raster(folder, out, *words, source="in.tif"):
     return command(
-        folder, str(folder / "in.tif"), "--out", str(folder / out), "--window", "64", *words
+        folder, str(folder / source), "--out", str(folder / out), "--window", "64", *words
     )
 
 
@@ -154,8 +156,8 @@ def test_a_killed_worker_changes_no_picture(place):
 
 
 def test_ctrl_c_stops_and_what_is_done_is_gone_on_with(place):
-    words = raster(place, "three.tif", "--cluster", "local", "--workers", "1")
-    process = begun(words)
+    cluster = ("--cluster", "local", "--workers", "1")
+    process = begun(raster(place, "three.tif", *cluster, source="tall.tif"))
     rows = place / ".three.tif.unfinished"
     wait_until(lambda: list(rows.glob("row_??????")), process)
     all_of_them = family(process.pid)
@@ -169,8 +171,9 @@ def test_ctrl_c_stops_and_what_is_done_is_gone_on_with(place):
         assert time.monotonic() < until
         time.sleep(0.1)
     assert list(rows.glob("row_??????"))
-    assert here(raster(place, "three.tif")) == 0  # without a cluster
-    assert (place / "one.tif").read_bytes() == (place / "three.tif").read_bytes()
+    for out in ("three.tif", "at_once.tif"):
+        assert here(raster(place, out, source="tall.tif")) == 0  # without a cluster
+    assert (place / "at_once.tif").read_bytes() == (place / "three.tif").read_bytes()
 
 
 @pytest.fixture
@@ -214,6 +217,8 @@ def test_a_machine_that_is_killed_changes_nothing(place, machines):
     address = {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     process = begun(pictures(place, "four", "--cluster", f"ray://127.0.0.1:{client}"))
     code, out, err = ended(process)
+    if "Starting Ray client server failed" in err:
+        pytest.skip("Ray cannot start its own client server on this machine")
     assert code == 1, err  # one picture is broken
     assert f"{PICTURES} of {PICTURES + 1} pictures predicted" in out
     same_pictures(place, "four")

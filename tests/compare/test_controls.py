@@ -19,17 +19,21 @@ def fitting(channels, height, width):
             yield key, layer, torch.empty(1, channels, height, width, device="meta")
 
 
+UNLIKE = {"simam", "emsa", "shuffle", "sge", "triplet"}
+"""Almost without parameters: no convolution costs as little of both. A comparison tells how far."""
+
+
 @pytest.mark.parametrize("size", MAPS, ids=str)
 def test_every_layer_has_a_control_of_its_cost(size):
     channels, *rest = size
     looked = 0
     for key, layer, x in fitting(*size):
-        asked = cost.parameters(layer), cost.flops(layer, x)
+        asked = max(1, cost.parameters(layer)), cost.flops(layer, x)  # as a comparison asks
         found = control(channels, tuple(rest), *asked)
         made = create("conv", channels, **found.options).eval().to("meta")
         assert cost.parameters(made) == found.parameters
         assert cost.flops(made, x) == pytest.approx(found.operations, rel=1e-4)
-        assert found.alike, (key, found)
+        assert found.alike or key in UNLIKE, (key, found)
         looked += 1
     assert looked > 20
 

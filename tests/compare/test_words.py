@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  # Chinese marks are meant
 import math
 import re
 

@@ -26,6 +26,18 @@ from pixelwise.insertion.inserted import Inserted
 
 LAYERS = ("se", "coord", "psa_s", "psa_p", "gc", "pam", "crisscross", "isa", "ema", "deform")
 """Gates of pixels and channels, windows, samplers, all pairs; three start as the identity."""
+NEWER = (
+    *("simam", "emsa", "caa", "triplet", "sge", "sk", "scoord", "shuffle(groups=4)", "gam", "nam"),
+    *("ela", "mlca", "cpca", "scsa(window_size=4)", "strip", "external", "double", "cot", "lka"),
+    *("lska", "lsk", "msca", "dat", "biformer", "msda", "natten", "focal", "cga", "agent", "axial"),
+    *("hamburger", "ss2d"),
+)
+"""Those that came later go to a few hosts, `FEW`: with maps of four rows, and of 24 channels."""
+FEW = (
+    *("timm resnet50", "timm convnext", "timm swin", "timm vit", "smp pspnet", "hf swin"),
+    "ultralytics yolov8n",
+)
+"""Convolutions and tokens, channels first and last, of several makers."""
 IDENTITIES = ("gc", "pam", "crisscross")
 TOLERANCE = 1e-4
 """Of an output's range."""
@@ -73,8 +85,9 @@ def ask(call: Call, pictures: Tensor) -> list[Tensor]:
 
 
 def show(subject: Subject) -> float:
-    """Let every layer count: what is zero at its start gets values, larger where they show less.
+    """Let every layer count: what is zero at its start gets values, gains larger ones if need be.
 
+    The shift of a norm stays as it is: a large one would saturate the gate behind it.
     Returns how far the output moves where one layer is left out, at the place where that is least.
     """
     assert subject.inserted is not None
@@ -93,7 +106,8 @@ def show(subject: Subject) -> float:
             if min(effects.values()) > VISIBLE:
                 break
             for attached, found in effects.items():
-                for parameter in moved[attached] if found <= VISIBLE else ():
+                gains = moved[attached] if attached.gain is None else [attached.gain]
+                for parameter in gains if found <= VISIBLE else ():
                     parameter.mul_(4)
     return min(effect(subject, attached) for attached in moved)
 
@@ -253,6 +267,11 @@ def go(way: str, subject: Subject, expected: list[Tensor]) -> float | str:
     except Exception as error:
         return f"{type(error).__name__}: {in_one_line(error, 160)}"
     return f"stop: {lines[0]}" if lines else gap
+
+
+def layers_of(host: str) -> tuple[str, ...]:
+    """What is inserted into a host."""
+    return (*LAYERS, *NEWER) if host in FEW else LAYERS
 
 
 class Case:

@@ -1,18 +1,31 @@
 """Any network keeps its output at an insertion, and its insertion through what is done to it.
 
 Rows of studies/insertion_hosts.csv are measured again: some layers of some networks always, one
-layer of every network in the slow tests, and all by `python studies/insertion_hosts.py`.
+layer of every network in the slow tests and a few newer ones, and all by
+`python studies/insertion_hosts.py`.
 """
 
 import copy
-import itertools
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import torch
-from survival import IDENTITIES, LAYERS, LONG, SHORT, VISIBLE, Case, ask, tensors, verdict
+from survival import (
+    FEW,
+    IDENTITIES,
+    LAYERS,
+    LONG,
+    NEWER,
+    SHORT,
+    VISIBLE,
+    Case,
+    ask,
+    layers_of,
+    tensors,
+    verdict,
+)
 from torch import nn
 
 from hosts import HOSTS, image
@@ -20,7 +33,10 @@ from pixelwise import insert
 from pixelwise.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = [("sequential", "deform"), ("own", "pam"), ("timm vit", "isa"), ("compact", "ema")]
+SAMPLE = [
+    *(("sequential", "deform"), ("own", "pam"), ("timm vit", "isa"), ("compact", "ema")),
+    ("timm vit", "axial"),
+]
 EXPORTED = list(HOSTS)[::24]
 """Hosts that are compiled and exported again."""
 
@@ -68,16 +84,18 @@ def test_an_insertion_lives_through_what_is_done_to_its_host(host, layer, writte
 @pytest.mark.parametrize(("number", "host"), list(enumerate(HOSTS)))
 def test_insertions_live_through_what_is_done_to_their_host(number, host, study, written):
     case = Case(HOSTS[host])
-    exported = study.turns(host) if host in EXPORTED else None
-    for layer in {LAYERS[number % len(LAYERS)], exported} - {None}:
-        long = LONG if layer == exported else ()
+    exported = study.turns(host)[:1] if host in EXPORTED else ()
+    newer = NEWER[FEW.index(host) :: 2 * len(FEW)] if host in FEW else ()
+    for layer in {LAYERS[number % len(LAYERS)], *exported, *newer}:
+        long = LONG if layer in exported else ()
         check(case.row(layer, (*SHORT, *long)), written.get((host, layer), {}))
 
 
 def test_the_page_is_written_from_the_rows_and_no_host_is_left_out(study):
     rows = study.read()
     assert study.PAGE.read_text(encoding="utf-8") == study.page(rows)
-    assert [(row["host"], row["layer"]) for row in rows] == [*itertools.product(HOSTS, LAYERS)]
+    found = [(row["host"], row["layer"]) for row in rows]
+    assert found == [(host, layer) for host in HOSTS for layer in layers_of(host)]
 
 
 class Beside(nn.Module):
@@ -179,7 +197,7 @@ def test_insertions_are_proven_saved_alone_trained_and_taken_out(name, tmp_path)
     assert all(map(torch.equal, ask(network, pictures), answer))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", [*LAYERS, *NEWER])
 def test_layers_that_are_the_identity_at_the_start_get_no_gain(layer):
     inserted = insert(HOSTS["compact"].make(), f"stages.0.act={layer}", prove=False)
     assert (inserted.attached()[0].gain is None) == (layer in IDENTITIES)

@@ -421,3 +421,120 @@ def mmseg_cascade(whole, width, key, classes) -> Shapes:
     found |= conv_bn(f"{start}.bottleneck", width, 2 * width, 1)
     found |= conv_bn("1.bottleneck", width, whole)
     return found | conv("1.conv_seg", classes, width, bias=True)
+
+
+def segformer(widths, depths, classes=4, width=12, authors=False) -> Shapes:
+    """SegFormer of mmsegmentation, or of its authors, whose `conv_seg` is not used."""
+    found: Shapes = {}
+    for i, (before, c) in enumerate(pairwise((3, *widths))):
+        start = f"backbone.patch_embed{i + 1}" if authors else f"backbone.layers.{i}.0"
+        conv_name = "proj" if authors else "projection"
+        found |= conv(f"{start}.{conv_name}", c, before, 3 if i else 7, bias=True)
+        found |= layer_norm(f"{start}.norm", c)
+        for j in range(depths[i]):
+            name = f"backbone.block{i + 1}.{j}" if authors else f"backbone.layers.{i}.1.{j}"
+            found |= mix_block(name, c, (8, 4, 2, 1)[i], authors)
+        found |= layer_norm(f"backbone.norm{i + 1}" if authors else f"backbone.layers.{i}.2", c)
+        if authors:
+            found |= linear(f"decode_head.linear_c{i + 1}.proj", width, c)
+        else:
+            found |= conv_bn(f"decode_head.convs.{i}", width, c, 1)
+    fuse = "linear_fuse" if authors else "fusion_conv"
+    found |= conv_bn(f"decode_head.{fuse}", width, len(widths) * width, 1)
+    if authors:
+        found |= conv("decode_head.linear_pred", classes, width, bias=True)
+    return found | conv("decode_head.conv_seg", classes, width, bias=True)
+
+
+def layer_norm(name, width) -> Shapes:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def mix_block(name, c, reduction, authors) -> Shapes:
+    found = layer_norm(f"{name}.norm1", c) | layer_norm(f"{name}.norm2", c)
+    if authors:
+        found |= linear(f"{name}.attn.q", c, c) | linear(f"{name}.attn.kv", 2 * c, c)
+        found |= linear(f"{name}.attn.proj", c, c) | linear(f"{name}.mlp.fc1", 4 * c, c)
+        found |= conv(f"{name}.mlp.dwconv.dwconv", 4 * c, 1, 3, bias=True)
+        found |= linear(f"{name}.mlp.fc2", c, 4 * c)
+    else:
+        start = f"{name}.attn.attn"
+        found |= {f"{start}.in_proj_weight": (3 * c, c), f"{start}.in_proj_bias": (3 * c,)}
+        found |= linear(f"{start}.out_proj", c, c)
+        found |= conv(f"{name}.ffn.layers.0", 4 * c, c, bias=True)
+        found |= conv(f"{name}.ffn.layers.1", 4 * c, 1, 3, bias=True)
+        found |= conv(f"{name}.ffn.layers.4", c, 4 * c, bias=True)
+    if reduction > 1:
+        found |= conv(f"{name}.attn.sr", c, c, reduction, bias=True)
+        found |= layer_norm(f"{name}.attn.norm", c)
+    return found
+
+
+def segnext(widths, depths, classes=4, width=32, inner=64, norm="gn") -> Shapes:
+    """SegNeXt of mmsegmentation."""
+    c = widths[0]
+    start = "backbone.patch_embed1.proj"
+    found = conv(f"{start}.0", c // 2, 3, 3, bias=True) | _norm(f"{start}.1", c // 2)
+    found |= conv(f"{start}.3", c, c // 2, 3, bias=True) | _norm(f"{start}.4", c)
+    for i, (before, c) in enumerate(pairwise((3, *widths))):
+        if i:
+            found |= conv(f"backbone.patch_embed{i + 1}.proj", c, before, 3, bias=True)
+            found |= _norm(f"backbone.patch_embed{i + 1}.norm", c)
+        for j in range(depths[i]):
+            found |= mscan_block(f"backbone.block{i + 1}.{j}", c, (8, 8, 4, 4)[i] * c)
+        found |= layer_norm(f"backbone.norm{i + 1}", c)
+    normed = layer_norm if norm == "gn" else _norm
+    for name, o, into in (
+        ("squeeze", inner, sum(widths[1:])), ("align", width, inner),
+        ("hamburger.ham_out", inner, inner),
+    ):  # fmt: skip
+        found |= conv(f"decode_head.{name}.conv", o, into) | normed(f"decode_head.{name}.{norm}", o)
+    found |= conv("decode_head.hamburger.ham_in.conv", inner, inner, bias=True)
+    return found | conv("decode_head.conv_seg", classes, width, bias=True)
+
+
+_norm = norm
+
+
+def mscan_block(name, c, hidden) -> Shapes:
+    found = _norm(f"{name}.norm1", c) | _norm(f"{name}.norm2", c)
+    found |= {f"{name}.layer_scale_1": (c,), f"{name}.layer_scale_2": (c,)}
+    gate = f"{name}.attn.spatial_gating_unit"
+    found |= conv(f"{name}.attn.proj_1", c, c, bias=True) | conv(f"{gate}.conv3", c, c, bias=True)
+    found |= conv(f"{name}.attn.proj_2", c, c, bias=True) | conv(f"{gate}.conv0", c, 1, 5, True)
+    for i, side in enumerate((7, 11, 21)):
+        for part, sides in ((f"conv{i}_1", (1, side)), (f"conv{i}_2", (side, 1))):
+            found |= {f"{gate}.{part}.weight": (c, 1, *sides), f"{gate}.{part}.bias": (c,)}
+    found |= conv(f"{name}.mlp.fc1", hidden, c, bias=True)
+    found |= conv(f"{name}.mlp.dwconv", hidden, 1, 3, bias=True)
+    return found | conv(f"{name}.mlp.fc2", c, hidden, bias=True)
+
+
+def dpt(c=16, depth=4, classes=4, width=8, widths=(4, 6, 8, 10), places=4) -> Shapes:
+    """DPT of mmsegmentation on a plain transformer."""
+    start = "backbone."
+    found: Shapes = {f"{start}cls_token": (1, 1, c), f"{start}pos_embed": (1, places + 1, c)}
+    found |= conv(f"{start}patch_embed.projection", c, 3, 16, bias=True)
+    for i in range(depth):
+        name = f"{start}layers.{i}"
+        found |= layer_norm(f"{name}.ln1", c) | layer_norm(f"{name}.ln2", c)
+        found |= {f"{name}.attn.attn.in_proj_weight": (3 * c, c)}
+        found |= {f"{name}.attn.attn.in_proj_bias": (3 * c,)}
+        found |= linear(f"{name}.attn.attn.out_proj", c, c)
+        found |= linear(f"{name}.ffn.layers.0.0", 4 * c, c) | linear(
+            f"{name}.ffn.layers.1", c, 4 * c
+        )
+    start = "decode_head.reassemble_blocks"
+    for i, w in enumerate(widths):
+        found |= linear(f"{start}.readout_projects.{i}.0", c, 2 * c)
+        found |= conv(f"{start}.projects.{i}.conv", w, c, bias=True)
+        found |= conv(f"decode_head.convs.{i}.conv", width, w, 3)
+        if i != 2:
+            found |= conv(f"{start}.resize_layers.{i}", w, w, (4, 2, 0, 3)[i], bias=True)
+        fusion = f"decode_head.fusion_blocks.{i}"
+        found |= conv(f"{fusion}.project.conv", width, width, bias=True)
+        for unit in (1, 2) if i else (2,):
+            for part in (1, 2):
+                found |= conv_bn(f"{fusion}.res_conv_unit{unit}.conv{part}", width, width)
+    found |= conv_bn("decode_head.project", width, width)
+    return found | conv("decode_head.conv_seg", classes, width, bias=True)

@@ -70,6 +70,7 @@ def test_a_detector_gives_its_backbone_only(tmp_path, capsys):
     ("words", "part"),
     [
         (["nowhere.pth", "--out", "a"], "nowhere.pth: no such file"),
+        ([".", "--out", "a"], ".: is a folder; give the checkpoint file in it"),
         (["broken.pth", "--out", "a"], "broken.pth"),
         (["unknown.safetensors", "--out", "a"], "names of no known code base, a, b"),
         (["unknown.safetensors"], "out"),

@@ -21,8 +21,10 @@ import contextlib
 import copy
 import functools
 import importlib
+import itertools
 import math
 import multiprocessing
+import zlib
 
 import pytest
 import torch
@@ -119,21 +121,24 @@ def close(a, b, dtype, slack=1.0):
 
 
 @every_layer
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_size_and_type(key, size, batch, dtype):
-    layer = build(key).eval()
-    if fitted(layer, *size) != size:
-        with pytest.raises(InputError, match="must be"):
-            layer(*with_guide(key, picture(batch, *size)))
-    given = inputs(key, layer, batch, *size, dtype=dtype)
-    exact = copy.deepcopy(layer).to(dtype).double()(*cast(given, torch.float64))
-    y = layer.to(dtype)(*given)
-    assert y.shape == output_shape(key, layer, given[0])
-    assert y.dtype == dtype
+def test_size_and_type(key, dtype):
+    original = build(key).eval()
+    exact_layer = copy.deepcopy(original).to(dtype).double()
+    layer = copy.deepcopy(original).to(dtype)
     slack = told(key, "SLACK", {}).get(key, 1.0) if dtype.itemsize == 2 else 1.0
-    close(y, exact, dtype, slack)
+    for batch, size in itertools.product((1, 2), SIZES):
+        if fitted(layer, *size) != size:
+            with pytest.raises(InputError, match="must be"):
+                original(*with_guide(key, picture(batch, *size)))
+        given = inputs(key, layer, batch, *size, dtype=dtype)
+        y = layer(*given)
+        assert y.shape == output_shape(key, layer, given[0])
+        assert y.dtype == dtype
+        try:
+            close(y, exact_layer(*cast(given, torch.float64)), dtype, slack)
+        except AssertionError as error:
+            pytest.fail(f"batch {batch}, {size}: {error}")
 
 
 @every_layer
@@ -438,7 +443,7 @@ def test_transforms_of_torch_func(key):
     for i in range(len(given[0])):
         alone = loss(parameters, *(x[i] for x in given))
         learnt = [p for p in parameters.values() if p.requires_grad]
-        wanted = torch.autograd.grad(alone, learnt, allow_unused=True)
+        wanted = torch.autograd.grad(alone, learnt, allow_unused=True) if learnt else ()
         named = [n for n, p in parameters.items() if p.requires_grad]
         for name, value in zip(named, wanted, strict=True):
             torch.testing.assert_close(found[name][i], value, rtol=1e-8, atol=1e-8)
@@ -469,15 +474,13 @@ def test_other_axes_and_channels_are_refused(key):
 
 
 @every_layer
-@pytest.mark.parametrize(
-    "kind", [torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str
-)
-def test_numbers_that_are_not_real_are_refused(key, kind):
+def test_numbers_that_are_not_real_are_refused(key):
     layer = build(key).eval()
     x, *guides = inputs(key, layer, 2, 7, 8)
-    for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
-        with pytest.raises(InputError, match="takes real numbers in float64, float32"):
-            call(x.to(kind), *guides)
+    for kind in (torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn):
+        for call in (layer, layer.maps) if hasattr(layer, "maps") else (layer,):
+            with pytest.raises(InputError, match="takes real numbers in float64, float32"):
+                call(x.to(kind), *guides)
 
 
 @every_layer
@@ -601,16 +604,15 @@ def plain_process():
 
 @pytest.mark.slow
 @every_layer
-@pytest.mark.parametrize("dynamic", [False, True])
-def test_compiles_without_a_break(key, dynamic, plain_process):
-    plain_process.apply(compile_and_compare, (key, dynamic))
+def test_compiles_without_a_break(key, plain_process):
+    plain_process.apply(compile_and_compare, (key,))
 
 
-def compile_and_compare(key, dynamic):
+def compile_and_compare(key):
     torch._dynamo.reset()
     layer = build(key).double()  # what rounding does is another test's
-    compiled = torch.compile(layer, fullgraph=True, dynamic=dynamic, backend="aot_eager")
-    for size in [(7, 5), (6, 9)] if dynamic else [(7, 5)]:
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    for size in [(7, 5), (6, 9)]:
         given = inputs(key, layer, 2, *size, dtype=torch.float64)
         g = cotangent(key, layer, given[0])
         before = copy.deepcopy(layer.state_dict())
@@ -620,40 +622,43 @@ def compile_and_compare(key, dynamic):
         torch.manual_seed(0)
         for one, other in zip(gradients(compiled, given, g), wanted, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
-    if not dynamic:
-        layer.eval()
-        torch.testing.assert_close(compiled(*given), layer(*given), rtol=1e-9, atol=1e-9)
+    layer.eval()
+    torch.testing.assert_close(compiled(*given), layer(*given), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.slow
 @every_layer
-def test_exports_with_free_height_and_width(key):
+def test_exports_with_free_sizes(key):
     layer = build(key).eval()
     given = inputs(key, layer, 2, 16, 17)
     if len(given) == 1 and layer.limits == (1, 1, 1):
-        free = ({2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)},)
+        free = ({i: torch.export.Dim(name, min=2) for i, name in ((0, "b"), (2, "h"), (3, "w"))},)
     else:  # sizes depend on each other, or divide
-        free = tuple(dict.fromkeys((2, 3), torch.export.Dim.AUTO) for _ in given)
+        free = tuple(dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO) for _ in given)
     program = torch.export.export(layer, given, dynamic_shapes=free).module()
     least = 2 * layer.limits.least  # below, the deepest map of a pyramid is a single pixel
-    for size in [(16, 17), (5, 33), (23, 4)]:
-        given = inputs(key, layer, 2, *(max(side, least) for side in size))
+    for batch, *size in [(2, 16, 17), (3, 5, 33), (2, 23, 4)]:
+        given = inputs(key, layer, batch, *(max(side, least) for side in size))
         torch.testing.assert_close(program(*given), layer(*given), rtol=1e-5, atol=1e-5)
 
 
+def generated(key):
+    """Where code is generated in tests: where compiling pays, and for a quarter of the others."""
+    return bool(available()[key].faster_compiled) or zlib.crc32(key.encode()) % 4 == 0
+
+
 @pytest.mark.slow
-@every_layer
-@pytest.mark.parametrize("backend", ["eager", "inductor"])
-def test_compiled_backends_equal_the_layer_as_it_starts(key, backend, plain_process):
+@pytest.mark.parametrize("key", list(filter(generated, LAYERS)))
+def test_generated_code_equals_the_layer_as_it_starts(key, plain_process):
     """As the constructor leaves it: offsets of zero point at whole pixels, where kinks are."""
-    plain_process.apply(compile_as_it_starts, (key, backend))
+    plain_process.apply(compile_as_it_starts, (key,))
 
 
-def compile_as_it_starts(key, backend):
+def compile_as_it_starts(key):
     torch._dynamo.reset()
     torch.manual_seed(0)
     layer = quiet(make(key).double())
-    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    compiled = torch.compile(layer, fullgraph=True, backend="inductor")
     given = inputs(key, layer, 2, 7, 5, dtype=torch.float64)
     g = cotangent(key, layer, given[0])
     before = copy.deepcopy(layer.state_dict())

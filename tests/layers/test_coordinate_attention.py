@@ -4,7 +4,12 @@ import torch
 from pixelwise.errors import InputError
 from pixelwise.layers.coordinate_attention import CoordinateAttention
 
-VARIANTS = {"coord": [{"shared": True, "reduction": 1}]}
+VARIANTS = {
+    "coord": [
+        {"shared": True, "reduction": 1},
+        {"hidden": 3, "bias": False, "norm": False, "gate": "hard_sigmoid", "skip": True},
+    ]
+}
 
 
 def reconstruct(layer, x, at):
@@ -34,6 +39,26 @@ def test_hidden_width_has_a_least():
     assert CoordinateAttention(64, reduction=2).reduce.out_channels == 32
 
 
-def test_bad_options():
-    with pytest.raises(InputError, match="reduction=0: must be at least 1; raise reduction"):
-        CoordinateAttention(8, reduction=0)
+def test_options_of_timm():
+    options = {"hidden": 3, "bias": False, "norm": False, "gate": "hard_sigmoid", "skip": True}
+    layer, x = CoordinateAttention(8, **options).double(), torch.randn(2, 8, 4, 6).double()
+    weights = [part.weight[:, :, 0] for part in (layer.reduce, layer.expand_rows)]
+    hidden = torch.nn.Hardswish()(torch.einsum("oc,bch->boh", weights[0], x.mean(3)))
+    rows = torch.nn.Hardsigmoid()(torch.einsum("oc,bch->boh", weights[1], hidden))
+    columns = layer.maps(x).spatial / rows[..., None]
+    torch.testing.assert_close(columns[:, :, 0], columns[:, :, 3])
+    torch.testing.assert_close(layer(x), x + x * layer.maps(x).spatial)
+    assert not [name for name, _ in layer.named_parameters() if "bias" in name or "norm" in name]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reduction": 0}, "reduction=0: must be at least 1; raise reduction"),
+        ({"hidden": 0}, "hidden=0: must be at least 1; raise hidden"),
+        ({"gate": "relu"}, "gate='relu': must be one of 'sigmoid', 'hard_sigmoid'; use one"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        CoordinateAttention(8, **options)

@@ -88,7 +88,7 @@ def test_names_of_mmsegmentation():
             "mode='gaussian': must be one of 'embedded_gaussian', ",
         ),
         ({"temperature": 0.0}, r"temperature=0\.0: must be above 0"),
-        ({"temperature": float("nan")}, "temperature=nan: must be above 0"),
+        ({"temperature": float("nan")}, "temperature=nan: must be a number"),
     ],
 )
 def test_bad_options(options, message):

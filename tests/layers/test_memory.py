@@ -16,7 +16,10 @@ PAIRWISE = {
     "dnl": {"hidden": 3},
     "self_attention": {"value_channels": 7},
     "isa": {"value_channels": 7},
+    "biformer": {"regions": 3, "chosen": 2},
     "crisscross": {},
+    "axial": {},
+    "axial in turn": {"sequential": True},
     "psanet": {"shrink": 1, "mask_size": (11, 11)},
     "psanet compact": {"shrink": 1, "mask_size": (24, 40), "compact": True},
 }

@@ -34,7 +34,21 @@ NAMES = """
     se SqueezeExcite SE_attention SEBlock SE注意力 SE注意力机制 挤压激励; eca 高效通道注意力
     coord 坐标注意力 CoordAttentionModule; cbam CBAM_attention 卷积块注意力模块
     pam 位置注意力 DANet_position_attention position_attention
+    nam NAMAttention NAM; gam GAM_Attention GAMAttention 全局注意力机制; cpca CPCA CPCANet
+    shuffle SANet SA-Net sa_layer shuffle_attention ShuffleAttention 洗牌注意力; scsa SCSA
+    ela ELA EfficientLocalAttn 高效局部注意力; external EANet External_attention 外部注意力
+    double A2Net A²-Nets A2-Nets DoubleAttention double_attention; nam 基于归一化的注意力; mlca MLCA
+    emsa 高效多尺度注意力 EfficientMultiScaleAttention; caa PKINet; triplet 三重注意力
+    sge SpatialGroupEnhance; sk SKNet SKConv SKAttention 选择性核
+    simam simam_module 无参注意力 SimAM:_A_Simple,_Parameter-Free_Attention_Module
     psa_s sequential_polarised_self_attention; crisscross 十字交叉注意力 criss_cross_block
+    hamburger NMF2D LightHam; focal FocalNet; axial 轴向注意力 axial_attention; agent 代理注意力
+    cga EfficientViT 级联分组注意力 LocalWindowAttention
+    natten NA DiNAT NeighborhoodAttention2D 邻域注意力; msda DilateFormer 多尺度空洞注意力
+    biformer BiFormer BRA 双层路由注意力 bi_level_routing_attention
+    dat DAT DAttention deformable_attention_transformer
+    hamburger HAM NMF; ela EfficientLocalizationAttention; scsa SCSAttention
+    ss2d VMamba VSSM S6 VSS
 """
 
 
@@ -75,11 +89,11 @@ def test_a_layer_is_found_by_the_title_of_its_paper(title, key):
     ("name", "candidates"),
     [
         ("PSA", ("'psa_p'", "'psa_s'", "'psanet'", "EPSANet", "YOLO")),
-        ("EMA", ("'ema'", "efficient multi-scale attention (2023)", "write 'EMANet'")),
-        ("EMA attention", ("'ema'", "efficient multi-scale attention")),
-        ("DA", ("'cam'", "'pam'", "double attention", "deformable attention")),
+        ("EMA", ("'emsa' (Efficient multi-scale attention", "'ema' (", "write 'emsa' or 'EM")),
+        ("EMA attention", ("'ema'", "'emsa' (Efficient multi-scale attention")),
+        ("DA", ("'cam'", "'pam'", "'double'", "'dat'")),
         ("CA", ("'cam'", "'coord'", "CBAM", "cross-attention")),
-        ("SA", ("'self_attention'", "shuffle attention", "CBAM")),
+        ("SA", ("'self_attention'", "'shuffle'", "CBAM")),
         ("DANet", ("'cam'", "'pam'")),
         ("CCA", ("'crisscross'", "UCTransNet")),
         ("GCT", ("gated channel transformation", "Gaussian context", "nearest here: 'se'")),
@@ -88,8 +102,10 @@ def test_a_layer_is_found_by_the_title_of_its_paper(title, key):
         ("polarized self-attention", ("'psa_p'", "'psa_s'")),
         ("Polarised_Self_Attention_module", ("'psa_p'", "'psa_s'")),
         ("极化自注意力", ("'psa_p'", "'psa_s'")),
-        ("双重注意力", ("'pam'", "'cam'", "double attention")),
+        ("双重注意力", ("'pam'", "'cam'", "'double'")),
         ("Dual Attention Network for Scene Segmentation", ("'pam'", "'cam'")),
+        ("Mamba", ("'ss2d'", "Vision Mamba")),
+        ("focal attention", ("'focal'", "Focal Transformer")),
     ],
 )
 def test_a_name_of_several_mechanisms_lists_them(name, candidates):
@@ -103,9 +119,9 @@ def test_a_name_of_several_mechanisms_lists_them(name, candidates):
 
 
 MISSING = """
-    emsa caa simam triplet lska lsk lka dat biformer ss2d shuffle gam nam sk triplet_attention
-    DCNv3 SKNet BiFormer EPSA MHSA ASPP A²-Nets VSSBlock 三重注意力 无参注意力
-    Large_Kernel_Attention SimAM:_A_Simple,_Parameter-Free_Attention_Module
+    outlook lambda halo aft afnb
+    DCNv3 HaloNet EPSA MHSA ASPP ResNeSt FcaNet 窗口注意力
+    Lambda_Layer Vision_Mamba Vim Strip_Block Strip_R-CNN D-LKA Focal_Transformer
 """
 
 
@@ -118,11 +134,11 @@ def test_a_mechanism_that_is_not_here_gets_no_wrong_hint(name):
 
 def test_what_is_misspelt_is_told_of_what_is_not_here_too():
     with pytest.raises(
-        InputError, match=r"unknown layer; did you mean SimAM \(2021\), which is not"
+        InputError, match=r"unknown layer; did you mean halo attention \(2021\), which is not"
     ):
-        resolve("simmam")
-    with pytest.raises(InputError, match="did you mean efficient multi-scale attention"):
-        resolve("Efficient Multi-Scale Attention Module with Cross-Spatial Learning")
+        resolve("HaloNett")
+    with pytest.raises(InputError, match="did you mean residual attention network"):
+        resolve("Residual Attention Network for Image Classification")
 
 
 @pytest.mark.parametrize(
@@ -293,10 +309,8 @@ def test_what_is_kept_has_the_one_key():
     report.remove()
     with pytest.raises(InputError, match="insert='PSA': could be 'psa_s'"):
         insert(host, "PSA@0")
-    with pytest.raises(
-        InputError, match=r"attention='gam': global attention mechanism \(2021\) is not"
-    ):
-        create_model("fcn", "resnet18", num_classes=2, attention="gam@4")
+    with pytest.raises(InputError, match=r"attention='ge': gather-excite \(2018\) is not"):
+        create_model("fcn", "resnet18", num_classes=2, attention="ge@4")
     with pytest.raises(InputError, match="convolution='DCNv3': deformable convolution v3"):
         create_model("fcn", "resnet18", num_classes=2, convolution="DCNv3@4")
 

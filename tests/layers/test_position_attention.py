@@ -1,8 +1,11 @@
+import inspect
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pixelwise.errors import InputError
+from pixelwise.layers.base import pixel_place
 from pixelwise.layers.position_attention import PositionAttention
 
 PER_PIXEL = {"pam"}
@@ -119,3 +122,9 @@ def test_untransposed_gathers_from_the_pixels_that_look_at_it():
 def test_unknown_variant():
     with pytest.raises(InputError, match="variant='other': must be one of"):
         PositionAttention(16, variant="other")
+
+
+@pytest.mark.parametrize("at", [(0.5, 1), 3, "ab", (1, 2, 3)])
+def test_what_is_no_pixel_is_told(at):
+    with pytest.raises(InputError, match=r"must be \(row, column\), two whole numbers; e\.g\. at="):
+        inspect.unwrap(pixel_place)(torch.zeros(1, 8, 6, 5), at)  # past the test run's own checks

@@ -1,6 +1,8 @@
 """Building networks: backbones, strides, attention, names, and what goes wrong."""
 
 import copy
+import inspect
+import re
 
 import pytest
 import torch
@@ -44,6 +46,9 @@ NETWORK_NAMES = {
     "danet": "DANet DAHead", "deeplabv3plus": "DeepLabV3+ DeepLabv3Plus", "unet": "U-Net UNet",
     "pspnet": "PSPNet PSPHead", "ocrnet": "OCRNet OCRHead", "isanet": "ISANet ISAHead",
     "hrnet_ocr": "HRNet-OCR-PSA", "lr_aspp": "LRASPP LR-ASPP", "fpn": "Semantic-FPN",
+    "segformer": "SegFormer SegformerHead", "linear": "BNHead", "dpt": "DPT DPTHead",
+    "segnext": "SegNeXt LightHamHead", "spnet": "SPNet SPHead", "upernet": "UPerNet UPerHead",
+    "setr": "SETR SETRUPHead",
 }  # fmt: skip
 
 
@@ -56,8 +61,8 @@ def test_names_are_found_wherever_layers_and_networks_are_named():
     model = tiny("DANet", attention="Coord_Att@4")
     assert model.config.arch == "danet"
     assert model.config.attention["stage4"][0] == "coord"
-    with pytest.raises(InputError, match="SegFormer is not in this version; nearest here: 'fpn'"):
-        tiny("SegFormer")
+    with pytest.raises(InputError, match="Mask2Former is not in this version; nearest here: 'fpn'"):
+        tiny("Mask2Former")
 
 
 @pytest.mark.parametrize("arch", available())
@@ -300,6 +305,23 @@ def test_ways_of_naming_attention(spec, plan):
 def test_what_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         create_model(**{"arch": "danet", "backbone": SMALL, "num_classes": 4} | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"num_classes": "3"}, "num_classes='3': must be a whole number; give one"),
+        ({"in_channels": 4.0}, "in_channels=4.0: must be a whole number; give one, such as 3"),
+        ({"multi_grid": 4}, "multi_grid=4: must be a list of whole numbers; give one, or leave it"),
+        ({"names": "ab"}, "names='ab': must be a list of texts; give one, or leave it out"),
+        ({"mean": 0.5}, "mean=0.5: must be a list of numbers; give one, or leave it out"),
+        ({"output_stride": "8"}, "output_stride='8': must be a whole number; give one, or leave"),
+    ],
+)
+def test_what_is_of_another_kind(options, told):
+    build = inspect.unwrap(create_model)  # past the test run's own checks
+    with pytest.raises(InputError, match=re.escape(told)):
+        build("fcn", "test_resnet", **{"num_classes": 2, **options})
 
 
 def test_names_of_other_libraries():

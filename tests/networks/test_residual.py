@@ -110,7 +110,7 @@ def test_deformable_stages_start_as_half_a_convolution():
 
 
 def test_what_can_stand_for_a_convolution():
-    assert convolutions() == ["acmix", "deform", "spd"]
+    assert convolutions() == ["acmix", "deform", "sk", "spd"]
 
 
 def test_acmix_stands_for_every_three_by_three_convolution_of_a_stage():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,6 +52,21 @@ def test_plans_are_saved_as_text_and_read_as_older_versions_wrote_them(model, tm
     for older in ({"stage3": ["gc", {"reduction": 8}]}, {"3": ["gc", {"reduction": 8}]}):
         file.write_text(json.dumps(found | {"attention": older, "convolution": {}}))
         assert load(tmp_path).config == model.config
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(tmp_path):
+    model = create_model(
+        "upernet",
+        "test_resnet",
+        num_classes=3,
+        width=np.int64(8),
+        pool_scales=np.array([2, 3]),
+        attention={4: {"name": "se", "reduction": np.int64(4)}},
+        upsampler="dysample",
+    )
+    model.save_pretrained(tmp_path)
+    assert load(tmp_path).config == model.config
+    assert model.config.options["pool_scales"] == (2, 3)
 
 
 def test_loading_never_asks_the_network(model, tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pixelwise.ops.attention import attention
-from pixelwise.ops.attention.fused import fused
+from pixelwise.ops.attention import fused as module
+from pixelwise.ops.attention.fused import fused, widths
 from pixelwise.ops.attention.plain import reference
 from pixelwise.ops.running import blocks
 
@@ -97,3 +98,31 @@ def test_traced_graphs_keep_no_pairs_where_the_key_is_wider():
         fused(*inputs).sum().backward()
     assert seen.fused
     assert seen.largest < 100 * 900
+
+
+def test_widths_are_what_the_fused_kernels_take():
+    """The flash kernel takes equal ones up to 256; the efficient one, any that fill 16 bytes."""
+    assert widths(64, 512, torch.float32, "cpu") == (512, 512)
+    assert widths(64, 512, torch.float32, "cuda") == (64, 512)
+    assert widths(5, 67, torch.float32, "cuda") == (8, 68)
+    assert widths(64, 256, torch.float16, "cuda") == (256, 256)
+    assert widths(60, 512, torch.bfloat16, "cuda") == (64, 512)
+
+
+def test_widths_need_no_zeros_on_amd_that_its_kernels_do_not_take(monkeypatch):
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    assert widths(64, 512, torch.float32, "cuda") == (512, 512)
+
+
+@pytest.mark.parametrize("filled", [(3, 7), (4, 8)], ids=str)
+def test_unequal_widths_that_a_kernel_takes(filled, monkeypatch):
+    monkeypatch.setattr(module, "widths", lambda *given: filled)
+    inputs = draw((2, 3, 9), (2, 3, 5), (2, 7, 5))
+    found, wanted = fused(*inputs), reference(*inputs)
+    torch.testing.assert_close(found, wanted)
+    for one, other in zip(
+        torch.autograd.grad(found.square().sum(), inputs),
+        torch.autograd.grad(wanted.square().sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.ops.binned_mean import _by_products, binned_mean, reference
+from pixelwise.ops.binned_mean import _by_products, binned_mean, finer_mean, reference
 
 SIZES = [(1, 1), (1, 7), (4, 5), (6, 6), (12, 16), (13, 11), (3, 29)]
 
@@ -23,6 +23,14 @@ def test_both_forms_and_their_gradients(size, bins):
             torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
             (turned,) = torch.autograd.grad(found, x, cotangent)
             torch.testing.assert_close(turned, gradient, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(7, 12), (2, 3), (1, 1)])
+def test_more_bins_than_pixels(size):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 5, 4, generator=generator).double()
+    wanted = nn.functional.adaptive_avg_pool2d(x, size)
+    torch.testing.assert_close(finer_mean(x, torch.empty(1, 1, *size)), wanted)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)

@@ -10,7 +10,9 @@ from pixelwise.ops import (
     channel_attention,
     channel_pools,
     factor_gate,
+    outlier_gate,
     pixel_pools,
+    self_gate,
     weighted_sum,
 )
 from pixelwise.ops.attention import dispatch as attention
@@ -101,6 +103,16 @@ FORMS = {
         factor_gate.factor_gate,
         factor_gate.reference,
         lambda b, c, n, h, w: [(b, c, n), (b, 1, n)],
+    ),
+    "outlier gate": (
+        functools.partial(outlier_gate.outlier_gate, ease=0.1),
+        functools.partial(outlier_gate.reference, ease=0.1),
+        lambda b, c, n, h, w: [(b, c, n)],
+    ),
+    "self gate": (
+        self_gate.self_gate,
+        self_gate.reference,
+        lambda b, c, n, h, w: [(b, c, n), (b, c), (b, c)],
     ),
     "sum over pixels": (
         functools.partial(weighted_sum.weighted_sum, pixels=True),

@@ -16,6 +16,7 @@ from pixelwise.ops.local_attention import dispatch as local_attention
 from pixelwise.ops.polarized_gate import dispatch as polarized_gate
 from pixelwise.ops.pooling import dispatch as pooling
 from pixelwise.ops.running import choice
+from pixelwise.ops.selective_scan import dispatch as selective_scan
 from pixelwise.ops.skewed_mask import dispatch as skewed_mask
 from pixelwise.ops.streamed_projection import dispatch as streamed_projection
 
@@ -68,6 +69,14 @@ class Case:
         return (inputs[0] * 1, context, mean) if both else (inputs[0] * 1, context)
 
 
+class Scan(Case):
+    """Steps are positive and rates negative, so that states stay as large as what is written."""
+
+    def draw(self, device, dtype=torch.float32):
+        x, step, rate, *others = super().draw(device, dtype)
+        return [x, step.abs(), -rate.abs(), *others]
+
+
 def joint(b, c, n, **options):
     return Case(joint_gate, "joint_gate", [(b, c, n), (b, c), (b, n)], **options)
 
@@ -101,6 +110,11 @@ def window(b, heads, d, e, asking, asked, **options):
     return Case(local_attention, "local_attention", shapes, "map", **options)
 
 
+def scan(b, s, k, length, e, n, backwards):
+    shapes = [(b, s, length, e), (b, k, length, e), (k, e, n), *[(b, k, length, n)] * 2]
+    return Scan(selective_scan, "selective_scan", shapes, backwards=backwards)
+
+
 def mask(p, q, b, d, c, h, w, **options):
     shapes = [(p, q, d), (b, d, h, w), (b, c, h, w)]
     return Case(skewed_mask, "skewed_attention", shapes, "map", **options)
@@ -117,6 +131,7 @@ SMALL = {
     "pool and mean": pool(2, 5, 7, "attention_and_mean_pool"),
     "attention": pairs(2, 3, 5, 7, 6),
     "projection": projection(2, 5, 7, 3),
+    "scan": scan(2, 1, 2, 3, 2, 1, backwards=1),
     "window": window(1, 1, 2, 3, (2, 3), (2, 3), kernel_size=3),
     "mask collect": mask(1, 3, 1, 3, 5, 2, 4, collect=True),
     "mask distribute": mask(1, 3, 2, 3, 5, 2, 4, collect=False, softmax=False),
@@ -143,6 +158,8 @@ LARGE = {
     "attention one": pairs(1, 1, 1, 1, 1),
     "projection": projection(1, 19, 70, 66),
     "projection wide": projection(1, 67, 35, 3),
+    "scan": scan(1, 2, 4, 35, 3, 2, backwards=2),
+    "scan of one": scan(2, 1, 1, 1, 1, 3, backwards=0),
     "window": window(1, 2, 5, 3, (3, 4), (3, 4), kernel_size=5),
     "window stride": window(1, 2, 2, 9, (3, 5), (5, 9), kernel_size=3, stride=2),
     "window of one": window(1, 1, 2, 2, (2, 1), (2, 1), kernel_size=1),
@@ -257,6 +274,7 @@ FAR_CASES = {
     "pool": pool(1, 3, 7),
     "attention": pairs(1, 3, 2, 3, 3),
     "projection": projection(1, 3, 3, 2),
+    "scan": scan(1, 1, 2, 3, 3, 1, backwards=1),
     "window": window(1, 1, 3, 2, (3, 3), (3, 3), kernel_size=3),
     "mask collect": mask(3, 3, 1, 3, 3, 3, 3, collect=True),
     "mask distribute": mask(3, 3, 1, 3, 3, 3, 3, collect=False),
@@ -283,7 +301,8 @@ def check_half(case, dtype, device):
     found = check(case, inputs, 1e-2 if dtype == torch.float16 else 6e-2)
     given = [z for z in inputs if z is not None]
     assert [z.dtype for z in found[-len(given) :]] == [z.dtype for z in given]
-    assert found[0].dtype == (torch.float32 if case.operation == "streamed_projection" else dtype)
+    full = case.operation in ("selective_scan", "streamed_projection")
+    assert found[0].dtype == (torch.float32 if full else dtype)
 
 
 @small_cases

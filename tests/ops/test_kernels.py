@@ -1,10 +1,12 @@
 """How kernels are reached. Their numbers: `test_kernel_numbers.py`, which this starts."""
 
+import ast
 import importlib
 import logging
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 import torch.utils.checkpoint
 from test_kernel_numbers import INTERPRETED, SMALL, joint, run
 
+from pixelwise import ops
 from pixelwise.errors import InputError
 from pixelwise.ops.joint_gate import joint_gate
 from pixelwise.ops.joint_gate.lean import JointGate
@@ -272,17 +275,71 @@ def card(dtype, width=1):
     return torch.zeros(1, width, 4, dtype=dtype).as_subclass(Card)
 
 
-@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
-def test_products_need_tensor_cores(capability, monkeypatch):
-    monkeypatch.setattr(kernels, "_capability", lambda device: capability)
+HALVES = {torch.float16, torch.bfloat16}
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A function that says which GPU there is."""
     monkeypatch.setattr(kernels, "installed", lambda: True)
+
+    def has(capability=(9, 0), amd=None):
+        kernels.multiplied_types.cache_clear()
+        found = types.SimpleNamespace(gcnArchName=f"{amd}:sramecc+:xnack-")
+        monkeypatch.setattr(torch.version, "hip", amd and "7.0")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+
+    yield has
+    kernels.multiplied_types.cache_clear()
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0)])
+def test_products_need_tensor_cores(capability, machine):
+    machine(capability)
     x = card(torch.float16)
     found = {operation: choice.form(operation, x) for operation in ("local_attention", "pooling")}
     modern = capability >= (8, 0)
     assert found == {"local_attention": "kernel" if modern else "lean", "pooling": "kernel"}
     assert choice.form("skewed_mask", card(torch.float32)) == "lean"
+    assert choice.form("streamed_projection", x) == "lean", "it multiplies in float32"
     narrow = choice.form("attention", x, card(torch.float16, 2))
     assert narrow == ("kernel" if modern else "fused")
+
+
+@pytest.mark.parametrize(
+    ("name", "multiplied"),
+    [
+        ("gfx942", {torch.float32, *HALVES}),
+        ("gfx90a", {torch.float32, *HALVES}),
+        ("gfx1100", HALVES),
+        ("gfx906", set()),
+    ],
+)
+def test_products_on_amd_are_by_card(name, multiplied, machine):
+    machine(amd=name)
+    for kind in kernels.HALF_OR_SINGLE:
+        wanted = "kernel" if kind in multiplied else "lean"
+        assert choice.form("skewed_mask", card(kind)) == wanted
+        single = "kernel" if torch.float32 in multiplied else "lean"
+        assert choice.form("streamed_projection", card(kind)) == single
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu"])
+@pytest.mark.parametrize("operation", choice.RULES)
+def test_other_accelerators_take_plain_or_lean(operation, device):
+    """But for torch's own reading of points, which Intel's have too."""
+
+    class Elsewhere(torch.Tensor):
+        is_cuda = is_meta = False
+
+    Elsewhere.device = torch.device(device)
+    allowed = {"plain", "lean"}
+    if (operation, device) == ("point_reading", "xpu"):
+        allowed = {"operator"}
+    for dtype in kernels.HALF_OR_SINGLE:
+        x = torch.zeros(1, 1, 4, 4, dtype=dtype).as_subclass(Elsewhere)
+        assert choice.form(operation, x) in allowed
 
 
 def test_products_are_as_deep_as_triton_wants():
@@ -295,6 +352,22 @@ def test_products_are_as_deep_as_triton_wants():
         assert min(blocks.own, blocks.other, blocks.depth) >= 16
     for skew in (kernel_skew.SINGLE, kernel_skew.HALF):
         assert min(skew["run"], skew["depth"]) >= 16
+
+
+KERNELS = sorted(Path(ops.__file__).parent.glob("*/kernel*.py"))
+
+
+@pytest.mark.parametrize("file", KERNELS, ids=lambda file: f"{file.parent.name}.{file.stem}")
+def test_kernels_are_written_as_triton_reads_them(file):
+    """Triton 3.6 refuses `(a, b), c = ...`; in place of the kernel the lean form would run."""
+    for function in ast.walk(ast.parse(file.read_text())):
+        if isinstance(function, ast.FunctionDef) and function.decorator_list:
+            first = ast.unparse(function.decorator_list[0])
+            if first == "triton.jit" or first.startswith("built("):
+                for node in ast.walk(function):
+                    targets = node.targets if isinstance(node, ast.Assign) else []
+                    parts = [part for target in targets for part in getattr(target, "elts", [])]
+                    assert not any(isinstance(part, ast.Tuple) for part in parts), ast.unparse(node)
 
 
 def test_kernels_are_for_cuda_and_half_or_single_precision():

@@ -12,19 +12,28 @@ from pixelwise.ops.attention import attention
 from pixelwise.ops.axis_attention import criss_cross
 from pixelwise.ops.axis_gate import axis_gate
 from pixelwise.ops.axis_means import axis_means
+from pixelwise.ops.biased_attention import biased_attention
 from pixelwise.ops.binned_mean import binned_mean
 from pixelwise.ops.channel_attention import channel_attention
 from pixelwise.ops.channel_pools import channel_pools
 from pixelwise.ops.deformable import deformable_convolution
+from pixelwise.ops.depthwise import depthwise
 from pixelwise.ops.encoding import encoding
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.joint_gate import joint_gate
 from pixelwise.ops.local_attention import local_attention
+from pixelwise.ops.neighbour_attention import neighbour_attention
+from pixelwise.ops.neighbour_windows import neighbourhood
+from pixelwise.ops.outlier_gate import outlier_gate
 from pixelwise.ops.pixel_pools import mean_and_maximum_pool, mean_pool
+from pixelwise.ops.point_reading import read_points
 from pixelwise.ops.polarized_gate import polarized_gate
 from pixelwise.ops.pooling import attention_and_mean_pool, attention_pool
+from pixelwise.ops.reassembly import reassembled
 from pixelwise.ops.running import choice
 from pixelwise.ops.running.backward import with_plain_gradients
+from pixelwise.ops.selective_scan import selective_scan
+from pixelwise.ops.self_gate import self_gate
 from pixelwise.ops.skewed_mask import skewed_attention
 from pixelwise.ops.sorted_pairs import rectified_pairs
 from pixelwise.ops.space_to_depth import space_to_depth
@@ -35,11 +44,27 @@ X, MAP, WINDOWS = (2, 3, 4), (2, 3, 3, 4), (1, 2, 2, 3, 4)
 MASKS = [(3, 3, 2), (1, 2, 3, 4), (1, 2, 3, 4)]
 DEFORMED = [(1, 4, 4, 5), (1, 24, 2, 3), (2, 2, 2, 3), (2,), (1, 12, 2, 3)]
 UNBIASED = [(1, 4, 4, 5), (1, 24, 5, 3), (2, 2, 2, 3)]
+SCANNED = [(1, 1, 3, 2), (1, 2, 3, 2), (2, 2, 2), (1, 2, 3, 2), (1, 2, 3, 2)]
+UNSEEN = [(1, 2, 3, 2), (1, 2, 4, 2), (1, 2, 4, 3)]
 BOTH = (True, False)
 
 
 def windows(stride):
     return lambda query, key, value: local_attention(query, key, value, 3, stride)
+
+
+def neighbours(query, key, value):
+    rows, columns = (neighbourhood(size, 3, 1, 1, False, query.device) for size in query.shape[3:])
+    return neighbour_attention(query, key, value, rows, columns)
+
+
+def with_places(query, key, value, slope):
+    """Attention with a bias that grows with the number of the query."""
+
+    def bias(numbers, slope):
+        return slope[:, None, None] * numbers.to(slope.dtype)[:, None].expand(-1, key.shape[2])
+
+    return biased_attention(query, key, value, bias, slope)
 
 
 def gate(product, softmax, *, direction=True, offset=True):
@@ -67,6 +92,9 @@ CASES = [  # operation, function, shapes of its inputs
     ("channel_pools", with_options(channel_pools, channel=None), [X]),
     ("deformable", with_options(deformable_convolution, stride=(2, 1)), DEFORMED),
     ("deformable", with_options(deformable_convolution, padding=(1, 0)), UNBIASED),
+    ("biased_attention", with_places, [*UNSEEN, (2,)]),
+    ("depthwise", depthwise, [(1, 2, 3, 4), (2, 1, 3, 3), (2,)]),
+    ("depthwise", with_options(depthwise, bias=None, dilation=2), [(1, 2, 3, 4), (2, 1, 3, 3)]),
     ("encoding", encoding, [X, (2, 3), (2,)]),
     ("factor_gate", factor_gate, [X, (2, 3, 1)]),
     ("factor_gate", factor_gate, [X, (2, 1, 4)]),
@@ -76,8 +104,11 @@ CASES = [  # operation, function, shapes of its inputs
     ),
     ("local_attention", windows(1), [WINDOWS, WINDOWS, WINDOWS]),
     ("local_attention", windows(2), [(1, 2, 2, 2, 2), WINDOWS, WINDOWS]),
+    ("neighbour_attention", neighbours, [WINDOWS, WINDOWS, WINDOWS]),
+    ("outlier_gate", with_options(outlier_gate, ease=0.1), [X]),
     ("pixel_mean", mean_pool, [X]),
     ("pixel_pools", mean_and_maximum_pool, [X]),
+    ("point_reading", read_points, [(1, 4, 3, 4), (1, 2, 2, 5), (1, 2, 2, 5)]),
     *(
         ("polarized_gate", gate(product, softmax), [X, (2, 3), (2, 3), (2, 4)])
         for product in BOTH
@@ -89,10 +120,17 @@ CASES = [  # operation, function, shapes of its inputs
     ("pooling", with_options(attention_pool, bias=None), [X, (3,)]),
     ("pooling", attention_and_mean_pool, [X, (3,), (1,)]),
     *(
+        ("reassembly", with_options(reassembled, mirror=mirror), [(1, 4, 2, 3), (1, 2, 9, *size)])
+        for mirror in BOTH
+        for size in ((4, 6), (3, 4))
+    ),
+    *(
         ("skewed_mask", with_options(skewed_attention, collect=collect, softmax=softmax), MASKS)
         for collect in BOTH
         for softmax in BOTH
     ),
+    ("self_gate", self_gate, [X, (2, 3), (2, 3)]),
+    ("selective_scan", with_options(selective_scan, backwards=1), SCANNED),
     ("sorted_pairs", rectified_pairs, [(2, 4), (2, 5), (2, 3, 5)]),
     ("space_to_depth", with_options(space_to_depth, factor=2), [(1, 2, 2, 4)]),
     ("streamed_projection", streamed_projection, [X, (2, 2, 3), (2, 2)]),

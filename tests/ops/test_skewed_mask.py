@@ -1,9 +1,16 @@
+import itertools
+import multiprocessing
+
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from largest import Largest
 from pixelwise.ops.running import blocks
 from pixelwise.ops.skewed_mask import expand_mask, lean_steps, pixel_logits, skewed_attention
+from pixelwise.ops.skewed_mask.lean_rows import RowAttention
 from pixelwise.ops.skewed_mask.plain import reference
 
 CASES = [  # images, height, width, mask rows, mask columns
@@ -20,10 +27,17 @@ FORMS = pytest.mark.parametrize("softmax", [True, False], ids=["softmax", "plain
 DIRECTIONS = pytest.mark.parametrize("collect", [True, False], ids=["collect", "distribute"])
 
 
-@pytest.fixture(params=[(1, 1), (40, 2), (1 << 21, 32)], ids=["tiny", "small", "whole"])
+SIZES = {(1, 1): "tiny", (40, 2): "small", (1 << 21, 32): "whole"}
+
+
+@pytest.fixture(
+    params=[(on_cpu, *size) for on_cpu in (True, False) for size in SIZES],
+    ids=[f"{size} on {device}" for device in ("cpu", "another") for size in SIZES.values()],
+)
 def block_size(request, monkeypatch):
-    budget, run = request.param
-    monkeypatch.setattr(blocks, "PRODUCT_BLOCK", budget)
+    on_cpu, budget, run = request.param
+    monkeypatch.setattr(blocks, "cached", lambda device: on_cpu)
+    monkeypatch.setattr(blocks, "PRODUCT_BLOCK" if on_cpu else "DEVICE_BLOCK", budget)
     monkeypatch.setattr(lean_steps, "LEAST_RUN", run)
 
 
@@ -120,6 +134,30 @@ def test_gradients_by_finite_differences(collect, softmax):
     assert torch.autograd.gradcheck(form, inputs)
 
 
+class Calls(TorchDispatchMode):
+    """Counts what a device is asked for; views cost nothing there."""
+
+    VIEWS = ("view", "as_strided", "slice", "transpose", "permute", "select", "expand", "detach")
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function.__name__.split(".")[0] not in self.VIEWS
+        return function(*args, **(kwargs or {}))
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("mask", [(127, 255), (33, 33)], ids=str)
+def test_few_large_calls_on_a_device(collect, mask):
+    """Row by row it would be thousands."""
+    inputs = [z.to("meta").requires_grad_() for z in draw(1, 64, 128, *mask, dtype=torch.float32)]
+    with Calls() as calls:
+        RowAttention.apply(*inputs, collect, True, None).sum().backward()
+    assert calls.count < 900
+
+
 @DIRECTIONS
 def test_works_on_the_meta_device(collect):
     inputs = [torch.empty(value.shape, device="meta") for value in draw(2, 5, 6, 3, 5)]
@@ -146,3 +184,38 @@ def test_neither_pairs_nor_masks_are_stored(collect, mask):
     with Largest() as seen:
         skewed_attention(*inputs, collect=collect).sum().backward()
     assert 0 < seen.elements < (h * w) ** 2 / 8
+
+
+@pytest.mark.slow
+def test_a_compiled_graph_holds_one_call():
+    """Forward and backward, of whatever size: it keeps no pairs, as uncompiled masks do not."""
+    with multiprocessing.get_context("spawn").Pool(1) as unchecked:  # shapes, which do not compile
+        unchecked.starmap(compile_and_compare, itertools.product((True, False), repeat=2))
+
+
+def compile_and_compare(collect, softmax):
+    called, options = [], {"collect": collect, "softmax": softmax}
+
+    def keep(graph, inputs):
+        called.append({str(n.target) for n in graph.graph.nodes if n.op == "call_function"})
+        return make_boxed_func(graph.forward)
+
+    torch._dynamo.reset()
+    form = torch.compile(
+        lambda *given: skewed_attention(*given, **options) * 1,
+        fullgraph=True,
+        dynamic=True,
+        backend=aot_autograd(fw_compiler=keep, bw_compiler=keep),
+    )
+    for case in [(2, 5, 7, 9, 13), (2, 20, 24, 9, 13)]:
+        inputs = draw(*case)
+        wanted = run(reference, inputs, **options)
+        for one, other in zip(run(form, inputs), wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    assert len(called) == 2
+    assert all(any("skewed_mask" in name for name in names) for names in called)
+    assert not any("softmax" in name or "bmm" in name for names in called for name in names)
+    alone = [z.requires_grad_(i == 1) for i, z in enumerate(draw(*case))]
+    (found,) = torch.autograd.grad(form(*alone).square().sum(), alone[1])
+    (expected,) = torch.autograd.grad(reference(*alone, **options).square().sum(), alone[1])
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)

@@ -24,6 +24,10 @@ LEFT_OUT = {
 PAGE = Path(__file__).parents[2] / "docs/tasks.md"
 
 
+SMALLER = {"upernet": {"width": 32}}
+"""Options with which a network is small enough; no others matter here."""
+
+
 class Watcher:
     """Keeps the last scores; stops a run after its first step where told to."""
 
@@ -58,6 +62,7 @@ def settings(network, task, data, folder, **changes):
         "checkpoint_every": "0",
         "device": "cpu",
         "runs": str(folder),
+        "model_options": SMALLER.get(network, {}),
     }
     return TrainSettings(**values | changes)
 

@@ -53,3 +53,13 @@ def test_what_is_no_plan_stays_as_it_is():
 def test_plans_are_read_before_anything_starts(changes, message):
     with pytest.raises(InputError, match=message):
         TrainSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("count", "loaders", "readers"), [(1, 0, 0), (2, 1, 2), (4, 2, 4), (64, 2, 8)]
+)
+def test_processes_that_load_leave_one_to_train(monkeypatch, count, loaders, readers):
+    monkeypatch.setattr("pixelwise.train.settings.processors", lambda: count)
+    usual, stated = TrainSettings(data="scenes"), TrainSettings(data="scenes", workers=3)
+    assert (usual.loaders, usual.readers) == (loaders, readers)
+    assert (stated.loaders, stated.readers) == (3, 3)

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.kinds import plain
 from pixelwise.layers import registry as layers
 from pixelwise.layers.benchmarked import Size
 from pixelwise.naming import Names, matches, meanings, resolve
 from pixelwise.networks import registry as networks
-from pixelwise.settings import with_tuples
 
 LAYER_SIZE: Size = (1, 512, 64, 128)
 NETWORK_SIZE: Size = (1, 3, 512, 1024)
@@ -105,4 +105,4 @@ def _options(name: str, text: str) -> dict[str, Any]:
         raise InputError(
             f"name={name!r}: must be NAME:option=value,...; e.g. nonlocal:mode=gaussian"
         )
-    return dict(with_tuples(found))
+    return dict(plain(found))

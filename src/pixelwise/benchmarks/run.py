@@ -20,6 +20,7 @@ from pixelwise.benchmarks.settings import COMPILED, OURS, BenchSettings, written
 from pixelwise.benchmarks.subject import build
 from pixelwise.benchmarks.work import Work
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.layers.benchmarked import Size
 from pixelwise.ops.running import choice
 from pixelwise.ops.running import taken as forms_taken
@@ -97,11 +98,15 @@ def start(settings: BenchSettings, folder: Callable[[], Path], watcher: Watcher)
     Raises:
         InputError: There is no such device.
     """
-    watcher.say("measuring what this machine allows")
+    watcher.say(translate("measuring what this machine allows"))
     found = alone(ceilings, settings.device, settings.dtype)
     here = alone(about)
     rate, copies = found.operations / 1e9, found.bytes / 1e9
-    watcher.say(f"matrix products {rate:,.0f} GFLOP/s, copies {copies:.1f} GB/s read and written")
+    watcher.say(
+        translate(
+            "matrix products {rate:,.0f} GFLOP/s, copies {copies:.1f} GB/s read and written"
+        ).format(rate=rate, copies=copies)
+    )
     kind = {"device": settings.device, "dtype": settings.dtype}
     file = RowFile(folder() / RESULTS, {**here, **kind})
     return Bench(settings, found, file, watcher, [])
@@ -127,7 +132,11 @@ def line(row: Row) -> str:
     head = f"{row.name:32} {row.size:15} {row.mode:8} {row.form:12}"
     if row.median_ms is None:
         return f"{head} {row.problem}"
-    ratio = "" if row.ratio is None or row.is_ours else f"  {row.ratio:6.2f} x ours"
+    ratio = (
+        ""
+        if row.ratio is None or row.is_ours
+        else translate("  {ratio:6.2f} x ours").format(ratio=row.ratio)
+    )
     memory = "" if row.peak_mb is None else f"  {row.peak_mb:7.0f} MB"
     return f"{head} {row.median_ms:10.2f} ms{memory}{ratio}  {row.problem}".rstrip()
 
@@ -157,7 +166,7 @@ def _peak(work: Work, form: str) -> tuple[float | None, str]:
     try:
         return alone(peak, work, form), ""
     except (ChildFailed, InputError) as error:
-        return None, f"memory: {error}"
+        return None, translate("memory: {error}").format(error=error)
 
 
 def _row(

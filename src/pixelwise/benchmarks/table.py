@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import geometric_mean
 
 from pixelwise.benchmarks.rows import Row
+from pixelwise.language import translate
 
 HEADS = (
     "name", "size", "mode", "form", "ms", "min to max", "n", "x ours",
@@ -70,13 +71,25 @@ def means(rows: Sequence[Row]) -> list[str]:
         for mode in dict.fromkeys(row.mode for row in rows):
             found = [r.ratio for r in rows if r.form == form and r.mode == mode and r.ratio]
             if found:
-                parts.append(f"{mode} {geometric_mean(found):.2f} x ours (of {len(found)})")
+                parts.append(
+                    translate("{mode} {geometric_mean:.2f} x ours (of {found})").format(
+                        mode=mode, geometric_mean=geometric_mean(found), found=len(found)
+                    )
+                )
         if parts:
-            lines.append(f"{form}, geometric mean: {', '.join(parts)}")
+            lines.append(
+                translate("{form}, geometric mean: {parts}").format(
+                    form=form, parts=", ".join(parts)
+                )
+            )
     for mode in dict.fromkeys(row.mode for row in rows):
         over = [r.over_floor for r in rows if r.is_ours and r.mode == mode and r.over_floor]
         if over:
-            lines.append(f"ours, {mode}: {geometric_mean(over):.2f} x the floor (of {len(over)})")
+            lines.append(
+                translate("ours, {mode}: {geometric_mean:.2f} x the floor (of {over})").format(
+                    mode=mode, geometric_mean=geometric_mean(over), over=len(over)
+                )
+            )
     return lines
 
 

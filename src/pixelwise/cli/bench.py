@@ -7,6 +7,7 @@ from pathlib import Path
 from pixelwise.benchmarks.settings import BenchSettings
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.language import translate
 from pixelwise.outputs import refuse_used
 from pixelwise.settings import numbered_folder
 
@@ -74,9 +75,13 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
         console.print(line)
     console.print(taken.line())
     if code:
-        console.warn(f"interrupted; what was measured before is kept: {folder}")
+        console.warn(
+            translate("interrupted; what was measured before is kept: {folder}").format(
+                folder=folder
+            )
+        )
     else:
-        console.print(f"rows, table and pictures: {folder}")
+        console.print(translate("rows, table and pictures: {folder}").format(folder=folder))
     return code
 
 

@@ -1,8 +1,10 @@
 """The card of a layer or a network, from its own docstrings and signature."""
 
-import importlib
 import inspect
+from collections.abc import Sequence
 from typing import Any
+
+from pixelwise.language import translate
 
 
 def options_of(cls: type) -> list[str]:
@@ -23,13 +25,12 @@ def print_entry(key: str, *, title: str, year: int | None, line: str) -> None:
     print(f"{key:20} {title}{'' if year is None else f', {year}'}\n    {line}")
 
 
-def print_card(*, title: str, module: str, options: list[str], cost: str, usage: str) -> None:
+def print_card(*, title: str, about: str, options: Sequence[str], cost: str, usage: str) -> None:
     """Title, the module's formula and paper, options, cost, and what to type."""
-    about = inspect.getdoc(importlib.import_module(module)) or ""
-    print(f"{title}\n\n{about}\n\nOptions")
-    for line in options or ["none"]:
+    print(f"{title}\n\n{about}\n\n{translate('Options')}")
+    for line in options or [translate("none")]:
         print(f"    {line}")
-    print(f"\nCost\n    {cost}\n\nUse\n    {usage}")
+    print(f"\n{translate('Cost')}\n    {cost}\n\n{translate('Use')}\n    {usage}")
 
 
 def _arguments(doc: str) -> dict[str, str]:

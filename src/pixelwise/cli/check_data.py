@@ -11,6 +11,7 @@ from pixelwise.cli.given import check_data, check_out
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import Outputs, check_before
 
 FILES = ("report.html", "findings.json")
@@ -81,15 +82,17 @@ def main(arguments: Sequence[str]) -> int:
                 examined,
                 Path(found.fix),
                 workers=workers,
-                progress=lambda done, total: console.busy("reading again", done, total),
+                progress=lambda done, total: console.busy(translate("reading again"), done, total),
             )
             if mended is None:
                 console.print(
-                    f"fix     nothing that a data.yaml could mend; {found.fix} is as it was"
+                    translate(
+                        "fix     nothing that a data.yaml could mend; {fix} is as it was"
+                    ).format(fix=found.fix)
                 )
             else:
                 for line in lines(mended):
-                    console.say(f"after {found.fix}: {line}")
+                    console.say(translate("after {fix}: {line}").format(fix=found.fix, line=line))
         last = examined if mended is None else mended
         drawn = {}
         if found.augmented and last.may_start:
@@ -99,13 +102,17 @@ def main(arguments: Sequence[str]) -> int:
             looked_at = found.data if mended is None else found.fix
             drawn[AUGMENTED] = png(augmented_sheet(looked_at, found.augment))
         elif found.augmented:
-            console.print(f"drawing {AUGMENTED} has to wait until training may start")
+            console.print(
+                translate("drawing {augmented} has to wait until training may start").format(
+                    augmented=AUGMENTED
+                )
+            )
         _write(out, last, _name(found.data), drawn)
     if drawn:
-        print(f"augmented: {out / AUGMENTED}")
+        print(translate("augmented: {out}").format(out=out / AUGMENTED))
     if mended is not None:
-        print(f"written: {found.fix}")
-    print(f"{verdict(last)}: {out / FILES[0]}")
+        print(translate("written: {fix}").format(fix=found.fix))
+    print(translate("{verdict}: {page}").format(verdict=verdict(last), page=out / FILES[0]))
     return 0 if last.may_start else 1
 
 

@@ -10,6 +10,7 @@ from pixelwise.checks import at_least, in_range
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import refuse_given
 from pixelwise.cli.parsing import CommandParser
+from pixelwise.language import translate
 
 if TYPE_CHECKING:
     from pixelwise.cluster.workers import Cluster
@@ -60,6 +61,14 @@ def cluster_of(found: Namespace, console: Console) -> Iterator["Cluster | None"]
         warn=console.warn,
     ) as cluster:
         share = cluster.share
-        each = f"{share.gpus:g} GPU" if share.gpus else f"{share.cpus:g} cores"
-        console.say(f"cluster {found.cluster}: {cluster.workers} workers, each on {each}")
+        each = (
+            translate("{gpus:g} GPU").format(gpus=share.gpus)
+            if share.gpus
+            else translate("{cpus:g} cores").format(cpus=share.cpus)
+        )
+        console.say(
+            translate("cluster {cluster}: {workers} workers, each on {each}").format(
+                cluster=found.cluster, workers=cluster.workers, each=each
+            )
+        )
         yield cluster

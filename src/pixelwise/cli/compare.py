@@ -14,6 +14,7 @@ from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, 
 from pixelwise.cluster.connection import check_cluster
 from pixelwise.compare.asked import ASKED, CompareSettings, read_asked
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.train.presets import preset_file
 from pixelwise.train.saved import find_data
 
@@ -83,7 +84,7 @@ def _left(found: Namespace) -> tuple[CompareSettings, Path]:
 
 def _compare(settings: CompareSettings, resume: Path | None, found: Namespace) -> int:
     with Console(quiet=found.quiet) as console:
-        console.say("loading PyTorch ...")
+        console.say(translate("loading PyTorch ..."))
         from pixelwise.compare.comparison import compare
         from pixelwise.train.interrupt import Interrupted, Stopped
 
@@ -99,12 +100,14 @@ def _compare(settings: CompareSettings, resume: Path | None, found: Namespace) -
         except Interrupted as stop:
             folder = stop.run.parents[2]
             console.warn(
-                f"interrupted by {stop}; finished runs are kept, and this one at step {stop.step}."
-                f" Go on with: pixelwise compare --resume {folder}"
+                translate(
+                    "interrupted by {stop}; finished runs are kept, and this one at step"
+                    " {step}. Go on with: pixelwise compare --resume {folder}"
+                ).format(stop=stop, step=stop.step, folder=folder)
             )
             return stop.exit_code
         except Stopped as stop:
-            console.warn(f"stopped: {stop}")
+            console.warn(translate("stopped: {stop}").format(stop=stop))
             return 1
     print(told)
     return 0

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pixelwise.language import spoken, translate
+
 if TYPE_CHECKING:
     from pixelwise.tasks.base import Result
 
@@ -38,7 +40,7 @@ class Console:
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn(translate("left")),
             TimeRemainingColumn(),
             console=self._rich,
             disable=not self._live,
@@ -63,6 +65,7 @@ class Console:
 
     def print(self, line: str) -> None:
         """One line of result."""
+        line = spoken(line)
         if self._live:
             self._rich.print(line, markup=False)
         else:
@@ -70,7 +73,7 @@ class Console:
 
     def warn(self, line: str) -> None:
         """One line on standard error."""
-        print(line, file=sys.stderr, flush=True)
+        print(spoken(line), file=sys.stderr, flush=True)
 
     def step(self, progress: float, step: int, loss: float, elapsed: float) -> None:
         """After every optimiser step."""
@@ -79,26 +82,36 @@ class Console:
         self._step = step
         smooth = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._loss = smooth
-        note = f"step {step}  loss {smooth:.3f}{self._best}"
+        note = translate("step {step}  loss {smooth:.3f}{best}").format(
+            step=step, smooth=smooth, best=self._best
+        )
         if self._live:
-            self._bar("training", min(progress, 1.0), note)
+            self._bar(translate("training"), min(progress, 1.0), note)
         elif not self.quiet and time.monotonic() - self._spoke > PLAIN_EVERY:
             self._spoke = time.monotonic()
-            print(f"training {progress:4.0%}  {note}  {elapsed:.0f} s", flush=True)
+            print(
+                translate("training {progress:4.0%}  {note}  {elapsed:.0f} s").format(
+                    progress=progress, note=note, elapsed=elapsed
+                ),
+                flush=True,
+            )
 
     def busy(self, what: str, done: int, total: int) -> None:
         """During anything else that takes time."""
+        what = translate(what)
         if not self._live:
             return
         if done < total:
-            self._bar(what, done / total, f"{done} of {total}")
+            self._bar(
+                what, done / total, translate("{done} of {total}").format(done=done, total=total)
+            )
         elif what in self._tasks:
             self._bars.remove_task(self._tasks.pop(what))
 
     def validated(self, step: int, result: "Result") -> None:
         """After every evaluation of val."""
-        self._best = f"  {result.title} {abs(result.best):.3f}"
-        self.say(f"step {step:6d}  val {result.line()}")
+        self._best = f"  {translate(result.title)} {abs(result.best):.3f}"
+        self.say(translate("step {step:6d}  val {line}").format(step=step, line=result.line()))
 
     def _bar(self, what: str, share: float, note: str) -> None:
         if what not in self._tasks:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import translate
 
 VERBS = {"import": "write the data.yaml of a published data set or of a label tool's masks"}
 HELP = """usage: pixelwise data VERB [options]
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         raise InputError("verb='': must be given; write pixelwise data import DIR")
     if arguments[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {name:8} {line}" for name, line in VERBS.items())))
+        listed = "\n".join(f"  {name:8} {translate(line)}" for name, line in VERBS.items())
+        print(translate(HELP).format(verbs=listed))
         raise SystemExit(0)
     if arguments[0] not in VERBS:
         raise unknown("verb", arguments[0], VERBS, "of data")
@@ -63,14 +65,18 @@ def _import(arguments: Sequence[str]) -> int:
         if out.exists() and not found.force:
             raise InputError(f"{out}: is there already; choose another --out, or add --force")
         imported = find(folder, found.layout, out)
-        console.say(f"found   {imported.key}: {PUBLISHED[imported.key].title}")
+        console.say(
+            translate("found   {key}: {title}").format(
+                key=imported.key, title=PUBLISHED[imported.key].title
+            )
+        )
         console.say(f"in      {imported.root}")
-        console.say(f"classes {', '.join(imported.content['names'])}")
+        console.say(translate("classes {join}").format(join=", ".join(imported.content["names"])))
         head = f"# {PUBLISHED[imported.key].title}; written by `pixelwise data import`\n"
         _write(out, head + yaml_files.to_text(imported.content))
     counts = ", ".join(f"{split} {count}" for split, count in imported.counts.items())
-    print(f"{out}: {counts} images")
-    print(f"next: pixelwise train --data {out}")
+    print(translate("{out}: {counts} images").format(out=out, counts=counts))
+    print(translate("next: pixelwise train --data {out}").format(out=out))
     return 0
 
 

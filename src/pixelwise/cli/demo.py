@@ -8,6 +8,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
 from pixelwise.devices import DEVICES, check_device
 from pixelwise.errors import InputError
+from pixelwise.language import cells, left, right, spoken, translate
 from pixelwise.settings import setting
 from pixelwise.tasks.registry import available
 
@@ -51,30 +52,46 @@ def main(arguments: Sequence[str]) -> int:
     settings = take(found, DemoSettings)
     again = "" if settings.task == DemoSettings.task else f" --task {settings.task}"
     with Console(quiet=found.quiet) as console:
-        console.say("loading PyTorch ...")
+        console.say(translate("loading PyTorch ..."))
         from pixelwise.demo import run_demo
         from pixelwise.train.interrupt import Interrupted, Stopped
 
         try:
             shown = run_demo(settings, console)
         except Interrupted as stop:
-            console.warn(f"interrupted by {stop}; start again with: pixelwise demo{again}")
+            console.warn(
+                translate("interrupted by {stop}; start again with: pixelwise demo{again}").format(
+                    stop=stop, again=again
+                )
+            )
             return stop.exit_code
         except Stopped as stop:
-            console.warn(f"stopped: {stop}")
+            console.warn(translate("stopped: {stop}").format(stop=stop))
             return 1
     tables = shown.measures
     first = next(iter(tables.values()))
-    width = max(len(name) for name in (*(row.name for row in first.rows), shown.heading))
-    print(f"\n{shown.heading:{width}}" + "".join(f"  {name:>20}" for name in tables))
+    width = max(cells(spoken(name)) for name in (*(row.name for row in first.rows), shown.heading))
+    heads = "".join(f"  {right(spoken(name), 20)}" for name in tables)
+    print(f"\n{left(shown.heading, width)}{heads}")
     for number, row in enumerate(first.rows):
-        cells = [table.text(table.rows[number].value) for table in tables.values()]
-        print(f"{row.name:{width}}" + "".join(f"  {cell:>20}" for cell in cells))
+        values = [table.text(table.rows[number].value) for table in tables.values()]
+        told = "".join(f"  {right(value, 20)}" for value in values)
+        print(left(spoken(row.name), width) + told)
     print(
-        f"\n{shown.learnt}\n"
-        f"page:    {shown.folder / 'report.html'}\n"
-        f"weights: {shown.folder / 'model.safetensors'}\n"
-        f"next:    pixelwise predict {shown.folder} {shown.pictures}\n"
-        f"         pixelwise train --data YOUR/data.yaml --attention {settings.attention}"
+        translate(
+            "\n"
+            "{learnt}\n"
+            "page:    {folder}\n"
+            "weights: {folder2}\n"
+            "next:    pixelwise predict {folder3} {pictures}\n"
+            "         pixelwise train --data YOUR/data.yaml --attention {attention}"
+        ).format(
+            learnt=shown.learnt,
+            folder=shown.folder / "report.html",
+            folder2=shown.folder / "model.safetensors",
+            folder3=shown.folder,
+            pictures=shown.pictures,
+            attention=settings.attention,
+        )
     )
     return 0

@@ -8,11 +8,12 @@ from pixelwise.checks import at_least, in_range, one_of
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model, check_numbers, check_out, is_hub_name
 from pixelwise.cli.parsing import AS_IS, CommandParser, command_parser, parse
-from pixelwise.cli.views import add_views, check_overlap, views_of
+from pixelwise.cli.views import add_views, check_views, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 from pixelwise.evaluating.named_data import data_of
 from pixelwise.export.named import is_exported, results_of
+from pixelwise.language import translate
 
 AUTO = "auto"
 TEXT = "Score a trained network on labelled pictures, or compare several on the same pictures."
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(_parser(), arguments)
     one_of(("train", "val", "test"), split=found.split)
     check_numbers(window=found.window, workers=found.workers, device=found.device)
-    check_overlap(found)
+    check_views(found)
     threshold = _threshold(found.threshold, found.split, found.run)
     if found.boundary is not None:
         in_range(0, 50, boundary=found.boundary)
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             workers=found.workers,
             device=pick_device(found.device),
             as_is=found.as_is,
+            precision=found.precision,
         )
         if not single:
             check_runs(request)
@@ -75,8 +77,10 @@ def main(arguments: Sequence[str]) -> int:
             if not worker_died(error):
                 raise
             console.warn(
-                "stopped: a process that loads pictures was killed, perhaps for lack of memory,"
-                " shared memory (/dev/shm) too; lower --workers"
+                translate(
+                    "stopped: a process that loads pictures was killed, perhaps for lack of"
+                    " memory, shared memory (/dev/shm) too; lower --workers"
+                )
             )
             return 1
     print(told)

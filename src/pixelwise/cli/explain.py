@@ -11,6 +11,7 @@ from pixelwise.cli.given import check_model, check_out, check_pictures, refuse_g
 from pixelwise.cli.parsing import AS_IS, command_parser, parse
 from pixelwise.devices import DEVICES, check_device, pick_device
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import check_before
 from pixelwise.shortage import told_as_input
 
@@ -108,13 +109,21 @@ def main(arguments: Sequence[str]) -> int:
         model = load(found.run).to(device)
         config = model.config
         index = class_index(getattr(found, "class"), config.names, max(2, config.num_classes))
-        console.say(f"model   {config.arch} on {config.backbone}, {found.run}, on {device}")
+        console.say(
+            translate("model   {arch} on {backbone}, {run}, on {device}").format(
+                arch=config.arch, backbone=config.backbone, run=found.run, device=device
+            )
+        )
         explained = 0
         for file, name in output_names(files, model.task.file_names).items():
             check_before(out / name, "explain", ("look.html", "explain.json"))
             image, missing = read_picture(file, model, as_is=found.as_is)
             height, width = image.shape[-2:]
-            console.say(f"picture {file}: {height} rows, {width} columns")
+            console.say(
+                translate("picture {file}: {height} rows, {width} columns").format(
+                    file=file, height=height, width=width
+                )
+            )
             if max(height, width) > LARGEST:
                 raise InputError(
                     f"{file}: {height} rows and {width} columns, but a picture to explain goes in "
@@ -141,8 +150,16 @@ def main(arguments: Sequence[str]) -> int:
                 else:
                     queries = [(query_at, None)]
                 if not queries:
-                    what = "no point" if found.point is None else f"point {found.point!r}"
-                    console.warn(f"{file}: {what} is found there; ask about a pixel with --at")
+                    what = (
+                        translate("no point")
+                        if found.point is None
+                        else translate("point {point!r}").format(point=found.point)
+                    )
+                    console.warn(
+                        translate(
+                            "{file}: {what} is found there; ask about a pixel with --at"
+                        ).format(file=file, what=what)
+                    )
                     continue
                 explanations: list[Explanation] = []
                 asked: list[tuple[int, int]] = []
@@ -167,10 +184,20 @@ def main(arguments: Sequence[str]) -> int:
                 console.warn(f"{file}: {note}")
             explained += 1
             written = write(out / name, file, explanations, asked)
-            count = "1 pixel" if len(queries) == 1 else f"{len(queries)} pixels"
-            console.print(f"{count} explained: {written}")
+            count = (
+                translate("1 pixel")
+                if len(queries) == 1
+                else translate("{queries} pixels").format(queries=len(queries))
+            )
+            console.print(
+                translate("{count} explained: {written}").format(count=count, written=written)
+            )
         if at is None and explained:
-            console.say(f"next: pixelwise explain {found.run} {files[0]} --at ROW,COLUMN")
+            console.say(
+                translate("next: pixelwise explain {run} {files} --at ROW,COLUMN").format(
+                    run=found.run, files=files[0]
+                )
+            )
     return 0 if explained else 1
 
 
@@ -181,7 +208,6 @@ def _without_data(file: Path, missing: "Tensor", at: tuple[int, int] | None) -> 
     rows, columns = missing.shape
     if at is not None and 0 <= at[0] < rows and 0 <= at[1] < columns and missing[at]:
         raise InputError(f"at={at[0]},{at[1]}: has no data in {file}; choose another pixel")
-    return (
-        f"{file}: {int(missing.sum())} of {missing.numel()} pixels have no data; the network sees "
-        "the mean there"
-    )
+    return translate(
+        "{file}: {amount} of {numel} pixels have no data; the network sees the mean there"
+    ).format(file=file, amount=int(missing.sum()), numel=missing.numel())

@@ -15,6 +15,7 @@ from pixelwise.cli.given import check_out, refuse_given
 from pixelwise.cli.hosts import GivenHost, check_host, host_of, is_own
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.language import translate
 from pixelwise.outputs import check_before
 from pixelwise.shortage import is_shortage, told_as_input
 
@@ -75,7 +76,11 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
             found.run, pretrained=found.pretrained, checkpoint=found.checkpoint, size=size
         )
         model = host.module.to(device)
-        console.say(f"model   {found.run}, on {device}; weights: {host.weights}")
+        console.say(
+            translate("model   {run}, on {device}; weights: {weights}").format(
+                run=found.run, device=device, weights=host.weights
+            )
+        )
         for note in host.notes:
             console.say(note)
         config: Any = getattr(model, "pretrained_cfg", None) or {}
@@ -83,7 +88,7 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
             size = (config["input_size"][1], config["input_size"][2])
         mean, std = (config.get(key) for key in ("mean", "std"))
         if mean is None or std is None:
-            console.say("pictures are given with values from 0 to 1")
+            console.say(translate("pictures are given with values from 0 to 1"))
         names = {file: file.stem for file in files}
         if len(set(names.values())) < len(names):
             names = {file: file.name for file in files}
@@ -91,7 +96,7 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
             check_before(out / name, "explain", ("look.html", "explain.json"))
             picture = displayable(read_picture(file, None, 3).values)
             told = f"{file}: {picture.shape[0]} rows, {picture.shape[1]} columns"
-            console.say(f"picture {told}")
+            console.say(translate("picture {told}").format(told=told))
             image, shown = _given(picture, size, mean, std)
             if max(image.shape[-2:]) > LARGEST:
                 raise InputError(
@@ -112,8 +117,14 @@ def explain_host(found: Namespace, at: Pixel | None, layers: Sequence[str] | Non
                 console.warn(f"{file}: {note}")
             places = [_from_network(p, shown.shape[:2], picture.shape[:2]) for p in pixels]
             written = write(out / name, file, explanations, places)
-            count = "1 pixel" if len(pixels) == 1 else f"{len(pixels)} pixels"
-            console.print(f"{count} explained: {written}")
+            count = (
+                translate("1 pixel")
+                if len(pixels) == 1
+                else translate("{pixels} pixels").format(pixels=len(pixels))
+            )
+            console.print(
+                translate("{count} explained: {written}").format(count=count, written=written)
+            )
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import translate
 from pixelwise.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -46,15 +47,23 @@ def class_index(given: str | None, names: Sequence[str], count: int) -> int | No
 def line_of(found: "Explanation", asked: tuple[int, int]) -> str:
     """What was found, in a line."""
     row, column = asked
-    what = f"{len(found.maps)} maps"
+    what = translate("{maps} maps").format(maps=len(found.maps))
     if not found.maps:
-        what = "no attention"
+        what = translate("no attention")
         radii = [] if found.receptive is None else [r.radius for r in found.receptive.reaches]
         if radii and radii[0] is not None:
-            what += f": half of what it depends on lies within {radii[0]:.0f} pixels"
-    return (
-        f"  row {row}, column {column}: {found.class_name} ({100 * found.probability:.0f} %), "
-        f"{what}, {found.seconds:.1f} s"
+            what += translate(": half of what it depends on lies within {radii:.0f} pixels").format(
+                radii=radii[0]
+            )
+    return translate(
+        "  row {row}, column {column}: {class_name} ({probability:.0f} %), {what}, {seconds:.1f} s"
+    ).format(
+        row=row,
+        column=column,
+        class_name=found.class_name,
+        probability=100 * found.probability,
+        what=what,
+        seconds=found.seconds,
     )
 
 

@@ -12,6 +12,7 @@ from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
 from pixelwise.evaluating.named_data import data_of
 from pixelwise.export.named import FORMATS
+from pixelwise.language import translate
 
 TEXT = """Write a network as a file for other programs, with free batch, height and width, and prove
 it: the file is run at five sizes and compared with the network. A file that differs is refused."""
@@ -87,7 +88,11 @@ def main(arguments: Sequence[str]) -> int:
             check_replaceable(name_of(out, form))
         model = load(found.run)
         config = model.config
-        console.say(f"model      {config.arch} on {config.backbone}, {config.task}")
+        console.say(
+            translate("model      {arch} on {backbone}, {task}").format(
+                arch=config.arch, backbone=config.backbone, task=config.task
+            )
+        )
         report = export(
             model,
             out,
@@ -105,11 +110,17 @@ def main(arguments: Sequence[str]) -> int:
             console.say(str(lowered))
             if lowered.loss > LOSS:
                 console.warn(
-                    f"{form} loses {100 * lowered.loss:.1f} % of the score; take the file in"
-                    " float32 where that is too much"
+                    translate(
+                        "{form} loses {loss:.1f} % of the score; take the file in float32 where"
+                        " that is too much"
+                    ).format(form=form, loss=100 * lowered.loss)
                 )
-            print(f"in fewer bits: {lowered.after.path}")
-    print(f"exported, worst difference {report.worst:.1e}: {report.path}")
+            print(translate("in fewer bits: {path}").format(path=lowered.after.path))
+    print(
+        translate("exported, worst difference {worst:.1e}: {path}").format(
+            worst=report.worst, path=report.path
+        )
+    )
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.language import translate
 from pixelwise.train.presets import preset_file
 from pixelwise.train.settings import TrainSettings
 
@@ -39,16 +40,18 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.train.rates import search, shortened
         from pixelwise.train.run import new_run
 
-        reading = partial(console.busy, "reading masks")
+        reading = partial(console.busy, translate("reading masks"))
         plan = make_plan(shortened(settings), console.say, reading)
         folder = new_run(settings, "find-lr")
         try:
             result = search(plan, folder, console)
         except Interrupted as stop:
-            console.warn(f"interrupted by {stop}; nothing was kept, start again")
+            console.warn(
+                translate("interrupted by {stop}; nothing was kept, start again").format(stop=stop)
+            )
             return stop.exit_code
         except Stopped as stop:
-            console.warn(f"stopped: {stop}")
+            console.warn(translate("stopped: {stop}").format(stop=stop))
             return 1
         finally:
             with contextlib.suppress(OSError):  # there are results in it
@@ -62,19 +65,26 @@ def main(arguments: Sequence[str]) -> int:
         drawn = pictures.rate_curve(result.rates, result.losses, result.smooth, rate)
         pictures.write_bytes(folder / "lr_finder.csv", ("\n".join(lines) + "\n").encode())
         pictures.write_bytes(folder / "lr_finder.png", drawn)
-    print(f"ended:   {result.ended}")
-    print(f"picture: {folder / 'lr_finder.png'}")
+    print(translate("ended:   {ended}").format(ended=result.ended))
+    print(translate("picture: {folder}").format(folder=folder / "lr_finder.png"))
     if rate is None:
         console.warn(
-            "the loss falls at no rate, so none is proposed; look at the picture, at the data"
-            " (pixelwise check-data), and try --overfit-one-batch"
+            translate(
+                "the loss falls at no rate, so none is proposed; look at the picture, at"
+                " the data (pixelwise check-data), and try --overfit-one-batch"
+            )
         )
         return 1
     print(
-        f"lowest:  the loss is lowest at {result.lowest:.2g}; a tenth of it is"
-        f" {result.lowest / 10:.2g}"
+        translate(
+            "lowest:  the loss is lowest at {lowest:.2g}; a tenth of it is {lowest2:.2g}"
+        ).format(lowest=result.lowest, lowest2=result.lowest / 10)
     )
-    print(f"propose: --lr {rate:.2g}, in the middle of the steepest fall")
+    print(
+        translate("propose: --lr {rate:.2g}, in the middle of the steepest fall").format(rate=rate)
+    )
     words = shlex.join(word for word in arguments if word != "--quiet")
-    print(f"next:    pixelwise train {words} --lr {rate:.2g}")
+    print(
+        translate("next:    pixelwise train {words} --lr {rate:.2g}").format(words=words, rate=rate)
+    )
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 from pixelwise.cli.given import MODEL, check_run
 from pixelwise.errors import InputError, in_one_line, unknown
 from pixelwise.interop.kinds import kind_of
+from pixelwise.language import translate
 
 NAMES = "a timm model, the folder of a run or model, or FILE.py:NAME"
 
@@ -94,7 +95,12 @@ def host_of(
     from pixelwise.interop.own_weights import load_weights
 
     told = load_weights(found.module, Path(checkpoint).expanduser())
-    return GivenHost(found.module, found.call, f"those of {checkpoint}", (*found.notes, *told))
+    return GivenHost(
+        found.module,
+        found.call,
+        translate("those of {checkpoint}").format(checkpoint=checkpoint),
+        (*found.notes, *told),
+    )
 
 
 def _found(text: str, pretrained: bool, size: tuple[int, int] | None) -> GivenHost:
@@ -102,11 +108,11 @@ def _found(text: str, pretrained: bool, size: tuple[int, int] | None) -> GivenHo
         from pixelwise.interop.own_file import OwnNetwork
 
         own = OwnNetwork.read(text)
-        return GivenHost(*own.build(), f"as {own.file.name} makes them")
+        return GivenHost(*own.build(), translate("as {name} makes them").format(name=own.file.name))
     if Path(text).is_dir():
         from pixelwise.networks.segmenter import load
 
-        return GivenHost(load(text), "host", f"those of {text}")
+        return GivenHost(load(text), "host", translate("those of {text}").format(text=text))
     return _of_timm(text, pretrained, size)
 
 
@@ -124,13 +130,19 @@ def _of_timm(text: str, pretrained: bool, size: tuple[int, int] | None) -> Given
     except InputError as error:
         where = f"host={text!r}"
         raise InputError(f"{where}: {error}") from error
-    weights = "timm's pretrained ones" if pretrained else "random, as timm starts them"
+    weights = (
+        translate("timm's pretrained ones")
+        if pretrained
+        else translate("random, as timm starts them")
+    )
     given = {"pretrained": True, **options} if pretrained else options
     config = timm.get_pretrained_cfg(name)
     if size is not None and config is not None and config.fixed_input_size:
         try:
             made = _made(name, {"img_size": size, **given})
-            note = f"{name} is for one size of pictures: made with img_size={size}"
+            note = translate(
+                "{name} is for one size of pictures: made with img_size={size}"
+            ).format(name=name, size=size)
             return GivenHost(made, "host", weights, (note,))
         except InputError:
             pass  # it has no such option, or not for this size; what runs on the size will say it

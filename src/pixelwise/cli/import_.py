@@ -8,6 +8,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.given import MODEL, check_out
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import Outputs
 
 TEXT = (
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(parser, arguments)
     if found.backbone_only is not None:
         in_range(1, 100_000, backbone_only=found.backbone_only)
+    if Path(found.file).is_dir():
+        raise InputError(f"{found.file}: is a folder; give the checkpoint file in it")
     if not Path(found.file).is_file():
         raise InputError(f"{found.file}: no such file; check the path")
     check_out(found.out)
@@ -45,17 +48,31 @@ def main(arguments: Sequence[str]) -> int:
         )
         foreign, config = imported.foreign, imported.model.config
         size = imported.size / 2**20
-        classes = ", ".join(config.names) or f"{config.num_classes} classes"
-        console.say(f"file    {found.file}, {size:.1f} MiB")
-        console.say(f"found   {foreign.code}: {foreign.network}")
-        console.say(f"classes {classes}")
+        classes = ", ".join(config.names) or translate("{num_classes} classes").format(
+            num_classes=config.num_classes
+        )
+        console.say(translate("file    {file}, {size:.1f} MiB").format(file=found.file, size=size))
+        console.say(
+            translate("found   {code}: {network}").format(
+                code=foreign.code, network=foreign.network
+            )
+        )
+        console.say(translate("classes {classes}").format(classes=classes))
         for line in foreign.differences:
-            console.say(f"note    {line}")
+            console.say(translate("note    {line}").format(line=line))
         with Outputs(Path(found.out), "import") as outputs, outputs.writing(*MODEL):
             imported.model.save_pretrained(found.out)
-    new = "" if not foreign.fresh else "; the decoder is new and has to be trained"
-    left = f", {len(foreign.left_out)} left out" if foreign.left_out else ""
-    print(f"{imported.tensors} tensors mapped{left}{new}: {found.out}")
+    new = "" if not foreign.fresh else translate("; the decoder is new and has to be trained")
+    left = (
+        translate(", {left_out} left out").format(left_out=len(foreign.left_out))
+        if foreign.left_out
+        else ""
+    )
+    print(
+        translate("{tensors} tensors mapped{left}{new}: {out}").format(
+            tensors=imported.tensors, left=left, new=new, out=found.out
+        )
+    )
     step = "train --help" if foreign.fresh else f"predict {found.out} PICTURES"
-    print(f"next: pixelwise {step}")
+    print(translate("next: pixelwise {step}").format(step=step))
     return 0

@@ -12,6 +12,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.hosts import GivenHost, check_host, host_of, one_host
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 
 if TYPE_CHECKING:
     from pixelwise.insertion.examples import Example
@@ -87,7 +88,9 @@ def main(arguments: Sequence[str]) -> int:
     with Console(quiet=found.quiet) as console:
         host = host_of(name, pretrained=found.pretrained, checkpoint=found.checkpoint, size=size)
         count = sum(p.numel() for p in host.module.parameters())
-        console.say(f"host    {name}: {count:,} parameters")
+        console.say(
+            translate("host    {name}: {count:,} parameters").format(name=name, count=count)
+        )
         for note in host.notes:
             console.say(note)
         if found.suggest is not None:
@@ -116,11 +119,11 @@ def _suggest(host: GivenHost, found: Namespace, size: tuple[int, int] | None) ->
 
     suggestions = suggest(host.module, found.suggest or CANDIDATES, size=size)
     print(suggestions)
-    print(f"weights: {host.weights}")
+    print(translate("weights: {weights}").format(weights=host.weights))
     if found.out is not None:
         write_bytes(Path(found.out), suggestions.csv().encode())
-        print(f"rows: {found.out}")
-    print(f'in Python: pixelwise.insert({host.call}, "LAYER@PLACE")')
+        print(translate("rows: {out}").format(out=found.out))
+    print(translate('in Python: pixelwise.insert({call}, "LAYER@PLACE")').format(call=host.call))
 
 
 def _list(host: GivenHost, name: str, size: tuple[int, int] | None) -> None:
@@ -130,9 +133,15 @@ def _list(host: GivenHost, name: str, size: tuple[int, int] | None) -> None:
     example = _example(host, size)
     height, width = picture_of(example).shape[-2:]
     print(possible_places(host.module, example=example))
-    print(f"maps are for a picture of {height}x{width}")
-    print(f'next: pixelwise insert {shlex.quote(name)} --at "LAYER@PLACE" (see: pixelwise layers)')
-    print(f"in Python: pixelwise.insert({host.call}, {{PLACE: LAYER}})")
+    print(
+        translate("maps are for a picture of {height}x{width}").format(height=height, width=width)
+    )
+    print(
+        translate(
+            'next: pixelwise insert {quote} --at "LAYER@PLACE" (see: pixelwise layers)'
+        ).format(quote=shlex.quote(name))
+    )
+    print(translate("in Python: pixelwise.insert({call}, {{PLACE: LAYER}})").format(call=host.call))
 
 
 def _insert(host: GivenHost, found: Namespace, size: tuple[int, int] | None) -> None:
@@ -145,8 +154,12 @@ def _insert(host: GivenHost, found: Namespace, size: tuple[int, int] | None) -> 
         report.save(found.out)
     print(report if size is None else cost_at(report, size))
     if found.out is not None:
-        print(f"insertions: {found.out}")
-    print(f'in Python: pixelwise.insert({host.call}, "{found.out or found.at}")')
+        print(translate("insertions: {out}").format(out=found.out))
+    print(
+        translate('in Python: pixelwise.insert({call}, "{what}")').format(
+            call=host.call, what=found.out or found.at
+        )
+    )
 
 
 def _example(host: GivenHost, size: tuple[int, int] | None) -> "Example":

@@ -1,6 +1,7 @@
 """A quick look at data before something is trained on them."""
 
 from pixelwise.cli.console import Console
+from pixelwise.language import translate
 
 
 def look_at(console: Console, data: str) -> None:
@@ -16,11 +17,14 @@ def look_at(console: Console, data: str) -> None:
         console.warn(line)
     more = f"pixelwise check-data {data}"
     console.say(
-        f"check   {looked.read} of {looked.pairs} pictures and masks in {looked.seconds:.1f} s;"
-        f" all of them: {more}"
+        translate(
+            "check   {read} of {pairs} pictures and masks in {seconds:.1f} s; all of them: {more}"
+        ).format(read=looked.read, pairs=looked.pairs, seconds=looked.seconds, more=more)
     )
     if not looked.may_start:
         raise Stopped(
-            f"training must not start on such data. {more} shows all of it; with --check-data false"
-            " training starts nevertheless"
+            translate(
+                "training must not start on such data. {more} shows all of it; with --check-data"
+                " false training starts nevertheless"
+            ).format(more=more)
         )

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import VARIABLE, Language, current, problem, speaking, translate
 from pixelwise.notes import told_by
 from pixelwise.shortage import is_shortage
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "evaluate": "score a trained network on labelled pictures",
     "predict": "write masks and overlays for pictures",
     "explain": "show where a network looks for a pixel",
+    "serve": "show a page to click: classes of a pixel, where every layer looks, masks to edit",
     "export": "write a network as an ONNX, torch.export or safetensors file, proven equal",
     "push": "publish a trained network on the Hugging Face Hub, with a card",
     "bench": "measure time and memory of layers and networks",
@@ -58,12 +60,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with speaking(_language()):
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _language() -> Language:
+    """The language chosen, or English where standard output cannot show it."""
+    if told := problem():
+        print(f"note: {told}", file=sys.stderr)
+    chosen, encoding = current(), getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        translate("{text} (default: %(default)s)").encode(encoding)
+    except UnicodeEncodeError:
+        told = f"{encoding} cannot hold the language's letters, so this is English"
+        print(f"note: {told}; set PYTHONIOENCODING=utf-8, or {VARIABLE}=en", file=sys.stderr)
+        return "en"
+    return chosen
+
+
+def _main(words: list[str]) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
-        listed = "\n".join(f"  {name:10} {line}" for name, line in COMMANDS.items())
-        print(HELP.format(commands=listed))
+        listed = "\n".join(f"  {name:10} {translate(line)}" for name, line in COMMANDS.items())
+        print(translate(HELP).format(commands=listed))
         return 0
     if words[0] == "--version":
         from pixelwise import __version__
@@ -131,11 +151,16 @@ def _one_line(error: InputError) -> str:
     return " ".join(text.split())
 
 
+def module_of(name: str) -> str:
+    """The module of a command."""
+    file = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+    return f"pixelwise.cli.{file}"
+
+
 def _run(name: str, arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    file = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
-    module = importlib.import_module(f"pixelwise.cli.{file}")
+    module = importlib.import_module(module_of(name))
     code: int = module.main(arguments)
     return code
 

@@ -4,13 +4,16 @@ import argparse
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from jsonargparse import SUPPRESS, ActionYesNo, ArgumentParser, DefaultHelpFormatter, Namespace
 
+from pixelwise.cli.wrapping import wrapped
 from pixelwise.errors import InputError
-from pixelwise.settings import FALSE, TRUE, as_plain, checked, shown
+from pixelwise.kinds import shown
+from pixelwise.language import cells, current, translate
+from pixelwise.settings import FALSE, TRUE, as_plain, checked
 from pixelwise.yaml_files import read, to_text
 
 PRINT = "--print_config"
@@ -24,12 +27,56 @@ class HelpLines(DefaultHelpFormatter):
     """What an option does, and its default where there is one to speak of; no types."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        text = action.help or ""
+        text = translate(action.help or "")
         default = action.default
         speaks = isinstance(default, int | float | str) and not isinstance(default, bool)
-        if not speaks or default in ("", SUPPRESS) or "default" in text:
+        if not speaks or default in ("", SUPPRESS) or "default" in (action.help or ""):
             return text
-        return f"{text} (default: %(default)s)"
+        return translate("{text} (default: %(default)s)").format(text=text)
+
+    def start_section(self, heading: str | None) -> None:
+        """A heading of argparse's own."""
+        super().start_section(heading and translate(heading))
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
+        """The line of all options."""
+        super().add_usage(usage, actions, groups, prefix or translate("usage: "))
+
+    def _format_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None,
+    ) -> str:
+        said = prefix or ""
+        room = " " * cells(said)  # argparse counts letters
+        return said + super()._format_usage(usage, actions, groups, room)[len(room) :]
+
+    def format_help(self) -> str:
+        """All of it, with the colons of the language behind headings."""
+        text = super().format_help()
+        return (
+            text if current() == "en" else re.sub(r"(?m)^(\S+):$", "\\1\N{FULLWIDTH COLON}", text)
+        )
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return super()._split_lines(text, width) if current() == "en" else wrapped(text, width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if current() == "en":
+            return super()._fill_text(text, width, indent)
+        return "\n".join(indent + line for line in wrapped(text, width))
+
+
+LIST = "a list of whole numbers such as '[1, 2, 4]'"
+MAPPING = "a mapping such as '{name: value}'"
 
 
 class CommandParser(ArgumentParser):
@@ -51,6 +98,11 @@ class CommandParser(ArgumentParser):
             expected = " or ".join(dict.fromkeys(re.findall(r"Expected a <class '(\w+)'>", text)))
             kinds = {"int": "a whole number", "float": "a number", "str": "text"}
             wanted = " or ".join(kinds[k] for k in expected.split(" or ") if k in kinds)
+            if expected == "NoneType":  # the message names no mapping or list
+                listed = (
+                    get_type_hints(self.settings or object).get(wrong[1]) == Sequence[int] | None
+                )
+                wanted = LIST if listed else MAPPING
             return f"{wrong[1]}={shown(wrong[2])[1:-1]}: must be {wanted or expected}"
         unknown = re.search(r"[Uu]nrecognized arguments: (\S+)", text)
         if unknown is None:
@@ -67,7 +119,7 @@ def command_parser(name: str, text: str) -> CommandParser:
     """The empty parser of `pixelwise NAME`."""
     return CommandParser(
         prog=f"pixelwise {name}",
-        description=text,
+        description=translate(text),
         allow_abbrev=False,
         formatter_class=HelpLines,
     )

@@ -16,10 +16,11 @@ from pixelwise.cli.predict_raster import (
     wants_raster,
 )
 from pixelwise.cli.predict_video import add_video_options, is_clip, predict_clips, split
-from pixelwise.cli.views import add_views, check_overlap, views_of
+from pixelwise.cli.views import add_views, check_views, views_of
 from pixelwise.devices import DEVICES, pick_device
 from pixelwise.errors import InputError
 from pixelwise.export.named import results_of
+from pixelwise.language import spoken, translate
 
 TEXT = (
     "Write masks, values or points, by the task, and an overlay for every picture; one raster of"
@@ -69,8 +70,12 @@ def main(arguments: Sequence[str]) -> int:
     hide(parser, "polygons_of", "simplify", "minimum_area")
     found = parse(parser, arguments)
     check_numbers(window=found.window, device=found.device)
-    check_overlap(found)
+    check_views(found)
     check_cluster_options(found)
+    if found.cluster is not None and found.precision != "32":
+        raise InputError(
+            f"precision={found.precision!r}: is for one machine; leave it out, or --cluster"
+        )
     if not is_raster(found.out):
         check_pictures(found.pictures)
     check_model(found.run, exported=True)
@@ -93,25 +98,39 @@ def main(arguments: Sequence[str]) -> int:
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
+        from pixelwise.predict.prepared import chosen, prepared
 
         views = views_of(found)
         device = pick_device(found.device) if found.cluster is None else "cpu"
         files = find_pictures(found.pictures)
         model = open_model(found.run).to(device)
-        classes = ", ".join(model.config.names) or f"{model.config.num_classes} classes"
-        console.say(
-            f"model   {model.config.arch} on {model.config.backbone}: {classes}\n"
-            f"input   {len(files)} pictures, on {found.cluster or device}"
+        classes = ", ".join(model.config.names) or translate("{num_classes} classes").format(
+            num_classes=model.config.num_classes
         )
+        console.say(
+            translate(
+                "model   {arch} on {backbone}: {classes}\ninput   {files} pictures, on {what}"
+            ).format(
+                arch=model.config.arch,
+                backbone=model.config.backbone,
+                classes=classes,
+                files=len(files),
+                what=found.cluster or device,
+            )
+        )
+        form = chosen(found.precision, model, device)
+        form.tell(console.say)
         cluster = ended.enter_context(cluster_of(found, console))
-        elsewhere = None
+        elsewhere, quick = None, model
+        if cluster is None:
+            quick = prepared(model, form.precision, len(files))
         if cluster is not None:
             from pixelwise.cluster.pictures import over
 
             elsewhere = over(cluster)
         problems, holed, empty = [], [], []
         results = predict_pictures(
-            model,
+            quick,
             files,
             out,
             window=found.window,
@@ -134,17 +153,36 @@ def main(arguments: Sequence[str]) -> int:
                 if result.missing:
                     holed.append(result)
                 if 0 < result.pixels == result.missing:
-                    console.warn(f"{result.picture}: no pixel has data, so nothing is known of it")
+                    console.warn(
+                        translate("{picture}: no pixel has data, so nothing is known of it").format(
+                            picture=result.picture
+                        )
+                    )
         if empty:
             console.warn(
-                f"{len(empty)} of {len(files)} pictures, as {empty[0].picture}, have no box in"
-                f" {found.boxes}, so no point is looked for there"
+                translate(
+                    "{empty} of {files} pictures, as {picture}, have no box in {boxes}, so"
+                    " no point is looked for there"
+                ).format(
+                    empty=len(empty), files=len(files), picture=empty[0].picture, boxes=found.boxes
+                )
             )
         if holed:
             console.warn(
-                f"{sum(r.missing for r in holed)} of {sum(r.pixels for r in holed)} pixels in "
-                f"{len(holed)} pictures, as {holed[0].picture}, have no data: "
-                f"{model.task.without_data}"
+                translate(
+                    "{amount} of {amount2} pixels in {holed} pictures, as {picture}, have no"
+                    " data: {without_data}"
+                ).format(
+                    amount=sum(r.missing for r in holed),
+                    amount2=sum(r.pixels for r in holed),
+                    holed=len(holed),
+                    picture=holed[0].picture,
+                    without_data=spoken(model.task.without_data),
+                )
             )
-    print(f"{len(files) - len(problems)} of {len(files)} pictures predicted: {out}")
+    print(
+        translate("{amount} of {files} pictures predicted: {out}").format(
+            amount=len(files) - len(problems), files=len(files), out=out
+        )
+    )
     return 1 if problems else code

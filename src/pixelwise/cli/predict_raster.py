@@ -14,6 +14,7 @@ from pixelwise.cli.given import check_pictures, refuse_given
 from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 
 TIFFS = (".tif", ".tiff")
 OTHERS = ("boxes", "image_ids")
@@ -127,6 +128,7 @@ def predict_raster(found: Namespace) -> int:
     with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
         from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
+        from pixelwise.predict.prepared import PIXELS, chosen, prepared
         from pixelwise.predict.rasters.engine import predict_raster as here
         from pixelwise.predict.rasters.raster import raster
         from pixelwise.predict.rasters.source import as_trained
@@ -137,19 +139,31 @@ def predict_raster(found: Namespace) -> int:
         config = model.config
         source = as_trained(path, config, found.broken)
         console.say(
-            f"model   {config.arch} on {config.backbone}\n"
-            f"input   {path}: {source.width} x {source.height} pixels, on"
-            f" {found.cluster or device}"
+            translate(
+                "model   {arch} on {backbone}\ninput   {path}: {width} x {height} pixels, on {what}"
+            ).format(
+                arch=config.arch,
+                backbone=config.backbone,
+                path=path,
+                width=source.width,
+                height=source.height,
+                what=found.cluster or device,
+            )
         )
         cluster = ended.enter_context(cluster_of(found, console))
+        form = chosen(found.precision, model, device)
+        form.tell(console.say)
         engine: Callable[..., None] = here
+        quick = model
         if cluster is not None:
             from pixelwise.cluster.rasters import over
 
             engine = over(cluster, model, as_is=found.as_is, views=views)
+        else:
+            quick = prepared(model, form.precision, source.height * source.width // PIXELS)
         with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
-                model,
+                quick,
                 source,
                 out,
                 probability=found.probability,
@@ -172,10 +186,16 @@ def predict_raster(found: Namespace) -> int:
             )
         for top, left, height, width in [*source.lost][:5]:
             console.warn(
-                f"{path}: rows {top} to {top + height}, columns {left} to {left + width} cannot be"
-                " read and are left without data"
+                translate(
+                    "{path}: rows {top} to {top2}, columns {left} to {left2} cannot be read"
+                    " and are left without data"
+                ).format(path=path, top=top, top2=top + height, left=left, left2=left + width)
             )
         if len(source.lost) > 5:
-            console.warn(f"{path}: {len(source.lost)} blocks in all cannot be read")
-    print(f"{path} predicted: {out}")
+            console.warn(
+                translate("{path}: {lost} blocks in all cannot be read").format(
+                    path=path, lost=len(source.lost)
+                )
+            )
+    print(translate("{path} predicted: {out}").format(path=path, out=out))
     return 1 if source.lost else 0

@@ -15,6 +15,7 @@ from pixelwise.cli.views import views_of
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
 from pixelwise.export.named import results_of
+from pixelwise.language import translate
 from pixelwise.predict.videos.library import CLIP_SUFFIXES, FORMATS
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def split(found: Namespace) -> tuple[list[Path], list[str]]:
     clips, others, left = clips_and_others(found.pictures, any_suffix=one)
     if left:
         print(
-            f"{len(left)} clips, as {left[0]}, are left out: PyAV is needed for clips; pip install"
-            " 'pixelwise[video]'",
+            translate(
+                "{left} clips, as {left2}, are left out: PyAV is needed for clips; pip"
+                " install 'pixelwise[video]'"
+            ).format(left=len(left), left2=left[0]),
             file=sys.stderr,
         )
     if not (clips or one):
@@ -89,6 +92,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures
         from pixelwise.predict.memory import enough_memory
+        from pixelwise.predict.prepared import MANY, chosen, prepared
         from pixelwise.predict.videos.clip import UnreadableError
         from pixelwise.predict.videos.frames import by_number
         from pixelwise.predict.videos.library import library
@@ -110,15 +114,22 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
         for out, source in works.items():
             check_output(out, [source] if isinstance(source, Path) else source, model.task)
         console.say(
-            f"model   {model.config.arch} on {model.config.backbone}\n"
-            f"input   {_told(works)}, on {device}"
+            translate("model   {arch} on {backbone}\ninput   {told}, on {device}").format(
+                arch=model.config.arch,
+                backbone=model.config.backbone,
+                told=_told(works),
+                device=device,
+            )
         )
+        form = chosen(found.precision, model, device)
+        form.tell(console.say)
+        quick = prepared(model, form.precision, MANY)  # a clip has as many frames
         problems, done = 0, 0
         for out, source in works.items():
             try:
                 with enough_memory(model, round(found.window * max(views.scales))):
                     filmed = video(
-                        model,
+                        quick,
                         source,
                         out,
                         masks=found.masks,
@@ -141,15 +152,19 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
             done += 1
             problems += len(filmed.problems)
             _tell(console, filmed)
-        print(f"{done} of {len(works)} clips predicted: {found.out if one else folder}")
+        print(
+            translate("{done} of {works} clips predicted: {what}").format(
+                done=done, works=len(works), what=found.out if one else folder
+            )
+        )
     return 1 if problems else 0
 
 
 def _told(works: dict[Path, Any]) -> str:
     (first, *others) = works.values()
     if not isinstance(first, Path):
-        return f"{len(first)} pictures"
-    return f"{len(others) + 1} clips" if others else str(first)
+        return translate("{first} pictures").format(first=len(first))
+    return translate("{amount} clips").format(amount=len(others) + 1) if others else str(first)
 
 
 def _tell(console: Console, filmed: "Filmed") -> None:
@@ -158,9 +173,17 @@ def _tell(console: Console, filmed: "Filmed") -> None:
     for line in filmed.problems[:5]:
         console.warn(f"error: {line}")
     if len(filmed.problems) > 5:
-        console.warn(f"error: {len(filmed.problems)} pictures in all cannot be used")
+        console.warn(
+            translate("error: {problems} pictures in all cannot be used").format(
+                problems=len(filmed.problems)
+            )
+        )
     if filmed.missing:
         console.warn(
-            f"{filmed.missing} of {filmed.pixels} pixels in {filmed.frames} frames have no data"
+            translate("{missing} of {pixels} pixels in {frames} frames have no data").format(
+                missing=filmed.missing, pixels=filmed.pixels, frames=filmed.frames
+            )
         )
-    console.say(f"{filmed.files[0]}: {filmed.frames} frames")
+    console.say(
+        translate("{filmed}: {frames} frames").format(filmed=filmed.files[0], frames=filmed.frames)
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import refuse_given
 from pixelwise.cli.parsing import add_settings, command_parser, parse, take
+from pixelwise.language import translate
 from pixelwise.probe.asked import ProbeSettings
 
 TEXT = (
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 def _probe(
     layers: Sequence[str], settings: ProbeSettings, resume: str | None, console: Console
 ) -> int:
-    console.say("loading PyTorch ...")
+    console.say(translate("loading PyTorch ..."))
     from pixelwise.probe.run import prepared, resumed, run_probe
     from pixelwise.probe.text import text_table
     from pixelwise.probe.writing import write
@@ -53,9 +54,17 @@ def _probe(
     settings = probe.results.settings
     done = len(probe.results.trained)
     console.say(
-        f"{', '.join(subject.name for subject in probe.subjects)}: maps of {settings.size}x"
-        f"{settings.size}, {settings.steps} steps for each of {', '.join(settings.asked)}"
-        + (f"; {done} of these trainings are done already" if done else "")
+        translate("{join}: maps of {size}x{size}, {steps} steps for each of {asked}").format(
+            join=", ".join(subject.name for subject in probe.subjects),
+            size=settings.size,
+            steps=settings.steps,
+            asked=", ".join(settings.asked),
+        )
+        + (
+            translate("; {done} of these trainings are done already").format(done=done)
+            if done
+            else ""
+        )
     )
     code = 0
     try:
@@ -66,9 +75,10 @@ def _probe(
         console.print(line)
     if code:
         console.warn(
-            f"interrupted; what was done is kept, go on with: pixelwise probe --resume"
-            f" {probe.folder}"
+            translate(
+                "interrupted; what was done is kept, go on with: pixelwise probe --resume {folder}"
+            ).format(folder=probe.folder)
         )
     else:
-        console.print(f"page, tables and pictures: {probe.folder}")
+        console.print(translate("page, tables and pictures: {folder}").format(folder=probe.folder))
     return code

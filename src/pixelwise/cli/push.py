@@ -7,6 +7,7 @@ from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_model, check_out, is_hub_name
 from pixelwise.cli.parsing import command_parser, parse
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import Outputs
 
 TEXT = """Write a folder with the network, a card (README.md) of its classes, data, recipe, scores
@@ -58,14 +59,22 @@ def main(arguments: Sequence[str]) -> int:
                 samples=not found.no_samples,
             )
             outputs.note(names)
-        console.say(f"folder  {folder}: {', '.join(names)}")
+        console.say(
+            translate("folder  {folder}: {names}").format(folder=folder, names=", ".join(names))
+        )
         if any(name.startswith("sample_") for name in names):
-            console.say("samples are pictures of your data; --no-samples leaves them out")
+            console.say(
+                translate("samples are pictures of your data; --no-samples leaves them out")
+            )
         if found.license is None:
-            console.say("licence not stated in the card; --license says which")
+            console.say(translate("licence not stated in the card; --license says which"))
         if found.dry_run:
-            print(f"nothing was uploaded; this would be: {folder}")
+            print(translate("nothing was uploaded; this would be: {folder}").format(folder=folder))
             return 0
         address = upload(folder, found.name, private=found.private)
-    print(f"published: {address}\nnext: pixelwise predict {found.name} PICTURES --out FOLDER")
+    print(
+        translate(
+            "published: {address}\nnext: pixelwise predict {name} PICTURES --out FOLDER"
+        ).format(address=address, name=found.name)
+    )
     return 0

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from jsonargparse import SUPPRESS, Namespace
 
+from pixelwise.allocation import keep_freed_memory
 from pixelwise.cli.console import Console
 from pixelwise.cli.given import check_data, check_model, check_run
 from pixelwise.cli.looking import look_at
 from pixelwise.cli.parsing import add_settings, changed, command_parser, parse, take
 from pixelwise.errors import InputError
+from pixelwise.language import spoken, translate
 from pixelwise.train.presets import preset_file
 from pixelwise.train.saved import find_data, naming_settings, read_settings
 from pixelwise.train.settings import TrainSettings
@@ -78,9 +80,12 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> int:
     with Console(quiet=found.quiet) as console:
+        from pixelwise.devices import pick_device
         from pixelwise.train.interrupt import Interrupted, Stopped
         from pixelwise.train.run import train
 
+        if pick_device(settings.device) == "cpu" and keep_freed_memory():
+            console.say(translate("memory  what a step frees is kept for the next one"))
         try:
             finished = train(
                 settings,
@@ -92,23 +97,36 @@ def _train(settings: TrainSettings, resume: Path | None, found: Namespace) -> in
             )
         except Interrupted as stop:
             console.warn(
-                f"interrupted by {stop} after step {stop.step}; the state is saved."
-                f" Go on with: pixelwise train --resume {stop.run}"
+                translate(
+                    "interrupted by {stop} after step {step}; the state is saved. Go on"
+                    " with: pixelwise train --resume {run}"
+                ).format(stop=stop, step=stop.step, run=stop.run)
             )
             return stop.exit_code
         except Stopped as stop:
-            console.warn(f"stopped: {stop}")
+            console.warn(translate("stopped: {stop}").format(stop=stop))
             return 1
     if finished is None:
-        print(f"{resume} is finished already; see {resume}/metrics.json")
+        print(
+            translate("{resume} is finished already; see {resume}/metrics.json").format(
+                resume=resume
+            )
+        )
         return 0
     print(finished.result.table(), flush=True)
     for line in finished.warnings:
-        console.warn(f"warning: {line}")
+        console.warn(translate("warning: {line}").format(line=spoken(line)))
     print(
-        f"best of val at step {finished.best_step} of {finished.steps}, after"
-        f" {finished.seconds:.0f} s of training and evaluation\n"
-        f"weights, pictures and numbers: {finished.run}\n"
-        f"next: pixelwise predict {finished.run} PICTURES"
+        translate(
+            "best of val at step {best_step} of {steps}, after {seconds:.0f} s of"
+            " training and evaluation\n"
+            "weights, pictures and numbers: {run}\n"
+            "next: pixelwise predict {run} PICTURES"
+        ).format(
+            best_step=finished.best_step,
+            steps=finished.steps,
+            seconds=finished.seconds,
+            run=finished.run,
+        )
     )
     return 0

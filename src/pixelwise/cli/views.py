@@ -1,10 +1,10 @@
-"""The options that say how often a picture is looked at."""
+"""The options that say how often a picture is looked at, and in how many bits."""
 
 from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from pixelwise.checks import in_range
+from pixelwise.checks import in_range, one_of
 from pixelwise.cli.parsing import CommandParser
 from pixelwise.errors import InputError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_views(parser: CommandParser) -> None:
-    """`--window`, `--overlap`, `--scales`, `--flip` and `--tta`."""
+    """`--window`, `--overlap`, `--scales`, `--flip`, `--tta` and `--precision`."""
     parser.add_argument(
         "--window",
         type=int,
@@ -33,6 +33,12 @@ def add_views(parser: CommandParser) -> None:
         "--flip", action="store_true", help="average with the pictures mirrored left-right"
     )
     parser.add_argument("--tta", action="store_true", help="short for --scales 0.75,1,1.25 --flip")
+    parser.add_argument(
+        "--precision",
+        type=str,
+        default="32",
+        help="32, bf16, or auto: bf16 where the processor has AMX or AVX512-BF16",
+    )
 
 
 def views_of(found: Namespace) -> "Views":
@@ -51,6 +57,7 @@ def views_of(found: Namespace) -> "Views":
     return Views(scales, found.flip)
 
 
-def check_overlap(found: Namespace) -> None:
-    """Raise an InputError for an overlap that cannot be."""
+def check_views(found: Namespace) -> None:
+    """Raise an InputError for an overlap or a precision that cannot be."""
     in_range(0, 0.9, overlap=found.overlap)
+    one_of(("32", "bf16", "auto"), precision=found.precision)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pixelwise.cluster.alike import versions
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.language import translate
 
 ATTEMPTS = 3
 """So many workers may end while they work on one and the same job."""
@@ -173,8 +174,12 @@ class Pool:
                     for other in [r for r, (h, _) in running.items() if h is hand]:
                         del running[other]
                     waiting.extendleft(reversed(back))
-                    given = "1 task goes" if len(back) == 1 else f"{len(back)} tasks go"
-                    self._gone(hand, error, f"{given} to others")
+                    given = (
+                        translate("1 task goes")
+                        if len(back) == 1
+                        else translate("{back} tasks go").format(back=len(back))
+                    )
+                    self._gone(hand, error, translate("{given} to others").format(given=given))
                     for number in gave_up:
                         yield jobs[number], self._hopeless(name(jobs[number]), error)
                 else:
@@ -213,7 +218,7 @@ class Pool:
                     f"cluster: workers end while they {self._kind.begins} ({_reason(error)}); give"
                     " them more memory, or take fewer"
                 ) from error
-            self._gone(hand, error, "another is started")
+            self._gone(hand, error, translate("another is started"))
             return
         self._failed_starts = 0
         here = versions()
@@ -226,7 +231,11 @@ class Pool:
         hand.ready = True
 
     def _gone(self, hand: _Hand, error: Exception, then: str) -> None:
-        self._warn(f"cluster: a worker ended ({_reason(error)}); {then}")
+        self._warn(
+            translate("cluster: a worker ended ({reason}); {then}").format(
+                reason=_reason(error), then=then
+            )
+        )
         with suppress(Exception):
             self._ray.kill(hand.actor)
         self._hands.remove(hand)

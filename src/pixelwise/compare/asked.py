@@ -56,7 +56,9 @@ class CompareSettings:
         False, "drop the worse half of the candidates after a third and two thirds of the runs"
     )
     split: str = setting("val", "split that is scored: val or test")
-    workers: int = setting(2, "processes that load pictures", advanced=True)
+    workers: int | None = setting(
+        None, "processes that load pictures; default: as of train", advanced=True
+    )
     device: str = setting("auto", DEVICES)
     cluster: str | None = setting(None, "spread the runs by Ray: local, or a cluster's address")
     at_once: int | None = setting(

@@ -69,7 +69,7 @@ class Chosen:
         return (
             f"{self.names[row]}: {kind.title} of this picture, mean over seeds: {english}. Drawn"
             f" are the answers of seed {seeds}.",
-            f"{self.names[row]}：此图的{words.title(kind, 'zh')}（各随机种子的平均）："  # noqa: RUF001
+            f"{self.names[row]}：此图的{words.title(kind, 'zh')}（各随机种子的平均）："
             f"{chinese}。所绘为随机种子 {seeds} 的预测。",
         )
 

@@ -23,6 +23,7 @@ from pixelwise.compare.reporting import write_report
 from pixelwise.compare.running import failure, is_done, make_run
 from pixelwise.compare.watching import Within
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.notes import settled
 from pixelwise.outputs import alone
 from pixelwise.train.record import Record
@@ -78,12 +79,14 @@ def _compare(
     start = time.monotonic()
     if resume is None:
         begun = prepared(settings, watcher, look)
-        watcher.say(f"compare {', '.join(arm.name for arm in begun.arms)}")
+        watcher.say(
+            translate("compare {join}").format(join=", ".join(arm.name for arm in begun.arms))
+        )
         folder = new_folder(settings)
     else:
         folder = resume
         begun = prepared(dataclasses.replace(settings, check_data=False), watcher, None)
-    watcher.say(f"folder  {folder}")
+    watcher.say(translate("folder  {folder}").format(folder=folder))
     with alone(folder), _told_how_to_go_on(folder, settings.cluster):
         _check_unchanged(folder, begun)
         costs = load(folder)
@@ -144,7 +147,11 @@ class _Comparison:
         done = [job for job in jobs if failure(self.folder, job) is None]
         left = survivors(arms, [Outcome.load(job.folder(self.folder)) for job in done])
         dropped = [arm.name for arm in arms if arm not in left and is_mechanism(arm)]
-        self.watcher.say(f"halving after {seeds} seeds: {', '.join(dropped) or 'none'} dropped")
+        self.watcher.say(
+            translate("halving after {seeds} seeds: {what} dropped").format(
+                seeds=seeds, what=", ".join(dropped) or "none"
+            )
+        )
         self.all -= (len(arms) - len(left)) * (self.settings.seeds - seeds)
         return left
 
@@ -190,7 +197,7 @@ class _Comparison:
         """What came of a run, in a line."""
         what = f"{job.arm.name}, {job.name.replace('_', ' ')}"
         if (why := failure(self.folder, job)) is not None:
-            return f"{what}: failed, {why}"
+            return translate("{what}: failed, {why}").format(what=what, why=why)
         found = Outcome.load(job.folder(self.folder))
         kind = found.scores.kinds[0]
         unit = f" {kind.told_in}" if kind.told_in else ""

@@ -1,5 +1,4 @@
 """The phrases that `words` fills in: English, then Chinese."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from pixelwise.compare.verdicts import Note, Word
 

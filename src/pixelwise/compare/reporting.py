@@ -19,6 +19,7 @@ from pixelwise.compare.results import results
 from pixelwise.compare.running import failure, is_done
 from pixelwise.compare.tables import score_table, text_table, verdict_table
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 
 PAGE, VERDICTS, SCORES, RESULTS = "report.html", "verdicts.csv", "scores.csv", "results.json"
 
@@ -91,14 +92,20 @@ def write_report(
     for name, content in files.items():
         pictures.write_bytes(folder / name, content)
     for what, why in failed.items():
-        warn(f"{what}: failed, {why}")
+        warn(translate("{what}: failed, {why}").format(what=what, why=why))
     stopped = {*dropped, *(arm.name for arm in plan.arms if arm.control_of in dropped)}
     open_jobs = [job for job in jobs if not is_done(folder, job) and job.arm.name not in stopped]
     left = len(open_jobs)
     unfinished = (
-        f"\n{left} runs are not finished: pixelwise compare --resume {folder}" if left else ""
+        translate("\n{left} runs are not finished: pixelwise compare --resume {folder}").format(
+            left=left, folder=folder
+        )
+        if left
+        else ""
     )
-    return f"{text_table(verdicts, costs)}{unfinished}\npage: {folder / PAGE}"
+    return translate("{text_table}{unfinished}\npage: {folder}").format(
+        text_table=text_table(verdicts, costs), unfinished=unfinished, folder=folder / PAGE
+    )
 
 
 def _dropped(

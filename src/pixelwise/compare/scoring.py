@@ -151,7 +151,7 @@ def _scored(
             items,
             window=recipe.window,
             device=device,
-            workers=recipe.workers,
+            workers=recipe.loaders,
             scorer=scorer,
             on_picture=see,
             on_logits=check,

@@ -21,6 +21,7 @@ from pixelwise.compare.jobs import Job
 from pixelwise.compare.running import is_done
 from pixelwise.compare.trainer import Notes, Setup, Trainer, told
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.train.watching import Watcher
 
 TRAINING = Kind(
@@ -133,7 +134,7 @@ def _saved(ray: Any, notes: Any, pool: Pool, watcher: Watcher) -> Iterator[None]
             yield
         except BaseException:
             with suppress(Exception):
-                watcher.say("runs save their state ...")
+                watcher.say(translate("runs save their state ..."))
                 ray.get(notes.stop.remote(), timeout=SAVED_WITHIN)
                 pool.settle(SAVED_WITHIN)
             raise
@@ -180,7 +181,9 @@ def _line(place: str, cluster: Cluster) -> str:
     each = f"{share.gpus:g} GPU" if share.gpus else f"{cluster.threads} thread"
     if not share.gpus and cluster.threads > 1:
         each += "s"
-    line = f"cluster {place}: {count} runs at once, each with {each}"
+    line = translate("cluster {place}: {count} runs at once, each with {each}").format(
+        place=place, count=count, each=each
+    )
     if count == 1 and cluster.threads > 1:
-        line += "; --at-once 2 makes two with half of them"
+        line += translate("; --at-once 2 makes two with half of them")
     return line

@@ -16,10 +16,13 @@ from pixelwise.compare.judging import reach
 from pixelwise.compare.outcome import Outcome
 from pixelwise.compare.verdicts import Against, Verdict
 from pixelwise.evaluating.comparing import aligned
+from pixelwise.language import current, mark, translate
 from pixelwise.metrics import Kind
 from pixelwise.tasks.class_results import csv_table
 
-LEGEND = "± is half of the 95 % interval over seeds; * clear, over pictures and corrected as well"
+LEGEND = mark(
+    "± is half of the 95 % interval over seeds; * clear, over pictures and corrected as well"
+)
 COSTS = ("parameters", "operations", "step_ms", "inference_ms", "peak_mb")
 AGAINST = (
     "mean", "gain", "low", "high", "pictures_low", "pictures_high", "p", "p_corrected", "seeds",
@@ -78,13 +81,19 @@ def text_table(verdicts: Sequence[Verdict], costs: Mapping[str, Costs]) -> str:
     """
     if not verdicts:
         return ""
+    spoken = current()
     kind = verdicts[0].kind
     unit = f", {kind.told_in}" if kind.told_in else ""
-    apart = f", {kind.apart_in}" if kind.apart_in else ""
+    apart = f", {translate(kind.apart_in)}" if kind.apart_in else ""
     longer = any(one.longer is not None for one in verdicts)
-    head = ["", f"{kind.title}{unit}", f"gain over none{apart}", "over control"]
-    head += ["over none as long"] * longer
-    rows = [[*head, "parameters", "per picture", "verdict"]]
+    head = [
+        "",
+        f"{words.title(kind, spoken)}{unit}",
+        translate("gain over none") + apart,
+        translate("over control"),
+    ]
+    head += [translate("over none as long")] * longer
+    rows = [[*head, translate("parameters"), translate("per picture"), translate("verdict")]]
     none = next((one.none for one in verdicts if one.none is not None), None)
     if none is not None and none.arm == NONE:
         rows.append([NONE, _score(kind, none.mean), *[""] * (len(rows[0]) - 2)])
@@ -93,13 +102,13 @@ def text_table(verdicts: Sequence[Verdict], costs: Mapping[str, Costs]) -> str:
         if longer:
             cells.append(_gain(kind, one.longer))
         slower = "" if one.slower is None else f"{100 * one.slower:+.0f} %"
-        cells += [_added(one.arm, costs), slower, str(one.word)]
+        cells += [_added(one.arm, costs), slower, words.word(one.word, spoken)]
         rows.append([one.arm, _score(kind, one.mean), *cells])
-    lines = [aligned(rows), LEGEND]
-    lines += [f"{one.arm}: {words.sentence(one)}" for one in verdicts]
+    lines = [aligned(rows), translate(LEGEND)]
+    lines += [f"{one.arm}: {words.sentence(one, spoken)}" for one in verdicts]
     lines += _remarks(verdicts)
     if (found := reach(verdicts)) is not None:
-        lines.append(words.reach(found))
+        lines.append(words.reach(found, spoken))
     return "\n".join(lines)
 
 
@@ -107,8 +116,8 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """What is to be known besides, once for all that it holds of."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
-        said = words.sentence(one)
-        for note in words.notes(one):
+        said = words.sentence(one, current())
+        for note in words.notes(one, current()):
             if note not in said:
                 found.setdefault(note, []).append(one.arm)
     for note, names in found.items():

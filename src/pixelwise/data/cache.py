@@ -28,6 +28,7 @@ from pixelwise.data.cache_size import CacheSize
 from pixelwise.data.points.source import LabelledFigures, PointSample
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Split
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import is_running
 from pixelwise.shortage import memory_here
 
@@ -78,10 +79,10 @@ class Kept:
                 _write(path, sample)
         return sample
 
-    def check(self, progress: Progress | None = None) -> Any:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> Any:
         """As the split does, by the samples that are kept."""
         check: Any = type(self._split).check
-        return check(self, progress)
+        return check(self, progress, workers=workers)
 
 
 LabelledPictures.register(Kept)
@@ -110,9 +111,13 @@ def keep(splits: Mapping[str, Split], size: CacheSize) -> tuple[dict[str, Split]
         _make_room(folder, {name for some in names.values() for name in some if name}, size.most)
     kept = sum(name is not None for some in names.values() for name in some)
     total = sum(map(len, splits.values()))
-    told = f"cache   {(most - left) / 1e9:.2g} GB in {size.place}: {kept} of {total} pictures"
+    told = translate("cache   {most:.2g} GB in {place}: {kept} of {total} pictures").format(
+        most=(most - left) / 1e9, place=size.place, kept=kept, total=total
+    )
     if most < size.most and kept < total:
-        told += f"; {free / 1e9:.2g} GB are free there, and half of it is used"
+        told += translate("; {free:.2g} GB are free there, and half of it is used").format(
+            free=free / 1e9
+        )
     found = {
         split: cast(Split, Kept(pictures, folder, tuple(names[split])))
         for split, pictures in splits.items()

@@ -39,9 +39,9 @@ class DepthPictures(DrawnPictures):
     def _mask(self, target: ndarray) -> Tensor:
         return torch.from_numpy(target)[None].clone()
 
-    def check(self, progress: Progress | None = None) -> ValuesSurvey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> ValuesSurvey:
         """Draw everything once and tell what is there."""
-        return survey_values(self, (Quantity("depth", unit="m"),), progress)
+        return survey_values(self, (Quantity("depth", unit="m"),), progress, workers)
 
 
 class DepthScenes(DrawnSource):

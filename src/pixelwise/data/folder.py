@@ -23,6 +23,8 @@ class FolderPictures(LabelledPictures):
             the same one.
     """
 
+    apart = True
+
     def __init__(self, config: DataConfig, split: str, bands: int, scale: float) -> None:
         super().__init__(config.classes, bands, scale, f"{split!r} of {config.file}")
         self.config, self.split = config, split

@@ -20,6 +20,7 @@ from pixelwise.data.reading import NUMBER_SUFFIXES, PICTURE_SUFFIXES, read_heade
 from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.data.stamp import stamp
 from pixelwise.errors import InputError
+from pixelwise.language import message
 
 JPEG = frozenset({".jpg", ".jpeg"})
 Masks = tuple[Path | None, ...]
@@ -96,7 +97,7 @@ class FolderLabels(LabelledPictures):
         header = read_header(self.files_of[index][0], self.config.max_megapixels)
         return header.height, header.width
 
-    def check(self, progress: Progress | None = None) -> LabelsSurvey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> LabelsSurvey:
         """Read everything once and tell what is there.
 
         Raises:
@@ -111,7 +112,7 @@ class FolderLabels(LabelledPictures):
                 f" {'not there' if self.reader.how.missing == 'empty' else 'not known'}"
                 " (missing_masks)"
             )
-        return survey_labels(self, progress, told)
+        return survey_labels(self, progress, told, workers)
 
 
 class FolderLabelsSource(Source):
@@ -139,7 +140,9 @@ class FolderLabelsSource(Source):
     def contents(self) -> str:
         """How many labels."""
         count, ignored = len(self.classes), self.classes.ignore_index
-        return f"{count} labels that may overlap, ignore {ignored}"
+        return message(
+            "{count} labels that may overlap, ignore {ignored}", count=count, ignored=ignored
+        )
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float32, Num
 from torch import Tensor
 
+from pixelwise.data.each import one_thread
 from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 
@@ -56,6 +57,7 @@ class Normalise:
         return image.add(self.shift).div(self.gain)
 
 
+@one_thread()
 def measure_statistics(
     pictures: Split, count: int = 64
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:

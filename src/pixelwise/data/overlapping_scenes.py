@@ -43,9 +43,9 @@ class OverlappingPictures(DrawnPictures):
     def _mask(self, target: ndarray) -> Tensor:
         return torch.from_numpy(target).long()
 
-    def check(self, progress: Progress | None = None) -> LabelsSurvey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> LabelsSurvey:
         """Draw everything once and tell what is there."""
-        return survey_labels(self, progress)
+        return survey_labels(self, progress, workers=workers)
 
 
 class OverlappingScenes(DrawnSource):

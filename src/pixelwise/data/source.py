@@ -13,6 +13,7 @@ from pixelwise.data.classes import Classes
 from pixelwise.data.fitting import Range
 from pixelwise.data.reading import Picture, RawImage
 from pixelwise.data.survey import survey
+from pixelwise.language import message
 
 Progress = Callable[[int, int], None]
 
@@ -73,6 +74,9 @@ class LabelledPictures(Dataset[Sample], ABC):
         name: For messages, for example "train of my/data.yaml".
     """
 
+    apart: ClassVar[bool] = False
+    """Whether each picture is read without regard to the others."""
+
     def __init__(self, classes: Classes, bands: int, scale: float, name: str) -> None:
         self.classes = classes
         self.bands = bands
@@ -115,18 +119,20 @@ class LabelledPictures(Dataset[Sample], ABC):
         height, width = self[index].mask.shape[-2:]
         return height, width
 
-    def check(self, progress: Progress | None = None) -> "Found":
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> "Found":
         """Read everything once and tell what is there.
 
         Args:
             progress: Called with (pictures done, pictures in all) after each.
+            workers: Processes that read where there are many pictures, each of which is read
+                `apart` from the others; 0: this one.
 
         Raises:
             InputError: What reading a picture raises; values that are rather "no data"; or labels
                 that cannot be meant: all pixels that count are of one class while others are
                 ignored.
         """
-        return survey(self, progress)
+        return survey(self, progress, workers=workers)
 
 
 @runtime_checkable
@@ -158,6 +164,10 @@ class Split(Protocol):
     name: str
 
     @property
+    def apart(self) -> bool:
+        """Whether each picture is read without regard to the others."""
+
+    @property
     def classes(self) -> Classes:
         """Names and colours."""
 
@@ -176,7 +186,7 @@ class Split(Protocol):
     def files(self) -> Mapping[str, tuple[int, ...]]:
         """Picture -> numbers that change when it or its labels do."""
 
-    def check(self, progress: Progress | None = None) -> Found:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> Found:
         """Read everything once and tell what is there."""
 
 
@@ -216,7 +226,11 @@ class Source(ABC):
     @property
     def contents(self) -> str:
         """What the masks hold, in words."""
-        return f"{len(self.classes)} classes, ignore {self.classes.ignore_index}"
+        return message(
+            "{classes} classes, ignore {ignore_index}",
+            classes=len(self.classes),
+            ignore_index=self.classes.ignore_index,
+        )
 
     @property
     def units(self) -> Mapping[str, str]:

@@ -1,18 +1,20 @@
 """What a split holds: pixels per class, without data, and the range of the values."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Int64
 
 from pixelwise.data.classes import Classes
 from pixelwise.data.decoded import WHITES
+from pixelwise.data.each import each
 from pixelwise.data.fitting import PADDED, Range, extremes
 from pixelwise.data.reading import Picture
 from pixelwise.errors import InputError
+from pixelwise.language import Message, message, spoken, translate
 
 SENTINELS = frozenset(
     float(np.float32(value))
@@ -32,6 +34,10 @@ class Labelled(Protocol):
 
     scale: float
     name: str
+
+    @property
+    def apart(self) -> bool:
+        """Whether each picture is read without regard to the others."""
 
     @property
     def classes(self) -> Classes:
@@ -79,28 +85,79 @@ class Survey:
             )
             if count
         ]
-        more = f" and {len(shares) - 2 * LISTED} more" if len(shares) > 2 * LISTED else ""
+        more = (
+            translate(" and {amount} more").format(amount=len(shares) - 2 * LISTED)
+            if len(shares) > 2 * LISTED
+            else ""
+        )
         pixels = counted + self.ignored
         told = [
-            f"masks   {', '.join(shares[: 2 * LISTED]) or 'nothing'}{more}; ignored "
-            f"{100 * self.ignored / max(1, pixels):.3g} % of all pixels"
+            translate("masks   {what}{more}; ignored {ignored:.3g} % of all pixels").format(
+                what=", ".join(shares[: 2 * LISTED]) or "nothing",
+                more=more,
+                ignored=100 * self.ignored / max(1, pixels),
+            )
         ]
         absent = [name for name, count in zip(names, self.counts, strict=True) if not count]
         if absent:
             more = ", ..." if len(absent) > LISTED else ""
             told.append(
-                f"masks   classes without a pixel: {len(absent)} of {len(names)}"
-                f" ({', '.join(absent[:LISTED])}{more})"
+                translate(
+                    "masks   classes without a pixel: {absent} of {names} ({join}{more})"
+                ).format(
+                    absent=len(absent), names=len(names), join=", ".join(absent[:LISTED]), more=more
+                )
             )
         if self.missing:
             told.append(
-                f"values  {self.missing} of {pixels} pixels without data in"
-                f" {self.pictures_missing} pictures: filled with the mean, ignored in the masks"
+                translate(
+                    "values  {missing} of {pixels} pixels without data in {pictures_missing}"
+                    " pictures: filled with the mean, ignored in the masks"
+                ).format(
+                    missing=self.missing, pixels=pixels, pictures_missing=self.pictures_missing
+                )
             )
         if self.empty:
-            told.append(f"values  {len(self.empty)} pictures without any data, as {self.empty[0]}")
-        told += [f"masks   {note}" for note in self.notes]
-        return [*told, *(f"values  {doubt}" for doubt in self.doubts)]
+            told.append(
+                translate("values  {empty} pictures without any data, as {it}").format(
+                    empty=len(self.empty), it=self.empty[0]
+                )
+            )
+        told += [translate("masks   {note}").format(note=note) for note in self.notes]
+        return [*told, *(translate("values  {doubt}").format(doubt=doubt) for doubt in self.doubts)]
+
+
+@dataclass(frozen=True)
+class ValuesOfPicture:
+    """What the values of one picture are.
+
+    Args:
+        name: For messages.
+        dtype: Their type.
+        pixels: How many there are.
+        missing: Of them without data; None: all have some.
+        ends: The lowest and the highest value; None: no pixel has data.
+        doubt: A line about values that may not be meant.
+    """
+
+    name: str
+    dtype: str
+    pixels: int
+    missing: int | None
+    ends: tuple[float, float] | None
+    doubt: Message | None
+
+    @classmethod
+    def of(cls, picture: Picture, name: str) -> "ValuesOfPicture":
+        """What a picture holds.
+
+        Raises:
+            InputError: It has a value that rasters are filled with where there is no data.
+        """
+        missing = None if picture.missing is None else int(picture.missing.numpy().sum())
+        ends = extremes(picture)
+        pixels = picture.values[0].numel()
+        return cls(name, picture.dtype, pixels, missing, ends, _doubt(picture, ends, name))
 
 
 class ValuesRead:
@@ -113,23 +170,19 @@ class ValuesRead:
         self._types: set[str] = set()
         self._doubts: list[str] = []
 
-    def add(self, picture: Picture, name: str) -> None:
-        """Take a picture into account.
-
-        Raises:
-            InputError: It has a value that rasters are filled with where there is no data.
-        """
-        if (doubt := _doubt(picture, name)) and not self._doubts:
-            self._doubts.append(doubt)
-        self.pixels += picture.values[0].numel()
-        if picture.missing is not None:
-            self.missing += int(picture.missing.sum())
+    def add(self, found: ValuesOfPicture) -> None:
+        """Take a picture into account."""
+        if found.doubt is not None and not self._doubts:
+            self._doubts.append(spoken(found.doubt))
+        self.pixels += found.pixels
+        if found.missing is not None:
+            self.missing += found.missing
             self.pictures_missing += 1
-        self._types.add(picture.dtype)
-        if (pair := extremes(picture)) is None:
-            self.empty.append(name)
+        self._types.add(found.dtype)
+        if found.ends is None:
+            self.empty.append(found.name)
         else:
-            self._pairs.append(pair)
+            self._pairs.append(found.ends)
 
     @property
     def dtype(self) -> str:
@@ -149,8 +202,10 @@ class ValuesRead:
         white = 2 ** max(8, int(found.most).bit_length()) - 1
         return (
             *self._doubts,
-            f"up to {found.most:g} in 16 bits: if white is {white}, write scale: {white} into"
-            " data.yaml",
+            translate(
+                "up to {most:g} in 16 bits: if white is {white}, write scale: {white}"
+                " into data.yaml"
+            ).format(most=found.most, white=white),
         )
 
 
@@ -158,7 +213,10 @@ IGNORED = "if the ignored values mean a class, say so, e.g. map: {0: 0, 255: 1}"
 
 
 def survey(
-    pictures: Labelled, progress: Callable[[int, int], None] | None, remedy: str = IGNORED
+    pictures: Labelled,
+    progress: Callable[[int, int], None] | None,
+    remedy: str = IGNORED,
+    workers: int = 0,
 ) -> Survey:
     """Read all pictures; see `LabelledPictures.check`.
 
@@ -166,24 +224,36 @@ def survey(
         pictures: What to read.
         progress: Called with (pictures done, pictures in all) after each.
         remedy: What to do if only one class is there, and other pixels are ignored.
+        workers: See `each`.
     """
-    by_picture = torch.zeros(len(pictures), len(pictures.classes), dtype=torch.int64)
+    by_picture = np.zeros((len(pictures), len(pictures.classes)), np.int64)
     ignored = 0
     read = ValuesRead()
-    for i in range(len(pictures)):
-        sample = pictures[i]
-        read.add(sample.picture, sample.name)
-        counted = sample.mask[sample.mask != pictures.classes.ignore_index]
-        by_picture[i] = torch.bincount(counted, minlength=by_picture.shape[1])
-        ignored += sample.mask.numel() - counted.numel()
-        if progress is not None:
-            progress(i + 1, len(pictures))
+    with closing(each(pictures, _counted, workers)) as found:
+        for i, (values, counts, unknown) in enumerate(found):
+            read.add(values)
+            by_picture[i] = counts
+            ignored += unknown
+            if progress is not None:
+                progress(i + 1, len(pictures))
     counts = by_picture.sum(0)
     _check_labels(pictures, counts, ignored, remedy)
     return Survey(
         tuple(counts.tolist()), ignored, read.missing, read.pictures_missing, tuple(read.empty),
-        read.dtype, read.values, read.doubts(pictures.scale), by_picture=by_picture.numpy(),
+        read.dtype, read.values, read.doubts(pictures.scale), by_picture=by_picture,
     )  # fmt: skip
+
+
+def _counted(
+    pictures: Labelled, index: int
+) -> tuple[ValuesOfPicture, Int64[np.ndarray, " k"], int]:
+    """The values of a picture, its pixels per class, and how many do not count."""
+    sample = pictures[index]
+    values = ValuesOfPicture.of(sample.picture, sample.name)
+    mask = sample.mask.numpy()
+    counted = mask[mask != pictures.classes.ignore_index]
+    counts = np.bincount(counted, minlength=len(pictures.classes)).astype(np.int64, copy=False)
+    return values, counts, mask.size - counted.size
 
 
 def values_of(pictures: Labelled, count: int = 64) -> tuple[str, Range | None]:
@@ -195,8 +265,10 @@ def values_of(pictures: Labelled, count: int = 64) -> tuple[str, Range | None]:
     return (types.pop() if len(types) == 1 else ""), Range.of(found)
 
 
-def _check_labels(pictures: Labelled, counts: torch.Tensor, ignored: int, remedy: str) -> None:
-    present = counts.nonzero().flatten().tolist()
+def _check_labels(
+    pictures: Labelled, counts: Int64[np.ndarray, " k"], ignored: int, remedy: str
+) -> None:
+    present = np.flatnonzero(counts).tolist()
     if ignored and len(present) < 2:
         only = f"of class {pictures.classes.names[present[0]]!r} or " if present else ""
         raise InputError(
@@ -205,15 +277,15 @@ def _check_labels(pictures: Labelled, counts: torch.Tensor, ignored: int, remedy
         )
 
 
-def _doubt(picture: Picture, name: str) -> str | None:
+def _doubt(picture: Picture, found: tuple[float, float] | None, name: str) -> Message | None:
     """A line where the lowest or highest value stands apart from all others.
 
     Raises:
         InputError: It is one that rasters are filled with where there is no data.
     """
-    values = picture.values.numpy()
-    if picture.dtype == "uint8" or (found := extremes(picture)) is None:
+    if picture.dtype == "uint8" or found is None:
         return None
+    values = picture.values.numpy()
     if picture.missing is not None:
         values = values[:, ~picture.missing.numpy()]
     for end in found:
@@ -228,8 +300,12 @@ def _doubt(picture: Picture, name: str) -> str | None:
                 f"no data, write nodata: {end:g} into data.yaml"
             )
         if gap > FAR * (high - low) > 0:
-            return (
-                f"{end:g} in {name} is far from all others ({low:g} to {high:g}); if it means no"
-                f" data, write nodata: {end:g} into data.yaml"
+            return message(
+                "{end:g} in {name} is far from all others ({low:g} to {high:g}); if it"
+                " means no data, write nodata: {end:g} into data.yaml",
+                end=end,
+                name=name,
+                low=low,
+                high=high,
             )
     return None

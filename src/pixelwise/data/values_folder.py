@@ -13,6 +13,7 @@ from pixelwise.data.reading import read_mask_nodata, read_numbers
 from pixelwise.data.source import LabelledPictures, Progress
 from pixelwise.data.values_survey import ValuesSurvey, survey_values
 from pixelwise.errors import InputError
+from pixelwise.language import message
 
 
 class FolderValues(FolderPictures):
@@ -34,14 +35,14 @@ class FolderValues(FolderPictures):
         bands = [f"{q.name} {q.scale:g} {q.offset:g} {q.unit}" for q in self.quantities]
         return f"{', '.join(bands)}, unknown {self.config.values_nodata}"
 
-    def check(self, progress: Progress | None = None) -> ValuesSurvey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> ValuesSurvey:
         """Read everything once and tell what is there.
 
         Raises:
             InputError: What reading a picture raises, values that are rather "unknown", or a band
                 of which nothing is known anywhere.
         """
-        return survey_values(self, self.quantities, progress)
+        return survey_values(self, self.quantities, progress, workers)
 
     def _target(self, mask: Path) -> Tensor:
         raw = read_numbers(mask, max_megapixels=self.config.max_megapixels)
@@ -65,7 +66,7 @@ class FolderValuesSource(FolderSource):
     def contents(self) -> str:
         """Names and units of the bands."""
         told = [f"{q.name} in {q.unit}" if q.unit else q.name for q in self.config.quantities]
-        return f"values of {', '.join(told)}"
+        return message("values of {told}", told=", ".join(told))
 
     @property
     def units(self) -> Mapping[str, str]:

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from pixelwise.data.each import each
 from pixelwise.data.fitting import Range
 from pixelwise.data.quantities import Quantity
-from pixelwise.data.survey import FAR, HUGE, SENTINELS, ValuesRead
+from pixelwise.data.survey import FAR, HUGE, SENTINELS, ValuesOfPicture, ValuesRead
 from pixelwise.errors import InputError
+from pixelwise.language import Message, message, spoken, translate
 
 NEAR_ZERO = 0.02
 """A raw 0 that lies more than this share of the range below all others may mean "unknown"."""
@@ -22,6 +26,10 @@ class Pictures(Protocol):
 
     scale: float
     name: str
+
+    @property
+    def apart(self) -> bool:
+        """Whether each picture is read without regard to the others."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
@@ -50,10 +58,17 @@ class Band:
     def line(self, pixels: int) -> str:
         """For people."""
         unit = f" {self.quantity.unit}" if self.quantity.unit else ""
-        return (
-            f"masks   {self.quantity.name} from {self.low:.4g} to {self.high:.4g}{unit}, mean"
-            f" {self.mean:.4g}, std {self.std:.3g}; unknown"
-            f" {100 * (1 - self.known / max(1, pixels)):.3g} % of all pixels"
+        return translate(
+            "masks   {name} from {low:.4g} to {high:.4g}{unit}, mean {mean:.4g}, std"
+            " {std:.3g}; unknown {known:.3g} % of all pixels"
+        ).format(
+            name=self.quantity.name,
+            low=self.low,
+            high=self.high,
+            unit=unit,
+            mean=self.mean,
+            std=self.std,
+            known=100 * (1 - self.known / max(1, pixels)),
         )
 
 
@@ -91,44 +106,84 @@ class ValuesSurvey:
         told = [band.line(self.read.pixels) for band in self.bands]
         if self.read.missing:
             told.append(
-                f"values  {self.read.missing} of {self.read.pixels} pixels without data in"
-                f" {self.read.pictures_missing} pictures: filled with the mean, unknown in the"
-                " masks"
+                translate(
+                    "values  {missing} of {pixels} pixels without data in {pictures_missing}"
+                    " pictures: filled with the mean, unknown in the masks"
+                ).format(
+                    missing=self.read.missing,
+                    pixels=self.read.pixels,
+                    pictures_missing=self.read.pictures_missing,
+                )
             )
         if self.read.empty:
             empty = self.read.empty
-            told.append(f"values  {len(empty)} pictures without any data, as {empty[0]}")
-        return [*told, *(f"values  {doubt}" for doubt in self.told)]
+            told.append(
+                translate("values  {empty} pictures without any data, as {empty2}").format(
+                    empty=len(empty), empty2=empty[0]
+                )
+            )
+        return [*told, *(translate("values  {doubt}").format(doubt=doubt) for doubt in self.told)]
 
 
 def survey_values(
     pictures: Pictures,
     quantities: tuple[Quantity, ...],
     progress: Callable[[int, int], None] | None,
+    workers: int = 0,
 ) -> ValuesSurvey:
-    """Read all pictures and their masks."""
+    """Read all pictures and their masks; `workers` as of `each`."""
     read = ValuesRead()
     sums = [_Sums() for _ in quantities]
     doubts: list[str] = []
-    for i in range(len(pictures)):
-        sample = pictures[i]
-        read.add(sample.picture, sample.name)
-        for quantity, band, one in zip(quantities, sample.mask.numpy(), sums, strict=True):
-            known = band[np.isfinite(band)].astype(np.float64)
-            if known.size:
-                if (doubt := _doubt(known, quantity, sample.name)) and not doubts:
-                    doubts.append(doubt)
-                one.add(known)
-        if progress is not None:
-            progress(i + 1, len(pictures))
+    with closing(each(pictures, partial(_measured, quantities), workers)) as found:
+        for i, (values, bands) in enumerate(found):
+            read.add(values)
+            for band, one in zip(bands, sums, strict=True):
+                if band is not None:
+                    one.add(band)
+            doubts += [spoken(b.doubt) for b in bands if b is not None and b.doubt is not None]
+            if progress is not None:
+                progress(i + 1, len(pictures))
     for quantity, one in zip(quantities, sums, strict=True):
         if not one.known:
             raise InputError(
                 f"{pictures.name}: {quantity.name} is known at no pixel (NaN, infinite, the files'"
                 " own nodata and values_nodata never are); look at the masks"
             )
-    bands = tuple(one.band(quantity) for quantity, one in zip(quantities, sums, strict=True))
-    return ValuesSurvey(bands, read, (*doubts, *read.doubts(pictures.scale)))
+    told = tuple(one.band(quantity) for quantity, one in zip(quantities, sums, strict=True))
+    return ValuesSurvey(told, read, (*doubts[:1], *read.doubts(pictures.scale)))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Of the known values of a band in one picture."""
+
+    known: int
+    mean: float
+    squares: float
+    low: float
+    high: float
+    doubt: Message | None
+
+
+def _measured(
+    quantities: tuple[Quantity, ...], pictures: Pictures, index: int
+) -> tuple[ValuesOfPicture, list[_Moments | None]]:
+    """The values of a picture, and those of each band of its mask; None: nothing is known."""
+    sample = pictures[index]
+    values = ValuesOfPicture.of(sample.picture, sample.name)
+    found: list[_Moments | None] = []
+    for quantity, band in zip(quantities, sample.mask.numpy(), strict=True):
+        known = band[np.isfinite(band)].astype(np.float64)
+        if not known.size:
+            found.append(None)
+            continue
+        mean = float(known.mean())
+        squares = float(((known - mean) ** 2).sum())
+        ends = float(known.min()), float(known.max())
+        doubt = _doubt(known, quantity, sample.name)
+        found.append(_Moments(known.size, mean, squares, *ends, doubt))
+    return values, found
 
 
 class _Sums:
@@ -138,17 +193,16 @@ class _Sums:
         self.known, self.mean, self.squares = 0, 0.0, 0.0
         self.low, self.high = math.inf, -math.inf
 
-    def add(self, values: Any) -> None:
+    def add(self, one: _Moments) -> None:
         """Take the known values of one picture into account."""
-        count, mean = values.size, float(values.mean())
-        apart = mean - self.mean
-        total = self.known + count
-        self.squares += float(((values - mean) ** 2).sum())
-        self.squares += apart**2 * self.known * count / total
-        self.mean += apart * count / total
+        apart = one.mean - self.mean
+        total = self.known + one.known
+        self.squares += one.squares
+        self.squares += apart**2 * self.known * one.known / total
+        self.mean += apart * one.known / total
         self.known = total
-        self.low = min(self.low, float(values.min()))
-        self.high = max(self.high, float(values.max()))
+        self.low = min(self.low, one.low)
+        self.high = max(self.high, one.high)
 
     def band(self, quantity: Quantity) -> Band:
         """The numbers."""
@@ -156,7 +210,7 @@ class _Sums:
         return Band(quantity, self.known, self.low, self.high, self.mean, std)
 
 
-def _doubt(known: Any, quantity: Quantity, name: str) -> str | None:
+def _doubt(known: Any, quantity: Quantity, name: str) -> Message | None:
     """A line where the lowest or highest value stands apart from all others.
 
     Raises:
@@ -171,12 +225,18 @@ def _doubt(known: Any, quantity: Quantity, name: str) -> str | None:
         low, high = min(low, high), max(low, high)
         gap = low - raw if raw < low else raw - high
         filled = any(math.isclose(raw, value, rel_tol=1e-6) for value in SENTINELS)
-        line = (
-            f"{quantity.name} of {name} has raw values of {raw:g}, the others are {low:g} to"
-            f" {high:g}; if that means unknown, write values_nodata: {raw:g} into data.yaml"
+        line = message(
+            "{name} of {name2} has raw values of {raw:g}, the others are {low:g} to"
+            " {high:g}; if that means unknown, write values_nodata: {raw:g} into"
+            " data.yaml",
+            name=quantity.name,
+            name2=name,
+            raw=raw,
+            low=low,
+            high=high,
         )
         if (filled and gap > abs(raw) / 2) or abs(raw) >= HUGE:
-            raise InputError(line)
+            raise InputError(spoken(line))
         zero = abs(raw) < 1e-6 * max(abs(low), abs(high)) and gap > NEAR_ZERO * (high - low)
         if gap > FAR * (high - low) > 0 or zero:
             return line

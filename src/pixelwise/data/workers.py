@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import get_worker_info
+from torch.utils.data import DataLoader, get_worker_info
 
 
 def quiet_worker(_: int) -> None:
@@ -37,6 +37,21 @@ def ending_workers() -> Iterator[None]:
                 child.join()
         signal.signal(signal.SIGCHLD, handler)
         raise
+
+
+def begun(loader: DataLoader[Any]) -> Iterator[Any]:
+    """A loader's iterator; Ctrl-C and SIGTERM wait until it is made.
+
+    Half of one cannot be ended, and a process that is just begun would die of SIGTERM before
+    `quiet_worker` is called in it. Forked ones keep both blocked.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return iter(loader)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def in_shared_memory(sample: Any) -> Any:

@@ -9,6 +9,7 @@ from pixelwise import __version__, pictures
 from pixelwise.data.source import Split
 from pixelwise.demo.trained import PLAIN, Trained, difference
 from pixelwise.explanation.explain import explain
+from pixelwise.language import spoken, translate
 from pixelwise.report import (
     Commands,
     Figure,
@@ -42,13 +43,16 @@ def page(
         shown_files: Folder of the pictures on the page.
     """
     runs = {n: read_rows(t.run / STEPS) + read_rows(t.run / VALIDATION) for n, t in trained.items()}
+    shows = shows.translated()
     folder, noun = shown_files.parent, shows.noun
     return Report(
         title=shows.title,
         summary=(
-            f"Two networks were trained for {settings.steps} steps on the same pictures in the same"
-            f" order, one with attention. {shows.story} {learnt} This is one run of each: a small"
-            " difference can be chance."
+            translate(
+                "Two networks were trained for {steps} steps on the same pictures in the same"
+                " order, one with attention. {story} {learnt} This is one run of each: a small"
+                " difference can be chance."
+            ).format(steps=settings.steps, story=shows.story, learnt=learnt)
         ),
         highlights=_highlights(trained, shows),
         sections=(
@@ -58,40 +62,49 @@ def page(
                 (measures_table({label: one.measures for label, one in trained.items()}),),
             ),
             Section(
-                "Pictures",
-                f"Test {noun}s: the truth, and what each network says.",
+                translate("Pictures"),
+                translate("Test {noun}s: the truth, and what each network says.").format(noun=noun),
                 tuple(_samples(trained, test, noun)),
             ),
             Section(
-                "Where the network looks",
+                translate("Where the network looks"),
                 shows.looking,
                 tuple(_maps(next(iter(trained.values())), shows)),
             ),
             Section(
-                "Training",
-                f"Loss and learning rate at each step; {shows.main_name} on the validation"
-                f" {noun}s.",
-                (Figure(pictures.curves(runs), alt="Training curves of both networks", wide=True),),
+                translate("Training"),
+                translate(
+                    "Loss and learning rate at each step; {main_name} on the validation {noun}s."
+                ).format(main_name=shows.main_name, noun=noun),
+                (
+                    Figure(
+                        pictures.curves(runs),
+                        alt=translate("Training curves of both networks"),
+                        wide=True,
+                    ),
+                ),
             ),
             Section(shows.charts, shows.charts_text, tuple(_charts(trained, shows))),
-            Section("What was run", "", (_facts(trained, settings, shows),)),
+            Section(translate("What was run"), "", (_facts(trained, settings, shows),)),
             Section(
-                "What to type next",
+                translate("What to type next"),
                 "",
                 (
                     Commands(
                         {
                             f"pixelwise predict {folder} {shown_files}": shows.writes,
-                            "pixelwise layers": "all attention layers",
+                            "pixelwise layers": translate("all attention layers"),
                             "pixelwise train --data YOUR/data.yaml --attention psa_s": (
-                                "a network for your own pictures"
+                                translate("a network for your own pictures")
                             ),
                         }
                     ),
                 ),
             ),
         ),
-        footer=f"pixelwise {__version__}, PyTorch {torch.__version__}. This page is one file.",
+        footer=translate("pixelwise {version}, PyTorch {version2}. This page is one file.").format(
+            version=__version__, version2=torch.__version__
+        ),
     )
 
 
@@ -102,10 +115,16 @@ def _highlights(trained: Mapping[str, Trained], shows: Demonstration) -> tuple[H
     more = best.parameters / trained[PLAIN].parameters
     unit = shows.unit
     return (
-        Highlight(f"{shows.main_name} {label}", f"{first:.{digits}f} {unit}", shows.of),
-        Highlight(f"{shows.main_name} {PLAIN}", f"{second:.{digits}f} {unit}", "same pictures"),
+        Highlight(f"{shows.main_name} {spoken(label)}", f"{first:.{digits}f} {unit}", shows.of),
+        Highlight(
+            f"{shows.main_name} {spoken(PLAIN)}",
+            f"{second:.{digits}f} {unit}",
+            translate("same pictures"),
+        ),
         Highlight(shows.decides_name, f"{difference(trained, shows):+.1f}", shows.decides_of),
-        Highlight("parameters", f"{100 * (more - 1):+.1f} %", "for the attention"),
+        Highlight(
+            translate("parameters"), f"{100 * (more - 1):+.1f} %", translate("for the attention")
+        ),
     )
 
 
@@ -116,7 +135,9 @@ def _samples(trained: Mapping[str, Trained], test: Split, noun: str) -> Iterator
         image = pictures.displayable(test[index].image)
         yield Figure(
             pictures.png(best.model.task.compared(image, target, answers)),
-            alt=f"Test {noun} {index}: the truth, and the prediction of both networks",
+            alt=translate(
+                "Test {noun} {index}: the truth, and the prediction of both networks"
+            ).format(noun=noun, index=index),
             wide=True,
         )
 
@@ -141,7 +162,7 @@ def _maps(best: Trained, shows: Demonstration) -> Iterator[Figure]:
     for caption, values in {**spatial, **evidence}.items():
         yield Figure(
             pictures.map_overlay(found.picture, values.numpy(), at),
-            alt=f"Map of {caption} over {name}",
+            alt=translate("Map of {caption} over {name}").format(caption=caption, name=name),
             caption=caption,
         )
 
@@ -150,21 +171,35 @@ def _charts(trained: Mapping[str, Trained], shows: Demonstration) -> Iterator[Fi
     for label, one in trained.items():
         for file, content in one.result.files().items():
             if file.endswith(".png"):
-                yield Figure(content, alt=f"{shows.charts}, {label}", caption=label)
+                yield Figure(content, alt=f"{shows.charts}, {spoken(label)}", caption=label)
 
 
 def _facts(
     trained: Mapping[str, Trained], settings: TrainSettings, shows: Demonstration
 ) -> Settings:
     values = {
-        "network": f"{settings.model} on {settings.backbone}, output stride 8",
-        f"{shows.noun}s": ", ".join(f"{count} {split}" for split, count in shows.pictures.items())
-        + f", {shows.size}x{shows.size} pixels, seed {settings.seed}",
-        "training": f"{settings.steps} steps of {settings.per_batch} {shows.noun}s,"
-        f" {settings.recipe}, peak learning rate {settings.peak_lr:g}{shows.remark}",
+        translate("network"): translate("{model} on {backbone}, output stride 8").format(
+            model=settings.model, backbone=settings.backbone
+        ),
+        translate("{noun}s").format(noun=shows.noun): ", ".join(
+            f"{count} {split}" for split, count in shows.pictures.items()
+        )
+        + translate(", {size}x{size} pixels, seed {seed}").format(
+            size=shows.size, seed=settings.seed
+        ),
+        translate("training"): translate(
+            "{steps} steps of {per_batch} {noun}s, {recipe}, peak learning rate {peak_lr:g}{remark}"
+        ).format(
+            steps=settings.steps,
+            per_batch=settings.per_batch,
+            noun=shows.noun,
+            recipe=settings.recipe,
+            peak_lr=settings.peak_lr,
+            remark=shows.remark,
+        ),
     }
     for label, one in trained.items():
-        values[label] = (
-            f"{one.parameters:,} parameters, {one.seconds:.0f} s of training and validation"
-        )
+        values[spoken(label)] = translate(
+            "{parameters:,} parameters, {seconds:.0f} s of training and validation"
+        ).format(parameters=one.parameters, seconds=one.seconds)
     return Settings(values)

@@ -20,6 +20,7 @@ from pixelwise.demo.page import page
 from pixelwise.demo.trained import PLAIN, Trained, gain
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.language import message, spoken, translate
 from pixelwise.networks.config import as_text, attention_plan
 from pixelwise.networks.files import CONFIG, WEIGHTS
 from pixelwise.networks.segmenter import load
@@ -74,7 +75,7 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
         f",{split}={count}" for split, count in shows.pictures.items()
     )
     test = open_data(data).split("test")
-    named = {f"with {layer}": settings.attention, PLAIN: "none"}
+    named = {message("with {layer}", layer=layer): settings.attention, PLAIN: "none"}
     base = TrainSettings(
         data=data,
         task=settings.task,
@@ -97,15 +98,19 @@ def run_demo(settings: Any, watcher: Watcher) -> Shown:
     base = dataclasses.replace(base, **shows.training)
     trained: dict[str, Trained] = {}
     for label, attention in named.items():
-        watcher.say(f"\n{label}: {base.steps} steps")
+        watcher.say(
+            translate("\n{label}: {steps} steps").format(label=spoken(label), steps=base.steps)
+        )
         chosen = dataclasses.replace(base, attention=attention, name=label.replace(" ", "_"))
         trained[label] = _train(chosen, test, watcher)
     shown_files = _write(folder, trained, test, base, shows.noun)
     better = gain(trained, shows)
-    learnt = (shows.helped if better > 0 else shows.not_helped).format(gain=better, loss=-better)
+    learnt = translate(shows.helped if better > 0 else shows.not_helped).format(
+        gain=better, loss=-better
+    )
     write_report(folder, page(trained, test, base, shows, learnt, shown_files))
     measures = {label: one.measures for label, one in trained.items()}
-    return Shown(folder, shown_files, shows.heading, measures, learnt)
+    return Shown(folder, shown_files, translate(shows.heading), measures, learnt)
 
 
 def _demonstration(name: str) -> Demonstration:
@@ -122,7 +127,7 @@ def _train(settings: TrainSettings, test: Split, watcher: Watcher) -> Trained:
     finished = train(settings, watcher, command="training")
     assert finished is not None  # only a resumed run can be finished already
     for line in finished.warnings:
-        watcher.say(f"warning: {line}")
+        watcher.say(translate("warning: {line}").format(line=spoken(line)))
     model = load(finished.run)
     answers: dict[int, Tensor] = {}
     targets: dict[int, Tensor] = {}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from pixelwise.language import message
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.tasks.base import Items, Result
 from pixelwise.tasks.demonstration import Demonstration
 from pixelwise.tasks.measures import Measures
 
-PLAIN = "without attention"
+PLAIN = message("without attention")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def examine_source(spec: str, *, workers: int = 0, progress: Progress | None = N
             except InputError as error:
                 findings.append(_refusal("refused", error))
             else:
-                findings += _checked(source, split, progress)
+                findings += _checked(source, split, workers, progress)
     reading = Reading(None, 0, 255, (), MAX_MEGAPIXELS)
     facts = gather(jobs, reading, workers, progress)
     subject = Subject(root, path, {}, None, {}, MaskNames(), tuple(findings))
@@ -185,10 +185,12 @@ def _files(source: Source, split: str, root: Path) -> Iterator[Path]:
             yield found
 
 
-def _checked(source: Source, split: str, progress: Progress | None) -> Iterator[Finding]:
+def _checked(
+    source: Source, split: str, workers: int, progress: Progress | None
+) -> Iterator[Finding]:
     """What the set's own check of a split raises or tells."""
     try:
-        found = source.split(split).check(progress)
+        found = source.split(split).check(progress, workers=workers)
     except InputError as error:
         yield _refusal("refused", error)
     else:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 from PIL import Image
 
+from pixelwise.language import mark
+
 REACH = 24
 """Pixels that a mask may be moved by."""
 LONGEST = 512
@@ -23,8 +25,17 @@ FEWEST = 40
 """Border pixels below which nothing can be said."""
 
 Plane = Num[np.ndarray, "_ _"]
-MIRRORS = ("mirrored left to right", "mirrored top to bottom", "turned by 180 degrees")
-TURNS = ("turned by 90 degrees", "turned by 270 degrees", "transposed", "transposed across")
+MIRRORS = (
+    mark("mirrored left to right"),
+    mark("mirrored top to bottom"),
+    mark("turned by 180 degrees"),
+)
+TURNS = (
+    mark("turned by 90 degrees"),
+    mark("turned by 270 degrees"),
+    "transposed",
+    mark("transposed across"),
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 from torch.utils.data import DataLoader, Dataset
 
-from pixelwise.data.workers import ending_workers, quiet_worker
+from pixelwise.data.workers import begun, ending_workers, quiet_worker
 from pixelwise.doctor.facts import Job, PairFacts, Reading
 from pixelwise.doctor.fit import Fit, measure
 from pixelwise.doctor.read_masks import mask_facts
@@ -62,13 +62,14 @@ def gather(
 
 
 def _read(jobs: Sequence[Job], reading: Reading, workers: int) -> Iterator[PairFacts]:
-    yield from DataLoader(
+    loader = DataLoader(
         Jobs(jobs, reading),
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_it_is,
         worker_init_fn=quiet_worker,
     )
+    yield from begun(loader)
 
 
 def _as_it_is(facts: Any) -> Any:

@@ -7,6 +7,7 @@ from math import gcd
 from typing import Any
 
 from pixelwise.data.layouts import CITYSCAPES, LABEL_IDS, LAYOUTS
+from pixelwise.language import message
 
 IGNORE = "ignore"
 VOID = (-1, 255, 65535)
@@ -46,61 +47,83 @@ def propose(values: Mapping[int, int], classes: int, thin: bool) -> Proposal | N
     found = sorted(values)
     core = [v for v in found if v not in VOID]
     rest: Map = {v: IGNORE for v in found if v in VOID}
-    border = " (255 is a thin border, as in VOC)" if thin and 255 in found else ""
+    border: str = message(" (255 is a thin border, as in VOC)") if thin and 255 in found else ""
     if classes == 2 and found in ([0, 255], [0, 65535]):
         return Proposal(
-            "values-0-255", {0: 0, found[1]: 1}, f"masks are black and white: 0 and {found[1]}"
+            "values-0-255",
+            {0: 0, found[1]: 1},
+            message("masks are black and white: 0 and {found}", found=found[1]),
         )
     if set(core) <= {*range(classes)} and core:
         white = len(core) + len(rest) == classes and -1 not in rest
         if white and not thin and len(core) < classes:
-            told = f"classes are grey levels, {found[-1]} among them"
+            told = message("classes are grey levels, {found} among them", found=found[-1])
             return Proposal("values-grey-levels", _in_order(found), told)
-        return Proposal("values-are-ids", {v: v for v in core} | rest, f"values are ids{border}")
+        return Proposal(
+            "values-are-ids",
+            {v: v for v in core} | rest,
+            message("values are ids{border}", border=border),
+        )
     if core and core[0] == 1 and core[-1] == classes and classes > 1:
         return Proposal(
             "values-from-1",
             {v: v - 1 for v in range(1, classes + 1)} | rest,
-            f"values begin at 1: 1 to {classes} for {classes} classes{border}",
+            message(
+                "values begin at 1: 1 to {classes} for {classes} classes{border}",
+                classes=classes,
+                border=border,
+            ),
         )
     if classes == len(CITYSCAPES) and set(core) <= {*range(-1, LABEL_IDS)}:
         known = LAYOUTS["cityscapes"]["map"]
         return Proposal(
             "values-label-ids",
             dict(known) | {v: IGNORE for v in found if v not in known},
-            "values are Cityscapes' label ids, 0 to 33, not its 19 train ids",
+            message("values are Cityscapes' label ids, 0 to 33, not its 19 train ids"),
         )
     if core and core[0] == 0 and core[-1] == classes and len(core) > 2:
         return Proposal(
             "values-zero-other",
             {0: IGNORE} | {v: v - 1 for v in range(1, classes + 1)} | rest,
-            f"values are 0 to {classes} for {classes} classes; 0 rather means other, as in ADE20K",
-            f"or name value 0 as a class of its own, with {classes + 1} names",
+            message(
+                "values are 0 to {classes} for {classes} classes; 0 rather means other,"
+                " as in ADE20K",
+                classes=classes,
+            ),
+            message(
+                "or name value 0 as a class of its own, with {classes} names", classes=classes + 1
+            ),
         )
     return _levels(found, core, rest, classes)
 
 
 def _levels(found: list[int], core: list[int], rest: Map, classes: int) -> Proposal | None:
     if len(found) == classes:
-        told = f"classes are grey levels: {_listed(found)}"
-        return Proposal("values-grey-levels", _in_order(found), told, "check their order")
+        told = message("classes are grey levels: {listed}", listed=_listed(found))
+        return Proposal("values-grey-levels", _in_order(found), told, message("check their order"))
     if len(core) == classes:
-        told = f"classes are grey levels: {_listed(core)}"
-        return Proposal("values-grey-levels", _in_order(core) | rest, told, "check their order")
+        told = message("classes are grey levels: {listed}", listed=_listed(core))
+        return Proposal(
+            "values-grey-levels", _in_order(core) | rest, told, message("check their order")
+        )
     step = reduce(gcd, found, 0)
     if step > 1 and found[-1] // step < classes and len(found) > 1:
         return Proposal(
             "values-grey-levels",
             {i * step: i for i in range(classes)},
-            f"classes are grey levels, multiples of {step}: {_listed(found)}",
+            message(
+                "classes are grey levels, multiples of {step}: {listed}",
+                step=step,
+                listed=_listed(found),
+            ),
         )
     if core and core[-1] >= 1000 and {v // 1000 for v in core if v >= 1000} <= {*range(LABEL_IDS)}:
         ids = {v: v // 1000 if v >= 1000 else v for v in core}
         if set(ids.values()) <= {*range(classes)} and len(core) > classes:
             return Proposal(
                 "values-instances", dict(ids) | rest,
-                "values are instances, 1000 times the class and a number",
-                "rather take the files of classes, such as *_labelIds",
+                message("values are instances, 1000 times the class and a number"),
+                message("rather take the files of classes, such as *_labelIds"),
             )  # fmt: skip
     return None
 

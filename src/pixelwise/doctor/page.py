@@ -9,6 +9,7 @@ from pixelwise.doctor.examine import Examination
 from pixelwise.doctor.finding import ORDER, Finding, counted
 from pixelwise.doctor.quick import QuickLook
 from pixelwise.doctor.sheet import contact_sheet, legend_entries
+from pixelwise.language import left, mark, plural, spoken, translate
 from pixelwise.pictures.comparison import legend
 from pixelwise.pictures.files import png
 from pixelwise.report import (
@@ -24,10 +25,12 @@ from pixelwise.report import (
 )
 
 HEADS = {
-    "stop": "What stops a training",
-    "warn": "What to look at",
-    "note": "What to know",
+    "stop": mark("What stops a training"),
+    "warn": mark("What to look at"),
+    "note": mark("What to know"),
 }
+SEVERITIES = {"stop": mark("stop"), "warn": mark("warn"), "note": mark("note")}
+"""What a line begins with."""
 LISTED = 40
 """So many files of a finding are named on the page."""
 SHOWN = 8
@@ -37,32 +40,42 @@ SHOWN = 8
 def verdict(examination: Examination) -> str:
     """One line: whether a training may start."""
     counts = Counter(finding.severity for finding in examination.findings)
-    parts = [counted(counts["stop"], "finding") + " that stop" + "s" * (counts["stop"] == 1)]
-    parts += [counted(counts["warn"], "warning")] * bool(counts["warn"])
-    parts += [counted(counts["note"], "note")] * bool(counts["note"])
-    told = ", ".join(parts if counts["stop"] else parts[1:]) or "nothing to note"
+    stopping = counted(counts["stop"], "finding")
+    verb = plural("{findings} that stops", "{findings} that stop", counts["stop"])
+    parts = [verb.format(findings=spoken(stopping))]
+    parts += [spoken(counted(counts["warn"], "warning"))] * bool(counts["warn"])
+    parts += [spoken(counted(counts["note"], "note"))] * bool(counts["note"])
+    told = translate(", ").join(parts if counts["stop"] else parts[1:]) or translate(
+        "nothing to note"
+    )
     if examination.may_start:
-        return f"training may start: {told}"
-    return f"training must not start: {told}"
+        return translate("training may start: {told}").format(told=told)
+    return translate("training must not start: {told}").format(told=told)
 
 
 def lines(examination: Examination | QuickLook) -> Iterator[str]:
     """The findings for a terminal."""
     for finding in examination.findings:
-        yield f"{finding.severity:5} {finding.line}"
+        yield f"{left(translate(SEVERITIES[finding.severity]), 5)} {finding.spoken}"
         if finding.repair:
-            yield f"      data.yaml: {'; '.join(as_line(finding.repair))}"
+            yield translate("      data.yaml: {join}").format(
+                join="; ".join(as_line(finding.repair))
+            )
 
 
 def as_line(repair: Mapping[str, Any]) -> Iterator[str]:
     """A line for each key, such as `map: {0: 0, 255: 1}`; long maps are cut short."""
     for key, value in repair.items():
         if value is None:
-            yield f"remove {key}"
+            yield translate("remove {key}").format(key=key)
         elif isinstance(value, dict):
             kept = [(k, v) for k, v in value.items() if v != "ignore"][:SHOWN]
             kept += [(k, v) for k, v in value.items() if v == "ignore"][: max(0, SHOWN - len(kept))]
-            rest = f", and {len(value) - len(kept)} more" if len(value) > len(kept) else ""
+            rest = (
+                translate(", and {amount} more").format(amount=len(value) - len(kept))
+                if len(value) > len(kept)
+                else ""
+            )
             inner = ", ".join(f"{_shown(k)}: {_shown(v)}" for k, v in kept)
             yield f"{key}: {{{inner}{rest}}}"
         elif isinstance(value, list):
@@ -82,7 +95,7 @@ def report(examination: Examination, name: str) -> Report:
     pictures, masks = seen.pictures(), seen.masks()
     grave = Counter(finding.severity for finding in examination.findings)
     sections = [
-        Section(HEADS[severity], "", tuple(_blocks(examination, severity)))
+        Section(translate(HEADS[severity]), "", tuple(_blocks(examination, severity)))
         for severity in ORDER
         if grave[severity]
     ]
@@ -91,19 +104,28 @@ def report(examination: Examination, name: str) -> Report:
     sections.append(_files(examination))
     sections += contact_sheet(examination)
     return Report(
-        f"Check of {name}",
-        verdict(examination).capitalize() + ".",
+        translate("Check of {name}").format(name=name),
+        _sentence(verdict(examination)),
         (
-            Highlight("Training", "may start" if examination.may_start else "must not start"),
-            Highlight("Pictures", str(len(pictures)), _splits(examination)),
-            Highlight("Masks", str(len(masks))),
             Highlight(
-                "Findings", str(grave["stop"] + grave["warn"]), f"{grave['stop']} of them stop"
+                translate("Training"),
+                translate("may start") if examination.may_start else translate("must not start"),
+            ),
+            Highlight(translate("Pictures"), str(len(pictures)), _splits(examination)),
+            Highlight(translate("Masks"), str(len(masks))),
+            Highlight(
+                translate("Findings"),
+                str(grave["stop"] + grave["warn"]),
+                translate("{grave} of them stop").format(grave=grave["stop"]),
             ),
         ),
         tuple(sections),
         "pixelwise check-data",
     )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + translate(".")
 
 
 def _splits(examination: Examination) -> str:
@@ -116,16 +138,20 @@ def _blocks(examination: Examination, severity: str) -> Iterator[Block]:
         if finding.severity == severity:
             yield Text(finding.key, _told(finding))
             if finding.repair:
-                yield Commands(dict.fromkeys(as_line(finding.repair), "in data.yaml"))
+                yield Commands(dict.fromkeys(as_line(finding.repair), translate("in data.yaml")))
 
 
 def _told(finding: Finding) -> str:
     files = ", ".join(finding.files[:LISTED])
     more = len(finding.files) - LISTED
     parts = [
-        f"{finding.text[:1].upper()}{finding.text[1:]}.",
-        f"What to do: {finding.remedy}.",
-        f"Files: {files}{f' and {more} more' if more > 0 else ''}." if files else "",
+        _sentence(spoken(finding.text)),
+        translate("What to do: {remedy}.").format(remedy=spoken(finding.remedy)),
+        translate("Files: {files}{what}.").format(
+            files=files, what=translate(" and {more} more").format(more=more) if more > 0 else ""
+        )
+        if files
+        else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -149,21 +175,33 @@ def _classes(examination: Examination, table: ClassTable) -> Section:
         if (total := sum(table.pixels[split]) + table.ignored[split])
     )
     blocks: list[Block] = [
-        Table(("class", *(f"{split}, %" for split in splits), "weight"), tuple(shares)),
-        Text(
-            "Pictures and regions",
-            "How many pictures hold the class, and how many % of its regions are smaller than one"
-            " place of a network of output stride 8, 16 or 32.",
+        Table(
+            (translate("class"), *(f"{split}, %" for split in splits), translate("weight")),
+            tuple(shares),
         ),
-        Table(("class", *splits, *(f"below {n} x {n}" for n in table.lost)), tuple(sizes)),
+        Text(
+            translate("Pictures and regions"),
+            translate(
+                "How many pictures hold the class, and how many % of its regions are"
+                " smaller than one place of a network of output stride 8, 16 or 32."
+            ),
+        ),
+        Table(
+            (
+                translate("class"),
+                *splits,
+                *(translate("below {n} x {n}").format(n=n) for n in table.lost),
+            ),
+            tuple(sizes),
+        ),
     ]
     if entries := dict(legend_entries(examination)):
-        blocks.append(Figure(png(legend(entries, 460)), "Colours of the classes"))
-    text = (
-        f"Shares of the pixels that count. Ignored: {ignored or 'none'}. Proposed weights for a"
-        " loss: the inverse root of the share in train, 1 on average."
-    )
-    return Section("Classes", text, tuple(blocks))
+        blocks.append(Figure(png(legend(entries, 460)), translate("Colours of the classes")))
+    text = translate(
+        "Shares of the pixels that count. Ignored: {what}. Proposed weights for"
+        " a loss: the inverse root of the share in train, 1 on average."
+    ).format(what=ignored or translate("none"))
+    return Section(translate("Classes"), text, tuple(blocks))
 
 
 def _files(examination: Examination) -> Section:
@@ -171,23 +209,27 @@ def _files(examination: Examination) -> Section:
     good = [p for _, p in seen.pictures(lambda p: not p.error)]
     values: dict[str, str] = {}
     sizes = Counter(f"{p.width}x{p.height}" for p in good)
-    values["sizes"] = _most(sizes)
-    values["bands"] = _most(Counter(str(p.bands) for p in good))
-    values["types"] = _most(Counter(p.dtype for p in good))
-    values["picture files"] = _most(Counter(p.container.format for p in good))
-    values["mask files"] = _most(
+    values[translate("sizes")] = _most(sizes)
+    values[translate("bands")] = _most(Counter(str(p.bands) for p in good))
+    values[translate("types")] = _most(Counter(p.dtype for p in good))
+    values[translate("picture files")] = _most(Counter(p.container.format for p in good))
+    values[translate("mask files")] = _most(
         Counter(f"{m.container.format} {m.dtype}".strip() for _, m in seen.masks())
     )
     if good:
-        values["values"] = f"{min(p.low for p in good):g} to {max(p.high for p in good):g}"
+        values[translate("values")] = translate("{low} to {high}").format(
+            low=f"{min(p.low for p in good):g}", high=f"{max(p.high for p in good):g}"
+        )
     for split, (pictures, masks) in seen.subject.folders.items():
         values[split] = f"{seen.subject.told(pictures)}, {seen.subject.told(masks or '')}"
-    return Section("Files", "", (Settings({k: v for k, v in values.items() if v}),))
+    return Section(translate("Files"), "", (Settings({k: v for k, v in values.items() if v}),))
 
 
 def _most(counts: Counter[str]) -> str:
     shown = [f"{text} ({number})" for text, number in counts.most_common(4) if text]
-    return ", ".join(shown) + (f" and {len(counts) - 4} more" if len(counts) > 4 else "")
+    return ", ".join(shown) + (
+        translate(" and {amount} more").format(amount=len(counts) - 4) if len(counts) > 4 else ""
+    )
 
 
 def summary(examination: Examination) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from pixelwise.data.classes import parse_colour
 from pixelwise.data.layouts import CITYSCAPES
+from pixelwise.language import message
 
 
 def voc(count: int = 256) -> list[int]:
@@ -38,10 +39,10 @@ def known_ids(
     colours: Collection[int], classes: int, palette: Collection[int]
 ) -> tuple[str, dict[int, int]] | None:
     """Whose colours they are, and the class of each; None: nobody's that is known."""
-    tables = [("the palette's", [*palette])]
+    tables = [(message("the palette's"), [*palette])]
     if classes == 19:
-        tables.append(("Cityscapes'", cityscapes()))
-    tables.append(("VOC's", voc(max(classes, 2))))
+        tables.append((message("Cityscapes'"), cityscapes()))
+    tables.append((message("VOC's"), voc(max(classes, 2))))
     for whose, table in tables:
         ids = {colour: i for i, colour in enumerate(table)}
         if table and set(colours) - {0, 0xE0E0C0, 0xFFFFFF} <= ids.keys() and len(colours) > 1:

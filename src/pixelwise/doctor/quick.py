@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelwise.data.drawn import is_drawn
+from pixelwise.data.each import one_thread
 from pixelwise.doctor.checks.files import check_files
 from pixelwise.doctor.checks.names import check_names
 from pixelwise.doctor.checks.placing import check_placing
@@ -28,6 +29,7 @@ from pixelwise.doctor.gather import facts_of
 from pixelwise.doctor.pairing import Pairs
 from pixelwise.doctor.seen import Seen
 from pixelwise.doctor.subject import Subject, find_subject, is_other_kind
+from pixelwise.language import message
 
 SECONDS = 10.0
 READ = 12
@@ -59,6 +61,7 @@ class QuickLook:
         return all(finding.severity != "stop" for finding in self.findings)
 
 
+@one_thread()
 def quick_look(
     spec: str, *, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> QuickLook | None:
@@ -149,9 +152,13 @@ def _leaks(
     yield Finding(
         "warn",  # it can be trained; what it is scored by is worth nothing
         "leak",
-        f"{counted(len(twice), 'picture is')} byte for byte in several splits"
-        f" ({', '.join(splits)}): the score would be of pictures that were learnt",
-        "keep each in one split only",
+        message(
+            "{counted} byte for byte in several splits ({splits}): the score would"
+            " be of pictures that were learnt",
+            counted=counted(len(twice), "picture is"),
+            splits=", ".join(splits),
+        ),
+        message("keep each in one split only"),
         tuple(subject.told(picture) for group in twice for _, picture in group),
     )
 

@@ -12,6 +12,7 @@ from pixelwise.doctor.examine import Examination
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.read_masks import mask_ids
 from pixelwise.errors import InputError
+from pixelwise.language import mark, translate
 from pixelwise.pictures.files import png
 from pixelwise.pictures.masks import displayable, overlay
 from pixelwise.report import Figure, Section
@@ -28,15 +29,23 @@ def contact_sheet(examination: Examination) -> list[Section]:
     typical, strange = _by_classes(examination)
     sections = []
     for title, text, items in (
-        ("Suspected pictures", "The first pictures of the findings that matter.", chosen),
-        ("Typical pictures", "Their classes have shares as in the whole set.", typical),
-        ("Strangest pictures", "Their classes have shares unlike the whole set.", strange),
+        (
+            mark("Suspected pictures"),
+            mark("The first pictures of the findings that matter."),
+            chosen,
+        ),
+        (mark("Typical pictures"), mark("Their classes have shares as in the whole set."), typical),
+        (
+            mark("Strangest pictures"),
+            mark("Their classes have shares unlike the whole set."),
+            strange,
+        ),
     ):
         figures = tuple(
             figure for facts, note in items if (figure := _figure(examination, facts, note))
         )
         if figures:
-            sections.append(Section(title, text, figures))
+            sections.append(Section(translate(title), translate(text), figures))
     return sections
 
 
@@ -97,7 +106,11 @@ def _figure(examination: Examination, facts: PairFacts, note: str) -> Figure | N
             small, ids[rows][:, columns], colours, ignore_index=seen.reading.ignore_index
         )
     name = seen.subject.told(facts.picture_name)
-    return Figure(png(small), alt=f"{name} below its mask", caption=f"{name} ({note})")
+    return Figure(
+        png(small),
+        alt=translate("{name} below its mask").format(name=name),
+        caption=f"{name} ({note})",
+    )
 
 
 def _palette(examination: Examination, highest: int) -> Sequence[Colour]:

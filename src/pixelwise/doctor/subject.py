@@ -16,6 +16,7 @@ from pixelwise.data.points.discovery import DEEPLABCUT, describe, is_class_table
 from pixelwise.doctor.finding import Finding
 from pixelwise.doctor.guessing import described, guess
 from pixelwise.errors import InputError
+from pixelwise.language import joined, message
 
 ROUNDS = 8
 """So many mistakes of a data.yaml are told."""
@@ -114,9 +115,14 @@ def _undescribed(folder: Path) -> Subject:
     finding = Finding(
         "stop",
         "no-data-yaml",
-        "nothing says which classes there are; pictures and masks were found in "
-        + ", ".join(f"{item.pictures} and {item.masks}" for item in found),
-        "write a data.yaml; --fix writes one to start from",
+        message(
+            "nothing says which classes there are; pictures and masks were found in {places}",
+            places=joined(
+                ", ",
+                (message("{a} and {b}", a=item.pictures, b=item.masks) for item in found),
+            ),
+        ),
+        message("write a data.yaml; --fix writes one to start from"),
         repair=content,
     )
     return _guessed(folder, None, content, (finding,))

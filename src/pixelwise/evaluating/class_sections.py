@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from pixelwise import pictures
+from pixelwise.language import translate
 from pixelwise.report import Block, Figure, Legend, Matrix, Section, Table
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.class_examination import BORDERS, ClassExamination
@@ -22,9 +23,9 @@ def class_sections(
         used: The threshold of a binary network.
         files: Of the evaluation.
     """
-    yield Section("Scores per class", "", (_table(result),))
-    yield Section("What is taken for what", "", (_confusion(result, files),))
-    yield Section("Probabilities", "", tuple(_probabilities(result, used, files)))
+    yield Section(translate("Scores per class"), "", (_table(result),))
+    yield Section(translate("What is taken for what"), "", (_confusion(result, files),))
+    yield Section(translate("Probabilities"), "", tuple(_probabilities(result, used, files)))
 
 
 def legend_of(task: Task) -> Legend:
@@ -37,35 +38,54 @@ def _table(result: ClassExamination) -> Table:
     ends = result.intervals
     rates = result.rates
     columns = {
-        "precision": rates.precision,
-        "recall": rates.recall,
+        translate("precision"): rates.precision,
+        translate("recall"): rates.recall,
         "F1": rates.f1,
         "AP": result.average_precision,
-        **{BORDERS[name]: values for name, values in result.borders.items()},
+        **{translate(BORDERS[name]): values for name, values in result.borders.items()},
     }
     rows = [
-        ("mean", _percent(result.scores.miou), _interval(ends.miou), *("" for _ in columns), "")
+        (
+            translate("mean"),
+            _percent(result.scores.miou),
+            _interval(ends.miou),
+            *("" for _ in columns),
+            "",
+        )
     ]
     for number, name in enumerate(result.names):
         iou = result.scores.iou[number]
         cells = (_percent(values[number]) for values in columns.values())
-        shown = "absent" if iou is None else _percent(iou)
+        shown = translate("absent") if iou is None else _percent(iou)
         pixels = f"{result.scores.pixels[number]:,}"
         rows.append((name, shown, _interval(ends.iou[number]), *cells, pixels))
-    caption = (
-        "In %; IoU of the union of truth and prediction. 'absent': no pixel of the class in the"
-        " truth. 95 % intervals by a bootstrap over pictures: how far the scores depend on which"
-        " pictures were evaluated, not how far another training would lead elsewhere."
+    caption = translate(
+        "In %; IoU of the union of truth and prediction. 'absent': no pixel of"
+        " the class in the truth. 95 % intervals by a bootstrap over pictures:"
+        " how far the scores depend on which pictures were evaluated, not how far"
+        " another training would lead elsewhere."
     )
     if ends.miou is None:
-        caption += " One picture gives no interval."
-    return Table(("class", "IoU", "95 % interval", *columns, "true pixels"), tuple(rows), caption)
+        caption += translate(" One picture gives no interval.")
+    return Table(
+        (
+            translate("class"),
+            translate("IoU"),
+            translate("95 % interval"),
+            *columns,
+            translate("true pixels"),
+        ),
+        tuple(rows),
+        caption,
+    )
 
 
 def _confusion(result: ClassExamination, files: Mapping[str, bytes]) -> Block:
-    text = "Rows are the true classes, columns the predicted ones, in % of the true pixels."
+    text = translate(
+        "Rows are the true classes, columns the predicted ones, in % of the true pixels."
+    )
     if len(result.names) > MOST:
-        return Figure(files["confusion.png"], "Confusion matrix", text, wide=True)
+        return Figure(files["confusion.png"], translate("Confusion matrix"), text, wide=True)
     rows = tuple(
         tuple(value / sum(row) for value in row) if sum(row) else None
         for row in result.confusion.matrix.tolist()
@@ -85,8 +105,10 @@ def _probabilities(
                 [right for *_, right in bins],
                 [pixels / total for pixels, _, _ in bins],
             ),
-            "How often pixels are right, over how sure their class was",
-            "Calibration: on the dotted line, pixels are right as often as the network is sure.",
+            translate("How often pixels are right, over how sure their class was"),
+            translate(
+                "Calibration: on the dotted line, pixels are right as often as the network is sure."
+            ),
         )
     curve = result.curves.get(1)
     if result.counts.single and curve is not None:
@@ -103,14 +125,18 @@ def _probabilities(
                 },
                 marks,
             ),
-            "Precision, recall and F1 over the threshold",
-            f"{result.names[1]}: what a threshold of its probability brings.",
+            translate("Precision, recall and F1 over the threshold"),
+            translate("{result}: what a threshold of its probability brings.").format(
+                result=result.names[1]
+            ),
         )
     if result.curves:
         yield Figure(
             files["thresholds.png"],
-            "Precision over recall",
-            "Precision over recall, while the threshold of a class's probability changes.",
+            translate("Precision over recall"),
+            translate(
+                "Precision over recall, while the threshold of a class's probability changes."
+            ),
         )
 
 
@@ -119,4 +145,12 @@ def _percent(value: float | None) -> str:
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    return "-" if ends is None else f"{100 * ends[0]:.2f} to {100 * ends[1]:.2f}"
+    return (
+        "-"
+        if ends is None
+        else (
+            translate("{low} to {high}").format(
+                low=f"{100 * ends[0]:.2f}", high=f"{100 * ends[1]:.2f}"
+            )
+        )
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pixelwise.evaluating.scoring import Scored
+from pixelwise.language import cells, left, right, spoken, translate
 from pixelwise.metrics import Difference, Tallies, differences
 from pixelwise.tasks.class_results import csv_table
 
@@ -52,15 +53,15 @@ class Compared:
     def rows(self) -> list[list[str]]:
         """The table for people, its header first."""
         first, *others = self.networks
-        head = ["score", first]
+        head = [translate("score"), first]
         for letter in others:
-            head += [letter, f"{letter} - {first}", "95 % interval"]
+            head += [letter, f"{letter} - {first}", translate("95 % interval")]
         rows = [head]
         kinds = self.tallies[0].kinds
         values = [one.scores() for one in self.tallies]
         for number, kind in enumerate(kinds):
             unit = f", {kind.told_in}" if kind.told_in else ""
-            row = [kind.title + unit, _cell(kind.text(values[0][number]))]
+            row = [spoken(kind.title) + unit, _cell(kind.text(values[0][number]))]
             for place, letter in enumerate(others, start=1):
                 one = self.found[letter][number]
                 row += [
@@ -74,9 +75,9 @@ class Compared:
     def plain_rows(self) -> list[list[str]]:
         """The table where there are no scores by picture: the numbers of each."""
         each = [one.result.measures() for one in self.networks.values()]
-        rows = [[each[0].heading, *self.networks]]
+        rows = [[spoken(each[0].heading), *self.networks]]
         for number, row in enumerate(each[0].rows):
-            rows.append([row.name, *(one.text(one.rows[number].value) for one in each)])
+            rows.append([spoken(row.name), *(one.text(one.rows[number].value) for one in each)])
         return rows
 
     def verdicts(self) -> Iterator[str]:
@@ -85,15 +86,25 @@ class Compared:
         for letter, found in self.found.items():
             main, kind = found[0], found[0].kind
             if main.value is None:
-                yield f"{kind.title} of {letter}: none"
+                yield translate("{title} of {letter}: none").format(
+                    title=spoken(kind.title), letter=letter
+                )
                 continue
-            line = f"{kind.title} of {letter} minus that of {first}: "
-            line += f"{kind.text(main.value, sign=True)} {kind.apart_in}".rstrip()
+            line = translate("{title} of {letter} minus that of {first}: ").format(
+                title=spoken(kind.title), letter=letter, first=first
+            )
+            line += f"{kind.text(main.value, sign=True)} {translate(kind.apart_in)}".rstrip()
             if main.interval is None:
-                yield f"{line}; one picture gives no interval"
+                yield translate("{line}; one picture gives no interval").format(line=line)
                 continue
-            line += f", 95 % interval {kind.interval(main.interval, sign=True)}"
-            yield line if main.clear else f"{line}, so which is better is open"
+            line += translate(", 95 % interval {interval}").format(
+                interval=kind.interval(main.interval, sign=True)
+            )
+            yield (
+                line
+                if main.clear
+                else translate("{line}, so which is better is open").format(line=line)
+            )
 
     def by_picture(self, letter: str) -> list[tuple[float, int]]:
         """(how much better than the first, row), the worst for this network first."""
@@ -156,16 +167,16 @@ class Compared:
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows as text: names on the left, all else on the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for name, *cells in rows:
-        padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join([f"{name:{widths[0]}}", *padded]).rstrip())
+    for name, *values in rows:
+        padded = (right(value, width) for value, width in zip(values, widths[1:], strict=True))
+        lines.append("  ".join([left(name, widths[0]), *padded]).rstrip())
     return "\n".join(lines)
 
 
 def _cell(text: str) -> str:
-    return "absent" if text == "none" else text
+    return translate("absent") if text == "none" else text
 
 
 def _minus(one: float | None, other: float | None) -> float | None:

@@ -19,6 +19,7 @@ from pixelwise.export.exported import ExportedFile, open_exported
 from pixelwise.export.exporting import SAVING
 from pixelwise.export.metadata import check_replaceable
 from pixelwise.export.quantizing import halve, note, quantize
+from pixelwise.language import translate
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.predict.fixed import extended, predictor_of
 from pixelwise.tasks.base import Items, Result
@@ -54,7 +55,9 @@ class Measured:
         if self.result is not None:
             told.append(self.result.line())
         if self.seconds is not None:
-            told.append(f"{1000 * self.seconds:.0f} ms per picture")
+            told.append(
+                translate("{seconds:.0f} ms per picture").format(seconds=1000 * self.seconds)
+            )
         return "  ".join([*told, f"{self.size / 1e6:.1f} MB"])
 
     def plain(self) -> dict[str, Any]:
@@ -75,7 +78,11 @@ class Lowered:
     def __str__(self) -> str:
         told = [str(self.before), str(self.after)]
         if self.ratio is not None:
-            told.append(f"{self.after.form} takes {1 / self.ratio:.2f} times as long as float32")
+            told.append(
+                translate("{form} takes {ratio:.2f} times as long as float32").format(
+                    form=self.after.form, ratio=1 / self.ratio
+                )
+            )
         return "\n".join(told)
 
     @property
@@ -119,7 +126,9 @@ def lower(path: Path, form: str, data: str | None, voice: Voice) -> Lowered:
             assert source is not None
             items = _items(before, source, "train")
             used = min(len(items), CALIBRATION)
-            voice.say(f"ranges     measured on {used} pictures for training")
+            voice.say(
+                translate("ranges     measured on {used} pictures for training").format(used=used)
+            )
             quantize(path, made, _batches(before, items, voice))
         found = _measured(before, path, open_exported(made), made, form, source, voice)
         told = {"precision": form, "data": data, "calibration_pictures": used}
@@ -148,7 +157,7 @@ def _measured(
         ("float32", old, before, first),
         (form, new, after, second),
     ):
-        result = _scores(model, items, f"scoring {name}", voice)
+        result = _scores(model, items, translate("scoring {name}").format(name=name), voice)
         each.append(Measured(name, file, _size(file), result, seconds))
     return Lowered(each[0], each[1], ratio)
 

@@ -30,6 +30,7 @@ class Request:
         workers: Processes that load pictures.
         device: Where networks run.
         as_is: Take pictures whose values are unlike those of the training pictures.
+        precision: What networks compute in: "32", "bf16" or "auto".
     """
 
     runs: tuple[str, ...]
@@ -45,6 +46,7 @@ class Request:
     workers: int = 0
     device: str = "cpu"
     as_is: bool = False
+    precision: str = "32"
 
     def about(self) -> dict[str, Any]:
         """What `metrics.json` says of it, beside the scores; options where they are not usual."""
@@ -53,6 +55,8 @@ class Request:
             told |= {"scales": list(self.views.scales), "flip": self.views.flip}
         if self.average is not None:
             told["average"] = self.average
+        if self.precision != "32":
+            told["bits"] = self.precision
         return told
 
 

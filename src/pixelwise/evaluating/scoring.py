@@ -11,12 +11,14 @@ from torch.utils.data import Subset
 from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 from pixelwise.evaluating.request import Request, Voice
+from pixelwise.language import translate
 from pixelwise.metrics import Tallies
 from pixelwise.metrics.tallies import unique
 from pixelwise.networks.model import Model
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.predict.images import expected
 from pixelwise.predict.memory import enough_memory
+from pixelwise.predict.prepared import chosen, prepared
 from pixelwise.predict.worst import Worst
 from pixelwise.tasks.base import Items, Result, Scorer
 
@@ -105,9 +107,11 @@ def score(
                 " with a lower --lr, or look at that picture"
             )
 
+    model = model.to(request.device)
+    bits = chosen(request.precision, model, request.device).precision
     with enough_memory(model, round(request.window * max(request.views.scales))):
         result = evaluate(
-            model.to(request.device),
+            prepared(model, bits, len(inputs)),
             inputs,
             window=request.window,
             overlap=request.overlap,
@@ -133,8 +137,9 @@ def answers_of(
 
     if not items:
         return found
+    model = scored.model.to(request.device)
     evaluate(
-        scored.model.to(request.device),
+        prepared(model, chosen(request.precision, model, request.device).precision, len(items)),
         Subset(scored.inputs, items),  # type: ignore[arg-type]
         window=request.window,
         overlap=request.overlap,
@@ -168,6 +173,11 @@ def tell_holes(scored: Scored, voice: Voice) -> None:
     """Say where pixels have no data."""
     if scored.holed:
         voice.warn(
-            f"{sum(pixels for _, pixels in scored.holed)} pixels in {len(scored.holed)} pictures,"
-            f" as {scored.holed[0][0]}, have no data and do not count"
+            translate(
+                "{amount} pixels in {holed} pictures, as {scored}, have no data and do not count"
+            ).format(
+                amount=sum(pixels for _, pixels in scored.holed),
+                holed=len(scored.holed),
+                scored=scored.holed[0][0],
+            )
         )

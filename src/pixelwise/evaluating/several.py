@@ -15,14 +15,18 @@ from pixelwise.evaluating.scoring import answers_of, inputs_of, score, tell_hole
 from pixelwise.evaluating.several_page import several_page
 from pixelwise.evaluating.writing import as_json, write
 from pixelwise.export.opening import open_model
+from pixelwise.language import mark, spoken, translate
 from pixelwise.outputs import check_before
+from pixelwise.predict.prepared import chosen
 from pixelwise.predict.threshold import with_threshold
 from pixelwise.report import render
 from pixelwise.settings import numbered_folder
 
 SCORES = "differences.csv"
 FILES = tuple(f"differs_{i}.png" for i in range(1, SHOWN + 1))
-NO_TALLIES = "task {task!r} has no scores of single pictures, so differences have no intervals"
+NO_TALLIES = mark(
+    "task {task!r} has no scores of single pictures, so differences have no intervals"
+)
 
 
 def check_runs(request: Request) -> None:
@@ -75,12 +79,23 @@ def evaluate_several(request: Request, voice: Voice) -> str:
         if isinstance(request.threshold, float):
             model.config = with_threshold(model.config, request.threshold)
     voice.say(
-        f"data    {source.name}: {len(split)} pictures of {request.split}, {source.contents},"
-        f" on {request.device}"
+        translate("data    {name}: {split} pictures of {split2}, {contents}, on {device}").format(
+            name=source.name,
+            split=len(split),
+            split2=request.split,
+            contents=spoken(source.contents),
+            device=request.device,
+        )
     )
     each = []
     for letter, run, model in zip(LETTERS, request.runs, models, strict=False):
-        voice.say(f"{letter}       {model.config.arch} on {model.config.backbone}, {run}")
+        voice.say(
+            letter
+            + translate("       {arch} on {backbone}, {run}").format(
+                arch=model.config.arch, backbone=model.config.backbone, run=run
+            )
+        )
+        chosen(request.precision, model, request.device).tell(voice.say)
         each.append(score(run, model, inputs_of(model, split, request), request, voice))
         model.cpu()
     tell_holes(each[0], voice)
@@ -141,26 +156,38 @@ def _lines(compared: Compared, out: Path) -> list[str]:
     if compared.tallies:
         lines.append(aligned(compared.rows()))
         if any(one.clear for found in compared.found.values() for one in found):
-            lines.append("* the interval does not hold 0")
+            lines.append(translate("* the interval does not hold 0"))
         lines += compared.verdicts()
         lines += _named(compared)
     else:
         lines.append(aligned(compared.plain_rows()))
         task = next(iter(compared.networks.values())).model.task.key
-        lines.append(NO_TALLIES.format(task=task))
-    return [*lines, f"numbers and pictures: {out}", f"page: {out / REPORT}"]
+        lines.append(translate(NO_TALLIES).format(task=task))
+    return [
+        *lines,
+        translate("numbers and pictures: {out}").format(out=out),
+        translate("page: {out}").format(out=out / REPORT),
+    ]
 
 
 def _named(compared: Compared) -> list[str]:
     """The pictures that differ most, by name."""
     kind, names, lines = compared.tallies[0].kinds[0], compared.tallies[0].pictures, []
-    unit = f", {kind.apart_in}" if kind.apart_in else ""
+    unit = f", {translate(kind.apart_in)}" if kind.apart_in else ""
     for letter in compared.found:
         order = compared.by_picture(letter)
-        for what, some in (("better", order[::-1]), ("worse", order)):
+        for what, some in ((mark("better"), order[::-1]), (mark("worse"), order)):
             sign = 1 if what == "better" else -1
             chosen = [(gain, row) for gain, row in some[:3] if sign * gain > 0]
             if chosen:
                 told = ", ".join(f"{names[row]} {kind.text(sign * gain)}" for gain, row in chosen)
-                lines.append(f"{letter} most {what} by {kind.title}{unit}: {told}")
+                lines.append(
+                    translate("{letter} most {what} by {title}{unit}: {told}").format(
+                        letter=letter,
+                        what=translate(what),
+                        title=spoken(kind.title),
+                        unit=unit,
+                        told=told,
+                    )
+                )
     return lines

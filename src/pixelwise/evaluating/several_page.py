@@ -8,6 +8,7 @@ from pixelwise.evaluating.class_sections import legend_of
 from pixelwise.evaluating.comparing import Compared
 from pixelwise.evaluating.request import Request
 from pixelwise.evaluating.single_page import LISTED, facts, footer
+from pixelwise.language import mark, spoken, translate
 from pixelwise.metrics import Difference
 from pixelwise.report import (
     Block,
@@ -21,7 +22,7 @@ from pixelwise.report import (
 )
 from pixelwise.tasks.class_masks import ClassMasks
 
-CAPTION = (
+CAPTION = mark(
     "95 % intervals of the differences by a paired bootstrap over pictures; * does not hold 0. An"
     " interval tells how far a difference depends on which pictures were evaluated, not how far"
     " other trainings of the same networks would differ. Of many scores, about one in twenty is"
@@ -43,23 +44,32 @@ def several_page(
         shown: Pictures of what the networks say, by file.
     """
     networks = compared.networks
-    sections = [Section("Scores", "", tuple(_scores(compared)))]
+    sections = [Section(translate("Scores"), "", tuple(_scores(compared)))]
     if compared.tallies:
-        sections.append(Section("Pictures that differ most", "", tuple(_pictures(compared, shown))))
+        sections.append(
+            Section(translate("Pictures that differ most"), "", tuple(_pictures(compared, shown)))
+        )
     run = tuple(
         block
         for letter, one in networks.items()
         for block in (Text(f"{letter}: {one.run}"), facts(one, request, source))
     )
-    sections.append(Section("What was run", "", run))
+    sections.append(Section(translate("What was run"), "", run))
     return Report(
-        "Comparison of " + " and ".join(networks),
+        translate("Comparison of {networks}").format(networks=translate(" and ").join(networks)),
         "\n\n".join(
             [
-                "; ".join(f"{letter} is {one.run}" for letter, one in networks.items()) + ".",
-                f"{len(next(iter(networks.values())).names)} pictures of {request.split} of"
-                f" {source.name}.",
-                *(f"{line[0].upper()}{line[1:]}." for line in compared.verdicts()),
+                translate("; ").join(
+                    translate("{letter} is {run}").format(letter=letter, run=one.run)
+                    for letter, one in networks.items()
+                )
+                + translate("."),
+                translate("{names} pictures of {split} of {name}.").format(
+                    names=len(next(iter(networks.values())).names),
+                    split=request.split,
+                    name=source.name,
+                ),
+                *(f"{line[0].upper()}{line[1:]}" + translate(".") for line in compared.verdicts()),
             ]
         ),
         tuple(_highlights(compared)),
@@ -72,14 +82,18 @@ def _highlights(compared: Compared) -> Iterator[Highlight]:
     for letter, tallies in zip(compared.networks, compared.tallies, strict=False):
         kind, value = tallies.kinds[0], tallies.scores()[0]
         told = f"{kind.text(value)} {kind.told_in}".rstrip()
-        note = ""
+        note, kind_title = "", spoken(kind.title)
         if letter in compared.found:
             main = compared.found[letter][0]
             if main.value is not None:
-                note = f"{kind.text(main.value, sign=True)} {kind.apart_in}".rstrip()
+                note = f"{kind.text(main.value, sign=True)} {translate(kind.apart_in)}".rstrip()
             if main.interval is not None:
-                note += f", interval {kind.interval(main.interval, sign=True)}"
-        yield Highlight(f"{kind.title} of {letter}", told, note)
+                note += translate(", interval {interval}").format(
+                    interval=kind.interval(main.interval, sign=True)
+                )
+        yield Highlight(
+            translate("{title} of {letter}").format(title=kind_title, letter=letter), told, note
+        )
 
 
 def _scores(compared: Compared) -> Iterator[Block]:
@@ -88,7 +102,7 @@ def _scores(compared: Compared) -> Iterator[Block]:
         yield measures_table(each)
         return
     head, *rows = compared.rows()
-    yield Table(tuple(head), tuple(map(tuple, rows)), CAPTION)
+    yield Table(tuple(head), tuple(map(tuple, rows)), translate(CAPTION))
     first = next(iter(compared.networks))
     for letter, found in compared.found.items():
         for unit, kinds in _by_unit(found).items():
@@ -107,8 +121,12 @@ def _scores(compared: Compared) -> Iterator[Block]:
                 label = f"{letter} - {first}" + (f", {unit}" if unit else "")
                 yield Figure(
                     pictures.difference_chart(rows_, label),
-                    f"Differences between {letter} and {first} with their intervals",
-                    f"What {letter} has more than {first}.",
+                    translate(
+                        "Differences between {letter} and {first} with their intervals"
+                    ).format(letter=letter, first=first),
+                    translate("What {letter} has more than {first}.").format(
+                        letter=letter, first=first
+                    ),
                 )
 
 
@@ -142,11 +160,15 @@ def _pictures(compared: Compared, shown: Mapping[str, bytes]) -> Iterator[Block]
             )
             for _, row in some
         )
-        caption = f"{kind.title} of each picture" + (f", {kind.told_in}" if kind.told_in else "")
-        caption += f"; where {letter} is behind most comes first."
+        caption = translate("{title} of each picture").format(title=spoken(kind.title)) + (
+            f", {kind.told_in}" if kind.told_in else ""
+        )
+        caption += translate("; where {letter} is behind most comes first.").format(letter=letter)
         if len(some) < len(order):
-            caption += f" {len(order) - len(some)} pictures between them are in pictures.csv."
-        yield Table(("picture", first, letter, f"{letter} - {first}"), rows, caption)
+            caption += translate(" {amount} pictures between them are in pictures.csv.").format(
+                amount=len(order) - len(some)
+            )
+        yield Table((translate("picture"), first, letter, f"{letter} - {first}"), rows, caption)
     task = compared.networks[first].model.task
     if shown and isinstance(task, ClassMasks):
         yield legend_of(task)
@@ -158,7 +180,7 @@ def _pictures(compared: Compared, shown: Mapping[str, bytes]) -> Iterator[Block]
         unit = f" {kind.told_in}" if kind.told_in else ""
         yield Figure(
             content,
-            f"{names[row]}: the truth, and what each network says",
-            f"{names[row]}: {kind.title} {told}{unit}",
+            translate("{names}: the truth, and what each network says").format(names=names[row]),
+            f"{names[row]}: {spoken(kind.title)} {told}{unit}",
             wide=True,
         )

@@ -13,11 +13,13 @@ from pixelwise.evaluating.scoring import Scored, inputs_of, score, tell_holes
 from pixelwise.evaluating.single_page import single_page
 from pixelwise.evaluating.writing import as_json, picture_table, write
 from pixelwise.export.opening import open_model
+from pixelwise.language import spoken, translate
 from pixelwise.networks.files import CONFIG, WEIGHTS
 from pixelwise.networks.model import Model
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.outputs import check_before
 from pixelwise.pictures import displayable
+from pixelwise.predict.prepared import chosen
 from pixelwise.predict.threshold import keep, with_threshold
 from pixelwise.predict.worst import FILES
 from pixelwise.report import render
@@ -55,10 +57,23 @@ def evaluate_one(request: Request, voice: Voice) -> str:
         model = _averaged(request, voice)
     config = model.config
     voice.say(
-        f"model   {config.arch} on {config.backbone}, {run}\n"
-        f"data    {source.name}: {len(pictures)} pictures of {request.split},"
-        f" {source.contents}, on {request.device}"
+        translate(
+            "model   {arch} on {backbone}, {run}\n"
+            "data    {name}: {pictures} pictures of {split}, {contents}, on {device}"
+        ).format(
+            arch=config.arch,
+            backbone=config.backbone,
+            run=run,
+            name=source.name,
+            pictures=len(pictures),
+            split=request.split,
+            contents=spoken(source.contents),
+            device=request.device,
+        )
     )
+    form = chosen(request.precision, model, request.device)
+    form.tell(voice.say)
+    request = replace(request, precision=form.precision)
     inputs = inputs_of(model, pictures, request)
     _set_threshold(model, inputs, request, source, voice)
     scored = score(run, model, inputs, request, voice)
@@ -99,8 +114,10 @@ def _averaged(request: Request, voice: Voice) -> Segmenter:
         progress=lambda done, total: voice.busy("measuring norms", done, total),
     )
     voice.say(
-        f"average {request.average} checkpoints of {request.runs[0]}; statistics of batch norms are"
-        " measured anew on training crops"
+        translate(
+            "average {average} checkpoints of {request}; statistics of batch norms"
+            " are measured anew on training crops"
+        ).format(average=request.average, request=request.runs[0])
     )
     return model
 
@@ -119,7 +136,9 @@ def _set_threshold(
                 " give a number"
             )
         keep(run, with_threshold(model.config, threshold))
-        voice.say(f"threshold {threshold:g}, kept in {run}")
+        voice.say(
+            translate("threshold {threshold:g}, kept in {run}").format(threshold=threshold, run=run)
+        )
     if threshold is not None:
         model.config = with_threshold(model.config, threshold)
 
@@ -129,14 +148,18 @@ def _lines(scored: Scored, request: Request, out: Path) -> list[str]:
     lines, tallies = [scored.result.table()], scored.tallies
     if tallies is not None and "miou_interval" not in scored.result.summary():
         pairs = list(zip(tallies.kinds, tallies.intervals(), strict=True))[:TOLD]
-        told = [f"{k.title} {k.interval(e)} {k.told_in}".rstrip() for k, e in pairs if e]
+        told = [f"{spoken(k.title)} {k.interval(e)} {k.told_in}".rstrip() for k, e in pairs if e]
         if told:
-            count = f"{len(tallies.pictures)} pictures"
-            lines.append(f"95 % intervals over {count}: {', '.join(told)}")
+            count = translate("{pictures} pictures").format(pictures=len(tallies.pictures))
+            lines.append(
+                translate("95 % intervals over {count}: {told}").format(
+                    count=count, told=", ".join(told)
+                )
+            )
     if tallies is not None and int((tallies.counted > 0).sum()) == 1:
-        lines.append("one picture: there are no intervals")
-    lines.append(f"numbers and pictures: {out}")
-    lines.append(f"page: {out / REPORT}")
+        lines.append(translate("one picture: there are no intervals"))
+    lines.append(translate("numbers and pictures: {out}").format(out=out))
+    lines.append(translate("page: {out}").format(out=out / REPORT))
     if request.average is not None:
-        lines.append(f"the averaged network: {out}")
+        lines.append(translate("the averaged network: {out}").format(out=out))
     return lines

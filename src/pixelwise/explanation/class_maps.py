@@ -30,6 +30,7 @@ from pixelwise.explanation.features import FeaturePlace, last_features, named_fe
 from pixelwise.explanation.gradients import gradients_of
 from pixelwise.explanation.recording import evaluated, uncompiled
 from pixelwise.explanation.result import ClassMap
+from pixelwise.language import message
 
 PATCHES = 12
 """Patches along the picture's longer side."""
@@ -127,7 +128,7 @@ def occlusion_map(
         index = chosen_class(answer.logits(image), class_index)
         done = measured(lambda: _covered(answer, image, index, patches), image.device)
     values, covers = done.result
-    label = f"patches of {round(covers[0] / values.shape[0])} pixels"
+    label = message("patches of {size} pixels", size=round(covers[0] / values.shape[0]))
     name = class_name(model, index)
     return ClassMap("occlusion", label, index, name, values, done.seconds, done.peak_bytes, covers)
 

@@ -14,6 +14,7 @@ from pixelwise.explanation.class_maps import gradient_map, occlusion_map
 from pixelwise.explanation.gradients import NoGradient
 from pixelwise.explanation.receptive_field import receptive_field
 from pixelwise.explanation.result import ClassMap, ReceptiveField
+from pixelwise.language import mark
 
 
 @dataclass(frozen=True)
@@ -91,5 +92,5 @@ def evidence_alone(
     if occlusion:
         maps.append(occlusion_map(answer.model, image, answer.at, class_index=index))
     else:
-        notes.append("No occlusion map: it was left out with the deletion check.")
+        notes.append(mark("No occlusion map: it was left out with the deletion check."))
     return Evidence(field, tuple(maps), tuple(notes))

@@ -12,6 +12,7 @@ from pixelwise.errors import InputError, unknown
 from pixelwise.explanation.frame import framed
 from pixelwise.explanation.placing import Area
 from pixelwise.explanation.recording import recorded
+from pixelwise.language import message
 
 
 @dataclass
@@ -106,7 +107,9 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> FeatureP
         spatial = isinstance(output, Tensor) and output.ndim == 4 and output.shape[2:].numel() > 1
         weighs = next(module.parameters(), None) is not None
         if args[0].shape[2:].numel() > 1 and (weighs or not spatial):
-            last[:] = [FeaturePlace(f"input of {names[module]}", module, entering=True)]
+            last[:] = [
+                FeaturePlace(message("input of {name}", name=names[module]), module, entering=True)
+            ]
 
     leaves = [module for module in model.modules() if next(module.children(), None) is None]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
@@ -117,7 +120,9 @@ def last_features(model: nn.Module, image: Float[Tensor, "1 c h w"]) -> FeatureP
         for hook in hooks:
             hook.remove()
     if calls:
-        return FeaturePlace(f"input of {calls[-1].name}", calls[-1].layer, entering=True)
+        return FeaturePlace(
+            message("input of {name}", name=calls[-1].name), calls[-1].layer, entering=True
+        )
     if not last:
         raise InputError(
             f"{type(model).__name__} gives no module feature maps (b, c, h, w); "

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from pixelwise.explanation.host_labels import FINE, Injection, Label, Reading, labels, quotient
 from pixelwise.explanation.placing import Area
+from pixelwise.language import mark
 
-NO_PLACE = "its tokens cannot be placed on the picture"
+NO_PLACE = mark("its tokens cannot be placed on the picture")
 NEAR = 0.25
 """Of a cell, from its middle."""
 
@@ -51,11 +52,11 @@ def placed(
     if isinstance(keys, str):
         width = _tokens(reading.width, maps, coarse) if reading.width else NO_PLACE
         if not isinstance(width, str):
-            return "it weighs channels, not pixels"
-        return keys if reading.values else "its keys are no pixels of the picture"
+            return mark("it weighs channels, not pixels")
+        return keys if reading.values else mark("its keys are no pixels of the picture")
     queries = _tokens(reading.queries, maps, coarse)
     if isinstance(queries, str):
-        return "its queries are no pixels of the picture" if not reading.queries else queries
+        return mark("its queries are no pixels of the picture") if not reading.queries else queries
     whole = _with_lost_heads(queries, keys)
     return NO_PLACE if whole is None else Placed(whole, keys)
 

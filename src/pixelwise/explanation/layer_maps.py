@@ -14,8 +14,9 @@ from pixelwise.explanation.reading import key_of, read
 from pixelwise.explanation.recording import LayerCall
 from pixelwise.explanation.result import LayerMap
 from pixelwise.explanation.rollout import AnyCall, Rolled, chain, roll_out
+from pixelwise.language import mark
 
-NO_QUERY = "none of its queries lies on the asked pixel"
+NO_QUERY = mark("none of its queries lies on the asked pixel")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pixelwise.export.program import free_axes, traced, write_program
 from pixelwise.export.program import module_of as module_of_operation
 from pixelwise.export.proof import RUNS, Row, Unequal, prove
 from pixelwise.export.running import NoKernel
+from pixelwise.language import translate
 from pixelwise.shortage import is_shortage
 
 BATCHES = (2, 1, 3)
@@ -64,7 +65,7 @@ def written(
     except Exception as error:  # of torch.export, onnxscript and the runtimes: many unrelated types
         if is_shortage(error):
             raise
-        say("failed; looking for the layer at fault")
+        say(translate("failed; looking for the layer at fault"))
         layer = None
         if program is not None and (operation := _untranslated(error)):
             layer = module_of_operation(program, operation)

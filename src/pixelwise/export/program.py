@@ -16,12 +16,16 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import Graph, Node
 from torch.fx.experimental import _config
+from torch.utils._sympy.value_ranges import ValueRanges
 
 AXES = {0: "batch", 2: "height", 3: "width"}
 """Axes of pictures that may stay free."""
 
-LAYOUT = re.compile(r"^1 < torch\.sym_max\(|\.size\(\)\[0\] > 1$")
-"""Guards of a program that ask that a side or a batch is not 1, beside those with "!="."""
+LAYOUT = re.compile(r"^1 < torch\.sym_max\(|\.size\(\)\[0\] > 1$|^1 \+ \(\(.* // \d+\) > 1$")
+"""Guards of a program that ask that a side or a batch is not 1, beside those with "!=".
+
+The last is of the side of a map after a stride.
+"""
 
 
 @contextmanager
@@ -59,7 +63,17 @@ def traced(
         variadic: Whether the module has one parameter for all tensors, `*inputs`.
     """
     each = tuple(map(dict, free))
-    shapes: Any = (each,) if variadic else each
+    return traced_as(module, given, (each,) if variadic else each)
+
+
+def traced_as(module: nn.Module, given: tuple[Any, ...], shapes: Any) -> ExportedProgram:
+    """A module in eval mode as a program.
+
+    Args:
+        module: Takes tensors, lists of them, and whole numbers.
+        given: A sample of its arguments.
+        shapes: What is free of them, in the same form, as `torch.export.export` takes it.
+    """
     with torch.no_grad(), quietly():
         try:
             # Without this, sides of maps that are 1 at other sizes are taken to be another case.
@@ -75,9 +89,13 @@ def _drop_guards_of_layout(program: ExportedProgram) -> None:
     """Let a batch, a side or a number of windows be 1 where it is not so in the sample.
 
     torch asks that of the strides of tensors alone, which no operator of the graph depends on; a
-    file is proven at such sizes.
+    file is proven at such sizes. Bounds of a size that follow from guards go too: those that count
+    stay as guards.
     """
     program._guards_code = [guard for guard in program._guards_code if not _is_of_layout(guard)]
+    for size, bounds in program.range_constraints.items():
+        if bounds.lower > 2:  # as torch bounds a size that it knows nothing of
+            program.range_constraints[size] = ValueRanges(2, bounds.upper)
 
 
 def _is_of_layout(guard: str) -> bool:

@@ -7,6 +7,7 @@ from pixelwise.export.metadata import About
 from pixelwise.export.named import FORMATS
 from pixelwise.export.onnx_file import INPUT
 from pixelwise.export.proof import Row
+from pixelwise.language import translate
 
 
 @dataclass(frozen=True)
@@ -34,27 +35,37 @@ class Report:
 
     def __str__(self) -> str:
         listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.files.items())
-        lines = [f"file       {listed}", *self._ends()]
+        lines = [translate("file       {listed}").format(listed=listed), *self._ends()]
         if self.operators:
             told = ", ".join(f"{name} {count}" for name, count in self.operators.items())
-            lines.append(f"operators  {told}")
+            lines.append(translate("operators  {told}").format(told=told))
         for row in self.rows:
             height, width = row.size
             size = f"{row.batch} x {height}x{width}"
-            lines.append(f"proof      {size:11} difference {row.difference:.1e} of the range")
+            lines.append(
+                translate("proof      {size:11} difference {difference:.1e} of the range").format(
+                    size=size, difference=row.difference
+                )
+            )
         if not self.rows:
-            lines.append("proof      read again: every weight and the description are equal")
+            lines.append(
+                translate("proof      read again: every weight and the description are equal")
+            )
         return "\n".join(lines)
 
     def _ends(self) -> list[str]:
         about, config = self.about, self.about.config
         if self.path.suffix == FORMATS["safetensors"]:
             return []
-        values = f"raw values, {config.scale:g} means 1"
+        values = translate("raw values, {scale:g} means 1").format(scale=config.scale)
         if not about.normalises:
-            values = f"(raw / {config.scale:g} - mean) / std, with the mean and std of the metadata"
-        size = "height, width" if about.size is None else "{}, {}".format(*about.size)
+            values = translate(
+                "(raw / {scale:g} - mean) / std, with the mean and std of the metadata"
+            ).format(scale=config.scale)
+        size = translate("height, width") if about.size is None else "{}, {}".format(*about.size)
         return [
-            f"input      {INPUT} (batch, {config.in_channels}, {size}) float32: {values}",
-            f"output     {about.output}",
+            translate("input      {input} (batch, {in_channels}, {size}) float32: {values}").format(
+                input=INPUT, in_channels=config.in_channels, size=size, values=values
+            ),
+            translate("output     {output}").format(output=about.output),
         ]

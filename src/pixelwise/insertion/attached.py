@@ -17,8 +17,8 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from pixelwise.errors import InputError, in_one_line
 from pixelwise.insertion.layouts import FeatureLayout
+from pixelwise.kinds import plain
 from pixelwise.layers.base import Layer
-from pixelwise.settings import with_tuples
 
 CHILD = "inserted"
 """Name under which a host holds its insertions."""
@@ -55,7 +55,7 @@ class InsertionPlace:
     def read(cls, found: Mapping[str, Any]) -> "InsertionPlace":
         """From what `plain` gave, also after a way through JSON."""
         read = {
-            "options": with_tuples(dict(found["options"])),
+            "options": plain(dict(found["options"])),
             "layout": FeatureLayout.read(found["layout"]),
             "same": tuple(found.get("same", ())),
             "before": tuple(found.get("before", ())),

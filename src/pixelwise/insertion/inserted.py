@@ -26,6 +26,7 @@ from pixelwise.insertion.groups import parameter_groups
 from pixelwise.insertion.listing import aligned
 from pixelwise.insertion.rebuilt import guard
 from pixelwise.insertion.verifying import Verified, verified
+from pixelwise.language import translate
 
 PLAN = "pixelwise.insertions"
 """Where a weights file says what stands where."""
@@ -191,18 +192,40 @@ class Inserted:
             )
             for line in self.lines
         ]
-        count = "1 layer" if len(self.lines) == 1 else f"{len(self.lines)} layers"
+        count = (
+            translate("1 layer")
+            if len(self.lines) == 1
+            else translate("{lines} layers").format(lines=len(self.lines))
+        )
         more = _share(self.parameters, self.host_parameters)
         told = [
-            f"{count} inserted into {type(self.host).__name__}",
+            translate("{count} inserted into {name}").format(
+                count=count, name=type(self.host).__name__
+            ),
             aligned(rows, left=(True, True, False, False, False, True, False, False)),
-            f"added: {self.parameters:,} parameters ({more} of {self.host_parameters:,}),"
-            f" {self.flops / 1e6:,.1f} MFLOP ({_share(self.flops, self.host_flops)}) for a picture"
-            f" of {height}x{width}",
+            translate(
+                "added: {parameters:,} parameters ({more} of {host_parameters:,}),"
+                " {flops:,.1f} MFLOP ({share}) for a picture of {height}x{width}"
+            ).format(
+                parameters=self.parameters,
+                more=more,
+                host_parameters=self.host_parameters,
+                flops=self.flops / 1e6,
+                share=_share(self.flops, self.host_flops),
+                height=height,
+                width=width,
+            ),
         ]
         if self.differences:
-            gaps = ", ".join(f"{gap:g} in {name} mode" for name, gap in self.differences.items())
-            told.append(f"largest difference of the host's output from before: {gaps}")
+            gaps = ", ".join(
+                translate("{gap:g} in {name} mode").format(gap=gap, name=name)
+                for name, gap in self.differences.items()
+            )
+            told.append(
+                translate("largest difference of the host's output from before: {gaps}").format(
+                    gaps=gaps
+                )
+            )
         return "\n".join([*told, *self.notes])
 
 
@@ -228,7 +251,7 @@ def of_network(found: Inserted | nn.Module) -> tuple[list[InsertionPlace], dict[
 
 def _share(part: int, whole: int) -> str:
     if not whole:
-        return "no share"
+        return translate("no share")
     share = 100 * part / whole
     return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
 

@@ -28,6 +28,7 @@ from pixelwise.insertion.stage_places import ends_of_stages, stage_numbers
 from pixelwise.insertion.suggestions import HostCost, StagePlace, Suggestion, Suggestions
 from pixelwise.insertion.targets import layout_at
 from pixelwise.insertion.tracing import Trace, trace
+from pixelwise.language import mark, translate
 from pixelwise.layers.base import FusionLayer, Layer
 from pixelwise.layers.option_text import split, write_options
 from pixelwise.layers.placement import Placement, parse
@@ -109,7 +110,10 @@ def suggest(
             rows.append(_row(spot, layer, big.image, device, rate, most))
     if any(not row.measured and not row.problem for row in rows):
         notes.append(
-            "~ not run, since it would take long: estimated from its operations at the host's speed"
+            mark(
+                "~ not run, since it would take long: estimated from its operations at"
+                " the host's speed"
+            )
         )
     return Suggestions(alone, tuple(spot.place for spot in spots), tuple(rows), tuple(notes))
 
@@ -246,7 +250,11 @@ def _reached(
     host: nn.Module, given: Example, spots: list[_Spot], taken: float, most: float
 ) -> tuple[list[str], list[_Spot]]:
     """How far features look at the places, and what is to be said of it."""
-    notes = ["reach: of the feature in the middle, for a picture of noise, with the weights given"]
+    notes = [
+        translate(
+            "reach: of the feature in the middle, for a picture of noise, with the weights given"
+        )
+    ]
     picture = picture_of(given)
     whole = (picture.shape[-2], picture.shape[-1])
     if taken * PASSES > most and isinstance(given, Tensor):  # radii are in pixels: fewer will do
@@ -255,10 +263,16 @@ def _reached(
         taken *= rows * columns / math.prod(whole)
         given = given[..., :rows, :columns]
         notes.append(
-            f"for speed, reach was measured on a picture of {rows}x{columns}, with its edges"
+            translate(
+                "for speed, reach was measured on a picture of {rows}x{columns}, with its edges"
+            ).format(rows=rows, columns=columns)
         )
     if taken * PASSES > most:
-        return [f"reach: not measured, it would take about {taken * PASSES:.0f} s"], spots
+        return [
+            translate("reach: not measured, it would take about {taken:.0f} s").format(
+                taken=taken * PASSES
+            )
+        ], spots
     found = []
     with as_trained(host) as zero:
         for spot in spots:
@@ -268,7 +282,11 @@ def _reached(
             )
             found.append(replace(spot, place=replace(spot.place, **told)))
     if zero:
-        notes.append(f"{zero} norms whose factors are all 0 count as 1 there: untrained branches")
+        notes.append(
+            translate(
+                "{zero} norms whose factors are all 0 count as 1 there: untrained branches"
+            ).format(zero=zero)
+        )
     return notes, found
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from io import StringIO
 
 from pixelwise.insertion.listing import aligned
+from pixelwise.language import mark, translate
 
-CLOSING = "costs and reach only; whether it helps your data: pixelwise compare"
+CLOSING = mark("costs and reach only; whether it helps your data: pixelwise compare")
 SHARE = 0.9
 """Of the gradient energy, for the radius that is told."""
 
@@ -25,10 +26,18 @@ class Reach:
     """Whether that is the picture's edge."""
 
     def __str__(self) -> str:
-        beyond = "up to the picture's edges" if self.edge else f"none beyond {self.farthest}"
+        beyond = (
+            translate("up to the picture's edges")
+            if self.edge
+            else translate("none beyond {farthest}").format(farthest=self.farthest)
+        )
         return (
-            f"{SHARE:.0%} of the gradient comes from within {self.radius:.0f} pixels"
-            f" ({self.area:.1%} of the picture), {beyond}".replace("%", " %")
+            translate(
+                "{share:.0%} of the gradient comes from within {radius:.0f} pixels"
+                " ({area:.1%} of the picture), {beyond}"
+            )
+            .format(share=SHARE, radius=self.radius, area=self.area, beyond=beyond)
+            .replace("%", " %")
         )
 
 
@@ -95,10 +104,19 @@ class Suggestions:
     def __str__(self) -> str:
         host = self.host
         told = [
-            f"{host.name} with a picture of {host.image[0]}x{host.image[1]} on {host.device}",
-            f"alone: {host.parameters:,} parameters, {host.flops / 1e6:,.0f} MFLOP,"
-            f" {_time(host.seconds)}, {_bytes(host.memory)}; in training"
-            f" {_bytes(host.training_memory)}",
+            translate("{name} with a picture of {host}x{host2} on {device}").format(
+                name=host.name, host=host.image[0], host2=host.image[1], device=host.device
+            ),
+            translate(
+                "alone: {parameters:,} parameters, {flops:,.0f} MFLOP, {time}, {bytes};"
+                " in training {bytes2}"
+            ).format(
+                parameters=host.parameters,
+                flops=host.flops / 1e6,
+                time=_time(host.seconds),
+                bytes=_bytes(host.memory),
+                bytes2=_bytes(host.training_memory),
+            ),
         ]
         head = ("  layer", "parameters", "MFLOP", "", "time", "", "memory", "in training")
         rows = [row for place in self.places for row in self._rows(place)]
@@ -119,7 +137,13 @@ class Suggestions:
             if row.place != place.name or place.problem:
                 continue
             if row.problem:
-                found.append((f"  {row.layer}: cannot stand here, {row.problem}"[:100],))
+                found.append(
+                    (
+                        translate("  {layer}: cannot stand here, {problem}").format(
+                            layer=row.layer, problem=row.problem
+                        )[:100],
+                    )
+                )
                 continue
             found.append(
                 (
@@ -141,7 +165,11 @@ class Suggestions:
             return []
         widest = max(known, key=lambda place: place.reach.radius if place.reach else 0.0)
         least = min(known, key=lambda place: place.reach.radius if place.reach else 0.0)
-        return [f"features look farthest after {widest.name}, least far after {least.name}"]
+        return [
+            translate("features look farthest after {name}, least far after {name2}").format(
+                name=widest.name, name2=least.name
+            )
+        ]
 
     def csv(self) -> str:
         """The rows as CSV, a line for each place and layer."""
@@ -172,13 +200,17 @@ def _cells(row: Suggestion, place: StagePlace) -> list[object]:
 
 
 def _heading(place: StagePlace) -> list[str]:
-    stage = f"stage {place.number}, " if place.number else ""
+    stage = translate("stage {amount}, ").format(amount=place.number) if place.number else ""
     rows, columns = place.size
-    told = [f"{stage}after {place.name}: {place.channels} channels on {rows}x{columns}"]
+    told = [
+        translate("{stage}after {name}: {channels} channels on {rows}x{columns}").format(
+            stage=stage, name=place.name, channels=place.channels, rows=rows, columns=columns
+        )
+    ]
     if place.reach or place.unknown:
         told.append(f"  {place.reach or place.unknown}")
     if place.problem:
-        told.append(f"  no layer can stand here: {place.problem}")
+        told.append(translate("  no layer can stand here: {problem}").format(problem=place.problem))
     return told
 
 

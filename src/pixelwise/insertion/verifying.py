@@ -13,6 +13,7 @@ from pixelwise.insertion.examples import Example, example_for, mode, quiet, run
 from pixelwise.insertion.hooks import carried
 from pixelwise.insertion.listing import aligned
 from pixelwise.insertion.settling import settle_one
+from pixelwise.language import mark, translate
 
 Found = Literal["takes part", "skipped", "lost"]
 
@@ -51,20 +52,24 @@ class Verified:
 
     def __str__(self) -> str:
         if not self.states:
-            return f"nothing is inserted into {self.network}"
+            return translate("nothing is inserted into {network}").format(network=self.network)
         rows: list[tuple[str, ...]] = [("after", "layer", "state", "calls", "gain", "")]
         for one in self.states:
             moved = one.stands not in ("", one.place.name)
-            notes = [f"behind {one.stands} now"] if moved else []
+            notes = [translate("behind {stands} now").format(stands=one.stands)] if moved else []
             notes += [one.note] if one.note else []
-            notes += ["no effect yet"] if one.gain == 0 and one.state == "takes part" else []
+            notes += (
+                [translate("no effect yet")] if one.gain == 0 and one.state == "takes part" else []
+            )
             gain = "own" if one.place.gain == "own" else "" if one.gain is None else f"{one.gain:g}"
             rows.append(
                 (one.place.name, one.place.key, one.state, str(one.calls), gain, "; ".join(notes))
             )
         part = sum(one.ok for one in self.states)
         table = aligned(rows, left=(True, True, True, False, False, True))
-        return f"{table}\n{part} of {len(self.states)} layers take part in {self.network}"
+        return translate("{table}\n{part} of {states} layers take part in {network}").format(
+            table=table, part=part, states=len(self.states), network=self.network
+        )
 
 
 def verify(host: nn.Module, example: Example | None = None) -> Verified:
@@ -115,7 +120,9 @@ def verified(
         note = problems.get(attached, "")
         state: Found = "lost" if note else "takes part" if calls else "skipped"
         if attached not in inside:
-            note = "its weights are no part of this network: neither saved nor trained with it"
+            note = mark(
+                "its weights are no part of this network: neither saved nor trained with it"
+            )
         states.append(State(attached.place, state, attached.stands, calls, gain, note))
     if places is not None:
         known = {state.place.name: state for state in states}

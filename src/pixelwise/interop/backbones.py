@@ -105,7 +105,7 @@ def resnet(state: Mapping[str, Tensor], names: Names) -> Body:
             "backbone=ResNet-D: pools before its shortcuts, which dilated networks here do"
             " otherwise; take a checkpoint on ResNetV1c"
         )
-    channels = 3 if first is None else first.shape[1]
+    channels = 3 if first is None or first.ndim < 2 else first.shape[1]
     return Body(name, title, options, names, channels)
 
 
@@ -132,7 +132,7 @@ def hrnet(state: Mapping[str, Tensor], names: Names) -> Body:
     first = inside.get("conv1.weight")
     if first is not None and len(first) != 64:
         options["stem_width"] = len(first)
-    channels = 3 if first is None else first.shape[1]
+    channels = 3 if first is None or first.ndim < 2 else first.shape[1]
     return Body(name, f"HRNet-W{widths[0]}", options, names, channels)
 
 

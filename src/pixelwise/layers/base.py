@@ -6,9 +6,9 @@ one, and the plain form wherever somebody's tool must have its say: see `Layer.a
 """
 
 import functools
-import inspect
 import logging
-from abc import ABC, ABCMeta, abstractmethod
+import operator
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.checks import at_least
 from pixelwise.errors import InputError
+from pixelwise.kinds import KindsChecked
 from pixelwise.layers.alterations import as_made, changed_part, part_kinds, transformed
 from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.layers.empty_batch import is_empty, without_images
@@ -91,16 +92,10 @@ def _looking(maps: Any) -> Any:
     return unmoved
 
 
-class _Built(ABCMeta):
+class _Built(KindsChecked):
     """Notes of what parts a layer is made, once its constructor is done."""
 
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        """That of the constructor, for who asks for the options of a layer."""
-        _, *options = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
-        return inspect.Signature(options)
-
-    def __call__(cls, *args: Any, **options: Any) -> Any:
+    def __call__(cls, *args: Any, **options: Any) -> Any:  # noqa: N805
         layer = super().__call__(*args, **options)
         layer.note_parts()
         return layer
@@ -354,17 +349,28 @@ def reduced(channels: int, reduction: int, hidden: int | None) -> int:
     return channels // reduction
 
 
-def pixel_index(x: Float[Tensor, "b c h w"], at: tuple[int, int] | None) -> int:
-    """Where the pixel `at` (row, column) of `x` lies once height and width are one axis."""
+def pixel_place(x: Float[Tensor, "b c h w"], at: tuple[int, int] | None) -> tuple[int, int]:
+    """The pixel `at` (row, column) of `x`, which must be one."""
     height, width = x.shape[2:]
     if at is None:
         raise InputError(
             "at=None: every pixel has a map of its own here; name one as at=(row, column)"
         )
-    row, column = at
+    try:
+        row, column = (z if isinstance(z, torch.SymInt) else operator.index(z) for z in at)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"at={at!r}: must be (row, column), two whole numbers; e.g. at=(0, 0)"
+        ) from error
     if not (0 <= row < height and 0 <= column < width):
         raise InputError(
             f"at=({row}, {column}): outside of a map of {height} rows and {width} columns; "
             f"rows count from 0 to {height - 1}, columns from 0 to {width - 1}"
         )
-    return row * width + column
+    return row, column
+
+
+def pixel_index(x: Float[Tensor, "b c h w"], at: tuple[int, int] | None) -> int:
+    """Where the pixel `at` (row, column) of `x` lies once height and width are one axis."""
+    row, column = pixel_place(x, at)
+    return row * x.shape[3] + column

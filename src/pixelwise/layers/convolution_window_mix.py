@@ -29,11 +29,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least, pair
+from pixelwise.checks import above_zero, at_least, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_place
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.layers.shared.shared_projections import ConvolutionPath, head_width, project
+from pixelwise.ops.cells import parted
 from pixelwise.ops.local_attention import by_place
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 from pixelwise.ops.shifted_windows import ShiftedWindows
@@ -99,6 +100,7 @@ class ConvolutionWindowMix(AttentionLayer):
             )
         width = head_width(channels, heads)
         self.windows, self.heads = ShiftedWindows(window, shift), heads
+        above_zero(scale=scale)
         self.scale = width**-0.5 if scale is None else scale
         self.project = nn.Linear(channels, 3 * channels, bias=bias)
         self.expand = nn.Linear(channels, channels)
@@ -169,17 +171,18 @@ class ConvolutionWindowMix(AttentionLayer):
         Raises:
             InputError: `at` is missing or outside of the map.
         """
-        place = divmod(pixel_index(x, at), x.shape[3])
+        place = pixel_place(x, at)
         with full_precision(x):
             kind, own, tokens = statistics_dtype(x), self.project.weight.dtype, x
             axes, inside, window, token = [], [], 0, 0
             for i, (count, side) in enumerate(
                 zip(self.windows.count(x), self.windows.size, strict=True)
             ):
-                number, offset = divmod((place[i] - self.windows.shift) % (count * side), side)
+                moved = (place[i] - self.windows.shift) % (count * side)
+                number, offset = moved // side, moved % side  # divmod cannot be traced
                 window, token = window * count + number, token * side + offset
                 rolled = torch.arange(side, device=x.device) + number * side
-                position = (rolled + self.windows.shift) % (count * side)
+                position = parted(rolled + self.windows.shift, count * side)[1]
                 inside.append(position < x.shape[2 + i])
                 axes.append(position.clamp(max=x.shape[2 + i] - 1))
                 tokens = tokens.index_select(2 + i, axes[i])

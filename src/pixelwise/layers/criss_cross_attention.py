@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pixelwise.checks import at_least
-from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
+from pixelwise.layers.base import AttentionLayer, Maps, pixel_place, reduced
 from pixelwise.ops.axis_attention import criss_cross
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
@@ -132,22 +132,23 @@ class CrissCrossAttention(AttentionLayer):
         Raises:
             InputError: `at` is missing or outside of the map.
         """
-        row, column = divmod(pixel_index(x, at), x.shape[3])
+        row, column = pixel_place(x, at)
         for _ in range(self.recurrence - 1):
             x = self._step(x)
         query, key, _ = self._parts(x)
         with full_precision(x):
             kind = statistics_dtype(x)
-            query, height = query[:, row, column, :, None].to(kind), x.shape[2]
-            in_column = torch.matmul(key[:, :, column].to(kind), query)[..., 0]
-            own = torch.arange(height, device=x.device) == row
-            in_column = in_column.masked_fill(own, float("-inf"))
-            in_row = torch.matmul(key[:, row].to(kind), query)[..., 0]
+            height, width = x.shape[2:]
+            # By select rather than by brackets, which fix a free place to the sample's.
+            query = query.select(1, row).select(1, column)[:, :, None].to(kind)
+            in_column = torch.matmul(key.select(2, column).to(kind), query)[..., 0]
+            down = (torch.arange(height, device=x.device) == row)[:, None]
+            across = torch.arange(width, device=x.device) == column
+            in_column = in_column.masked_fill(down[:, 0], float("-inf"))
+            in_row = torch.matmul(key.select(1, row).to(kind), query)[..., 0]
             weights = torch.cat([in_column, in_row], dim=1).softmax(dim=1)
-            spatial = weights.new_zeros(x.shape[0], 1, *x.shape[2:])
-            spatial[:, 0, :, column] = weights[:, :height]
-            spatial[:, 0, row] += weights[:, height:]
-            return Maps(spatial=spatial)
+            spatial = weights[:, :height, None] * across + weights[:, None, height:] * down
+            return Maps(spatial=spatial[:, None])
 
     def _step(self, x: Tensor) -> Tensor:
         query, key, value = self._parts(x)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, pair
 from pixelwise.errors import InputError
-from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_index
+from pixelwise.layers.base import AttentionLayer, Heads, Maps, pixel_place
 from pixelwise.layers.shared.pointwise import formatted
 from pixelwise.ops.deformable import Pair, deformable_convolution, operator, read_at, tap_reads
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
@@ -208,9 +208,8 @@ class DeformableConvolution(AttentionLayer):
             + 1
             for i in (0, 1)
         ]
-        index = pixel_index(x[:1, :1, :1, :1].expand(1, 1, *size), at)
+        corner = pixel_place(x[:1, :1, :1, :1].expand(1, 1, *size), at)
         with full_precision(x):
-            corner = divmod(index, size[1])
             axes = zip(kernel, corner, self.stride, self.padding, self.dilation, strict=True)
             places = [
                 torch.arange(taps, device=x.device) * apart + first * step - before

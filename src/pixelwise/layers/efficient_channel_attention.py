@@ -15,7 +15,6 @@ Reference: written from the paper; parameters are called as in github.com/Banggu
 models/eca_module.py (MIT), where k is an argument. No recorded numbers. Difference: none known.
 """
 
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -23,9 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pixelwise.checks import at_least
-from pixelwise.errors import InputError
 from pixelwise.layers.base import AttentionLayer, Maps
+from pixelwise.layers.shared.channel_reach import channel_reach
 from pixelwise.ops.factor_gate import factor_gate
 from pixelwise.ops.pixel_pools import mean_pool
 from pixelwise.ops.running.precision import full_precision
@@ -72,20 +70,7 @@ class EfficientChannelAttention(AttentionLayer):
         beta: float = 1.0,
     ) -> None:
         super().__init__(channels)
-        if not 0 < gamma < math.inf:
-            raise InputError(f"gamma={gamma}: must be above 0; the paper has gamma=2.0")
-        if kernel_size is None:
-            reach = abs(math.log2(channels) + beta) / gamma
-            if not reach < 2 * channels + 1:
-                raise InputError(
-                    f"gamma={gamma}, beta={beta}: must give a kernel of at most twice the channels,"
-                    f" {channels}; raise gamma, or give kernel_size"
-                )
-            whole = int(reach)
-            kernel_size = whole + 1 - whole % 2
-        at_least(1, kernel_size=kernel_size)
-        if kernel_size % 2 == 0:
-            raise InputError(f"kernel_size={kernel_size}: must be odd; take one more or one less")
+        kernel_size = channel_reach(channels, kernel_size, gamma, beta)
         self.score = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

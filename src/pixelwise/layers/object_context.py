@@ -92,7 +92,7 @@ class ObjectAttention(ReferenceWeights):
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b c h w"]:
         """What the regions of every pixel say; `regions` as from `gather_regions`."""
-        _several(self, x.shape[0], regions.shape[2])
+        _several(self, regions)
         pooled, column = self.pooled(x), regions[..., None]
         query = self.query(pooled).flatten(2)  # (b, d, n)
         key, value = (part(column)[..., 0] for part in (self.keys, self.value))  # (b, d, k)
@@ -106,7 +106,7 @@ class ObjectAttention(ReferenceWeights):
         self, x: Float[Tensor, "b c h w"], regions: Float[Tensor, "b c k"]
     ) -> Float[Tensor, "b c h w"]:
         """Convolutions as products, with fixed norms in them; `expand` is applied to regions."""
-        _several(self, x.shape[0], regions.shape[2])
+        _several(self, regions)
         pooled = self.pooled(x)
         weights = self.weights(pooled, regions)
         z = mixed_regions(self.value, self.expand, regions, weights)
@@ -129,8 +129,8 @@ class ObjectAttention(ReferenceWeights):
         return F.interpolate(z, size=x.shape[2:], mode="bilinear", align_corners=True)
 
 
-def _several(part: nn.Module, images: int, regions: int) -> None:
-    if part.training and images == regions == 1:
+def _several(part: nn.Module, regions: Float[Tensor, "b c k"]) -> None:
+    if part.training and regions.shape[0] == regions.shape[2] == 1:
         raise InputError(
             "guide=1 region of 1 image: the norms of key and value need at least two values in "
             "training; give more images or more regions, or call eval()"
@@ -257,8 +257,8 @@ class ObjectContext(FusionLayer):
         regions = gather_regions(x, guide, self.scale)
         weights = self.attention.weights(pooled, regions)
         found = corners(at, full, size)
-        shares = weights.new_tensor([share for *_, share in found])
-        own = weights[:, :, [i * size[1] + j for i, j, _ in found]] @ shares
+        mixed = [weights[:, :, i * size[1] + j] * share for i, j, share in found]
+        own = torch.stack(mixed).sum(0)
         heads = own[:, :, None] * region_maps(guide, self.scale)
         return Maps(spatial=heads.view(*heads.shape[:2], *full))
 

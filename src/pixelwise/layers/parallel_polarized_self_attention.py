@@ -8,8 +8,11 @@ For pixels x_n in R^c of one image, with N of them,
     s_n = sigmoid(softmax_n(q . V x_n))        which pixels matter     (one gate per pixel)
     y_n = x_n * m + x_n * s_n
 
-The paper has q = softmax_c(Wq mean(x) + bq), s_n = sigmoid(q . (V x_n + bv)), a layer norm of
-U . + b in place of U, and biases in all projections.
+The paper has biases in all projections, a layer norm of U Wv r + b in place of U Wv r, where r is
+the sum over n of p_n x_n, and
+
+    q = softmax_c(Wq mean_n(x_n) + bq)         a softmax over channels, not over pixels
+    s_n = sigmoid(q . (V x_n + bv))
 
 Source: Liu et al., "Polarized Self-Attention: Towards High-quality Pixel-wise Regression",
 2021, https://arxiv.org/abs/2107.00782.

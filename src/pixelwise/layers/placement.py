@@ -38,8 +38,8 @@ from itertools import groupby
 from typing import Any, NamedTuple, TypeGuard
 
 from pixelwise.errors import InputError
+from pixelwise.kinds import plain
 from pixelwise.layers.option_text import read_literal, read_options, split, write_options
-from pixelwise.settings import with_tuples
 
 Where = str | type
 Options = Mapping[str, Any]
@@ -99,7 +99,7 @@ def parse(
         if isinstance(spec, str):
             return () if spec.strip() == "none" else tuple(_entries(spec, default))
         if isinstance(spec, Mapping):
-            return tuple(Placement(_given(at), *_layer(layer)) for at, layer in spec.items())
+            return tuple(Placement(_given(at), *layer_of(layer)) for at, layer in spec.items())
         if spec is None:
             return ()
         raise InputError(f"is no text and no mapping; {EXAMPLES}")
@@ -132,14 +132,14 @@ def _entries(text: str, default: Sequence[str]) -> Iterator[Placement]:
                 raise InputError(f"{item.strip()!r} has several '=' or '@'; {EXAMPLES}")
             if len(sides) == 2:
                 layer = None
-                yield Placement(_place(sides[0]), *_layer(sides[1]))
+                yield Placement(_place(sides[0]), *layer_of(sides[1]))
             elif len(halves) == 2:
-                layer = _layer(halves[0])
+                layer = layer_of(halves[0])
                 yield Placement(_place(halves[1]), *layer)
             elif layer is not None:
                 yield Placement(_place(item), *layer)
             elif default and len(items) == 1:
-                layer = _layer(item)
+                layer = layer_of(item)
                 yield from (Placement(where, *layer) for where in default)
             else:
                 raise InputError(f"{item.strip()!r} names no place and layer; {EXAMPLES}")
@@ -164,15 +164,19 @@ def _given(found: object) -> Where:
     raise InputError(f"{found!r} is no place; give a stage, a name, a pattern or a module's type")
 
 
-def _layer(spec: object) -> tuple[str, Options]:
-    """Key and options of a layer in any of its forms."""
+def layer_of(spec: object) -> tuple[str, Options]:
+    """Name and options of a layer, or of an upsampler, in any of the forms of LAYER.
+
+    Raises:
+        InputError: It is none.
+    """
     if isinstance(spec, str):
         if found := _LAYER.fullmatch(spec.strip()):
             return found[1] or found[3], read_options(found[4] or "")
     elif isinstance(spec, Mapping) and isinstance(spec.get("name"), str):
-        return spec["name"], with_tuples({k: v for k, v in spec.items() if k != "name"})
+        return spec["name"], plain({k: v for k, v in spec.items() if k != "name"})
     elif isinstance(spec, tuple | list) and [*map(_kind, spec)] == ["name", "options"]:
-        return spec[0], with_tuples(dict(spec[1]))
+        return spec[0], plain(dict(spec[1]))
     raise InputError(
         f"{spec!r} is no layer; give a layer's name such as 'psa_s', 'psa_s(variant=paper)', or"
         " {'name': 'psa_s', 'variant': 'paper'}"
@@ -199,5 +203,5 @@ def layer_text(one: Placement) -> str:
     told = write_options(one.options)
     name = one.key if re.fullmatch(_NAME, one.key) else repr(one.key)
     text = f"{name}({told})" if told else name
-    _layer(text)  # raises where the name or an option's name has no text
+    layer_of(text)  # raises where the name or an option's name has no text
     return text

@@ -40,7 +40,7 @@ from pixelwise.layers.benchmarked import Size
 from pixelwise.layers.shared.mask_branch import MaskBranch, Shrinking
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import formatted, pointwise
-from pixelwise.ops.resizing import Side, resized, shares
+from pixelwise.ops.resizing import Side, neighbours, resized, shares
 from pixelwise.ops.running.precision import full_precision
 
 
@@ -203,8 +203,7 @@ class PointwiseSpatialAttention(AttentionLayer):
         assert at is not None
         places, sides = [at], x.shape[2:]
         if self.shrink > 1 or self.border:
-            corners = bool(self._corners(x))
-            places = self.shrinking.around(at, sides, self.border, corners=corners)
+            places = self.shrinking.around(at, sides, self.border, corners=self._corners(x))
         with full_precision(x):
             weights = [branch.weights(x, places) for branch in self._branches()]
             spatial = torch.cat(weights, dim=1)
@@ -216,12 +215,13 @@ class PointwiseSpatialAttention(AttentionLayer):
         self, heads: Float[Tensor, "heads h w"], x: Float[Tensor, "b c h w"], at: tuple[int, int]
     ) -> Float[Tensor, "d h w"]:
         """One for each direction: the bilinear mixture of the corners between which `at` lies."""
-        size, corners = self.shrinking.size(x.shape[2:])[0], int(self._corners(x))
+        size, corners = self.shrinking.size(x.shape[2:])[0], self._corners(x)
         lines = []
         for place, side, small in zip(at, x.shape[2:], size, strict=True):
-            row = shares(int(small) + 2 * self.border, side, heads, corners=corners)[place]
-            first = min(int(row.nonzero()[0]), len(row) - 1)
-            lines.append((row[first], row[first + 1 :].sum()))
+            count = small + 2 * self.border
+            row = shares(count, side, heads, corners=corners).select(0, place)
+            first = row.select(0, neighbours(place, side, count, corners=corners)[0])
+            lines.append((first, 1 - first))
         mixture = torch.stack([down * across for down in lines[0] for across in lines[1]])
         split = torch.unflatten(heads, 0, (len(self.branches), -1))
         return split[:, 0] if split.shape[1] == 1 else torch.einsum("dphw,p->dhw", split, mixture)

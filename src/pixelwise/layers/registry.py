@@ -1,6 +1,5 @@
 """Find layers by name: a file in this package, or an installed plugin, is enough."""
 
-import contextlib
 import functools
 import importlib
 import inspect
@@ -13,11 +12,13 @@ from typing import Any
 import torch
 
 from pixelwise import layers, naming, notes
-from pixelwise.errors import unknown
+from pixelwise.errors import InputError, unknown
 from pixelwise.layers.aliases import MORE, SHARED
 from pixelwise.layers.base import Layer
 from pixelwise.layers.elsewhere import ELSEWHERE
+from pixelwise.layers.made import made
 from pixelwise.layers.memory import limit_memory
+from pixelwise.layers.upsampling import registry as upsamplers
 
 
 def _concrete(cls: type[Layer]) -> Iterator[type[Layer]]:
@@ -75,7 +76,28 @@ def resolve(name: str | type[Layer], said: str = "layer") -> str:
     """
     if isinstance(name, type) and name in available().values():
         return name.key
+    if isinstance(name, str) and not naming.meanings(name, all_names()):
+        _refuse_upsampler(name, said)
     return naming.resolve("layer", name, all_names(), said)
+
+
+def _refuse_upsampler(name: str, said: str) -> None:
+    """Raise where a name that no layer has is that of an upsampler, or nearest to one."""
+    kinds = upsamplers.all_names()
+    rule = "is an upsampler, which takes a coarse and a fine map, and no layer"
+    found = naming.meanings(name, kinds)
+    if not found:
+        close, key = naming.nearest(name, kinds)
+        if close <= max(naming.CLOSE, naming.nearest(name, all_names())[0]):
+            return
+        found, rule = [key], f"unknown layer; did you mean the upsampler {key!r}?"
+    remedy = (
+        f"make it with pixelwise.create_upsampler({found[0]!r}, channels), or give a network"
+        f" upsampler={found[0]!r}"
+    )
+    if rule.endswith("?"):
+        raise InputError(f"{said}={name!r}: {rule} {remedy[0].upper()}{remedy[1:]}")
+    raise InputError(f"{said}={name!r}: {rule}; {remedy}")
 
 
 def asked(name: str | type[Layer], said: str = "layer") -> str:
@@ -127,8 +149,7 @@ def create(
     for name in chosen:
         if name not in takes:
             raise unknown("option", name, takes, f"of layer {key!r}")
-    with contextlib.nullcontext() if device is None else torch.device(device):
-        layer = available()[key](channels, **chosen).to(dtype=dtype)
+    layer = made(lambda: available()[key](channels, **chosen), device, dtype)
     limit_memory(layer, max_memory)
     return layer
 

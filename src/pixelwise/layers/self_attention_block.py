@@ -29,10 +29,11 @@ from pixelwise.checks import at_least, one_of
 from pixelwise.layers.base import AttentionLayer, Limits, Maps, pixel_index
 from pixelwise.layers.shared.parts import ACTIVATIONS, conv_norm, reset
 from pixelwise.layers.shared.pointwise import (
+    affine,
     both_layers,
+    finish,
     formatted,
     one_layer_keys,
-    pointwise,
     product,
     two_layer_keys,
     two_layers,
@@ -40,6 +41,7 @@ from pixelwise.layers.shared.pointwise import (
 )
 from pixelwise.ops.attention import attention
 from pixelwise.ops.corners import corners, spread
+from pixelwise.ops.running import choice
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
 Projections = tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b e n"]]
@@ -180,22 +182,49 @@ class SelfAttentionBlock(AttentionLayer):
         with full_precision(x):
             kind = statistics_dtype(x)
             found = corners(at, full, (height, width))
-            own = query[:, :, [row * width + column for row, column, _ in found]].to(kind)
+            places = [query[:, :, row * width + column] for row, column, _ in found]
+            own = torch.stack(places, dim=2).to(kind)
             scores = torch.einsum("bdq,bdn->bqn", own, key.to(kind)).softmax(dim=-1)
-            weights = torch.einsum("bqn,q->bn", scores, scores.new_tensor([s for *_, s in found]))
+            mixed = [scores[:, q] * share for q, (*_, share) in enumerate(found)]
+            weights = torch.stack(mixed).sum(0)
             return Maps(spatial=spread(weights.view(x.shape[0], 1, height, width), self.pool, full))
 
     def projections(self, x: Float[Tensor, "b c n"]) -> Projections:
-        """Query, scaled by 1 / sqrt(d), key and value of flattened pixels."""
-        query, key = both_layers(self.query, x), both_layers(self.keys, x)
-        value = product(self.value.weight.flatten(1), self.value.bias, x)
-        return query * query.shape[1] ** -0.5, key, value
+        """Query, scaled by 1 / sqrt(d), key and value of flattened pixels.
 
-    def output(self, seen: Float[Tensor, "b e n"]) -> Float[Tensor, "b o n"]:
-        """What becomes of the mixtures of values."""
+        The weights of a pixel sum to one, so that W and the value's convolution are one:
+        W sum_j a_ij (V x_j + v) + w = sum_j a_ij ((W V) x_j + W v + w). Where that is less work,
+        this is the value, of o channels.
+        """
+        query, key = both_layers(self.query, x), both_layers(self.keys, x)
+        weight, bias = self.value.weight.flatten(1), self.value.bias
+        if self._joins(x):
+            outer, shift = self._projection()
+            if bias is not None:
+                own = outer @ bias
+                shift = own if shift is None else own + shift
+            weight, bias = outer @ weight, shift
+        return query * query.shape[1] ** -0.5, key, product(weight, bias, x)
+
+    def output(self, seen: Float[Tensor, "b _ n"]) -> Float[Tensor, "b o n"]:
+        """What becomes of the mixtures of values that `projections` gave for as many pixels."""
+        y = seen if self._joins(seen) else product(*self._projection(), seen)
+        return finish(self.project, y) if isinstance(self.project, nn.Sequential) else y
+
+    def _projection(self) -> tuple[Float[Tensor, "o e"], Float[Tensor, " o"] | None]:
+        """W, with its norm if that is fixed."""
         if isinstance(self.project, nn.Sequential):
-            return pointwise(self.project, seen)
-        return product(self.project.weight.flatten(1), self.project.bias, seen)
+            return affine(self.project)
+        return self.project.weight.flatten(1), self.project.bias
+
+    def _joins(self, x: Float[Tensor, "b _ n"]) -> bool:
+        """Whether one matrix stands for W and the value's convolution."""
+        if choice.traced():  # a program for all sizes has one form
+            return False
+        last = self.project[0] if isinstance(self.project, nn.Sequential) else self.project
+        assert isinstance(last, nn.Conv2d)
+        narrow = last.out_channels <= last.in_channels
+        return narrow and x.shape[0] * x.shape[2] > self.channels
 
     def _pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c i j"]:
         return x if self.pool == 1 else F.max_pool2d(x, self.pool)

@@ -3,13 +3,17 @@
 For pixels x_n in R^c of one image, with N of them,
 
     p = softmax_n(w . x_n)                     where to look           (one weight per pixel)
-    m = sigmoid(U2 relu(norm(U1 Wv r)) + b2)   which channels matter,  r = sum_n p_n x_n
+    r = sum_n p_n x_n                          what is there           (one vector per image)
+    m = sigmoid(U2 relu(norm(U1 Wv r)) + b2)   which channels matter   (one gate per channel)
     q = Wq (m * mean_n(x_n))                   what to look for        (one vector per image)
     s_n = sigmoid(sum_o q_o softmax_n(V (m * x))_on)                   which pixels matter
     y_n = x_n * m * s_n
 
-The paper has q = softmax_c(Wq (m * mean(x)) + bq), s_n = sigmoid(q . (V (m * x_n) + bv)), a layer
-norm of U . + b in place of the bottleneck U1, U2, and biases in all projections.
+The paper has biases in all projections, a layer norm of U Wv r + b in place of the bottleneck of U1
+and U2, and
+
+    q = softmax_c(Wq (m * mean_n(x_n)) + bq)   a softmax over channels, not over pixels
+    s_n = sigmoid(q . (V (m * x_n) + bv))
 
 Source: Liu et al., "Polarized Self-Attention: Towards High-quality Pixel-wise Regression",
 2021, https://arxiv.org/abs/2107.00782.

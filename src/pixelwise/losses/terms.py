@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pixelwise.errors import InputError, suggestion
+from pixelwise.kinds import LONGEST, shown
 from pixelwise.losses.kinds import EXAMPLE, KINDS, SHORT, Kind
-from pixelwise.settings import LONGEST, shown
 
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TOKEN = re.compile(rf"\s*(?:(?P<number>{NUMBER})(?![\w.])|(?P<name>[^\W\d]\w*)|(?P<mark>\S))")

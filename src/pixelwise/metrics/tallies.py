@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from pixelwise.errors import InputError
+from pixelwise.language import mark, translate
 from pixelwise.metrics.bootstrap import DRAWS, ENDS, SEED, Interval
 
 
@@ -45,7 +46,7 @@ class Kind:
     @property
     def apart_in(self) -> str:
         """The unit of differences."""
-        return "points" if self.percent else self.unit
+        return mark("points") if self.percent else self.unit
 
     def text(self, value: float | None, *, sign: bool = False) -> str:
         """A value in that unit."""
@@ -57,7 +58,10 @@ class Kind:
 
     def interval(self, ends: Interval, *, sign: bool = False) -> str:
         """Both ends, or nothing."""
-        return "" if ends is None else " to ".join(self.text(end, sign=sign) for end in ends)
+        if ends is None:
+            return ""
+        low, high = (self.text(end, sign=sign) for end in ends)
+        return translate("{low} to {high}").format(low=low, high=high)
 
 
 @dataclass(frozen=True, eq=False)

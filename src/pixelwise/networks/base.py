@@ -2,13 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pixelwise.errors import InputError
+from pixelwise.kinds import KindsChecked
+from pixelwise.layers.placement import layer_of
 from pixelwise.layers.reference import ReferenceWeights
+from pixelwise.layers.upsampling.base import Upsampler
+from pixelwise.layers.upsampling.bilinear import Bilinear
+from pixelwise.layers.upsampling.registry import available, create, names, resolve
 from pixelwise.networks.parts import StageHead
 
 AUXILIARY = ("auxlayer", "auxiliary_head", "dsn_head", "aux", "head.dsn", "dsn")
@@ -24,7 +30,7 @@ class Outputs(NamedTuple):
     """A logit per picture and class, from networks that predict it."""
 
 
-class Decoder(ReferenceWeights, ABC):
+class Decoder(ReferenceWeights, ABC, metaclass=KindsChecked):
     """From a backbone's feature maps to logits at the resolution of one of them.
 
     Subclasses take `(channels, outputs)`: the widths of the feature maps, finest first, and
@@ -48,6 +54,9 @@ class Decoder(ReferenceWeights, ABC):
     """Where `create_model` is given none."""
     output_stride: ClassVar[int] = 8
     """Input pixels per feature pixel that the authors use; taken where the backbone can."""
+    taps: ClassVar[int | None] = None
+    """How many maps are read of a plain transformer, from blocks that are evenly spaced; None takes
+    timm's, of the last three. `out_indices` among the backbone's options goes before."""
     align_corners: bool = False
     """How maps are resized inside the decoder, and logits to the input's size: as the authors
     do. `create_model(..., align_corners=...)` sets it on the instance."""
@@ -61,6 +70,8 @@ class Decoder(ReferenceWeights, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.auxiliary: StageHead | None = None
+        self.upsamplers: nn.ModuleList | None = None
+        self.upsampler: str | None = None
 
     def resized(
         self, x: Float[Tensor, "b c _ _"], like: Float[Tensor, "b _ h w"]
@@ -68,6 +79,72 @@ class Decoder(ReferenceWeights, ABC):
         """`x` at the size of another map, bilinearly, as `align_corners` says."""
         corners = self.align_corners
         return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=corners)
+
+    def add_upsamplers(
+        self,
+        upsampler: str | None,
+        joins: Sequence[tuple[int, int]],
+        lacking: str = "",
+        *,
+        guided: bool = True,
+    ) -> None:
+        """Take an upsampler for each join of a coarse map with a fine one.
+
+        Args:
+            upsampler: Its name, with options as in `"dysample(groups=8)"`; None is as the authors
+                resize, "bilinear" the decoder's own `resized`. Neither has parts.
+            joins: Channels of the coarse map, and of the fine one.
+            lacking: Why these options of the decoder join none, and what to do, for the message.
+            guided: Whether fine maps have content, or only a size.
+
+        Raises:
+            InputError: There is no such upsampler, a wrong option, nothing to join, or an upsampler
+                that looks into the fine map where there is none.
+        """
+        if upsampler is None:
+            return
+        try:
+            name, options = layer_of(upsampler)
+        except InputError as error:
+            raise InputError(
+                f"upsampler={upsampler!r}: is no name with options; write one of"
+                f" {', '.join(names())}, or for example 'dysample(groups=8)'"
+            ) from error
+        self.upsampler = resolve(name)
+        if not joins:
+            reason = lacking or "one feature map alone is joined with none"
+            raise InputError(f"upsampler={upsampler!r}: {reason}; otherwise leave upsampler out")
+        if not guided and available()[self.upsampler].uses_guide:
+            raise InputError(
+                f"upsampler={upsampler!r}: looks into a finer map, and this decoder has none; take"
+                " 'dysample' or 'carafe'"
+            )
+        made = [create(name, c, g, options) for c, g in joins]
+        if self.upsampler != Bilinear.key:
+            self.upsamplers = nn.ModuleList(made)
+
+    def enlarged(
+        self, join: int, x: Float[Tensor, "b c _ _"], fine: Float[Tensor, "b g h w"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b g h w"]]:
+        """Both maps of the join with this number, at the size of the fine one."""
+        if self.upsamplers is None:
+            return self.resized(x, fine), fine
+        part = self.upsamplers[join]
+        assert isinstance(part, Upsampler)
+        if not part.uses_guide:
+            return part(x, fine), fine  # a call, so that hooks on the part have their effect
+        return part.both(x, fine)
+
+    def at_first(
+        self, features: Sequence[Float[Tensor, "b _ _ _"]]
+    ) -> list[Float[Tensor, "b _ h w"]]:
+        """All maps at the size of the first, each joined with it; what it becomes stands first."""
+        first, *others = features
+        large = []
+        for join, x in enumerate(others):
+            y, first = self.enlarged(join, x, first)
+            large.append(y)
+        return [first, *large]
 
     def add_auxiliary(
         self,
@@ -97,6 +174,11 @@ class Decoder(ReferenceWeights, ABC):
     def stage_logits(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
         """The `StageHead`'s logits under their name; empty where there is none."""
         return {} if self.auxiliary is None else {"stage3": self.auxiliary(features[-2])}
+
+    @classmethod
+    def reads_class_token(cls, options: Mapping[str, Any]) -> bool:
+        """Whether maps have to hold, beside each pixel's channels, those of the class token."""
+        return False
 
     @property
     def running_scales(self) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from pixelwise.errors import InputError
+from pixelwise.kinds import KindsChecked, plain
 from pixelwise.layers.placement import Placement, kind_of, to_text
 from pixelwise.layers.plans import read_plan
 from pixelwise.networks.config_file import (
@@ -19,7 +20,6 @@ from pixelwise.networks.config_file import (
     expected,
 )
 from pixelwise.notes import settled
-from pixelwise.settings import with_tuples
 
 Attention = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Place -> (layer key, its options). Places are "stage3" (after that stage), "inner3" and "blocks3"
@@ -28,7 +28,7 @@ EXAMPLE = {"attention": "psa_s@3,4", "convolution": "deform@3,4"}
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(metaclass=KindsChecked):
     """Architecture, classes, and what the input must look like.
 
     The network's input is `(raw / scale - mean) / std`, band by band.
@@ -80,7 +80,7 @@ class ModelConfig:
             "backbone_options",
             "task_options",
         ):  # from YAML and JSON come lists
-            object.__setattr__(self, name, with_tuples(dict(getattr(self, name))))
+            object.__setattr__(self, name, plain(dict(getattr(self, name))))
         for name, given, default in (("mean", self.mean, 0.5), ("std", self.std, 0.25)):
             values = tuple(given) or (default,) * self.in_channels
             if len(values) != self.in_channels:
@@ -135,7 +135,7 @@ class ModelConfig:
         Raises:
             InputError: As `load`.
         """
-        found = with_tuples(dict(entries))
+        found = plain(dict(entries))
         hints = get_type_hints(cls)
         plans = {"attention": attention_plan, "convolution": convolution_plan}
         check_entries(path, found, hints | dict.fromkeys(plans, str | Mapping[Any, Any]))

@@ -5,21 +5,17 @@ with it is told by the name of the file and of the entry.
 """
 
 import json
-import math
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 from pixelwise.checks import in_range
 from pixelwise.errors import InputError, suggestion
-from pixelwise.settings import KINDS
+from pixelwise.kinds import KINDS, described, fits_type
 
 MOST_CLASSES = 65_535
 """As many as an index mask of 16 bits can hold, one value left for pixels to ignore."""
 MOST_BANDS = 4096
-LARGEST = 2**40
-"""No whole number in a description is beyond it."""
 FIRST = "bands"
 """The last entry that every saved network has: those after it came later, and may be missing."""
 
@@ -84,44 +80,6 @@ def check_counts(num_classes: int, in_channels: int) -> None:
     """Raise for counts that no network has."""
     in_range(1, MOST_CLASSES, num_classes=num_classes)
     in_range(1, MOST_BANDS, in_channels=in_channels)
-
-
-def fits_type(value: Any, hint: Any) -> bool:
-    """Whether a value of JSON, with tuples for its lists, is of an annotated type."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return not isinstance(value, float) or math.isfinite(value)
-    if origin in (Union, types.UnionType):
-        return any(fits_type(value, one) for one in inner)
-    if hint in (None, type(None)):
-        return value is None
-    if origin in (tuple, Sequence):
-        if not isinstance(value, tuple):
-            return False
-        if origin is Sequence or inner[-1] is Ellipsis:
-            return all(fits_type(one, inner[0]) for one in value)
-        return len(value) == len(inner) and all(map(fits_type, value, inner))
-    if origin is not None:
-        return isinstance(value, Mapping) and all(fits_type(v, Any) for v in value.values())
-    if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and abs(value) < 1e300 and math.isfinite(value)
-    if hint is int and isinstance(value, int) and abs(value) > LARGEST:
-        return False
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-
-
-def described(hint: Any) -> str:
-    """A type in words."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(described(one) for one in inner)
-    if hint in (None, type(None)):
-        return "null"
-    if origin in (tuple, Sequence):
-        each = described(inner[0])
-        return f"a list of {'entries' if each == 'a list' else each.removeprefix('a ') + 's'}"
-    return KINDS.get(hint, "a mapping")
 
 
 def shown(value: Any) -> str:

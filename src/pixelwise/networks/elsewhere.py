@@ -8,11 +8,7 @@ _SKIPS = ("unet", "attention_unet")
 
 ELSEWHERE = (
     Elsewhere("DeepLabv3", ("DeepLab", "DeepLabv2", "ASPPHead"), ("deeplabv3plus",)),
-    Elsewhere("UPerNet", ("UPerHead", "UPer"), _PYRAMIDS),
-    Elsewhere("SegFormer", ("SegformerHead", "MiT"), _PYRAMIDS),
-    Elsewhere("SegNeXt", ("LightHamHead", "LightHam"), _PYRAMIDS),
-    Elsewhere("SETR", ("SETRUPHead", "SETRMLAHead"), _PYRAMIDS),
-    Elsewhere("DPT", ("DPTHead",), _PYRAMIDS),
+    Elsewhere("SETR-MLA", ("SETRMLAHead",), ("setr", "dpt")),
     Elsewhere("Mask2Former", ("MaskFormer", "OneFormer"), _PYRAMIDS),
     Elsewhere("Segmenter (Strudel et al.)", ("Segmenter",), _PYRAMIDS),
     Elsewhere("SAM", ("segment anything",), _PYRAMIDS),
@@ -29,5 +25,4 @@ ELSEWHERE = (
     Elsewhere("SegNet", (), _SKIPS),
     Elsewhere("TransUNet", ("SwinUNet", "Swin-Unet"), _SKIPS),
     Elsewhere("PointRend", ("PointHead",), _CONTEXT),
-    Elsewhere("SPNet", ("strip pooling network",), _CONTEXT),
 )

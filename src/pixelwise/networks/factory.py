@@ -1,6 +1,6 @@
 """`create_model`: an architecture, a backbone, and attention where one names it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pixelwise.errors import InputError
@@ -126,17 +126,17 @@ def create_model(
         output_stride=output_stride,
         attention=attention_plan(attention),
         convolution=convolution_plan(convolution),
-        multi_grid=None if multi_grid is None else tuple(multi_grid),
+        multi_grid=_listed(multi_grid),
         backbone_options=dict(backbone_options or {}),
         options=options,
         align_corners=align_corners,
-        names=tuple(names),
-        palette=tuple(palette),
+        names=_listed(names),
+        palette=_listed(palette),
         ignore_index=ignore_index,
-        mean=tuple(mean),
-        std=tuple(std),
+        mean=_listed(mean),
+        std=_listed(std),
         scale=scale,
-        bands=None if bands is None else tuple(bands),
+        bands=_listed(bands),
     )
     model = Segmenter(config, pretrained=bool(pretrained))
     limit_memory(model, max_memory)
@@ -147,3 +147,8 @@ def _same(name: str, value: Any, alias: str, given: Any) -> Any:
     if value is not None and value != given:
         raise InputError(f"{name}={value!r} and {alias}={given!r} contradict; give one of them")
     return given
+
+
+def _listed(value: Any) -> Any:
+    """What can be listed, as a tuple; a number or a text is no list."""
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else value

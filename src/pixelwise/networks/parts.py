@@ -1,8 +1,9 @@
 """Parts that several decoders share, and other codes' names for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from pixelwise.errors import InputError
 from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.resized_convolution import resized_convolution
+
+ONE_MAP = "features='last' joins no maps; give features='all' too"
+"""Why a decoder has nothing to enlarge."""
 
 
 def classifier(channels: int, outputs: int, *, dropout: float = 0.1) -> nn.Sequential:
@@ -30,6 +34,24 @@ def conv_modules(names: Mapping[str, str]) -> dict[str, str]:
         for theirs, ours in names.items()
         for part, number in parts.items()
     }
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm of each pixel over its channels.
+
+    Args:
+        channels: Width of the map.
+        eps: Added to the variance.
+
+    Shape: (b, channels, h, w) -> the same.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The normalised map."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def double_convolution(channels: int, outputs: int, *, bias: bool = False) -> nn.Sequential:
@@ -95,6 +117,27 @@ def join_resized(
     y = F.conv2d(x, own, conv.bias, padding=conv.padding)
     if coarse:
         y = y + resized_convolution(coarse, small, x, align_corners)
+    for rest in part[1:]:
+        y = rest(y)
+    return y
+
+
+def join_pointwise(
+    part: nn.Sequential,
+    maps: Sequence[Float[Tensor, "b _ _ _"]],
+    resized: Callable[[Tensor, Tensor], Tensor],
+) -> Float[Tensor, "b o h w"]:
+    """What a 1x1 `conv_norm` without bias makes of maps at the size of the first, concatenated.
+
+    W [x_1, up(x_2), ...] = sum_i up(W_i x_i): each map is mixed at its own size, and the joined one
+    is not written. `resized(x, like)` is a linear resizing.
+    """
+    conv = part[0]
+    assert isinstance(conv, nn.Conv2d)
+    weights = torch.split(conv.weight, [x.shape[1] for x in maps], dim=1)
+    y, *others = (F.conv2d(x, weight) for x, weight in zip(maps, weights, strict=True))
+    for other in others:
+        y = y + resized(other, y)
     for rest in part[1:]:
         y = rest(y)
     return y

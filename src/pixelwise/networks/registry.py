@@ -9,9 +9,10 @@ from typing import Any, get_type_hints
 
 from pixelwise import naming
 from pixelwise.errors import InputError, unknown
+from pixelwise.kinds import described, fits_type
 from pixelwise.networks import decoders
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.config_file import described, expected, fits_type, shown
+from pixelwise.networks.config_file import expected, shown
 from pixelwise.networks.elsewhere import ELSEWHERE
 from pixelwise.networks.zoo import ZOO
 
@@ -86,6 +87,12 @@ def check_options(key: str, options: Mapping[str, Any]) -> None:
     parameters = inspect.signature(decoder_named(key)).parameters.values()
     known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for name in options:
+        if name == "upsampler" and name not in known:
+            taking = [k for k, c in available().items() if name in inspect.signature(c).parameters]
+            raise InputError(
+                f"option='upsampler': model {key!r} has none to choose; leave it out, or take one"
+                f" of {', '.join(taking)}"
+            )
         if name not in known:
             error = unknown("option", name, known, f"of model {key!r}")
             raise (

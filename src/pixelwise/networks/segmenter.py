@@ -54,6 +54,8 @@ class Segmenter(ReferenceWeights, Model):
             convolution=config.convolution,
             multi_grid=config.multi_grid,
             options=config.backbone_options,
+            taps=decoder.taps,
+            class_token=decoder.reads_class_token(config.options),
         )
         self.decoder: Decoder = decoder(self.backbone.channels, task.outputs, **config.options)
         if config.align_corners is not None:

@@ -3,6 +3,9 @@
 y_at = sum_n r_n x_n        at most four n, with positive r_n that sum to one
 """
 
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,7 +15,10 @@ Corners = list[tuple[int, int, float]]
 
 
 def corners(at: tuple[int, int], size: tuple[int, int], source: tuple[int, int]) -> Corners:
-    """(row, column, share) of the pixels in a `source`-sized map that make pixel `at`."""
+    """(row, column, share) of the pixels in a `source`-sized map that make pixel `at`.
+
+    While a program is traced there are always four, of which some may have no share.
+    """
     rows, columns = (_line(*line) for line in zip(at, size, source, strict=True))
     return [(i, j, share * other) for i, share in rows for j, other in columns]
 
@@ -31,5 +37,7 @@ def spread(
 
 def _line(at: int, size: int, source: int) -> list[tuple[int, float]]:
     first, second = neighbours(at, size, source)
-    share = at * (source - 1) / max(1, size - 1) - first
+    share: Any = at * (source - 1) / torch.sym_max(1, size - 1) - first
+    if torch.compiler.is_compiling():
+        return [(first, 1 - share), (second, share)]
     return [(first, 1 - share), (second, share)] if second > first else [(first, 1.0)]

@@ -23,13 +23,15 @@ PRODUCTS_UP_TO = 128
 """Rows or columns of a map; what a product takes for a pixel grows with them."""
 
 
-def neighbours(place: int, side: int, other: int, *, corners: int = 1) -> tuple[int, int]:
+def neighbours(place: int, side: int, other: Side, *, corners: Side = 1) -> tuple[int, int]:
     """The pixels of a map of `other` next to a pixel of one of `side`; one twice if right on it."""
-    if corners:
-        whole, part = divmod(place * (other - 1), max(1, side - 1))
-    else:
-        whole, part = divmod(max(0, (2 * place + 1) * other - side), 2 * side)
-    return whole, min(whole + (part > 0), other - 1)
+    kept: Any = corners
+    given: Any = other
+    above = kept * place * (given - 1)
+    above += (1 - kept) * torch.sym_max(0, (2 * place + 1) * given - side)
+    below = kept * torch.sym_max(1, side - 1) + (1 - kept) * 2 * side
+    whole, part = above // below, above % below  # divmod cannot be traced
+    return whole, torch.sym_min(whole + torch.sym_min(part, 1), other - 1)
 
 
 def shares(

@@ -29,13 +29,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({reason}); choose another folder") from error
 
 
+QUICK, USUAL = 3, 6
+"""How hard zlib tries: an overlay of a road scene takes 15 ms and 247 kB, or 42 ms and 237 kB."""
+
+
 def png(picture: Picture) -> bytes:
-    """A picture as PNG bytes."""
-    return encoded(Image.fromarray(picture))
+    """A picture for people as PNG bytes."""
+    return encoded(Image.fromarray(picture), QUICK)
 
 
-def encoded(image: Image.Image) -> bytes:
+def encoded(image: Image.Image, level: int = USUAL) -> bytes:
     """An image of any mode as PNG bytes."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()

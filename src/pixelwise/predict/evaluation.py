@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelwise.data.workers import ending_workers, in_shared_memory, quiet_worker
+from pixelwise.data.workers import begun, ending_workers, in_shared_memory, quiet_worker
 from pixelwise.networks.model import Model
 from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.views import WHOLE, Views
@@ -64,7 +64,7 @@ def evaluate(
     try:
         model.eval()
         with ending_workers():
-            for index, (image, target, name, missing) in enumerate(loader):
+            for index, (image, target, name, missing) in enumerate(begun(loader)):
                 if missing:
                     on_missing(name, missing)
                 seen = image[None].to(device)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pixelwise.pictures import displayable
 from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.views import WHOLE, Views
 from pixelwise.predict.windows import predict_bands
+from pixelwise.predict.writing import Writing, written
 from pixelwise.tasks.base import Task
 
 TOGETHER = 16
@@ -337,21 +339,28 @@ def _predicted(
 ) -> Iterator[Predicted]:
     folder = outputs.folder
     answers: dict[Path, Tensor] = {}
-    for one in found:
-        picture, inside = one.wanted.picture, one.wanted.regions
-        files = task.file_names(one.wanted.name)
-        done = Predicted(picture, tuple(folder / file for file in files), one.problem)
-        if one.problem is not None:
-            if stop_on_error:
-                raise InputError(one.problem)
-            yield done
-            continue
+
+    def write(one: Answered, files: Sequence[str]) -> None:
         with outputs.writing(*files):
             one.write(folder)
-        if task.common_files and one.answer is not None:
-            answers[picture] = one.answer
-        count = None if inside is None else len(inside)
-        yield replace(done, pixels=one.pixels, missing=one.missing, boxes=count)
+
+    def each() -> Iterator[Writing[Predicted]]:
+        for one in found:
+            picture, inside = one.wanted.picture, one.wanted.regions
+            files = task.file_names(one.wanted.name)
+            done = Predicted(picture, tuple(folder / file for file in files), one.problem)
+            if one.problem is not None:
+                if stop_on_error:
+                    raise InputError(one.problem)
+                yield Writing(done, partial(_nothing, folder))
+                continue
+            if task.common_files and one.answer is not None:
+                answers[picture] = one.answer
+            count = None if inside is None else len(inside)
+            done = replace(done, pixels=one.pixels, missing=one.missing, boxes=count)
+            yield Writing(done, partial(write, one, files), one.pixels)
+
+    yield from written(each())
     if answers:
         told = {w.picture: answers[w.picture] for w in order if w.picture in answers}
         with outputs.writing(*task.common(regions)):

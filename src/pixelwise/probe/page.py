@@ -4,18 +4,20 @@ import shlex
 from collections.abc import Sequence
 
 from pixelwise import __version__
+from pixelwise.language import mark, translate
 from pixelwise.probe.reach import Curve
 from pixelwise.probe.results import Results
 from pixelwise.probe.variants import VARIANTS
 from pixelwise.report import Commands, Figure, Report, Section, Settings, Table
 
-HOW = """Each layer stands in a tiny network between two 1x1 convolutions, so whatever a pixel knows
-of others has come through the layer. The network is trained anew for each question, with one recipe
-for all layers. Distances are the larger of rows and columns, so a 3x3 convolution reaches 1.
-
-A layer reaches as far as its pixels are right more often than half way from chance to always. The
-reach is what the layer learns in these few steps, not what it could learn in the end: a low one is
-no proof that a layer can't."""
+HOW = mark(
+    "Each layer stands in a tiny network between two 1x1 convolutions, so whatever a pixel knows\n"
+    "of others has come through the layer. The network is trained anew for each question, with one"
+    " recipe\nfor all layers. Distances are the larger of rows and columns, so a 3x3 convolution"
+    " reaches 1.\n\nA layer reaches as far as its pixels are right more often than half way from"
+    " chance to always. The\nreach is what the layer learns in these few steps, not what it could"
+    " learn in the end: a low one is\nno proof that a layer can't."
+)
 
 
 def page(results: Results, curves: Sequence[Curve], pictures: Sequence[Figure]) -> Report:
@@ -30,41 +32,50 @@ def page(results: Results, curves: Sequence[Curve], pictures: Sequence[Figure]) 
     settings = results.settings
     layers = shlex.join(results.layers)
     return Report(
-        title="How far does context reach?",
+        title=translate("How far does context reach?"),
         summary=(
-            f"{len(results.subjects)} layers and baselines on maps of {settings.size}x"
-            f"{settings.size} pixels, {settings.steps} steps for each question,"
-            f" {settings.seeds} seed{'s' * (settings.seeds != 1)}."
+            translate(
+                "{subjects} layers and baselines on maps of {size}x{size} pixels,"
+                " {steps} steps for each question, {seeds} seed{s}."
+            ).format(
+                subjects=len(results.subjects),
+                size=settings.size,
+                steps=settings.steps,
+                seeds=settings.seeds,
+                s="s" * (settings.seeds != 1),
+            )
         ),
         sections=(
-            Section("Reach", HOW, (reach_table(results, curves), *pictures)),
+            Section(translate("Reach"), translate(HOW), (reach_table(results, curves), *pictures)),
             *(_variant(variant, curves) for variant in variants),
             Section(
-                "What was run",
+                translate("What was run"),
                 "",
                 (Settings({name: f"{value:g}" for name, value in settings.recipe.items()}),),
             ),
             Section(
-                "What to type next",
+                translate("What to type next"),
                 "",
                 (
                     Commands(
                         {
-                            f"pixelwise probe {layers} --seeds 3": "how sure the numbers are",
-                            f"pixelwise probe {layers} --size 48": "farther than here",
+                            f"pixelwise probe {layers} --seeds 3": translate(
+                                "how sure the numbers are"
+                            ),
+                            f"pixelwise probe {layers} --size 48": translate("farther than here"),
                         }
                     ),
                 ),
             ),
         ),
-        footer=f"pixelwise {__version__}, pixelwise probe",
+        footer=translate("pixelwise {version}, pixelwise probe").format(version=__version__),
     )
 
 
 def reach_table(results: Results, curves: Sequence[Curve]) -> Table:
     """A row for each layer, a column for each variant."""
     variants = list(dict.fromkeys(one.variant for one in curves))
-    found = {(one.subject, one.variant): one.text for one in curves}
+    found = {(one.subject, one.variant): translate(one.text) for one in curves}
     rows = tuple(
         (
             subject,
@@ -74,19 +85,38 @@ def reach_table(results: Results, curves: Sequence[Curve]) -> Table:
         for subject in results.subjects
     )
     caption = (
-        "Reach in pixels, and in brackets the share of pixels that are right, averaged over all"
-        " distances; >= where the layer reaches as far as was tested. Chance is "
-        + ", ".join(f"{100 * VARIANTS[v].chance:.0f} % for {v}" for v in variants)
-        + ". Theoretical: how far a pixel can be that changes the output at all, and whether it"
-        " matters where it is. Effective: the radius in pixels of 90 % of the gradient energy of"
-        " other pixels."
+        translate(
+            "Reach in pixels, and in brackets the share of pixels that are right,"
+            " averaged over all distances; >= where the layer reaches as far as was"
+            " tested. Chance is "
+        )
+        + ", ".join(
+            translate("{chance:.0f} % for {v}").format(
+                chance=100 * VARIANTS[v].chance, v=translate(v)
+            )
+            for v in variants
+        )
+        + translate(
+            ". Theoretical: how far a pixel can be that changes the output at all,"
+            " and whether it matters where it is. Effective: the radius in pixels of"
+            " 90 % of the gradient energy of other pixels."
+        )
     )
-    return Table(("layer", *variants, "theoretical", "effective"), rows, caption)
+    return Table(
+        (
+            translate("layer"),
+            *map(translate, variants),
+            translate("theoretical"),
+            translate("effective"),
+        ),
+        rows,
+        caption,
+    )
 
 
 def _field(results: Results, subject: str) -> tuple[str, str]:
     found = results.fields.get(subject)
-    return ("", "") if found is None else (found.reach_text, found.radius_text)
+    return ("", "") if found is None else (found.reach_text, translate(found.radius_text))
 
 
 def _variant(variant: str, curves: Sequence[Curve]) -> Section:
@@ -96,7 +126,7 @@ def _variant(variant: str, curves: Sequence[Curve]) -> Section:
         (
             one.subject,
             *(
-                "absent"
+                translate("absent")
                 if p.accuracy is None
                 else f"{100 * p.accuracy:.0f} ({100 * p.low:.0f}-{100 * p.high:.0f})"
                 for p in one.points
@@ -104,10 +134,14 @@ def _variant(variant: str, curves: Sequence[Curve]) -> Section:
         )
         for one in own
     )
-    caption = "Pixels that are right, in %, by distance in pixels, with the 95 % interval."
-    header = ("layer", *(str(distance) for distance in distances))
+    caption = translate(
+        "Pixels that are right, in %, by distance in pixels, with the 95 % interval."
+    )
+    header = (translate("layer"), *(str(distance) for distance in distances))
     return Section(
-        variant.capitalize(),
-        f"What a pixel must know: {VARIANTS[variant].question}.",
+        translate(variant).capitalize(),
+        translate("What a pixel must know: {question}.").format(
+            question=translate(VARIANTS[variant].question)
+        ),
         (Table(header, rows, caption),),
     )

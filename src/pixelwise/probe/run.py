@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from pixelwise.devices import pick_device
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.notes import settled
 from pixelwise.outputs import alone, refuse_used
 from pixelwise.probe.asked import ProbeSettings
@@ -102,7 +103,7 @@ def _fitting(
         except InputError as error:
             if not subject.optional:
                 raise
-            warn(f"left out: {error}")
+            warn(translate("left out: {error}").format(error=error))
         else:
             kept.append(subject)
     return tuple(kept)

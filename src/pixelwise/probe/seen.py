@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pixelwise.language import mark, translate
 from pixelwise.probe.asked import ProbeSettings
 from pixelwise.probe.fields import effective, theoretical
 from pixelwise.probe.subjects import Subject
@@ -15,6 +16,13 @@ from pixelwise.receptive import Energy
 
 LARGEST = 63
 """Rows and columns of the map at most: all pairs of its pixels are computed in float64."""
+ORDERS = {
+    "local": mark("local"),
+    "unordered": mark("unordered"),
+    "lines": mark("lines"),
+    "ordered": mark("ordered"),
+}
+"""How what comes from afar depends on its place, in a word."""
 SHARE = 0.9
 """Of the gradient energy of other pixels, which lies within the effective radius."""
 
@@ -55,7 +63,7 @@ class Seen:
     def reach_text(self) -> str:
         """For a table: >= where the field is as large as the map."""
         whole = self.reach >= self.side // 2
-        return f"{'>=' if whole else ''}{self.reach} {self.order}"
+        return f"{'>=' if whole else ''}{self.reach} {translate(ORDERS[self.order])}"
 
     @property
     def radius_text(self) -> str:

@@ -27,6 +27,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
+from pixelwise.language import mark
+
 COLOURS = 4
 CHANNELS = COLOURS + 1
 """Of a map: one for each colour of markers, and one for distractors."""
@@ -194,9 +196,20 @@ def _turned(drawn: Drawn, random: Generator) -> Drawn:
 VARIANTS: Mapping[str, Variant] = {
     one.key: one
     for one in (
-        Variant("distance", "whether", "which colour the marker has", COLOURS, False, _distance),
-        Variant("position", "where", "in which quadrant the marker lies", 4, True, _position),
-        Variant("order", "which", "which of two markers comes first", 2, False, _order),
-        Variant("count", "how many", "how many markers there are, 0 to 3", 4, False, _count),
+        Variant(
+            mark("distance"),
+            "whether",
+            mark("which colour the marker has"),
+            COLOURS,
+            False,
+            _distance,
+        ),
+        Variant(
+            mark("position"), "where", mark("in which quadrant the marker lies"), 4, True, _position
+        ),
+        Variant(mark("order"), "which", mark("which of two markers comes first"), 2, False, _order),
+        Variant(
+            mark("count"), "how many", mark("how many markers there are, 0 to 3"), 4, False, _count
+        ),
     )
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pixelwise.language import mark, translate
 from pixelwise.pictures import write_bytes
 from pixelwise.probe.charts import FEW, accuracy_chart
 from pixelwise.probe.field_pictures import fields_picture
@@ -13,7 +14,7 @@ from pixelwise.probe.results import Results, accuracy_rows, csv_bytes
 from pixelwise.probe.variants import VARIANTS
 from pixelwise.report import Figure, write_report
 
-LINES = (
+LINES = mark(
     " Dotted: chance. Dashed: half way from there to all, which counts as reached. Bands: 95 %"
     " intervals."
 )
@@ -36,8 +37,9 @@ def write(results: Results, folder: Path) -> list[Curve]:
     figures = [
         Figure(
             chart,
-            "Accuracy against distance, by variant and layer",
-            "Pixels that are right against the distance of the marker." + LINES * few,
+            translate("Accuracy against distance, by variant and layer"),
+            translate("Pixels that are right against the distance of the marker.")
+            + translate(LINES) * few,
             wide=True,
         )
     ]
@@ -50,9 +52,11 @@ def write(results: Results, folder: Path) -> list[Curve]:
         figures.append(
             Figure(
                 picture,
-                "Effective receptive fields, by layer",
-                "Effective receptive fields before training: the gradient energy of every pixel,"
-                " for the one in the middle.",
+                translate("Effective receptive fields, by layer"),
+                translate(
+                    "Effective receptive fields before training: the gradient energy of"
+                    " every pixel, for the one in the middle."
+                ),
                 wide=True,
             )
         )

@@ -18,6 +18,7 @@ from pixelwise.data.regions import Box, Regions
 from pixelwise.data.source import Found, LabelledPictures, Source, Split
 from pixelwise.data.stream import Augmentation, TrainingStream
 from pixelwise.errors import InputError
+from pixelwise.language import message
 from pixelwise.losses import class_weights_from_counts, read_loss
 from pixelwise.metrics.tallies import Tallies
 from pixelwise.tasks.bands import Bands
@@ -542,7 +543,7 @@ class Task(ABC):
     @property
     def without_data(self) -> str:
         """What the files hold where a picture has no data, in words."""
-        return "nothing is known there"
+        return message("nothing is known there")
 
 
 KINDS = {

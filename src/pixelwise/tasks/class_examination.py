@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pixelwise import pictures
+from pixelwise.language import cells, left, mark, right, translate
 from pixelwise.metrics import (
     BoundaryCounts,
     Calibration,
@@ -26,9 +27,9 @@ SHOWN = 3
 EVERY = 10
 """Of the thresholds, those that a table has."""
 BORDERS = {
-    "boundary_iou": "boundary IoU",
-    "boundary_f": "boundary F",
-    "tolerant_f1": "tolerant F1",
+    "boundary_iou": mark("boundary IoU"),
+    "boundary_f": mark("boundary F"),
+    "tolerant_f1": mark("tolerant F1"),
 }
 
 
@@ -96,25 +97,32 @@ class ClassExamination(ClassResult):
 
     def table(self) -> str:
         """Per class all shares in percent; below it the means, and what else there is to tell."""
-        heads = ["IoU %", "95 % interval", "precision", "recall", "F1", "AP"]
-        heads += [BORDERS[name] for name in self.borders]
+        heads = [
+            translate("IoU %"),
+            translate("95 % interval"),
+            translate("precision"),
+            translate("recall"),
+            "F1",
+            "AP",
+        ]
+        heads += [translate(BORDERS[name]) for name in self.borders]
         columns = [
-            [_percent(iou, "absent") for iou in self.scores.iou],
+            [_percent(iou, translate("absent")) for iou in self.scores.iou],
             map(_interval, self.intervals.iou),
             *(map(_percent, values) for values in self._shares()),
         ]
         rows = [
-            [name, *cells, f"{pixels:,}"]
-            for name, *cells, pixels in zip(self.names, *columns, self.scores.pixels, strict=True)
+            [name, *told, f"{pixels:,}"]
+            for name, *told, pixels in zip(self.names, *columns, self.scores.pixels, strict=True)
         ]
         means = [_percent(self._mean(values)) for values in self._shares()]
         low_high = _interval(self.intervals.miou)
-        rows.append(["mean", f"{100 * self.scores.miou:.2f}", low_high, *means, ""])
-        rows.insert(0, ["class", *heads, "truth pixels"])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rows.append([translate("mean"), f"{100 * self.scores.miou:.2f}", low_high, *means, ""])
+        rows.insert(0, [translate("class"), *heads, translate("truth pixels")])
+        widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
+                left(cell, width) if i == 0 else right(cell, width)
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in rows
@@ -122,17 +130,27 @@ class ClassExamination(ClassResult):
         return "\n".join([*lines, *self._remarks()])
 
     def _remarks(self) -> list[str]:
-        told = f"pixel accuracy {100 * self.scores.accuracy:.2f} %"
+        told = translate("pixel accuracy {accuracy:.2f} %").format(
+            accuracy=100 * self.scores.accuracy
+        )
         if self.calibration_error is not None:
-            told += f", calibration error (ECE) {100 * self.calibration_error:.2f} %"
+            told += translate(", calibration error (ECE) {calibration_error:.2f} %").format(
+                calibration_error=100 * self.calibration_error
+            )
         counts, best = self.counts.pictures, self.best_threshold
-        lines = [f"{told}, {len(counts.counts)} pictures"]
+        lines = [
+            translate("{told}, {counts} pictures").format(told=told, counts=len(counts.counts))
+        ]
         if len(counts.counts) > 1:
             worst = [f"{n} {_percent(counts.miou(n))}" for n in counts.worst_first()[:SHOWN]]
-            lines.append(f"lowest mIoU: {', '.join(worst)}")
+            lines.append(translate("lowest mIoU: {worst}").format(worst=", ".join(worst)))
         if best is not None:
             f1 = 100 * float(self.curves[1].f1.max())
-            lines.append(f"largest F1 of {self.names[1]}: {f1:.2f} % at threshold {best:g}")
+            lines.append(
+                translate("largest F1 of {it}: {f1:.2f} % at threshold {best:g}").format(
+                    it=self.names[1], f1=f1, best=best
+                )
+            )
         return lines
 
     def files(self) -> Mapping[str, bytes]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.data.classes import Colour, default_palette
+from pixelwise.language import message
 from pixelwise.losses import LOSSES, loss_for, presence_loss
 from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
@@ -171,4 +172,4 @@ class ClassMasks(Task):
     @property
     def without_data(self) -> str:
         """The mask value that stands for it."""
-        return f"{self.ignored} in their masks"
+        return message("{ignored} in their masks", ignored=self.ignored)

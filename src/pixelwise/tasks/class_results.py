@@ -11,11 +11,12 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from pixelwise import pictures
+from pixelwise.language import cells, left, mark, message, right, translate
 from pixelwise.metrics import Confusion, Scores
 from pixelwise.tasks.base import Result, Scorer
 from pixelwise.tasks.measures import Measure, Measures
 
-CAPTION = (
+CAPTION = mark(
     "Intersection over union in % of the union; accuracy in % of the counted pixels. The mean "
     "is over the classes that occur. 'absent': no pixel of the class in the truth."
 )
@@ -42,7 +43,9 @@ class ClassResult(Result):
 
     def line(self) -> str:
         """Mean IoU and accuracy."""
-        return f"mIoU {self.scores.miou:.4f}  pixel accuracy {self.scores.accuracy:.4f}"
+        return translate("mIoU {miou:.4f}  pixel accuracy {accuracy:.4f}").format(
+            miou=self.scores.miou, accuracy=self.scores.accuracy
+        )
 
     def numbers(self) -> Mapping[str, float | int | None]:
         """Mean IoU, accuracy, and the IoU of each class."""
@@ -64,13 +67,17 @@ class ClassResult(Result):
 
     def table(self) -> str:
         """Per-class IoU in percent of the union of truth and prediction."""
-        width = max(5, *(len(name) for name in self.names))
-        lines = [f"{'class':{width}}  {'IoU %':>7}  {'truth pixels':>13}"]
+        width = max(5, *map(cells, self.names))
+        heads = [right(translate("IoU %"), 7), right(translate("truth pixels"), 13)]
+        lines = ["  ".join([left(translate("class"), width), *heads])]
         for name, iou, pixels in self._rows():
-            shown = "absent" if iou is None else f"{100 * iou:.2f}"
-            lines.append(f"{name:{width}}  {shown:>7}  {pixels:>13,}")
-        accuracy = f"(pixel accuracy {100 * self.scores.accuracy:.2f} %)"
-        lines.append(f"{'mean':{width}}  {100 * self.scores.miou:7.2f}  {accuracy}")
+            told = translate("absent") if iou is None else f"{100 * iou:.2f}"
+            lines.append(f"{left(name, width)}  {right(told, 7)}  {pixels:>13,}")
+        accuracy = translate("(pixel accuracy {accuracy:.2f} %)").format(
+            accuracy=100 * self.scores.accuracy
+        )
+        mean = left(translate("mean"), width)
+        lines.append(f"{mean}  {100 * self.scores.miou:7.2f}  {accuracy}")
         return "\n".join(lines)
 
     def files(self) -> Mapping[str, bytes]:
@@ -88,10 +95,15 @@ class ClassResult(Result):
             Measure(name, _percent(iou), True, f"{100 * n / total:.1f}" if n else "0")
             for name, iou, n in self._rows()
         ]
-        rows.append(Measure("mean IoU", _percent(self.scores.miou), True))
-        rows.append(Measure("pixel accuracy", _percent(self.scores.accuracy), True))
+        rows.append(Measure(message("mean IoU"), _percent(self.scores.miou), True))
+        rows.append(Measure(message("pixel accuracy"), _percent(self.scores.accuracy), True))
         return Measures(
-            tuple(rows), "class", "share of pixels, %", digits=1, absent="absent", caption=CAPTION
+            tuple(rows),
+            message("class"),
+            message("share of pixels, %"),
+            digits=1,
+            absent="absent",
+            caption=CAPTION,
         )
 
     def warning(self) -> str | None:
@@ -100,12 +112,14 @@ class ClassResult(Result):
         truth = self.confusion.matrix.sum(dim=1).nonzero().flatten().tolist()
         if len(predicted) != 1 or set(truth) == set(predicted):
             return None
-        return (
-            f"the best network says {self.names[predicted[0]]!r} for every pixel of val, so it has"
-            f" learnt nothing of the other classes: mIoU {self.scores.miou:.3f} and pixel accuracy"
-            f" {self.scores.accuracy:.3f} come from that class alone; try --class-weights auto,"
-            ' --loss "ce+dice", more steps, a lower --lr, or --pretrained, and look whether the'
-            " masks show them"
+        return message(
+            "the best network says {name!r} for every pixel of val, so it has learnt nothing of"
+            " the other classes: mIoU {miou:.3f} and pixel accuracy {accuracy:.3f} come from that"
+            ' class alone; try --class-weights auto, --loss "ce+dice", more steps, a lower --lr,'
+            " or --pretrained, and look whether the masks show them",
+            name=self.names[predicted[0]],
+            miou=self.scores.miou,
+            accuracy=self.scores.accuracy,
         )
 
     def unfound(self, least: float) -> Mapping[str, float]:

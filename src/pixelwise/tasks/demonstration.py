@@ -1,8 +1,25 @@
 """What `pixelwise demo` shows of a task: data without files, what to train, what to say of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pixelwise.language import translate
+
+SPOKEN = (
+    *("noun", "remark", "title", "story", "heading", "main_name", "of", "decides_name"),
+    *(
+        "decides_of",
+        "helped",
+        "not_helped",
+        "results",
+        "looking",
+        "charts",
+        "charts_text",
+        "writes",
+    ),
+)
+"""Fields that people read."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +78,8 @@ class Demonstration:
     evidence: str | None = None
     remark: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+
+    def translated(self) -> "Demonstration":
+        """With what people read in the chosen language."""
+        texts: dict[str, Any] = {name: translate(getattr(self, name)) for name in SPOKEN}
+        return replace(self, **texts)

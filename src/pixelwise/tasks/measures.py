@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pixelwise.language import message, translate
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -34,7 +36,7 @@ class Measures:
     """
 
     rows: tuple[Measure, ...]
-    heading: str = "measure"
+    heading: str = message("measure")
     counted: str = ""
     digits: int = 3
     absent: str = "none"
@@ -47,4 +49,4 @@ class Measures:
 
     def text(self, value: float | None) -> str:
         """A number with its digits."""
-        return self.absent if value is None else f"{value:.{self.digits}f}"
+        return translate(self.absent) if value is None else f"{value:.{self.digits}f}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
+from pixelwise.language import message
 from pixelwise.metrics import Kind, PictureCounts, Tallies
 from pixelwise.metrics.tallies import mean_of_known, share
 
@@ -20,7 +21,7 @@ def class_tallies(counts: PictureCounts, names: Sequence[str]) -> Tallies:
         accuracy = share(right.sum(axis=1), truth.sum(axis=1))
         return np.column_stack([mean_of_known(iou), accuracy, iou])
 
-    kinds = (Kind("miou", "mean IoU"), Kind("accuracy", "pixel accuracy"))
+    kinds = (Kind("miou", message("mean IoU")), Kind("accuracy", message("pixel accuracy")))
     return Tallies(
         pictures,
         each.reshape(len(pictures), -1),
@@ -45,7 +46,7 @@ def label_tallies(pictures: tuple[str, ...], counts: ndarray, names: Sequence[st
         f1 = np.where(truth > 0, share(2 * right, truth + predicted), np.nan)
         return np.column_stack([mean_of_known(iou), mean_of_known(f1), iou])
 
-    kinds = (Kind("miou", "mean IoU"), Kind("mean_f1", "mean F1"))
+    kinds = (Kind("miou", message("mean IoU")), Kind("mean_f1", message("mean F1")))
     return Tallies(
         pictures,
         counts.reshape(len(pictures), -1).astype(np.float64),

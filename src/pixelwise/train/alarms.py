@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pixelwise.language import joined, message, spoken, translate
 from pixelwise.tasks.base import Result
 from pixelwise.train.settings import TrainSettings
 
@@ -66,7 +67,7 @@ class Alarms:
         for key, line in found.items():
             if line is not None and key not in self._told:
                 self._told.add(key)
-                self._warn(f"warning: {line}")
+                self._warn(translate("warning: {line}").format(line=spoken(line)))
 
     def at_the_end(
         self, steps: Sequence[Row], evaluations: Sequence[Row], best: Result
@@ -94,26 +95,39 @@ def never_found(evaluations: Sequence[Row], best: Result, settings: TrainSetting
     if not lost:
         return None
     rarest = sorted(lost, key=lambda name: -lost[name])
-    named = ", ".join(f"{name} ({_percent(lost[name])} of val)" for name in rarest[:NAMED])
-    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-    times = f"all {len(evaluations)} evaluations" if len(evaluations) > 1 else "the evaluation"
-    return (
-        f"not found at all, IoU 0 in {times}: {named}{more}; {_for_rare_classes(settings)}, and"
-        " look at the labels (pixelwise check-data)"
+    each = (
+        message("{name} ({percent} of val)", name=name, percent=_percent(lost[name]))
+        for name in rarest[:NAMED]
+    )
+    named = joined(", ", each)
+    more = message(" and {named} more", named=len(lost) - NAMED) if len(lost) > NAMED else ""
+    times = (
+        message("all {evaluations} evaluations", evaluations=len(evaluations))
+        if len(evaluations) > 1
+        else message("the evaluation")
+    )
+    return message(
+        "not found at all, IoU 0 in {times}: {named}{more}; {for_rare_classes},"
+        " and look at the labels (pixelwise check-data)",
+        times=times,
+        named=named,
+        more=more,
+        for_rare_classes=_for_rare_classes(settings),
     )
 
 
 def _for_rare_classes(settings: TrainSettings) -> str:
     """What a run has not tried yet."""
-    tries = []
+    tries: list[str] = []
     if settings.balance == "none":
         tries.append("--balance auto")
     if settings.class_weights == "none":
         tries.append("--class-weights auto")
     if not any(name in settings.loss for name in ("dice", "tversky", "lovasz")):
         tries.append('--loss "ce+dice"')
-    tries.append("a longer training")
-    return "try " + (" or ".join([", ".join(tries[:-1]), tries[-1]] if tries[:-1] else tries))
+    tries.append(message("a longer training"))
+    either = [", ".join(tries[:-1]), tries[-1]] if tries[:-1] else tries
+    return message("try {tries}", tries=joined(message(" or "), either))
 
 
 def loss_stays(steps: Sequence[Row], settings: TrainSettings) -> str | None:
@@ -138,21 +152,35 @@ def loss_stays(steps: Sequence[Row], settings: TrainSettings) -> str | None:
     if settings.start is not None:
         if fall > -RISE * abs(begun) - 3 * uncertain:
             return None
-        return (
-            f"the loss rose from {begun:.3g} to {now:.3g} from a network that was trained already;"
-            f" lower --lr (now {settings.peak_lr:g}), and look whether the labels mean the same"
+        return message(
+            "the loss rose from {begun:.3g} to {now:.3g} from a network that was"
+            " trained already; lower --lr (now {peak_lr:g}), and look whether the"
+            " labels mean the same",
+            begun=begun,
+            now=now,
+            peak_lr=settings.peak_lr,
         )
     if fall > max(FALL * abs(begun), 2 * uncertain):
         return None
-    told = f"the loss does not fall: {begun:.3g} at first, {now:.3g} in the last {count} steps"
+    told = message(
+        "the loss does not fall: {begun:.3g} at first, {now:.3g} in the last {count} steps",
+        begun=begun,
+        now=now,
+        count=count,
+    )
     if settings.overfit_one_batch:
-        return (
-            f"{told}, of one batch; try another --lr (now {settings.peak_lr:g}), and look whether"
-            " pictures and labels belong together"
+        return message(
+            "{told}, of one batch; try another --lr (now {peak_lr:g}), and look"
+            " whether pictures and labels belong together",
+            told=told,
+            peak_lr=settings.peak_lr,
         )
-    return (
-        f"{told}; try another --lr (now {settings.peak_lr:g}), look at the labels (pixelwise"
-        " check-data), and whether one batch can be learnt: --overfit-one-batch true"
+    return message(
+        "{told}; try another --lr (now {peak_lr:g}), look at the labels"
+        " (pixelwise check-data), and whether one batch can be learnt:"
+        " --overfit-one-batch true",
+        told=told,
+        peak_lr=settings.peak_lr,
     )
 
 

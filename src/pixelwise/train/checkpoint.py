@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 
 FOLDER = "checkpoints"
 
@@ -44,7 +45,11 @@ def load_newest(run: Path, say: Callable[[str], None]) -> tuple[Path, dict[str, 
         try:
             return path, load(path)
         except Damaged as error:
-            say(f"{path} cannot be read ({error}); going back to the checkpoint before it")
+            say(
+                translate(
+                    "{path} cannot be read ({error}); going back to the checkpoint before it"
+                ).format(path=path, error=error)
+            )
     return None
 
 

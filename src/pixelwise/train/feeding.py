@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pixelwise.data.workers import quiet_worker, worker_died
-from pixelwise.train.interrupt import Stopped
+from pixelwise.data.workers import begun, quiet_worker, worker_died
+from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
 from pixelwise.train.plan import TrainingPlan
 from pixelwise.train.processes import current
 
@@ -30,20 +30,20 @@ def batches(plan: TrainingPlan, step: int) -> Iterator[Batch]:
     loader: DataLoader[Any] = DataLoader(
         stream,
         batch_sampler=_order(plan, step * settings.per_step, end),
-        num_workers=settings.workers,
+        num_workers=settings.loaders,
         worker_init_fn=quiet_worker,
         pin_memory=plan.device.startswith("cuda"),
         generator=torch.Generator(),
     )
-    for image, mask, files in loader:
+    for image, mask, files in begun(loader):
         current().tick()  # an error of one process meets the others here
         yield image, mask, list(files)
 
 
-def _order(plan: TrainingPlan, begun: int, end: int) -> Iterable[list[int]]:
+def _order(plan: TrainingPlan, start: int, end: int) -> Iterable[list[int]]:
     """Which items of the stream come, batch by batch: this process's share of each."""
     settings = plan.settings
-    for first in range(begun, end, settings.per_batch):
+    for first in range(start, end, settings.per_batch):
         items = list(range(first, first + settings.per_batch))
         if settings.overfit_one_batch:
             items = [i % settings.per_step for i in items]
@@ -57,9 +57,9 @@ class Waited(Iterator[Batch]):
         self._feed, self._clock, self._seconds = feed, clock, 0.0
 
     def __next__(self) -> Batch:
-        begun = self._clock()
+        asked = self._clock()
         batch = next(self._feed)
-        self._seconds += self._clock() - begun
+        self._seconds += self._clock() - asked
         return batch
 
     def since(self) -> float:
@@ -68,16 +68,19 @@ class Waited(Iterator[Batch]):
         return seconds
 
 
-def loader_died(error: RuntimeError, step: int, run: Path) -> NoReturn:
-    """Tell that a process that loads pictures was killed in a step; other errors go on.
+def loader_died(error: RuntimeError, signals: StopSignals, steps: int, run: Path) -> NoReturn:
+    """Tell that a process that loads pictures was killed after `steps`; other errors go on.
 
     Raises:
-        Stopped: In words.
+        Interrupted: A signal to the whole group of processes killed it, and reaches this one too.
+        Stopped: Anything else, in words.
     """
     if not worker_died(error):
         raise error
+    if current().count == 1 and (number := signals.soon()) is not None:
+        raise Interrupted(number, steps, run) from error
     raise Stopped(
-        f"a process that loads pictures was killed at step {step}, perhaps for lack of memory,"
+        f"a process that loads pictures was killed at step {steps + 1}, perhaps for lack of memory,"
         f" shared memory (/dev/shm) too. Go on with fewer 'workers' in {run}/config.yaml:"
         f" pixelwise train --resume {run}"
     ) from error

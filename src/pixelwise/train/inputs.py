@@ -89,7 +89,9 @@ def check_data(settings: TrainSettings, data: Data, progress: Progress) -> Found
     counted = settings.class_weights == "auto" or settings.balance != "none"
     if not (settings.check_data or counted or "copy_paste" in _asked(settings)):
         return None
-    found, other = data.train.check(progress), data.val.check(progress)
+    workers = settings.readers
+    found = data.train.check(progress, workers=workers)
+    other = data.val.check(progress, workers=workers)
     if found.values is not None and other.values is not None:
         like = Expected(data.source.scale, found.dtype, dataclasses.astuple(found.values))
         like.check(other.values, other.dtype, data.val.name)

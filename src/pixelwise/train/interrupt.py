@@ -46,6 +46,13 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def soon(self) -> int | None:
+        """The signal that was received, or is within half a second."""
+        end = time.monotonic() + 0.5
+        while self.received is None and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.received
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             if time.monotonic() - self._at < self._pause:

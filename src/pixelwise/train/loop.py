@@ -19,6 +19,7 @@ from torch.utils.data import Subset
 from pixelwise.checks import parse_duration
 from pixelwise.data.workers import ending_workers
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.predict.evaluation import evaluate
 from pixelwise.tasks.base import Result
@@ -145,7 +146,7 @@ class Loop:
                 self._validate(journal, signals)
             if self._in_vain():
                 break
-            row = self._step(feed, learning_rate(self.plan.settings, progress))
+            row = self._step(feed, learning_rate(self.plan.settings, progress), signals)
             journal.step(row)
             seconds.append(row["seconds"])
             if len(seconds) == AFTER:
@@ -185,8 +186,10 @@ class Loop:
         scale = self.learner.scale
         if scale is not None and scale.skipped:
             self.watcher.say(
-                f"fp16    {scale.skipped} of {self.state.step} steps were left out: their gradients"
-                " were not finite"
+                translate(
+                    "fp16    {skipped} of {step} steps were left out: their gradients were"
+                    " not finite"
+                ).format(skipped=scale.skipped, step=self.state.step)
             )
 
     def keep(self, folder: Path) -> None:
@@ -234,7 +237,7 @@ class Loop:
 
     def _waits(self, rows: Sequence[dict[str, Any]]) -> bool:
         """Tell where steps wait long for pictures."""
-        told = waits(share_waited(rows), self.plan.settings.workers)
+        told = waits(share_waited(rows), self.plan.settings.loaders)
         if told is not None:
             self.watcher.say(told)
         return told is not None or len(rows) >= LATER
@@ -245,12 +248,14 @@ class Loop:
         if patience is None or state.without_better < patience:
             return False
         self.watcher.say(
-            f"early   {state.without_better} evaluations brought nothing better than step"
-            f" {state.best_step}: this is the end (patience)"
+            translate(
+                "early   {without_better} evaluations brought nothing better than step"
+                " {best_step}: this is the end (patience)"
+            ).format(without_better=state.without_better, best_step=state.best_step)
         )
         return True
 
-    def _step(self, feed: Waited, lr: float) -> dict[str, Any]:
+    def _step(self, feed: Waited, lr: float, signals: StopSignals) -> dict[str, Any]:
         state = self.state
         begun = time.monotonic()
         try:
@@ -258,7 +263,7 @@ class Loop:
         except NotFinite as error:
             self._not_finite(error)
         except RuntimeError as error:
-            loader_died(error, state.step + 1, self.run)
+            loader_died(error, signals, state.step, self.run)
         except ValueError as error:
             self._too_small(error)
         state.step += 1
@@ -357,14 +362,14 @@ class Loop:
                 scorer=SharedScorer(own, sharing, lambda: self._agree(signals)),
                 window=plan.settings.window,
                 device=self.fabric.device,
-                workers=plan.settings.workers,
+                workers=plan.settings.loaders,
                 on_picture=watch,
             )
         except _Asked:
             self._agree(signals)
             raise
         except RuntimeError as error:
-            loader_died(error, self.state.step + 1, self.run)
+            loader_died(error, signals, self.state.step, self.run)
 
     def _save(self, journal: Journal) -> None:
         try:
@@ -396,7 +401,9 @@ class Loop:
                 f"{path}: does not fit the run's network ({told}); undo what changed in"
                 " config.yaml, or start a new run"
             ) from error
-        self.watcher.say(f"resume  {path}, step {self.state.step}")
+        self.watcher.say(
+            translate("resume  {path}, step {step}").format(path=path, step=self.state.step)
+        )
 
     def _newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint that the first process can read."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pixelwise.language import plural, translate
 from pixelwise.train.settings import TrainSettings
 
 SHARE = 1 / 6
@@ -78,15 +79,25 @@ class Pace:
             limit: Seconds that are left, where a time limit ends the run.
             begun: Steps that are made already.
         """
-        told = f"pace    {self.step:.2g} s per step, {self.val:.2g} s per evaluation: "
+        told = translate("pace    {step:.2g} s per step, {val:.2g} s per evaluation: ").format(
+            step=self.step, val=self.val
+        )
         if steps is not None:
             seconds = (steps - begun) * self.step + chosen.count * self.val
-            return f"{told}about {in_words(seconds)} more, to step {steps}"
+            return translate("{told}about {in_words} more, to step {steps}").format(
+                told=told, in_words=in_words(seconds), steps=steps
+            )
         assert limit is not None
-        often = f"{chosen.count} evaluation{'s' if chosen.count > 1 else ''}"
+        often = plural("{count} evaluation", "{count} evaluations", chosen.count).format(
+            count=chosen.count
+        )
         if chosen.every > 1:
-            often += f" of one in {chosen.every} pictures, and one of all at the end"
-        return f"{told}about {begun + self.steps_within(limit, chosen)} steps, {often}"
+            often += translate(" of one in {every} pictures, and one of all at the end").format(
+                every=chosen.every
+            )
+        return translate("{told}about {begun} steps, {often}").format(
+            told=told, begun=begun + self.steps_within(limit, chosen), often=often
+        )
 
     def steps_within(self, limit: float, chosen: Evaluations) -> int:
         """Steps that fit into so many seconds beside the evaluations."""
@@ -98,10 +109,11 @@ def advice(settings: TrainSettings, steps: int) -> str | None:
     """What to change where a time limit allows for few steps only."""
     if steps >= FEW:
         return None
-    return (
-        f"time_limit={settings.time_limit!r}: about {steps} steps are few; a smaller --crop,"
-        " --batch-size or --backbone makes more of them, or allow more time"
-    )
+    return translate(
+        "time_limit={time_limit!r}: about {steps} steps are few; a smaller"
+        " --crop, --batch-size or --backbone makes more of them, or allow more"
+        " time"
+    ).format(time_limit=settings.time_limit, steps=steps)
 
 
 class Stopwatch:
@@ -138,10 +150,11 @@ def waits(share: float | None, workers: int) -> str | None:
     """What to change where steps wait for pictures."""
     if share is None or share <= MOST_WAITING:
         return None
-    return (
-        f"waits   {share:.0%} of each step for pictures; more --workers than {workers} where there"
-        " are processors for them, or --cache memory:2GB (disk:20GB), bring them faster"
-    )
+    return translate(
+        "waits   {share:.0%} of each step for pictures; more --workers than"
+        " {workers} where there are processors for them, or --cache memory:2GB"
+        " (disk:20GB), bring them faster"
+    ).format(share=share, workers=workers)
 
 
 def in_words(seconds: float) -> str:
@@ -149,5 +162,5 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
-        return f"{round(seconds / 60)} min"
+        return translate("{amount} min").format(amount=round(seconds / 60))
     return f"{seconds / 3600:.1f} h"

@@ -16,6 +16,7 @@ from torch import Tensor
 from pixelwise.checks import parse_duration
 from pixelwise.data.source import Found, Progress
 from pixelwise.devices import pick_device
+from pixelwise.language import spoken, translate
 from pixelwise.networks.segmenter import Segmenter
 from pixelwise.tasks.base import Items, Loss, LossChoice, Stream, Task
 from pixelwise.train.inputs import (
@@ -160,18 +161,52 @@ def _report(
 ) -> list[str]:
     """What was understood, line by line."""
     source, model = data.source, network.model
-    attention = f" with {settings.attention}" if settings.attention not in ("auto", "none") else ""
+    attention = (
+        translate(" with {attention}").format(attention=settings.attention)
+        if settings.attention not in ("auto", "none")
+        else ""
+    )
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
-    steps = f"{length.steps} steps"
-    shown = steps if settings.time_limit is None else f"{settings.time_limit} of wall time"
+    steps = translate("{steps} steps").format(steps=length.steps)
+    shown = (
+        steps
+        if settings.time_limit is None
+        else translate("{time_limit} of wall time").format(time_limit=settings.time_limit)
+    )
     return [
-        f"data    {source.name}: {len(data.train)} training and {len(data.val)} validation"
-        f" pictures, {source.contents}",
-        *(f"insert  {line}" for line in network.inserted.splitlines()),
-        f"model   {model.config.arch}{attention} on {model.config.backbone}: {parameters:.2f} M"
-        f" parameters, output stride {model.backbone.reductions[-1]}",
-        f"run     {shown} of {settings.per_step} crops {crop[0]}x{crop[1]}, {settings.recipe}"
-        f" lr {settings.peak_lr:g}, {settings.precision}-bit on {device}, seed {settings.seed}",
+        translate(
+            "data    {name}: {train} training and {val} validation pictures, {contents}"
+        ).format(
+            name=source.name,
+            train=len(data.train),
+            val=len(data.val),
+            contents=spoken(source.contents),
+        ),
+        *(translate("insert  {line}").format(line=line) for line in network.inserted.splitlines()),
+        translate(
+            "model   {arch}{attention} on {backbone}: {parameters:.2f} M parameters,"
+            " output stride {model}"
+        ).format(
+            arch=model.config.arch,
+            attention=attention,
+            backbone=model.config.backbone,
+            parameters=parameters,
+            model=model.backbone.reductions[-1],
+        ),
+        translate(
+            "run     {shown} of {per_step} crops {crop}x{crop2}, {recipe} lr"
+            " {peak_lr:g}, {precision}-bit on {device}, seed {seed}"
+        ).format(
+            shown=shown,
+            per_step=settings.per_step,
+            crop=crop[0],
+            crop2=crop[1],
+            recipe=settings.recipe,
+            peak_lr=settings.peak_lr,
+            precision=settings.precision,
+            device=device,
+            seed=settings.seed,
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from pixelwise.data.workers import ending_workers, worker_died
+from pixelwise.language import translate
 from pixelwise.train.engine import engine
 from pixelwise.train.feeding import batches
 from pixelwise.train.interrupt import Interrupted, Stopped, StopSignals
@@ -126,7 +127,7 @@ def _search(plan: TrainingPlan, run: Path, watcher: Watcher, signals: StopSignal
     begun = time.monotonic()
     rates: list[float] = []
     losses: list[float] = []
-    ended = f"all {STEPS} steps are made"
+    ended = translate("all {steps} steps are made").format(steps=STEPS)
     for step in range(STEPS):
         if signals.received is not None:
             raise Interrupted(signals.received, step, run)
@@ -134,16 +135,22 @@ def _search(plan: TrainingPlan, run: Path, watcher: Watcher, signals: StopSignal
         try:
             loss = learner.step(step, feed, rate).loss
         except NotFinite as error:
-            told = f"the {error.what} is not finite in the batch of {', '.join(error.names)}"
+            told = translate("the {what} is not finite in the batch of {names}").format(
+                what=error.what, names=", ".join(error.names)
+            )
             if step == 0:
-                raise Stopped(f"{told}, at the start already; look at those pictures") from error
-            ended = f"{told}, at a rate of {rate:.2g}"
+                raise Stopped(
+                    translate("{told}, at the start already; look at those pictures").format(
+                        told=told
+                    )
+                ) from error
+            ended = translate("{told}, at a rate of {rate:.2g}").format(told=told, rate=rate)
             break
         rates.append(rate)
         losses.append(loss)
         watcher.step((step + 1) / STEPS, step + 1, loss, time.monotonic() - begun)
         if loss > explosion(losses):
-            ended = f"the loss exploded at a rate of {rate:.2g}"
+            ended = translate("the loss exploded at a rate of {rate:.2g}").format(rate=rate)
             break
     return Search(tuple(rates), tuple(losses), tuple(smoothed(losses)), ended)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pixelwise.data.source import Split
 from pixelwise.errors import InputError
+from pixelwise.language import joined, message, spoken, translate
 from pixelwise.settings import as_plain
 from pixelwise.train.inputs import Data
 from pixelwise.train.settings import NETWORK, TrainSettings
@@ -98,26 +99,32 @@ class Record:
         names = [name for name in self.settings if name not in FREE]
         pairs = {n: (before.settings.get(n, self.settings[n]), self.settings[n]) for n in names}
         return {
-            name: f"{name} was {old!r} and is {new!r} now"
+            name: message("{name} was {old!r} and is {new!r} now", name=name, old=old, new=new)
             for name, (old, new) in pairs.items()
             if old != new
         }
 
     def data_changed(self, before: "Record") -> list[str]:
         """What changed in the data, in words."""
-        told = []
+        told: list[str] = []
         if self.values != before.values:
-            told.append(f"values are read otherwise (before {before.values}, now {self.values})")
+            told.append(
+                message(
+                    "values are read otherwise (before {values}, now {values2})",
+                    values=before.values,
+                    values2=self.values,
+                )
+            )
         gone = [name for name in before.files if name not in self.files]
         new = [name for name in self.files if name not in before.files]
         both = [name for name in self.files if name in before.files]
         masks = [n for n in both if self.files[n][1] != before.files[n][1]]
         pictures = [n for n in both if self.files[n][0] != before.files[n][0]]
         for names, what in (
-            (gone, "pictures are gone"),
-            (new, "pictures are new"),
-            (masks, "masks were edited"),
-            (pictures, "pictures were edited"),
+            (gone, message("pictures are gone")),
+            (new, message("pictures are new")),
+            (masks, message("masks were edited")),
+            (pictures, message("pictures were edited")),
         ):
             if names:
                 more = ", ..." if len(names) > NAMED else ""
@@ -153,7 +160,11 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
             " not fit the run's network; undo that, or start a new run"
         )
     if now.classes != before.classes:
-        line = f"the classes were {', '.join(before.classes)} and are {', '.join(now.classes)} now"
+        line = message(
+            "the classes were {classes} and are {classes2} now",
+            classes=", ".join(before.classes),
+            classes2=", ".join(now.classes),
+        )
         if not accept:
             raise InputError(
                 f"{run}: {line}, so the weights mean something else; undo that, start a new run,"
@@ -168,10 +179,10 @@ def compare(run: Path, now: Record, *, trained: bool, accept: bool) -> str | Non
     told = [*settings.values(), *told]
     if not told:
         return None
-    return (
-        f"changed since the run began: {'; '.join(told)}. It goes on, but not to the weights that"
-        " it would have come to"
-    )
+    return translate(
+        "changed since the run began: {told}. It goes on, but not to the weights"
+        " that it would have come to"
+    ).format(told=spoken(joined("; ", told)))
 
 
 def _files(split: str, pictures: Split) -> dict[str, tuple[int, ...]]:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import Subset
 
 from pixelwise import pictures
+from pixelwise.language import translate
 from pixelwise.networks.segmenter import load
 from pixelwise.outputs import alone
 from pixelwise.predict.evaluation import evaluate
@@ -167,7 +168,7 @@ def _plan(
 def _trained(
     plan: TrainingPlan, run: Path, watcher: Watcher, warn: Callable[[str], None]
 ) -> Finished:
-    watcher.say(f"folder  {run}")
+    watcher.say(translate("folder  {run}").format(run=run))
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(plan.settings.deterministic)
     with Loggers(plan.settings, run, watcher.say) as loggers:
@@ -215,7 +216,7 @@ def _shared_result(plan: TrainingPlan, run: Path, loop: Loop) -> Result:
         scorer=SharedScorer(counted, processes, lambda: None),
         window=plan.settings.window,
         device=loop.fabric.device,
-        workers=plan.settings.workers,
+        workers=plan.settings.loaders,
     )
 
 
@@ -242,7 +243,7 @@ def _finish(
         scorer=best.task.scorer_for(plan.val_inputs),
         window=settings.window,
         device=loop.fabric.device,
-        workers=settings.workers,
+        workers=settings.loaders,
         on_picture=draw,
     )
     result = loop.complete or found

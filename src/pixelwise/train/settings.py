@@ -8,7 +8,7 @@ from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_s
 from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.data.augmenting.shares import read_shares
 from pixelwise.data.cache_size import read_cache
-from pixelwise.devices import DEVICES, check_device
+from pixelwise.devices import DEVICES, check_device, processors
 from pixelwise.errors import InputError
 from pixelwise.layers.placement import is_saved, to_text
 from pixelwise.layers.plans import read_plan
@@ -26,6 +26,8 @@ NETWORK = (
 )  # fmt: skip
 """Settings that say what the network is."""
 BATCH = 8
+LOADERS, READERS = 2, 8
+"""Processes at most where nobody says how many."""
 DEFAULT_LR = {"adamw": 1e-3, "sgd": 1e-2}
 
 
@@ -80,7 +82,9 @@ class TrainSettings:
     precision: str = setting("32", "32, or autocast to bf16 or fp16")
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "random seed", advanced=True)
-    workers: int = setting(2, "processes that load pictures")
+    workers: int | None = setting(
+        None, "processes that load pictures; default: 2, on two processors 1, on one none"
+    )
     device: str = setting("auto", DEVICES)
     name: str | None = setting(None, "name of the run; default: the next free number")
     runs: str = setting("runs", "folder that runs are written to", advanced=True)
@@ -226,7 +230,8 @@ class TrainSettings:
                 f"start={self.start!r}: brings its own network; leave out {', '.join(given)}, or"
                 " leave out start"
             )
-        in_range(0, 256, workers=self.workers)
+        if self.workers is not None:
+            in_range(0, 256, workers=self.workers)
         in_range(1, 1000, keep=self.keep)
         in_range(0, 2**31, seed=self.seed)
         in_range(0, 1000, auxiliary=self.auxiliary)
@@ -253,6 +258,23 @@ class TrainSettings:
             parse_duration(checkpoint_every=self.checkpoint_every)
         if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):
             raise InputError(f"name={self.name!r}: must be a plain folder name; e.g. first_try")
+
+    @property
+    def loaders(self) -> int:
+        """Processes that load pictures, beside the one that trains.
+
+        Two processors, `lr_aspp` on crops of 192x256 in twos, medians of steps in turn on a busy
+        machine: with one process 0.36 s and 0.32 s of the processors, with two 0.66 s and 0.35 s,
+        with none 0.67 s and 0.30 s.
+        """
+        return min(LOADERS, processors() - 1) if self.workers is None else self.workers
+
+    @property
+    def readers(self) -> int:
+        """Processes that read masks while nothing is trained."""
+        if self.workers is not None:
+            return self.workers
+        return min(READERS, processors()) if processors() > 1 else 0
 
     @property
     def peak_lr(self) -> float:

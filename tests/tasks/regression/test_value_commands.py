@@ -85,7 +85,8 @@ def test_evaluating_tells_errors_in_the_unit(run, capsys):
     assert "RMSE" in told
     assert "bias of depth by true value, m" in told
     again = json.loads((run / "evaluate" / "val" / "metrics.json").read_text())
-    assert again["mae"] == json.loads((run / "metrics.json").read_text())["mae"]
+    trained = json.loads((run / "metrics.json").read_text())
+    assert again["mae"] == pytest.approx(trained["mae"], rel=1e-5)  # another memory layout
     lines = (run / "evaluate" / "val" / "bands.csv").read_text().splitlines()
     assert lines[0].startswith("band,mae,rmse")
 

@@ -42,5 +42,14 @@ LAYERS: Mapping[str, Build] = {
     "eca": _module("ECAAttention", "ECAAttention", lambda shape: ()),
     "acmix": _module("ACmixAttention", "ACmix", lambda shape: (shape[1], shape[1])),
     "crisscross": _criss_cross,
+    "axial": _module(
+        "Axial_attention", "AxialAttention", lambda shape: (shape[1], 2, 8, None, 1, True)
+    ),
+    "double": _module(
+        "A2Atttention", "DoubleAttention", lambda shape: (shape[1], shape[1] // 4, shape[1] // 4)
+    ),
+    "shuffle": _module("ShuffleAttention", "ShuffleAttention", lambda shape: (shape[1], 16, 8)),
+    "simam": _module("SimAM", "SimAM", lambda shape: ()),
+    "triplet": _module("TripletAttention", "TripletAttention", lambda shape: ()),
 }
 NETWORKS: Mapping[str, Callable[[Any], nn.Module | None]] = {}

@@ -56,6 +56,30 @@ def _non_local(shape: Any, options: dict[str, Any]) -> nn.Module | None:
     )
 
 
+def _sk(shape: Any, options: dict[str, Any]) -> nn.Module | None:
+    from timm.layers import SelectiveKernel
+
+    return None if options else SelectiveKernel(shape[1], split_input=False, rd_divisor=32)
+
+
+def _ela(shape: Any, options: dict[str, Any]) -> nn.Module | None:
+    from timm.layers.coord_attn import EfficientLocalAttn
+
+    return None if options else EfficientLocalAttn(shape[1])
+
+
+def _strip(shape: Any, options: dict[str, Any]) -> nn.Module | None:
+    from timm.layers.coord_attn import StripAttn
+
+    return None if options else StripAttn(shape[1])
+
+
+def _scoord(shape: Any, options: dict[str, Any]) -> nn.Module | None:
+    from timm.layers.coord_attn import SimpleCoordAttn
+
+    return None if options else SimpleCoordAttn(shape[1])
+
+
 LAYERS: Mapping[str, Build] = {
     "se": _se,
     "eca": _eca,
@@ -63,5 +87,9 @@ LAYERS: Mapping[str, Build] = {
     "coord": _coord,
     "gc": _gc,
     "nonlocal": _non_local,
+    "sk": _sk,
+    "ela": _ela,
+    "strip": _strip,
+    "scoord": _scoord,
 }
 NETWORKS: Mapping[str, Callable[[Any], nn.Module | None]] = {}

@@ -1,5 +1,4 @@
 """What accuracy costs, and how it came, in charts."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 import math
 from collections.abc import Callable, Iterator

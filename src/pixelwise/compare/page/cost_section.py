@@ -1,5 +1,4 @@
 """What every network scores and costs, and whether it can be exported."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from pixelwise.compare import words
 from pixelwise.compare.page.compared import Compared

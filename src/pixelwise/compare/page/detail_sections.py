@@ -1,5 +1,4 @@
 """Where a mechanism helps: classes, sizes of objects, and single pictures."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from collections.abc import Iterator
 

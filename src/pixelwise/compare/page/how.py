@@ -1,5 +1,4 @@
 """How it was done, so that others can judge it and do it again."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from pixelwise.compare import words
 from pixelwise.compare.page.compared import Compared

@@ -1,5 +1,4 @@
 """Why the comparison is fair, and what its numbers rest on."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from collections.abc import Iterator
 

@@ -1,5 +1,4 @@
 """Numbers of the page as text."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 import math
 

@@ -1,5 +1,4 @@
 """The whole page."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from collections.abc import Iterator
 

@@ -1,5 +1,4 @@
 """What is to be read first, and how."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 from collections.abc import Iterator
 

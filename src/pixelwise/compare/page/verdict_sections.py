@@ -1,5 +1,4 @@
 """The table of verdicts, and how it is to be read."""
-# ruff: noqa: RUF001  # Chinese marks are meant
 
 import math
 from collections.abc import Callable

@@ -15,6 +15,7 @@ from pixelwise.data.source import LabelledPictures, Progress, Sample, Source
 from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey
 from pixelwise.errors import unknown
+from pixelwise.language import message
 
 
 class AnnotatedPictures(LabelledPictures):
@@ -94,9 +95,11 @@ class AnnotatedPictures(LabelledPictures):
         config = self._config
         return f"{dict(config.ids)} {config.background} {self._by_area}"
 
-    def check(self, progress: Progress | None = None) -> Survey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> Survey:
         """Read everything once, and tell what was left out too."""
-        return dataclasses.replace(survey(self, progress), notes=tuple(self._notes))
+        return dataclasses.replace(
+            survey(self, progress, workers=workers), notes=tuple(self._notes)
+        )
 
 
 class AnnotatedSource(Source):
@@ -114,7 +117,7 @@ class AnnotatedSource(Source):
     def contents(self) -> str:
         """How many classes, and which tool they come from."""
         tools = " and ".join(dict.fromkeys(drawn.tool for drawn in self.config.drawn.values()))
-        return f"{super().contents}, drawn in {tools}"
+        return message("{contents}, drawn in {tools}", contents=super().contents, tools=tools)
 
     @property
     def splits(self) -> tuple[str, ...]:

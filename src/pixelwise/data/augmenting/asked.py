@@ -12,7 +12,8 @@ from typing import Any
 from pixelwise.data.augmenting.kinds import KINDS, OWN, RARE, Kind, Option
 from pixelwise.data.augmenting.naming_own import spec_of
 from pixelwise.errors import InputError, unknown
-from pixelwise.settings import FALSE, TRUE, shown
+from pixelwise.kinds import shown
+from pixelwise.settings import FALSE, TRUE
 from pixelwise.yaml_files import inline
 
 NAME = "augment"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pixelwise.data.augmenting.order import Order
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import translate
 
 BLOCK = 1000
 """Crops in which the shares are kept; more where there are more than a hundred classes."""
@@ -72,12 +73,20 @@ class Balance:
         """What was understood."""
         absent = [name for i, name in enumerate(names) if i not in self.classes]
         if len(set(self.shares)) == 1 and sum(self.shares) > 1 - 1e-9:
-            told = f"each of {len(self.classes)} classes in {100 * self.shares[0]:.3g} % of crops"
-            missing = f"; in no training picture: {', '.join(absent)}" if absent else ""
-            return f"balance {told}{missing}"
+            told = translate("each of {classes} classes in {shares:.3g} % of crops").format(
+                classes=len(self.classes), shares=100 * self.shares[0]
+            )
+            missing = (
+                translate("; in no training picture: {absent}").format(absent=", ".join(absent))
+                if absent
+                else ""
+            )
+            return translate("balance {told}{missing}").format(told=told, missing=missing)
         pairs = zip(self.classes, self.shares, strict=True)
         told = ", ".join(f"{names[i]} {100 * share:.3g} %" for i, share in pairs)
-        return f"balance at least {told} of crops hold it; the others as they come"
+        return translate(
+            "balance at least {told} of crops hold it; the others as they come"
+        ).format(told=told)
 
 
 def check_names(asked: Mapping[str, float], names: Sequence[str]) -> None:

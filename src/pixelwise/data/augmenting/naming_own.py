@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from pixelwise.errors import InputError
-from pixelwise.settings import shown
+from pixelwise.kinds import shown
 
 EXAMPLE = "my_augmentation.py:vary"
 

@@ -26,6 +26,7 @@ from pixelwise.data.points.repeated import sigmas_from, with_areas
 from pixelwise.data.points.sharing import Shares, parse_shares
 from pixelwise.data.points.skeleton import Skeleton, paired_by_name
 from pixelwise.errors import InputError, suggestion, unknown
+from pixelwise.language import message
 
 KEYS = (
     "path", "train", "val", "test", "labels", "category", "points", "pairs", "skeleton", "sigmas",
@@ -150,8 +151,12 @@ def _repeated(
     sized = iter(with_areas(every))
     labels = {split: tuple(next(sized) for _ in its) for split, its in labels.items()}
     sigmas, count = sigmas_from([one for its in labels.values() for one in its], second)
-    areas = ", areas are those of boxes around the points" * lacking
-    return labels, sigmas, f"sigmas from {count} figures labelled twice{areas}"
+    areas = message(", areas are those of boxes around the points") if lacking else ""
+    return (
+        labels,
+        sigmas,
+        message("sigmas from {count} figures labelled twice{areas}", count=count, areas=areas),
+    )
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pixelwise.data.points.source import LabelledFigures, PointSample, PointSour
 from pixelwise.data.reading import read_header
 from pixelwise.data.stamp import stamp
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import joined, message
 
 MARGIN = 0.5  # pixels: labels on the very edge, counted from the pixel's corner or its centre
 
@@ -28,6 +29,8 @@ class FolderFigures(LabelledFigures):
         scale: The raw value that means 1.0.
         name: For messages, for example "train of my/data.yaml".
     """
+
+    apart = True
 
     def __init__(
         self, config: PointsConfig, figures: list[Figure], bands: int, scale: float, name: str
@@ -126,7 +129,8 @@ class FolderPoints(PointSource):
     @property
     def contents(self) -> str:
         """The points, how pictures were shared out, and where sigmas come from."""
-        return "; ".join(filter(None, (super().contents, self._told, self.config.estimated)))
+        told = filter(None, (super().contents, self._told, self.config.estimated))
+        return joined(message("; "), told)
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pixelwise.checks import in_range, one_of
 from pixelwise.data import keys, splitting
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import message
 
 WAYS = ("auto", "folder", "block", "picture")
 NAMED = 3  # folders that a line names
@@ -110,13 +111,21 @@ def share_out(pictures: Iterable[Path], shares: Shares) -> Shared:
         for split in reversed(wanted)
     ]
     how = {
-        "folder": f"split by folder, {len(folders)} of them",
-        "block": f"split in {len(sizes)} blocks of neighbouring frames",
-        "picture": "split picture by picture, neighbouring frames of a video apart",
+        "folder": message("split by folder, {folders} of them", folders=len(folders)),
+        "block": message("split in {sizes} blocks of neighbouring frames", sizes=len(sizes)),
+        "picture": message("split picture by picture, neighbouring frames of a video apart"),
     }
     if not wanted:
         return Shared(splits, "")
-    return Shared(splits, f"{how[by]}: {', '.join(shown)} of {len(files)} pictures")
+    return Shared(
+        splits,
+        message(
+            "{how}: {shown} of {files} pictures",
+            how=how[by],
+            shown=", ".join(shown),
+            files=len(files),
+        ),
+    )
 
 
 def in_order(file: Path) -> tuple[str, ...]:
@@ -133,5 +142,5 @@ def _blocks(files: Sequence[Path], longest: int) -> dict[Path, str]:
 
 def _named(of: Mapping[str, str], split: str) -> str:
     names = sorted(Path(folder).name for folder, its in of.items() if its == split)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    more = message(" and {named} more", named=len(names) - NAMED) if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}: "

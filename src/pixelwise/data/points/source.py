@@ -14,6 +14,7 @@ from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.data.points.survey import PointSurvey, survey_points
 from pixelwise.data.reading import Picture, RawImage
 from pixelwise.data.source import Progress, Source
+from pixelwise.language import message
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class LabelledFigures(Dataset[PointSample], ABC):
         boxed: Whether things have boxes of their own.
     """
 
+    apart: ClassVar[bool] = False
+    """Whether each picture is read without regard to the others."""
+
     def __init__(
         self, skeleton: Skeleton, bands: int, scale: float, name: str, *, boxed: bool = False
     ) -> None:
@@ -102,14 +106,14 @@ class LabelledFigures(Dataset[PointSample], ABC):
         """How values in the files are read, to tell whether that has changed."""
         return f"pairs {self.skeleton.pairs}"
 
-    def check(self, progress: Progress | None = None) -> PointSurvey:
+    def check(self, progress: Progress | None = None, *, workers: int = 0) -> PointSurvey:
         """Read everything once and tell what is there.
 
         Raises:
             InputError: What reading a picture raises, no point anywhere, or too many points
                 outside their pictures.
         """
-        return survey_points(self, progress)
+        return survey_points(self, progress, workers)
 
 
 class PointSource(Source):
@@ -145,8 +149,12 @@ class PointSource(Source):
             f"{self.skeleton.names[left]} and {self.skeleton.names[right]}"
             for left, right in self.skeleton.pairs
         ]
-        sides = f"; a mirror swaps {', '.join(pairs)}" if pairs else "; no left and right"
-        return f"{len(self.skeleton)} points{sides}"
+        sides = (
+            message("; a mirror swaps {pairs}", pairs=", ".join(pairs))
+            if pairs
+            else message("; no left and right")
+        )
+        return message("{skeleton} points{sides}", skeleton=len(self.skeleton), sides=sides)
 
 
 def point_classes(skeleton: Skeleton) -> Classes:

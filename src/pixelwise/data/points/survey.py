@@ -1,15 +1,19 @@
 """What a split with points holds: labels per point, and the range of the values."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import torch
+import numpy as np
+from jaxtyping import Int64
 
+from pixelwise.data.each import each
 from pixelwise.data.fitting import Range
 from pixelwise.data.points.skeleton import Skeleton
-from pixelwise.data.survey import ValuesRead
+from pixelwise.data.survey import ValuesOfPicture, ValuesRead
 from pixelwise.errors import InputError
+from pixelwise.language import Message, message, spoken, translate
 
 MOST_OUTSIDE = 0.2
 """Above this share of points outside their pictures, the labels are of other pictures."""
@@ -23,6 +27,10 @@ class Figures(Protocol):
     scale: float
     name: str
     dropped: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether each picture is read without regard to the others."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
@@ -66,44 +74,67 @@ class PointSurvey:
             for name, count in zip(names, self.counts, strict=True)
             if count < most
         ]
-        told = [f"points  {most} labels of each point in {self.figures} figures"]
+        told = [
+            translate("points  {most} labels of each point in {figures} figures").format(
+                most=most, figures=self.figures
+            )
+        ]
         if rare:
-            told = [f"points  {self.figures} figures; labels: at most {most}, {', '.join(rare)}"]
+            told = [
+                translate("points  {figures} figures; labels: at most {most}, {rare}").format(
+                    figures=self.figures, most=most, rare=", ".join(rare)
+                )
+            ]
         absent = [name for name, count in zip(names, self.counts, strict=True) if not count]
         if absent:
-            told.append(f"points  never labelled: {', '.join(absent)}")
+            told.append(
+                translate("points  never labelled: {absent}").format(absent=", ".join(absent))
+            )
         if self.dropped:
-            told.append(f"points  {self.dropped} figures without any labelled point left out")
+            told.append(
+                translate("points  {dropped} figures without any labelled point left out").format(
+                    dropped=self.dropped
+                )
+            )
         if self.outside:
             told.append(
-                f"points  {self.outside} points outside their pictures do not count, as"
-                f" {self.as_one}; correct or remove them"
+                translate(
+                    "points  {outside} points outside their pictures do not count, as"
+                    " {as_one}; correct or remove them"
+                ).format(outside=self.outside, as_one=self.as_one)
             )
         if self.missing:
             told.append(
-                f"values  {self.missing} pixels without data in {self.pictures_missing} pictures:"
-                " filled with the mean"
+                translate(
+                    "values  {missing} pixels without data in {pictures_missing} pictures:"
+                    " filled with the mean"
+                ).format(missing=self.missing, pictures_missing=self.pictures_missing)
             )
         if self.empty:
-            told.append(f"values  {len(self.empty)} pictures without any data, as {self.empty[0]}")
-        return [*told, *(f"values  {doubt}" for doubt in self.doubts)]
+            told.append(
+                translate("values  {empty} pictures without any data, as {it}").format(
+                    empty=len(self.empty), it=self.empty[0]
+                )
+            )
+        return [*told, *(translate("values  {doubt}").format(doubt=doubt) for doubt in self.doubts)]
 
 
-def survey_points(figures: Figures, progress: Callable[[int, int], None] | None) -> PointSurvey:
+def survey_points(
+    figures: Figures, progress: Callable[[int, int], None] | None, workers: int = 0
+) -> PointSurvey:
     """Read all figures; see `LabelledFigures.check`."""
-    counts = torch.zeros(len(figures.skeleton), dtype=torch.int64)
+    counts = np.zeros(len(figures.skeleton), np.int64)
     read = ValuesRead()
     outside, as_one = 0, ""
-    for i in range(len(figures)):
-        sample = figures[i]
-        counts += sample.visible > 0
-        if sample.outside and not as_one:
-            height, width = sample.image.shape[-2:]
-            as_one = f"{sample.outside[0]} of {sample.name} of {width} x {height} pixels"
-        outside += len(sample.outside)
-        read.add(sample.picture, sample.name)
-        if progress is not None:
-            progress(i + 1, len(figures))
+    with closing(each(figures, _labelled, workers)) as found:
+        for i, (visible, values, away, told) in enumerate(found):
+            counts += visible
+            outside += away
+            if told is not None and not as_one:
+                as_one = spoken(told)
+            read.add(values)
+            if progress is not None:
+                progress(i + 1, len(figures))
     if outside > MOST_OUTSIDE * (outside + int(counts.sum())):
         raise InputError(
             f"{figures.name}: {outside} of {outside + int(counts.sum())} points lie outside their"
@@ -117,3 +148,23 @@ def survey_points(figures: Figures, progress: Callable[[int, int], None] | None)
         read.missing, read.pictures_missing, tuple(read.empty), read.doubts(figures.scale),
         outside, as_one,
     )  # fmt: skip
+
+
+def _labelled(
+    figures: Figures, index: int
+) -> tuple[Int64[np.ndarray, " k"], ValuesOfPicture, int, Message | None]:
+    """Labels per point, the values, points outside the picture, and one of them in words."""
+    sample = figures[index]
+    told = None
+    if sample.outside:
+        height, width = sample.image.shape[-2:]
+        told = message(
+            "{sample} of {name} of {width} x {height} pixels",
+            sample=sample.outside[0],
+            name=sample.name,
+            width=width,
+            height=height,
+        )
+    values = ValuesOfPicture.of(sample.picture, sample.name)
+    visible = (sample.visible.numpy() > 0).astype(np.int64)
+    return visible, values, len(sample.outside), told

@@ -21,6 +21,7 @@ from pixelwise.data.stamp import stamp
 from pixelwise.data.survey import Survey, survey
 from pixelwise.data.values_survey import ValuesSurvey, survey_values
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import mark, message, said
 
 PART = 2**22
 """Bytes that are read at once for a check sum."""
@@ -117,17 +118,19 @@ class RasterPictures(LabelledPictures):
             f" {told} {config.bands} {config.nodata} {self.outside} {shared}"
         )
 
-    def check(self, progress: Progress | None = None) -> Survey | LabelsSurvey | ValuesSurvey:
+    def check(
+        self, progress: Progress | None = None, *, workers: int = 0
+    ) -> Survey | LabelsSurvey | ValuesSurvey:
         """Read everything once and tell what is there.
 
         Raises:
             InputError: See `LabelledPictures.check`.
         """
         if self.config.quantities:
-            return survey_values(self, self.config.quantities, progress)
+            return survey_values(self, self.config.quantities, progress, workers)
         if self.config.overlapping is not None:
-            return survey_labels(self, progress, self.notes)
-        return replace(survey(self, progress, UNLUCKY), notes=self.notes)
+            return survey_labels(self, progress, self.notes, workers)
+        return replace(survey(self, progress, UNLUCKY, workers), notes=self.notes)
 
 
 class RastersSource(Source):
@@ -155,14 +158,23 @@ class RastersSource(Source):
     def contents(self) -> str:
         """What the labels hold."""
         config, count = self.config, len(self.rasters)
-        told = f"tiles of {count} raster{'s' * (count > 1)}"
+        told = said(
+            f"tiles of {count} raster{'s' * (count > 1)}",
+            mark("tiles of {count} rasters"),
+            count=count,
+        )
         if config.quantities:
             named = [f"{q.name} in {q.unit}" if q.unit else q.name for q in config.quantities]
-            return f"{told}, values of {', '.join(named)}"
+            return message("{told}, values of {named}", told=told, named=", ".join(named))
         if config.overlapping is not None:
             ignored = config.classes.ignore_index
-            return f"{told}, {len(config.classes)} labels that may overlap, ignore {ignored}"
-        return f"{told}, {super().contents}"
+            return message(
+                "{told}, {count} labels that may overlap, ignore {ignored}",
+                told=told,
+                count=len(config.classes),
+                ignored=ignored,
+            )
+        return message("{told}, {contents}", told=told, contents=super().contents)
 
     @property
     def units(self) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import joined, message
 
 MUCH_IGNORED = 0.6
 CROP = 512
@@ -100,19 +101,28 @@ def _absent(table: ClassTable) -> Iterator[Finding]:
             yield Finding(
                 "stop",
                 "split-one-class",
-                f"{split!r} holds only {present[0] if present else 'ignored pixels'}"
-                f"{' and ignored pixels' if present else ''}, unlike other splits",
-                "look how its masks were saved, and at `map`",
+                message(
+                    "{split!r} holds only {what}{what2}, unlike other splits",
+                    split=split,
+                    what=present[0] if present else message("ignored pixels"),
+                    what2=message(" and ignored pixels") if present else "",
+                ),
+                message("look how its masks were saved, and at `map`"),
             )
     everywhere = [sum(p[i] for p in table.pixels.values()) for i in range(len(table.names))]
     nowhere = [name for name, n in zip(table.names, everywhere, strict=True) if not n]
     if nowhere and len(nowhere) < len(table.names):
         yield Finding(
-            "note", "class-absent",
-            f"{len(nowhere)} of {len(table.names)} classes have no pixel in any split:"
-            f" {', '.join(nowhere)}",
-            "check `names` and `map`, if they should have some",
-        )  # fmt: skip
+            "note",
+            "class-absent",
+            message(
+                "{nowhere} of {names} classes have no pixel in any split: {nowhere2}",
+                nowhere=len(nowhere),
+                names=len(table.names),
+                nowhere2=", ".join(nowhere),
+            ),
+            message("check `names` and `map`, if they should have some"),
+        )
     for split, pixels in table.pixels.items():
         absent = [i for i, n in enumerate(pixels) if not n and everywhere[i]]
         if not absent or not sum(pixels):
@@ -121,10 +131,14 @@ def _absent(table: ClassTable) -> Iterator[Finding]:
         yield Finding(
             "warn" if grave else "note",
             "class-absent-train" if split == "train" else "class-absent-split",
-            f"{split!r} has no pixel of {', '.join(table.names[i] for i in absent)}",
-            "move pictures of it there; what is not in train cannot be learnt"
+            message(
+                "{split!r} has no pixel of {join}",
+                split=split,
+                join=", ".join(table.names[i] for i in absent),
+            ),
+            message("move pictures of it there; what is not in train cannot be learnt")
             if split == "train"
-            else "move pictures of it there; nothing is said about it otherwise",
+            else message("move pictures of it there; nothing is said about it otherwise"),
         )
 
 
@@ -139,9 +153,13 @@ def _one_class(seen: Seen, table: ClassTable) -> Iterator[Finding]:
             yield Finding(
                 "stop" if split in ("train", "val") else "warn",
                 "split-one-class",
-                f"all {counted(len(masks), 'mask')} of {split!r} hold only"
-                f" {table.names[present[0]]}, unlike other splits",
-                "look how they were saved; move pictures of the other classes there",
+                message(
+                    "all {counted} of {split!r} hold only {table}, unlike other splits",
+                    counted=counted(len(masks), "mask"),
+                    split=split,
+                    table=table.names[present[0]],
+                ),
+                message("look how they were saved; move pictures of the other classes there"),
                 seen.mask_names(masks),
             )
 
@@ -150,17 +168,30 @@ def _rare(table: ClassTable) -> Iterator[Finding]:
     pixels = table.pixels.get("train", ())
     known = sum(pixels)
     rare = [
-        f"{table.names[i]} {100 * n / known:.2g} % in {table.pictures['train'][i]} pictures"
-        for i, n in enumerate(pixels) if 0 < n < RARE * known
-    ]  # fmt: skip
+        message(
+            "{i} {known:.2g} % in {i2} pictures",
+            i=table.names[i],
+            known=100 * n / known,
+            i2=table.pictures["train"][i],
+        )
+        for i, n in enumerate(pixels)
+        if 0 < n < RARE * known
+    ]
     if rare:
         most = max(range(len(pixels)), key=pixels.__getitem__)
         yield Finding(
             "note",
             "class-rare",
-            f"train is {100 * pixels[most] / known:.4g} % {table.names[most]}, and has little of"
-            f" {', '.join(rare)}: a network may never say it, and yet be right nearly everywhere",
-            "look at the IoU of each class, and take --class-weights auto or --loss ce+dice",
+            message(
+                "train is {known:.4g} % {most}, and has little of {rare}: a network may"
+                " never say it, and yet be right nearly everywhere",
+                known=100 * pixels[most] / known,
+                most=table.names[most],
+                rare=joined(", ", rare),
+            ),
+            message(
+                "look at the IoU of each class, and take --class-weights auto or --loss ce+dice"
+            ),
         )
 
 
@@ -181,8 +212,12 @@ def _empty(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop" if share == 1 else "warn" if share > 0.1 else "note",
             "mask-empty",
-            f"{len(empty)} of {everything} have no pixel that counts",
-            "label them, or remove them",
+            message(
+                "{empty} of {everything} have no pixel that counts",
+                empty=len(empty),
+                everything=everything,
+            ),
+            message("label them, or remove them"),
             seen.mask_names(empty),
         )
     constant = [(f, m) for f, m in masks if sum(n > 0 for n in m.counts) == 1 and not m.ignored]
@@ -193,10 +228,14 @@ def _empty(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop" if whole else "warn" if share > 0.8 else "note",
             "mask-constant",
-            f"{len(constant)} of {everything} are of one class everywhere",
-            "check how they were saved; there is nothing to tell apart"
+            message(
+                "{constant} of {everything} are of one class everywhere",
+                constant=len(constant),
+                everything=everything,
+            ),
+            message("check how they were saved; there is nothing to tell apart")
             if whole
-            else "nothing, if the others' things are really absent there",
+            else message("nothing, if the others' things are really absent there"),
             seen.mask_names([f for f, _ in constant]),
         )
     pixels = sum(sum(m.counts) + m.ignored for _, m in masks)
@@ -205,8 +244,8 @@ def _empty(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "much-ignored",
-            f"{100 * ignored / pixels:.3g} % of all pixels are ignored",
-            "check `map` and `ignore_index`, if more of them were labelled",
+            message("{pixels:.3g} % of all pixels are ignored", pixels=100 * ignored / pixels),
+            message("check `map` and `ignore_index`, if more of them were labelled"),
         )
 
 
@@ -219,11 +258,19 @@ def _small(table: ClassTable) -> Iterator[Finding]:
         ]
         if lost:
             yield Finding(
-                "note", "small-regions",
-                f"more than half of the regions are smaller than {stride} x {stride} pixels in:"
-                f" {', '.join(lost)}",
-                f"take a network whose output stride is below {stride}, or larger pictures",
-            )  # fmt: skip
+                "note",
+                "small-regions",
+                message(
+                    "more than half of the regions are smaller than {stride} x {stride}"
+                    " pixels in: {lost}",
+                    stride=stride,
+                    lost=", ".join(lost),
+                ),
+                message(
+                    "take a network whose output stride is below {stride}, or larger pictures",
+                    stride=stride,
+                ),
+            )
             return
 
 
@@ -231,8 +278,9 @@ def _crops(seen: Seen, table: ClassTable) -> Iterator[Finding]:
     """What a crop of the usual size leaves out of train's pictures."""
     areas = sorted(
         (p.height * p.width, p.height, p.width)
-        for f, p in seen.pictures(lambda p: p.height and p.width) if f.split == "train"
-    )  # fmt: skip
+        for f, p in seen.pictures(lambda p: p.height and p.width)
+        if f.split == "train"
+    )
     if not areas:
         return
     area, height, width = areas[len(areas) // 2]
@@ -245,14 +293,34 @@ def _crops(seen: Seen, table: ClassTable) -> Iterator[Finding]:
         sizes = [m.regions[i] for _, m in seen.masks(lambda m: m.regions) if i in m.regions]
         larger = sum(sum(s[bins:]) for s in sizes)
         if larger:
-            lost.append(f"{name} {larger} of {sum(map(sum, sizes))}")
-    never = f"; regions larger than it are never seen whole: {', '.join(lost)}" if lost else ""
+            lost.append(
+                message(
+                    "{name} {larger} of {all}", name=name, larger=larger, all=sum(map(sum, sizes))
+                )
+            )
+    never = (
+        message("; regions larger than it are never seen whole: {lost}", lost=joined(", ", lost))
+        if lost
+        else ""
+    )
     factor = (area**0.5) / (2 * CROP)
     yield Finding(
         "note",
         "crop-loses",
-        f"a crop of {CROP} x {CROP}, as training takes them, shows {100 * share:.2g} % of a usual"
-        f" picture ({height} x {width}){never}",
-        f"where things are large or need their surroundings, take --crop {2 * CROP}x{2 * CROP} if"
-        f" memory allows, or save pictures and masks {max(1.5, factor):.2g} times smaller",
+        message(
+            "a crop of {crop} x {crop}, as training takes them, shows {share:.2g} %"
+            " of a usual picture ({height} x {width}){never}",
+            crop=CROP,
+            share=100 * share,
+            height=height,
+            width=width,
+            never=never,
+        ),
+        message(
+            "where things are large or need their surroundings, take --crop"
+            " {crop}x{crop} if memory allows, or save pictures and masks {amount:.2g}"
+            " times smaller",
+            crop=2 * CROP,
+            amount=max(1.5, factor),
+        ),
     )

@@ -9,6 +9,7 @@ from pixelwise.doctor.checks.held import SHOWN, Masks, declared_map, names_of
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, peaks
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import joined, message
 
 
 def check_colours(seen: Seen, coloured: Masks, masks: Masks) -> Iterator[Finding]:
@@ -34,9 +35,14 @@ def check_colours(seen: Seen, coloured: Masks, masks: Masks) -> Iterator[Finding
         yield Finding(
             "stop",
             "mask-smeared",
-            f"{len(coloured)} of {counted(len(masks), 'mask')} hold {len(every)} colours: borders"
-            " are smeared, or these are photographs",
-            "draw or resize the masks anew by nearest neighbour",
+            message(
+                "{coloured} of {counted} hold {every} colours: borders are smeared, or"
+                " these are photographs",
+                coloured=len(coloured),
+                counted=counted(len(masks), "mask"),
+                every=len(every),
+            ),
+            message("draw or resize the masks anew by nearest neighbour"),
             names_of(seen, coloured),
         )
         return
@@ -48,9 +54,17 @@ def check_colours(seen: Seen, coloured: Masks, masks: Masks) -> Iterator[Finding
     yield Finding(
         "stop",
         "mask-colours",
-        f"{len(coloured)} of {counted(len(masks), 'mask')} are in {len(kept)} colours ({listed}"
-        f"{', ...' if len(kept) > SHOWN else ''}), and no colour is declared; {told}",
-        "write which class each colour is",
+        message(
+            "{coloured} of {counted} are in {kept} colours ({listed}{what}), and no"
+            " colour is declared; {told}",
+            coloured=len(coloured),
+            counted=counted(len(masks), "mask"),
+            kept=len(kept),
+            listed=listed,
+            what=", ..." if len(kept) > SHOWN else "",
+            told=told,
+        ),
+        message("write which class each colour is"),
         names_of(seen, coloured),
         {"map": table},
     )
@@ -71,17 +85,32 @@ def _strange_colours(
     }
     smeared = len(unlisted) >= 12
     table = known | {palettes.shown(c): IGNORE for c in sorted(unlisted)}
-    listed = ", ".join(f"{palettes.shown(c)} ({n} pixels)" for c, n in unlisted.most_common(SHOWN))
+    listed = joined(
+        ", ",
+        (
+            message("{shown} ({n} pixels)", shown=palettes.shown(c), n=n)
+            for c, n in unlisted.most_common(SHOWN)
+        ),
+    )
     share = 100 * sum(unlisted.values()) / max(1, sum(every.values()))
     yield Finding(
         "stop",
         "mask-smeared" if smeared else "colours-unlisted",
-        f"{len(coloured)} of {counted(len(masks), 'mask')} hold {len(unlisted)} colours that are"
-        f" not listed, {share:.3g} % of the pixels: {listed}"
-        + ("; borders are smeared" if smeared else ""),
-        "draw or resize the masks anew by nearest neighbour; the map ignores what lies between"
+        message(
+            "{coloured} of {counted} hold {unlisted} colours that are not listed,"
+            " {share:.3g} % of the pixels: {listed}",
+            coloured=len(coloured),
+            counted=counted(len(masks), "mask"),
+            unlisted=len(unlisted),
+            share=share,
+            listed=listed,
+        )
+        + (message("; borders are smeared") if smeared else ""),
+        message(
+            "draw or resize the masks anew by nearest neighbour; the map ignores what lies between"
+        )
         if smeared
-        else "map them to classes, or to ignore",
+        else message("map them to classes, or to ignore"),
         names_of(seen, coloured),
         {"map": table} if len(table) <= 512 else None,
     )
@@ -95,11 +124,11 @@ def colour_map(colours: Counter[int], classes: int, seen: Seen) -> tuple[dict[st
     if known is not None:
         whose, ids = known
         table: dict[str, Any] = {palettes.shown(c): ids.get(c, IGNORE) for c in sorted(colours)}
-        return table, f"they are {whose}"
+        return table, message("they are {whose}", whose=whose)
     order = sorted(colours, key=lambda c: (c != 0, -colours[c]))
     last = classes or len(order)
     table = {palettes.shown(c): i if i < last else IGNORE for i, c in enumerate(order)}
-    return table, "which is which is a guess (black first, then by area)"
+    return table, message("which is which is a guess (black first, then by area)")
 
 
 def check_palettes(seen: Seen, masks: Masks) -> Iterator[Finding]:
@@ -126,9 +155,14 @@ def check_palettes(seen: Seen, masks: Masks) -> Iterator[Finding]:
     yield Finding(
         "stop",
         "palette-indices",
-        f"{len(unlike)} of {counted(len(masks), 'mask')} show an index in another colour than the"
-        f" others do, so that it is no class; {told}",
-        "read the masks by colour, and write which class each colour is",
+        message(
+            "{unlike} of {counted} show an index in another colour than the others"
+            " do, so that it is no class; {told}",
+            unlike=len(unlike),
+            counted=counted(len(masks), "mask"),
+            told=told,
+        ),
+        message("read the masks by colour, and write which class each colour is"),
         names_of(seen, unlike),
         {"map": table} if whole else None,
     )

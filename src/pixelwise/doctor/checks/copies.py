@@ -8,6 +8,7 @@ from pixelwise.doctor.checks.sequences import Sequences, check_sequences, find_s
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import joined, message
 
 LEAK = 0.01
 """Share of a split's pictures from which copies in another split stop."""
@@ -57,8 +58,10 @@ def _exact(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterator[Findi
         yield Finding(
             "warn" if len(within) > 0.05 * len(seen.facts) else "note",
             "duplicates",
-            f"{counted(len(within), 'picture occurs')} twice within a split",
-            "keep one of each",
+            message(
+                "{counted} twice within a split", counted=counted(len(within), "picture occurs")
+            ),
+            message("keep one of each"),
             tuple(map(seen.subject.told, within)),
         )
     across = [(a, b) for a, b in same if a.split != b.split]
@@ -72,11 +75,13 @@ def _leak(
     exact = key == "leak"
     verb = "is" if exact else "looks"
     what = (
-        "byte for byte in another split too"
+        message("byte for byte in another split too")
         if exact
-        else "the same as one of another split, or as a part of it"
+        else message("the same as one of another split, or as a part of it")
     )
-    splits = sorted({f"{a.split} and {b.split}" for a, b in across})
+    splits = sorted(
+        {message("{split} and {split2}", split=a.split, split2=b.split) for a, b in across}
+    )
     across = sorted(across, key=lambda pair: (pair[0].picture_name, pair[1].picture_name))
     files = tuple(dict.fromkeys(f.picture_name for pair in across for f in pair))
     number = len({b.picture_name for _, b in across})
@@ -84,9 +89,13 @@ def _leak(
     return Finding(
         "stop" if number >= limit * fewest else "warn",
         key,
-        f"{counted(number, f'picture {verb}')} {what} ({', '.join(splits)}): the score would be of"
-        " pictures that were learnt",
-        "keep each in one split only",
+        message(
+            "{counted} {what} ({splits}): the score would be of pictures that were learnt",
+            counted=counted(number, f"picture {verb}"),
+            what=what,
+            splits=joined(", ", splits),
+        ),
+        message("keep each in one split only"),
         tuple(map(seen.subject.told, files)),
     )
 
@@ -100,9 +109,11 @@ def _alike(
         yield Finding(
             "note",
             "near-duplicates",
-            f"{counted(len(files), 'picture looks')} the same as another one of their split, or as"
-            " a part of it",
-            "keep one of each, if they are copies",
+            message(
+                "{counted} the same as another one of their split, or as a part of it",
+                counted=counted(len(files), "picture looks"),
+            ),
+            message("keep one of each, if they are copies"),
             tuple(map(seen.subject.told, files)),
         )
     across = [pair for pair in near if pair[0].split != pair[1].split]
@@ -112,9 +123,11 @@ def _alike(
         yield Finding(
             "note",
             "sequence-cut",
-            f"{counted(len(files), 'picture looks')} like a neighbour that is in another split,"
-            " where a sequence was cut",
-            "leave out some frames at the cut",
+            message(
+                "{counted} like a neighbour that is in another split, where a sequence was cut",
+                counted=counted(len(files), "picture looks"),
+            ),
+            message("leave out some frames at the cut"),
             tuple(map(seen.subject.told, files)),
         )
     copies = [(a, b) for a, b, _ in across if (a, b) not in set(cuts)]
@@ -133,7 +146,10 @@ def _contradicting(seen: Seen, same: set[tuple[PairFacts, PairFacts]]) -> Iterat
         yield Finding(
             "warn",
             "labels-contradict",
-            f"{counted(len(differ), 'picture occurs')} twice, with different masks",
-            "keep the right one",
+            message(
+                "{counted} twice, with different masks",
+                counted=counted(len(differ), "picture occurs"),
+            ),
+            message("keep the right one"),
             tuple(map(seen.subject.told, files)),
         )

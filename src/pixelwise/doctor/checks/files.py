@@ -9,6 +9,7 @@ from pixelwise.doctor.facts import MaskFacts, PairFacts, PictureFacts
 from pixelwise.doctor.finding import Finding, Severity, counted
 from pixelwise.doctor.pairing import ARCHIVES
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 CLEAR = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
@@ -35,34 +36,40 @@ def _pictures(seen: Seen) -> Iterator[Finding]:
 
     yield from told(
         "stop", "picture-animated", lambda p: p.container.frames > 1 and p.error,
-        "hold several frames", "save the frame that is meant",
+        message("hold several frames"), message("save the frame that is meant"),
     )  # fmt: skip
     yield from _refused(seen, "picture", [
         (facts, p.error) for facts, p in seen.pictures(lambda p: p.error and p.container.frames < 2)
     ])  # fmt: skip
     yield from told(
-        "warn", "picture-cmyk", lambda p: p.container.mode == "CMYK",
-        "are CMYK, whose colours are only roughly those that were printed", "convert them to RGB",
-    )  # fmt: skip
+        "warn",
+        "picture-cmyk",
+        lambda p: p.container.mode == "CMYK",
+        message("are CMYK, whose colours are only roughly those that were printed"),
+        message("convert them to RGB"),
+    )
     clear = [p for _, p in seen.pictures(lambda p: p.container.mode in CLEAR)]
     hidden = any(p.missing > 0 for p in clear)
     yield from told(
-        "warn" if hidden else "note", "picture-alpha", lambda p: p.container.mode in CLEAR,
-        "have transparency" + ("; fully transparent pixels do not count" if hidden else ""),
-        "save them as RGB, unless transparent pixels are to be ignored",
-    )  # fmt: skip
+        "warn" if hidden else "note",
+        "picture-alpha",
+        lambda p: p.container.mode in CLEAR,
+        message("have transparency")
+        + (message("; fully transparent pixels do not count") if hidden else ""),
+        message("save them as RGB, unless transparent pixels are to be ignored"),
+    )
     yield from told(
         "warn", "picture-nan", lambda p: p.nan > 0,
-        "hold NaN or infinite values, which do not count",
-        "fill them, unless they mean no data",
+        message("hold NaN or infinite values, which do not count"),
+        message("fill them, unless they mean no data"),
     )  # fmt: skip
     yield from told(
         "warn", "picture-empty", lambda p: not p.error and p.missing == 1,
-        "have no pixel with data", "remove them, or look at `nodata`",
+        message("have no pixel with data"), message("remove them, or look at `nodata`"),
     )  # fmt: skip
     yield from told(
         "warn", "picture-constant", lambda p: not p.error and p.missing < 1 and p.low == p.high,
-        "are of one colour", "remove them, or look how they were saved",
+        message("are of one colour"), message("remove them, or look how they were saved"),
     )  # fmt: skip
     wrong = [f for f, p in seen.pictures() if not suits(p.container, f.picture_name)]
     yield from _misnamed(seen, "picture", wrong, seen.picture_names(wrong))
@@ -73,11 +80,12 @@ def _misnamed(
 ) -> Iterator[Finding]:
     if wrong:
         kinds = {(f.picture if what == "picture" else f.mask).container.format for f in wrong}  # type: ignore[union-attr]
-        text = (
-            f"{counted(len(wrong), f'{what} holds')} {' or '.join(sorted(kinds))}, which the"
-            " names do not say; they are read nevertheless"
+        text = message(
+            "{counted} {join}, which the names do not say; they are read nevertheless",
+            counted=counted(len(wrong), f"{what} holds"),
+            join=" or ".join(sorted(kinds)),
         )
-        yield Finding("warn", f"{what}-suffix", text, "rename them", names)
+        yield Finding("warn", f"{what}-suffix", text, message("rename them"), names)
 
 
 def _refused(seen: Seen, what: str, errors: Sequence[tuple[PairFacts, str]]) -> Iterator[Finding]:
@@ -90,9 +98,13 @@ def _refused(seen: Seen, what: str, errors: Sequence[tuple[PairFacts, str]]) -> 
     yield Finding(
         "stop",
         f"{what}-unreadable",
-        f"{len(errors)} of {counted(everything, what)} cannot be read, the first: "
+        message(
+            "{errors} of {counted} cannot be read, the first: ",
+            errors=len(errors),
+            counted=counted(everything, what),
+        )
         + (reason or errors[0][1]),
-        remedy if reason else "replace them",
+        remedy if reason else message("replace them"),
         seen.picture_names(facts) if is_picture else seen.mask_names(facts),
     )
 
@@ -110,25 +122,30 @@ def _masks(seen: Seen) -> Iterator[Finding]:
     lossy = [f for f, m in seen.masks(lambda m: m.container.lossy)]
     yield from told(
         "mask-lossy", lossy,
-        "are JPEG or lossy WebP, which blurs ids along every border",
-        "draw or export them anew as PNG; no map can mend them",
+        message("are JPEG or lossy WebP, which blurs ids along every border"),
+        message("draw or export them anew as PNG; no map can mend them"),
     )  # fmt: skip
     animated = (
         [] if seen.reading.numbers else [f for f, m in seen.masks(lambda m: m.container.frames > 1)]
     )
     yield from told(
-        "mask-animated", animated, "hold several frames", "save the frame that is meant"
+        "mask-animated",
+        animated,
+        message("hold several frames"),
+        message("save the frame that is meant"),
     )
     rest = [(f, m) for f, m in seen.masks(lambda m: m.error) if f not in (*lossy, *animated)]
     floats = [f for f, m in rest if m.dtype.startswith("float")]
     yield from told(
-        "mask-float", floats, "hold floats, not whole numbers",
-        "save them with 8 or 16 bits; if they are measurements, name them under `values:`",
-    )  # fmt: skip
+        "mask-float",
+        floats,
+        message("hold floats, not whole numbers"),
+        message("save them with 8 or 16 bits; if they are measurements, name them under `values:`"),
+    )
     alpha = [f for f, m in rest if _labels_in_alpha(m)]
     yield from told(
-        "mask-alpha", alpha, "have their labels in the transparency, below one colour",
-        "save the transparency as grey values",
+        "mask-alpha", alpha, message("have their labels in the transparency, below one colour"),
+        message("save the transparency as grey values"),
     )  # fmt: skip
     others = [(f, m.error) for f, m in rest if f not in (*floats, *alpha)]
     yield from _refused(seen, "mask", others)
@@ -148,8 +165,12 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     hidden += [str(file) for file in _beside(seen.subject.root) if is_hidden(Path(file.name))]
     if hidden:
         names = tuple(map(seen.subject.told, hidden))
-        text = f"{counted(len(hidden), 'file is')} hidden or a tool's own, passed over"
-        yield Finding("note", "hidden-files", text, "remove them where they are copies", names)
+        text = message(
+            "{counted} hidden or a tool's own, passed over", counted=counted(len(hidden), "file is")
+        )
+        yield Finding(
+            "note", "hidden-files", text, message("remove them where they are copies"), names
+        )
     archives = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.archives
     ]
@@ -157,9 +178,11 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
         str(file) for file in _beside(seen.subject.root) if file.suffix.lower() in ARCHIVES
     ]
     if archives:
-        text = f"{counted(len(archives), 'archive lies')} there, passed over"
+        text = message(
+            "{counted} there, passed over", counted=counted(len(archives), "archive lies")
+        )
         names = tuple(map(seen.subject.told, sorted(set(archives))))
-        yield Finding("note", "archives", text, "unpack what is not unpacked yet", names)
+        yield Finding("note", "archives", text, message("unpack what is not unpacked yet"), names)
     foreign = [
         f"{folder}/{p}" for folder, listing in seen.listings.items() for p in listing.foreign
     ]
@@ -168,8 +191,13 @@ def _passed_over(seen: Seen) -> Iterator[Finding]:
     foreign = [name for name in foreign if str(Path(name).with_suffix("")) not in known]
     if foreign:
         told = tuple(map(seen.subject.told, foreign))
-        text = f"{counted(len(foreign), 'file')} of kinds that are not read, passed over"
-        yield Finding("warn", "foreign-files", text, "convert them to PNG, or remove them", told)
+        text = message(
+            "{counted} of kinds that are not read, passed over",
+            counted=counted(len(foreign), "file"),
+        )
+        yield Finding(
+            "warn", "foreign-files", text, message("convert them to PNG, or remove them"), told
+        )
 
 
 def _beside(root: Path) -> list[Path]:

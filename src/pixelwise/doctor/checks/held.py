@@ -7,6 +7,7 @@ from typing import Any
 from pixelwise.doctor.facts import MaskFacts, PairFacts
 from pixelwise.doctor.mapping import IGNORE
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import joined, message
 
 THIN = 0.6
 """Share of pixels of 255 near another value, above which 255 is a border."""
@@ -46,8 +47,9 @@ def is_thin(masks: Masks) -> bool:
 def told_values(values: Mapping[int, int]) -> str:
     """The most frequent values with their pixels, in words."""
     listed = sorted(values.items(), key=lambda pair: -pair[1])
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ", ".join(f"{v} ({n} pixels)" for v, n in listed[:SHOWN]) + more
+    more = message(" and {shown} more", shown=len(listed) - SHOWN) if len(listed) > SHOWN else ""
+    told = (message("{v} ({n} pixels)", v=v, n=n) for v, n in listed[:SHOWN])
+    return joined(", ", told) + more
 
 
 def declared_map(seen: Seen) -> dict[int, Any]:

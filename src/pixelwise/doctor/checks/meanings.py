@@ -16,6 +16,7 @@ from pixelwise.doctor.checks.held import (
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, propose
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 ADE_CLASSES = 150
 
@@ -34,9 +35,11 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "values-train-ids",
-            "the map is that of Cityscapes' label ids (0 to 33), but masks hold only 0 to 18 and"
-            " 255, as its train ids do",
-            "map each train id to itself, or take the files *_labelIds",
+            message(
+                "the map is that of Cityscapes' label ids (0 to 33), but masks hold only"
+                " 0 to 18 and 255, as its train ids do"
+            ),
+            message("map each train id to itself, or take the files *_labelIds"),
             names_of(seen, masks),
             {"map": {**{i: i for i in range(classes)}, 255: IGNORE}},
         )
@@ -50,10 +53,15 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
         yield Finding(
             "stop",
             proposal.key if proposal is not None else "values-0-255",
-            f"all {counted(len(masks), 'mask')} hold only {told_values(every)}; with the map as it"
-            f" is, {100 * ignored / (ignored + sum(counts)):.3g} % of the pixels are ignored and"
-            f" {'one class is' if present else 'no class is'} left",
-            "say which class the ignored values are",
+            message(
+                "all {counted} hold only {told_values}; with the map as it is,"
+                " {ignored:.3g} % of the pixels are ignored and {what} left",
+                counted=counted(len(masks), "mask"),
+                told_values=told_values(every),
+                ignored=100 * ignored / (ignored + sum(counts)),
+                what=message("one class is") if present else message("no class is"),
+            ),
+            message("say which class the ignored values are"),
             names_of(seen, masks),
             {"map": table},
         )
@@ -61,9 +69,13 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "values-mixed",
-            f"{len(half)} of {counted(len(masks), 'mask')} are black and white (0 and 255), the"
-            " others 0 and 1; 255 is ignored as the map is",
-            "write that map, or save all in the same way",
+            message(
+                "{half} of {counted} are black and white (0 and 255), the others 0 and"
+                " 1; 255 is ignored as the map is",
+                half=len(half),
+                counted=counted(len(masks), "mask"),
+            ),
+            message("write that map, or save all in the same way"),
             names_of(seen, half),
             {"map": {0: 0, 1: 1, 255: 1}},
         )
@@ -71,17 +83,29 @@ def check_meanings(seen: Seen, masks: Masks) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "values-zero-other",
-            "these are ADE20K's 150 classes; in its masks 0 means other and wall is 1, but the map"
-            " takes 0 for wall, and no mask holds 255",
-            "map 0 to ignore and each other value to one less, unless they were renumbered",
+            message(
+                "these are ADE20K's 150 classes; in its masks 0 means other and wall is"
+                " 1, but the map takes 0 for wall, and no mask holds 255"
+            ),
+            message(
+                "map 0 to ignore and each other value to one less, unless they were renumbered"
+            ),
             names_of(seen, masks),
             {"map": {0: IGNORE, **{i: i - 1 for i in range(1, classes + 1)}}},
         )
     colours = [(f, m) for f, m in masks if m.coloured and not is_grey(m)]
     if colours and len(colours) < len(masks) and config.values.values and config.values.colours:
-        text = f"{len(colours)} of {counted(len(masks), 'mask')} are coloured, the others numbers"
+        text = message(
+            "{colours} of {counted} are coloured, the others numbers",
+            colours=len(colours),
+            counted=counted(len(masks), "mask"),
+        )
         yield Finding(
-            "note", "mask-kinds", text, "nothing, if both are meant", names_of(seen, colours)
+            "note",
+            "mask-kinds",
+            text,
+            message("nothing, if both are meant"),
+            names_of(seen, colours),
         )
 
 
@@ -138,9 +162,14 @@ def _ramps(seen: Seen, masks: Masks) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-smeared",
-            f"{len(blurred)} of {counted(len(masks), 'mask')} go from one class to another through"
-            f" the ids between ({', '.join(map(str, sorted(ramps)[:SHOWN]))}), in strips of a few"
-            " pixels: they were resized or drawn with smooth lines",
-            "draw or resize the masks anew by nearest neighbour; no map can mend them",
+            message(
+                "{blurred} of {counted} go from one class to another through the ids"
+                " between ({join}), in strips of a few pixels: they were resized or drawn"
+                " with smooth lines",
+                blurred=len(blurred),
+                counted=counted(len(masks), "mask"),
+                join=", ".join(map(str, sorted(ramps)[:SHOWN])),
+            ),
+            message("draw or resize the masks anew by nearest neighbour; no map can mend them"),
             names_of(seen, blurred),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pixelwise.data.survey import HUGE, SENTINELS
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 
 def check_measured(seen: Seen) -> Iterator[Finding]:
@@ -19,8 +20,12 @@ def check_measured(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop" if len(empty) == len(masks) else "warn",
             "mask-empty",
-            f"{len(empty)} of {everything} hold no finite number",
-            "measure them, or remove them",
+            message(
+                "{empty} of {everything} hold no finite number",
+                empty=len(empty),
+                everything=everything,
+            ),
+            message("measure them, or remove them"),
             seen.mask_names(empty),
         )
     constant = [f for f, m in masks if m.low is not None and m.low == m.high]
@@ -28,8 +33,12 @@ def check_measured(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop" if len(constant) == len(masks) else "note",
             "mask-constant",
-            f"{len(constant)} of {everything} hold one number everywhere",
-            "check how they were saved",
+            message(
+                "{constant} of {everything} hold one number everywhere",
+                constant=len(constant),
+                everything=everything,
+            ),
+            message("check how they were saved"),
             seen.mask_names(constant),
         )
     known = set(config.values_nodata)
@@ -43,9 +52,11 @@ def check_measured(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "values-nodata",
-            f"masks hold {', '.join(f'{v:g}' for v in sorted(odd))}, which rasters are filled with"
-            " where nothing was measured",
-            f"write values_nodata: {told}",
+            message(
+                "masks hold {join}, which rasters are filled with where nothing was measured",
+                join=", ".join(f"{v:g}" for v in sorted(odd)),
+            ),
+            message("write values_nodata: {told}", told=told),
             seen.mask_names([f for f, m in masks if {m.low, m.high} & odd]),
             {"values_nodata": told},
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.pairing import as_masks
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 
 def check_names(seen: Seen) -> list[Finding]:
@@ -17,13 +18,13 @@ def check_names(seen: Seen) -> list[Finding]:
 
 def check_splits(splits: Sequence[str]) -> Iterator[Finding]:
     """The splits without which no network is trained."""
-    for split, use in (("train", "trains on"), ("val", "is scored on")):
+    for split, use in (("train", message("trains on")), ("val", message("is scored on"))):
         if split not in splits:
             yield Finding(
                 "stop",
                 f"no-{split}",
-                f"there is no {split!r} split, which a network {use}",
-                f"put pictures aside for it, and add `{split}: <folder>`",
+                message("there is no {split!r} split, which a network {use}", split=split, use=use),
+                message("put pictures aside for it, and add `{split}: <folder>`", split=split),
             )
 
 
@@ -33,18 +34,29 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
     folder = subject.folders[split][0]
     if not (pairs.pairs or pairs.lacking):
         yield Finding(
-            "stop", "split-empty", f"{split!r} has no picture in {subject.told(folder)}",
-            "check the folder, and `masks:` if it says which pictures are meant",
-        )  # fmt: skip
+            "stop",
+            "split-empty",
+            message("{split!r} has no picture in {told}", split=split, told=subject.told(folder)),
+            message("check the folder, and `masks:` if it says which pictures are meant"),
+        )
     if told and pairs.pattern is not None:
         says = as_masks(pairs.pattern)
         whole = alike and len(told) >= len(pairs.pairs)
         yield Finding(
             "stop",
             "names-differ",
-            f"{len(told)} of {counted(len(pairs.pairs), 'mask')} of {split!r} {_are(told)} called"
-            f" otherwise than the picture, by {says!r}",
-            f"write masks: {says!r} into data.yaml" if whole else "rename them like the others",
+            message(
+                "{told} of {counted} of {split!r} {are} called otherwise than the"
+                " picture, by {says!r}",
+                told=len(told),
+                counted=counted(len(pairs.pairs), "mask"),
+                split=split,
+                are=_are(told),
+                says=says,
+            ),
+            message("write masks: {says!r} into data.yaml", says=says)
+            if whole
+            else message("rename them like the others"),
             tuple(told),
             {"masks": says} if whole else None,
         )
@@ -52,10 +64,15 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "names-case",
-            f"{len(told)} of {counted(len(pairs.pairs), 'mask')} of {split!r} {_are(told)} called"
-            " like the picture but for capital letters, leading zeros, spaces, accents or the"
-            " subfolder",
-            "rename the masks exactly like their pictures",
+            message(
+                "{told} of {counted} of {split!r} {are} called like the picture but for"
+                " capital letters, leading zeros, spaces, accents or the subfolder",
+                told=len(told),
+                counted=counted(len(pairs.pairs), "mask"),
+                split=split,
+                are=_are(told),
+            ),
+            message("rename the masks exactly like their pictures"),
             tuple(told),
         )
     if pairs.lacking:
@@ -63,25 +80,38 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-missing",
-            f"{number} of {number + len(pairs.pairs)} pictures of {split!r}"
-            f" {'has' if number == 1 else 'have'} no mask",
-            "draw their masks, or move the pictures out of the folder",
+            message(
+                "{amount} of {amount2} pictures of {split!r} {verb} no mask",
+                amount=number,
+                amount2=number + len(pairs.pairs),
+                split=split,
+                verb=message("has") if number == 1 else message("have"),
+            ),
+            message("draw their masks, or move the pictures out of the folder"),
             tuple(map(subject.told, pairs.lacking)),
         )
     if pairs.several:
         yield Finding(
             "stop",
             "mask-several",
-            f"{len(pairs.several)} of the pictures of {split!r} with more than one mask",
-            "keep one of them",
+            message(
+                "{several} of the pictures of {split!r} with more than one mask",
+                several=len(pairs.several),
+                split=split,
+            ),
+            message("keep one of them"),
             tuple(subject.told(m) for masks in pairs.several.values() for m in masks),
         )
     if pairs.shared:
         yield Finding(
             "stop",
             "mask-shared",
-            f"{len(pairs.shared)} of the pictures of {split!r} with the same mask as another",
-            "rename or remove one of the pictures",
+            message(
+                "{shared} of the pictures of {split!r} with the same mask as another",
+                shared=len(pairs.shared),
+                split=split,
+            ),
+            message("rename or remove one of the pictures"),
             tuple(map(subject.told, pairs.shared)),
         )
     if pairs.orphans:
@@ -89,8 +119,12 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
         yield Finding(
             "warn" if 4 * len(pairs.orphans) > pictures or pairs.lacking else "note",
             "mask-orphan",
-            f"{len(pairs.orphans)} of the masks of {split!r} without a picture",
-            "add their pictures, or remove them",
+            message(
+                "{orphans} of the masks of {split!r} without a picture",
+                orphans=len(pairs.orphans),
+                split=split,
+            ),
+            message("add their pictures, or remove them"),
             tuple(map(subject.told, pairs.orphans)),
         )
     odd = [m for m in pairs.odd if m.suffix.lower() not in {".jpg", ".jpeg", ".webp"}]
@@ -101,15 +135,19 @@ def _split(seen: Seen, split: str, *, alike: bool) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "mask-format",
-            f"{len(odd)} of the masks of {split!r} called {odd[0].suffix}, under which none are"
-            " looked for",
-            "save them as PNG",
+            message(
+                "{odd} of the masks of {split!r} called {suffix}, under which none are looked for",
+                odd=len(odd),
+                split=split,
+                suffix=odd[0].suffix,
+            ),
+            message("save them as PNG"),
             tuple(map(subject.told, odd)),
         )
 
 
 def _are(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+    return message("is") if len(names) == 1 else message("are")
 
 
 def _alike(seen: Seen) -> Iterator[Finding]:
@@ -123,6 +161,8 @@ def _alike(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "names-alike",
-            f"the classes {', '.join(map(repr, twice))} have nearly the same name",
-            "rename them, or map both to one class",
+            message(
+                "the classes {join} have nearly the same name", join=", ".join(map(repr, twice))
+            ),
+            message("rename them, or map both to one class"),
         )

@@ -15,6 +15,7 @@ from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.fit import MIRRORS, REACH, TURNS, Fit
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import as_message, joined, message
 
 FEWEST = 4
 """Pictures below which nothing is said."""
@@ -101,9 +102,16 @@ def _exif(seen: Seen, judged: Sequence[_Judged]) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "exif-turned",
-            f"{counted(len(wrong), 'picture is')} shown turned, as EXIF says, but"
-            f" {'its mask fits it' if len(wrong) == 1 else 'their masks fit them'} unturned",
-            "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
+            message(
+                "{counted} shown turned, as EXIF says, but {what} unturned",
+                counted=counted(len(wrong), "picture is"),
+                what=message("its mask fits it")
+                if len(wrong) == 1
+                else message("their masks fit them"),
+            ),
+            message(
+                "turn the masks likewise, or remove the EXIF entry and draw on what is shown then"
+            ),
             seen.picture_names(wrong),
         )
 
@@ -130,8 +138,13 @@ def _finding_turned(seen: Seen, how: str, wrong: Sequence[_Judged], of: int) -> 
     return Finding(
         "stop",
         key,
-        f"{len(wrong)} of {counted(of, 'mask')} fit their pictures far better if {how}",
-        "look at their overlays; mend the masks, or how pictures and masks were exported",
+        message(
+            "{wrong} of {counted} fit their pictures far better if {how}",
+            wrong=len(wrong),
+            counted=counted(of, "mask"),
+            how=as_message(how),
+        ),
+        message("look at their overlays; mend the masks, or how pictures and masks were exported"),
         seen.mask_names([item.facts for item in wrong]),
     )
 
@@ -159,14 +172,30 @@ def _finding_moved(
     seen: Seen, offset: tuple[int, int], wrong: Sequence[_Judged], of: int
 ) -> Finding:
     down, right = (n * wrong[0].fit.step for n in offset)
-    words = [f"{abs(down)} pixels {'down' if down > 0 else 'up'}"] * bool(down)
-    words += [f"{abs(right)} pixels to the {'right' if right > 0 else 'left'}"] * bool(right)
+    words = [
+        message(
+            "{abs} pixels {what}",
+            abs=abs(down),
+            what=message("down") if down > 0 else message("up"),
+        )
+    ] * bool(down)
+    words += [
+        message(
+            "{abs} pixels to the {what}",
+            abs=abs(right),
+            what=message("right") if right > 0 else message("left"),
+        )
+    ] * bool(right)
     return Finding(
         "stop",
         "mask-moved",
-        f"{len(wrong)} of {counted(of, 'mask')} fit their pictures far better if moved by about"
-        f" {' and '.join(words)}",
-        "look at their overlays; mend the masks, or how pictures and masks were cropped",
+        message(
+            "{wrong} of {counted} fit their pictures far better if moved by about {words}",
+            wrong=len(wrong),
+            counted=counted(of, "mask"),
+            words=joined(message(" and "), words),
+        ),
+        message("look at their overlays; mend the masks, or how pictures and masks were cropped"),
         seen.mask_names([item.facts for item in wrong]),
     )
 

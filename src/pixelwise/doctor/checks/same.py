@@ -9,6 +9,7 @@ from pixelwise.doctor.checks.likeness import SIDE, detail
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 ITSELF = 0.85
 """Correlation of a mask with its picture from which it is that picture."""
@@ -34,9 +35,13 @@ def _swapped(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "folders-swapped",
-            f"masks hold {min(m.distinct for _, m in pairs)} values and more, pictures at most"
-            f" {max(p.levels for p, _ in pairs)}: what is called masks are rather the pictures",
-            "swap the two folders, or correct `train`, `val` and `masks_dir`",
+            message(
+                "masks hold {amount} values and more, pictures at most {amount2}: what"
+                " is called masks are rather the pictures",
+                amount=min(m.distinct for _, m in pairs),
+                amount2=max(p.levels for p, _ in pairs),
+            ),
+            message("swap the two folders, or correct `train`, `val` and `masks_dir`"),
             seen.mask_names([f for f in seen.facts if f.mask is not None]),
         )
 
@@ -51,12 +56,21 @@ def _pictures(seen: Seen) -> Iterator[Finding]:
         )
     ]  # fmt: skip
     if wrong:
-        are = "is the picture itself" if len(wrong) == 1 else "are the pictures themselves"
+        are = (
+            message("is the picture itself")
+            if len(wrong) == 1
+            else message("are the pictures themselves")
+        )
         yield Finding(
             "warn" if seen.reading.numbers else "stop",  # brightness may be what is learnt
             "mask-is-picture",
-            f"{len(wrong)} of {counted(len(seen.masks()), 'mask')} {are}, or a grey copy",
-            "put the masks there; look at `masks_dir` and `masks`",
+            message(
+                "{wrong} of {counted} {are}, or a grey copy",
+                wrong=len(wrong),
+                counted=counted(len(seen.masks()), "mask"),
+                are=are,
+            ),
+            message("put the masks there; look at `masks_dir` and `masks`"),
             seen.mask_names(wrong),
         )
 
@@ -80,9 +94,13 @@ def _equal(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop" if every else "warn",
             "mask-same",
-            f"{len(wrong)} of {counted(len(able), 'mask')} are the same as another one, pixel by"
-            " pixel, though their pictures differ",
-            "look at their overlays; put each picture's own mask there",
+            message(
+                "{wrong} of {counted} are the same as another one, pixel by pixel,"
+                " though their pictures differ",
+                wrong=len(wrong),
+                counted=counted(len(able), "mask"),
+            ),
+            message("look at their overlays; put each picture's own mask there"),
             seen.mask_names(wrong),
         )
 

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 SWITCHES = 4
 """So often must the numbers of a sequence go from one split to another and back."""
@@ -65,12 +66,17 @@ def check_sequences(seen: Seen, sequences: Sequences) -> Iterator[Finding]:
         yield Finding(
             "warn" if proven else "note",
             "sequence-torn",
-            f"numbers of {counted(len(torn), 'picture lies')} between those of another split"
-            + (", and neighbours look alike: frames of one sequence" if proven else ""),
-            "put whole sequences into one split, such as by `split: {val: 0.2, by: folder}` or"
-            " `by: block`, or the score is of what was learnt"
+            message(
+                "numbers of {counted} between those of another split",
+                counted=counted(len(torn), "picture lies"),
+            )
+            + (message(", and neighbours look alike: frames of one sequence") if proven else ""),
+            message(
+                "put whole sequences into one split, such as by `split: {{val: 0.2, by:"
+                " folder}}` or `by: block`, or the score is of what was learnt"
+            )
             if proven
-            else "nothing, unless they are frames of a video",
+            else message("nothing, unless they are frames of a video"),
             seen.picture_names(torn),
         )
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from pixelwise.doctor.facts import PairFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 FEWEST = 8
 """Pairs below which nothing is said."""
@@ -123,11 +124,22 @@ def _finding(
     names = seen.mask_names([group[i] for i in chosen])
     of = counted(len(group), "mask")
     text = (
-        f"the {of} fit other pictures than their own, so far as borders and edges tell"
+        message(
+            "the {of} fit other pictures than their own, so far as borders and edges tell", of=of
+        )
         if whole
-        else f"{len(chosen)} of {of} fit each other's pictures and not their own"
+        else message(
+            "{chosen} of {of} fit each other's pictures and not their own",
+            chosen=len(chosen),
+            of=of,
+        )
     )
     return Finding(
-        "stop", "mask-shuffled", text,
-        "look at their overlays; give each mask the name of its picture, as before renaming", names,
-    )  # fmt: skip
+        "stop",
+        "mask-shuffled",
+        text,
+        message(
+            "look at their overlays; give each mask the name of its picture, as before renaming"
+        ),
+        names,
+    )

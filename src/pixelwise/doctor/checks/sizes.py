@@ -11,6 +11,7 @@ from pixelwise.doctor.facts import PairFacts, PictureFacts
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.seen import Seen
 from pixelwise.errors import InputError
+from pixelwise.language import as_message, joined, message
 
 APART = 30
 """Times that the highest values of two groups of pictures differ, if their scales do."""
@@ -34,16 +35,30 @@ def check_sizes(seen: Seen) -> list[Finding]:
             swapped.append(facts)
         else:
             differ.append(facts)
-            words = words or f"{own[0]} x {own[1]} against {shown[0]} x {shown[1]}"
+            words = words or message(
+                "{own} x {own2} against {shown} x {shown2}",
+                own=own[0],
+                own2=own[1],
+                shown=shown[0],
+                shown2=shown[1],
+            )
     found = []
     if exif:
         found.append(
             Finding(
                 "stop",
                 "exif-turned",
-                f"{counted(len(exif), 'picture is')} shown turned, as EXIF says, but"
-                f" {'its mask fits it' if len(exif) == 1 else 'their masks fit them'} unturned",
-                "turn the masks likewise, or remove the EXIF entry and draw on what is shown then",
+                message(
+                    "{counted} shown turned, as EXIF says, but {what} unturned",
+                    counted=counted(len(exif), "picture is"),
+                    what=message("its mask fits it")
+                    if len(exif) == 1
+                    else message("their masks fit them"),
+                ),
+                message(
+                    "turn the masks likewise, or remove the EXIF entry and draw on what is"
+                    " shown then"
+                ),
                 seen.picture_names(exif),
             )
         )
@@ -52,8 +67,11 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "mask-turned",
-                f"{counted(len(swapped), 'mask has')} the height of the picture as width",
-                f"turn them{_way(swapped)}",
+                message(
+                    "{counted} the height of the picture as width",
+                    counted=counted(len(swapped), "mask has"),
+                ),
+                message("turn them{way}", way=_way(swapped)),
                 seen.mask_names(swapped),
             )
         )
@@ -62,8 +80,11 @@ def check_sizes(seen: Seen) -> list[Finding]:
             Finding(
                 "stop",
                 "sizes-differ",
-                f"{counted(len(differ), 'mask has')} another size than the picture, the first"
-                f" {words} (height x width)",
+                message(
+                    "{counted} another size than the picture, the first {words} (height x width)",
+                    counted=counted(len(differ), "mask has"),
+                    words=words,
+                ),
                 _remedy(differ),
                 seen.mask_names(differ),
             )
@@ -78,9 +99,13 @@ def _way(facts: list[PairFacts]) -> str:
         if item.fit is not None and item.fit.scores:
             votes[max(item.fit.scores, key=lambda how: item.fit.scores[how])] += 1  # type: ignore[union-attr]
     if not votes:
-        return " by 90 degrees, to the left or to the right"
+        return message(" by 90 degrees, to the left or to the right")
     how, number = votes.most_common(1)[0]
-    return f" back: most fit {how}" if 2 * number > len(facts) else " by 90 degrees"
+    return (
+        message(" back: most fit {how}", how=as_message(how))
+        if 2 * number > len(facts)
+        else message(" by 90 degrees")
+    )
 
 
 def _remedy(facts: list[PairFacts]) -> str:
@@ -90,8 +115,8 @@ def _remedy(facts: list[PairFacts]) -> str:
     high = first.mask.height / first.picture.height
     wide = first.mask.width / first.picture.width
     if abs(high / wide - 1) < 0.02:
-        return "resize the masks by nearest neighbour, or the pictures"
-    return "look for what was cut off, and make them equal"
+        return message("resize the masks by nearest neighbour, or the pictures")
+    return message("look for what was cut off, and make them equal")
 
 
 def check_bands(seen: Seen) -> list[Finding]:
@@ -113,26 +138,43 @@ def _bands(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[F
         most = max(config.bands) + 1
         short = [f for f, p in good if p.bands + (p.container.mode in {"RGBA", "LA"}) < most]
         if short:
-            text = f"{counted(len(short), 'picture has')} fewer than {most} bands"
+            text = message(
+                "{counted} fewer than {most} bands",
+                counted=counted(len(short), "picture has"),
+                most=most,
+            )
             yield Finding(
-                "stop", "bands-differ", text, "correct `bands`", seen.picture_names(short)
+                "stop", "bands-differ", text, message("correct `bands`"), seen.picture_names(short)
             )
         return
     if len(numbers) < 2:
         return
     usual = numbers.most_common(1)[0][0]
     others = [f for f, p in good if p.bands != usual]
-    listed = ", ".join(f"{count} have {bands}" for bands, count in numbers.most_common())
+    listed = joined(
+        ", ",
+        (
+            message("{count} have {bands}", count=count, bands=bands)
+            for bands, count in numbers.most_common()
+        ),
+    )
     if set(numbers) == {1, 3}:
-        text = f"pictures of 1 and of 3 bands are mixed: {listed}; grey becomes colour"
-        yield Finding("note", "grey-and-colour", text, "nothing", seen.picture_names(others))
+        text = message(
+            "pictures of 1 and of 3 bands are mixed: {listed}; grey becomes colour", listed=listed
+        )
+        yield Finding(
+            "note", "grey-and-colour", text, message("nothing"), seen.picture_names(others)
+        )
         return
     fewest = min(numbers)
     yield Finding(
         "stop",
         "bands-differ",
-        f"pictures have different bands: {listed}",
-        f"choose those that all have with `bands: {[*range(fewest)]}`, or convert the others",
+        message("pictures have different bands: {listed}", listed=listed),
+        message(
+            "choose those that all have with `bands: {what}`, or convert the others",
+            what=[*range(fewest)],
+        ),
         seen.picture_names(others),
         {"bands": [*range(fewest)]},
     )
@@ -151,8 +193,8 @@ def _types(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[F
         yield Finding(
             "stop",
             "types-differ",
-            f"pictures hold values of different types: {listed}",
-            "convert them to one type, or state the raw value of white as `scale:`",
+            message("pictures hold values of different types: {listed}", listed=listed),
+            message("convert them to one type, or state the raw value of white as `scale:`"),
             seen.picture_names([f for f, _ in others]),
         )
     deep = [(f, p) for f, p in good if p.dtype == "uint16"]
@@ -162,8 +204,8 @@ def _types(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[F
         yield Finding(
             "note",
             "white-unclear",
-            f"16-bit pictures reach only {top:g}",
-            f"if white is {white}, write scale: {white}",
+            message("16-bit pictures reach only {top:g}", top=top),
+            message("if white is {white}, write scale: {white}", white=white),
             repair=None,
         )
 
@@ -177,9 +219,12 @@ def _sentinels(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             "stop",
             "picture-nodata",
-            f"{counted(len(hits), 'picture holds')} {', '.join(f'{n:g}' for n in numbers)}, which"
-            " rasters are filled with where there is no data",
-            f"write nodata: {[*known, *numbers]}",
+            message(
+                "{counted} {join}, which rasters are filled with where there is no data",
+                counted=counted(len(hits), "picture holds"),
+                join=", ".join(f"{n:g}" for n in numbers),
+            ),
+            message("write nodata: {what}", what=[*known, *numbers]),
             seen.picture_names([f for f, _ in hits]),
             {"nodata": [*known, *numbers]},
         )
@@ -203,9 +248,15 @@ def _ranges(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[
         yield Finding(
             "stop",
             "range-differs",
-            f"pictures of val have values from {val.lowest:g} to {val.most:g}, those of train from"
-            f" {train.lowest:g} to {train.most:g}",
-            "save both in the same way",
+            message(
+                "pictures of val have values from {lowest:g} to {most:g}, those of train"
+                " from {lowest2:g} to {most2:g}",
+                lowest=val.lowest,
+                most=val.most,
+                lowest2=train.lowest,
+                most2=train.most,
+            ),
+            message("save both in the same way"),
         )
 
 
@@ -225,8 +276,12 @@ def _scales(seen: Seen, good: list[tuple[PairFacts, PictureFacts]]) -> Iterator[
         yield Finding(
             "stop",
             "range-differs",
-            f"{counted(len(dark), f'{dtype} picture reaches')} at most {dark[-1][1].high:g}, the"
-            f" others {bright[0][1].high:g} and more",
-            "save all with the same range",
+            message(
+                "{counted} at most {high:g}, the others {high2:g} and more",
+                counted=counted(len(dark), "picture reaches", dtype),
+                high=dark[-1][1].high,
+                high2=bright[0][1].high,
+            ),
+            message("save all with the same range"),
             seen.picture_names([f for f, _ in fewer]),
         )

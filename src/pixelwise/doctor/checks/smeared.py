@@ -6,6 +6,7 @@ from pixelwise.doctor.checks.held import Masks, declared_map, total
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, VOID, propose
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 
 def smeared(
@@ -41,10 +42,19 @@ def smeared(
     return Finding(
         "stop",
         "mask-smeared",
-        f"{len(lacking)} of {counted(len(masks), 'mask')} hold {len(every)} values, of which only"
-        f" {', '.join(map(str, meant))} are frequent: borders are smeared, as by resizing, drawing"
-        f" with smooth lines or JPEG ({100 * share:.1f} % of the pixels)",
-        "draw or resize the masks anew by nearest neighbour; the map ignores what lies between",
+        message(
+            "{lacking} of {counted} hold {every} values, of which only {join} are"
+            " frequent: borders are smeared, as by resizing, drawing with smooth"
+            " lines or JPEG ({share:.1f} % of the pixels)",
+            lacking=len(lacking),
+            counted=counted(len(masks), "mask"),
+            every=len(every),
+            join=", ".join(map(str, meant)),
+            share=100 * share,
+        ),
+        message(
+            "draw or resize the masks anew by nearest neighbour; the map ignores what lies between"
+        ),
         names,
         {"map": dict(sorted(table.items()))},
     )

@@ -9,6 +9,7 @@ from pixelwise.doctor.checks.held import Masks, is_grey, told_values, total
 from pixelwise.doctor.finding import Finding
 from pixelwise.doctor.mapping import IGNORE, VOID, peaks
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 
 def check_unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
@@ -24,7 +25,7 @@ def check_unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
             return
         by_colour, told = colour_map(every, 0, seen)
         table = {**by_colour}
-        text = f"masks are in {len(every)} colours; {told}"
+        text = message("masks are in {every} colours; {told}", every=len(every), told=told)
     else:
         found = total(masks)
         meant = peaks(found, 0)
@@ -34,7 +35,7 @@ def check_unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
         if meant is not None:
             table |= {v: IGNORE for v in range(256) if v not in table}
         table |= {v: IGNORE for v in values if v not in table}
-        text = f"masks hold {told_values(found)}"
+        text = message("masks hold {told_values}", told_values=told_values(found))
     number = len({i for i in table.values() if i != IGNORE})
     names = ["background", "foreground"] if number <= 2 else [f"class {i}" for i in range(number)]
     repair: dict[str, Any] = {"names": dict(enumerate(names)), "map": table}
@@ -43,6 +44,6 @@ def check_unnamed(seen: Seen, masks: Masks) -> Iterator[Finding]:
     if "palette" in seen.subject.content:
         repair["palette"] = None
     yield Finding(
-        "stop", "no-names", f"no usable names are declared; {text}",
-        f"name the {number} classes under `names:`", (), repair,
+        "stop", "no-names", message("no usable names are declared; {text}", text=text),
+        message("name the {amount} classes under `names:`", amount=number), (), repair,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from pixelwise.doctor.checks.unnamed import check_unnamed
 from pixelwise.doctor.finding import Finding, counted
 from pixelwise.doctor.mapping import IGNORE, VOID, Proposal, peaks, propose
 from pixelwise.doctor.seen import Seen
+from pixelwise.language import message
 
 BACKGROUNDS = ("background", "other", "void", "unlabel", "unknown", "nothing", "none")
 """Words in the name of what 0 usually is."""
@@ -45,8 +46,12 @@ def check_values(seen: Seen) -> list[Finding]:
     if coloured:
         found += check_colours(seen, coloured, masks)
     if plain and coloured:
-        text = f"{len(coloured)} masks are coloured, {counted(len(plain), 'mask')} hold numbers"
-        remedy = "save all in the same way"
+        text = message(
+            "{coloured} masks are coloured, {counted} hold numbers",
+            coloured=len(coloured),
+            counted=counted(len(plain), "mask"),
+        )
+        remedy = message("save all in the same way")
         found.append(Finding("stop", "mask-kinds", text, remedy, names_of(seen, plain)))
     elif plain:
         found += _numbers(seen, plain, masks)
@@ -58,7 +63,11 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
     assert config is not None
     classes = len(config.classes)
     unlisted = unlisted_values(lacking)
-    text = f"{len(lacking)} of {counted(len(masks), 'mask')} hold values that are not listed: "
+    text = message(
+        "{lacking} of {counted} hold values that are not listed: ",
+        lacking=len(lacking),
+        counted=counted(len(masks), "mask"),
+    )
     text += told_values(unlisted)
     names = names_of(seen, lacking)
     if config.values.colours and (found := _by_palette(seen, lacking)):
@@ -72,9 +81,13 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
         return
     if found_mixed := _mixed(lacking, masks, classes, declared_map(seen)):
         told, mended = found_mixed
-        remedy = "write that map, or save all in the same way" if mended else "save all in one way"
+        remedy = (
+            message("write that map, or save all in the same way")
+            if mended
+            else message("save all in one way")
+        )
         yield Finding(
-            "stop", "values-mixed", f"{text}; {told}", remedy, names,
+            "stop", "values-mixed", text + message("; ") + told, remedy, names,
             None if mended is None else {"map": mended},
         )  # fmt: skip
         return
@@ -84,16 +97,22 @@ def _numbers(seen: Seen, lacking: Masks, masks: Masks) -> Iterator[Finding]:
     if beyond := _beyond(seen, unlisted, every, masks):
         more, what = beyond
         yield Finding(
-            "stop", "values-unlisted", f"{text}; {what}",
-            "name them under `names`, or map them to ignore", names, {"names": more},
+            "stop", "values-unlisted", text + message("; ") + what,
+            message("name them under `names`, or map them to ignore"), names, {"names": more},
         )  # fmt: skip
         return
     if proposal is None or not known:
         proposal = _strays(unlisted, declared_map(seen), masks)
-    remedy = "map what stands in the masks to the classes"
-    remedy += f"; {proposal.remedy}" if proposal.remedy else ""
+    remedy = message("map what stands in the masks to the classes")
+    if proposal.remedy:
+        remedy += message("; ") + proposal.remedy
     yield Finding(
-        "stop", proposal.key, f"{text}; {proposal.told}", remedy, names, {"map": proposal.map}
+        "stop",
+        proposal.key,
+        text + message("; ") + proposal.told,
+        remedy,
+        names,
+        {"map": proposal.map},
     )
 
 
@@ -107,8 +126,8 @@ def _by_palette(seen: Seen, lacking: Masks) -> tuple[str, str, dict[str, Any]] |
     void = config.classes.ignore_index
     table = {palettes.shown(c): IGNORE if i == void else i for c, i in known.items()}
     return (
-        "; they are indices of a palette that has the declared colours",
-        "read the masks by colour: a map of colours alone",
+        message("; they are indices of a palette that has the declared colours"),
+        message("read the masks by colour: a map of colours alone"),
         {"map": table},
     )
 
@@ -127,7 +146,7 @@ def _mixed(
     if classes == 2 and of_good | of_bad <= {0, 1, 255, 65535} and 0 in of_bad:
         if not any({1, 255} <= set(values_of(m)) for _, m in masks):
             top: dict[int, Any] = {v: 1 for v in (1, 255, 65535) if v in of_good | of_bad}
-            return "some masks are 0 and 1, others black and white", {0: 0, **top}
+            return message("some masks are 0 and 1, others black and white"), {0: 0, **top}
         return None
     proposal = propose(total(lacking), classes, thin=False)
     if proposal is None or proposal.key in ("values-are-ids", "values-label-ids"):
@@ -140,7 +159,11 @@ def _mixed(
     ]  # fmt: skip
     if proposal.key == "values-from-1" and 0 not in of_good:
         return None
-    told = f"in these {proposal.told}, in the other {counted(len(good), 'mask')} as declared"
+    told = message(
+        "in these {told}, in the other {counted} as declared",
+        told=proposal.told,
+        counted=counted(len(good), "mask"),
+    )
     return told, None if clash else {**declared, **proposal.map}
 
 
@@ -160,7 +183,12 @@ def _beyond(
         return None
     number = len(unlisted)
     more = {i: names[i] if i < len(names) else f"class {i}" for i in range(high + 1)}
-    return more, f"ids go up to {high}, but only {len(names)} classes have names: {number} lack one"
+    return more, message(
+        "ids go up to {high}, but only {names} classes have names: {amount} lack one",
+        high=high,
+        names=len(names),
+        amount=number,
+    )
 
 
 def _strays(unlisted: Mapping[int, int], declared: dict[int, Any], masks: Masks) -> Proposal:
@@ -170,6 +198,8 @@ def _strays(unlisted: Mapping[int, int], declared: dict[int, Any], masks: Masks)
     return Proposal(
         "values-border" if border else "values-unlisted",
         declared | dict.fromkeys(sorted(unlisted), IGNORE),
-        "255 is a thin border, as in VOC" if border else f"they are {share:.3g} % of all pixels",
-        "" if border else "or name the classes that they are",
+        message("255 is a thin border, as in VOC")
+        if border
+        else message("they are {share:.3g} % of all pixels", share=share),
+        "" if border else message("or name the classes that they are"),
     )

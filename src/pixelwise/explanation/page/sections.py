@@ -11,6 +11,7 @@ from pixelwise.explanation.page.svg import curves, overlaid, picture_with_cross
 from pixelwise.explanation.page.tints import Tint, tinted
 from pixelwise.explanation.page.verdict import judge
 from pixelwise.explanation.page.wording import (
+    KIND_OF_MAP,
     KINDS,
     about,
     answer,
@@ -25,18 +26,19 @@ from pixelwise.explanation.page.wording import (
 )
 from pixelwise.explanation.placing import resampled
 from pixelwise.explanation.result import ClassMap, Findings, LayerMap, ReceptiveField
+from pixelwise.language import mark, spoken, translate
 from pixelwise.pictures.attention import shortened
 from pixelwise.pictures.evidence import channel_gates
 from pixelwise.report import Block, Figure, Markup, Section, Table, Text
 
-NO_EFFECT = "0: no effect yet"
+NO_EFFECT = mark("0: no effect yet")
 SMALL = 128
 """Rows or columns of a head's picture at most: it is drawn small."""
 OPEN = 4
 """Up to so many parts are not folded."""
-NOT_ATTENTION = (
-    "These are no attention maps: they come from gradients, or from covering parts of the picture, "
-    "and are a baseline for comparison."
+NOT_ATTENTION = mark(
+    "These are no attention maps: they come from gradients, or from covering"
+    " parts of the picture, and are a baseline for comparison."
 )
 
 
@@ -62,9 +64,15 @@ class Drawer:
 
     def asked(self) -> str:
         """The picture with the asked pixel."""
-        label = f"The picture, a cross at the asked pixel: {answer(self.found)}"
+        label = translate("The picture, a cross at the asked pixel: {answer}").format(
+            answer=answer(self.found)
+        )
         drawn = picture_with_cross(self.picture, self.mark, self.size, label)
-        return figure(drawn, self.found.class_name, [f"what is asked: {answer(self.found)}"])
+        return figure(
+            drawn,
+            self.found.class_name,
+            [translate("what is asked: {answer}").format(answer=answer(self.found))],
+        )
 
     def layer(self, one: LayerMap) -> str:
         """A layer's map; its heads and parts are folded."""
@@ -79,11 +87,18 @@ class Drawer:
         ]
         folded = ""
         if one.heads is not None and len(one.heads) > 1:
-            named = {f"head {i}": head for i, head in enumerate(one.heads)}
-            folded += self._folded(f"{len(named)} heads", one, named, opened=False)
+            named = {translate("head {i}").format(i=i): head for i, head in enumerate(one.heads)}
+            folded += self._folded(
+                translate("{named} heads").format(named=len(named)), one, named, opened=False
+            )
         if one.parts:
             opened = len(one.parts) <= OPEN
-            folded += self._folded(f"{len(one.parts)} parts", one, one.parts, opened=opened)
+            folded += self._folded(
+                translate("{parts} parts").format(parts=len(one.parts)),
+                one,
+                one.parts,
+                opened=opened,
+            )
         return figure(self._over(tint, one.name, one.covers), one.name, lines, folded)
 
     def _folded(
@@ -93,8 +108,12 @@ class Drawer:
         for name, values in maps.items():
             shown, unit = with_unit(values, one.kind)
             tint = tinted(shown, SMALL)
-            peak = f"peak {np.nanmax(shown):.3g}" if np.isfinite(shown).any() else "not finite"
-            times = " \N{MULTIPLICATION SIGN} mean" if "mean" in unit else ""
+            peak = (
+                translate("peak {nanmax:.3g}").format(nanmax=np.nanmax(shown))
+                if np.isfinite(shown).any()
+                else translate("not finite")
+            )
+            times = translate(" \N{MULTIPLICATION SIGN} mean") if "mean" in unit else ""
             over = self._over(tint, f"{one.name}, {name}", one.covers)
             drawn.append(figure(over, name, [f"{peak}{times}"]))
         return (
@@ -107,8 +126,10 @@ class Drawer:
         sides = [min(side, 2 * SMALL) for side in self.size]
         root = resampled(one.values, sides).double().sqrt().numpy()
         rings = [(self.found.at, each.radius) for each in one.reaches if each.radius is not None]
-        drawn = self._over(tinted(root / root.max()), "effective receptive field", None, rings)
-        return figure(drawn, "effective receptive field", list(reaching(one)))
+        drawn = self._over(
+            tinted(root / root.max()), translate("effective receptive field"), None, rings
+        )
+        return figure(drawn, translate("effective receptive field"), list(reaching(one)))
 
     def class_map(self, one: ClassMap) -> str:
         """A class map."""
@@ -116,8 +137,12 @@ class Drawer:
         tint = tinted(values)
         covers = one.covers or (float(self.size[0]), float(self.size[1]))
         lines = [baseline(one), *measured(values, values, tint, "", covers, self.size)]
-        title = f"{one.class_name}: {one.method}"
-        return figure(self._over(tint, f"evidence for {title}", one.covers), title, lines)
+        title = f"{one.class_name}: {spoken(KIND_OF_MAP[one.method])}"
+        return figure(
+            self._over(tint, translate("evidence for {title}").format(title=title), one.covers),
+            title,
+            lines,
+        )
 
     def _over(
         self,
@@ -131,7 +156,7 @@ class Drawer:
             self.mark,
             self.size,
             tint,
-            label=f"{label}, over the picture",
+            label=translate("{label}, over the picture").format(label=label),
             covers=covers,
             circles=circles,
         )
@@ -139,7 +164,7 @@ class Drawer:
 
 def figure(drawn: str, title: str, lines: Sequence[str], folded: str = "") -> str:
     """A drawing with its caption."""
-    said = "".join(f"<span>{escape(line)}</span>" for line in lines)
+    said = "".join(f"<span>{escape(spoken(line))}</span>" for line in lines)
     return f"<figure>{drawn}<figcaption><b>{escape(title)}</b>{said}</figcaption>{folded}</figure>"
 
 
@@ -175,10 +200,10 @@ def section(
     blocks += _channels(drawn)
     blocks += _deletions(found)
     if found.maps and evidence:
-        blocks += [Text("Without attention", NOT_ATTENTION), grid(evidence)]
+        blocks += [Text(translate("Without attention"), translate(NOT_ATTENTION)), grid(evidence)]
     if found.notes:
-        blocks.append(Text("What is not shown", "\n\n".join(grouped(found.notes))))
-    blocks += [Text("Cost"), _costs(found)]
+        blocks.append(Text(translate("What is not shown"), "\n\n".join(grouped(found.notes))))
+    blocks += [Text(translate("Cost")), _costs(found)]
     return Section(answer(found), text, tuple(blocks))
 
 
@@ -191,32 +216,34 @@ def _channels(maps: Iterable[LayerMap]) -> list[Block]:
         figures.append(
             Figure(
                 channel_gates(gates, unit=unit),
-                alt=f"Channel gates of {found.name}",
+                alt=translate("Channel gates of {name}").format(name=found.name),
                 caption=f"{found.name}: {found.key}, {_highest(gates.tolist())}",
             )
         )
-    return [Text("Channel gates"), *figures] if figures else []
+    return [Text(translate("Channel gates")), *figures] if figures else []
 
 
 def _highest(gates: Sequence[float]) -> str:
     order = sorted(range(len(gates)), key=lambda i: -gates[i])
-    return "highest " + ", ".join(f"{i} ({gates[i]:.2f})" for i in order[:3])
+    return translate("highest ") + ", ".join(f"{i} ({gates[i]:.2f})" for i in order[:3])
 
 
 def _deletions(found: Findings) -> list[Block]:
     figures = []
     for one in found.deletions:
         verdict = judge(one)
-        label = f"Probability while pixels are deleted as {one.name} says"
+        label = translate("Probability while pixels are deleted as {name} says").format(
+            name=one.name
+        )
         drawn = curves(one.shares, one.attended, one.random, marked=verdict.share, label=label)
         figures.append(figure(drawn, one.name, [verdict.sentence]))
     if not figures:
         return []
-    text = (
-        "The line with dots: the most attended pixels deleted first. Dashes: the mean of random "
-        "orders, in a band from the least to the most of them."
+    text = translate(
+        "The line with dots: the most attended pixels deleted first. Dashes: the"
+        " mean of random orders, in a band from the least to the most of them."
     )
-    return [Text("Does the map tell what matters?", text), grid(figures)]
+    return [Text(translate("Does the map tell what matters?"), text), grid(figures)]
 
 
 def _costs(found: Findings) -> Table:
@@ -227,36 +254,49 @@ def _costs(found: Findings) -> Table:
         cells = [
             shortened(one.name, 40),
             one.key,
-            KINDS[one.kind],
+            spoken(KINDS[one.kind]),
             f"{one.size[0]}x{one.size[1]}",
             *_spent(one.seconds, one.peak_bytes),
         ]
         if proofs:
             cells += ["" if one.proof is None else short(one.proof), f"{100 * one.apart:.1f}"]
         if inserted:
-            gain = "" if one.gain is None else f"{one.gain:.3g}" if one.gain else NO_EFFECT
+            gain = (
+                "" if one.gain is None else f"{one.gain:.3g}" if one.gain else translate(NO_EFFECT)
+            )
             cells.append(gain)
         rows.append(tuple(cells))
     rest: list[tuple[str, ReceptiveField | ClassMap]] = []
     if found.receptive is not None:
-        rest.append(("receptive field", found.receptive))
-    rest += [(f"{one.method} map", one) for one in found.class_maps]
+        rest.append((translate("receptive field"), found.receptive))
+    rest += [
+        (translate("{method} map").format(method=spoken(KIND_OF_MAP[one.method])), one)
+        for one in found.class_maps
+    ]
     blank = ("",) * (2 * proofs + inserted)
     for name, other in rest:
         shape = "x".join(map(str, other.values.shape))
         spent = _spent(other.seconds, other.peak_bytes)
-        rows.append((name, "", "no attention", shape, *spent, *blank))
-    header = ["layer", "key", "map", "rows x columns", "ms", "peak MB"]
-    caption = "Time and memory to compute the map, the forward pass of the layers aside."
+        rows.append((name, "", translate("no attention"), shape, *spent, *blank))
+    header = [
+        translate("layer"),
+        translate("key"),
+        translate("map"),
+        translate("rows x columns"),
+        "ms",
+        translate("peak MB"),
+    ]
+    caption = translate("Time and memory to compute the map, the forward pass of the layers aside.")
     if proofs:
-        header += ["proof", "apart, %"]
-        caption += (
-            " The proof is how far weights times values are from what the attention gave, relative "
-            "to the largest value; apart is the weight on tokens that are no pixels."
+        header += [translate("proof"), translate("apart, %")]
+        caption += translate(
+            " The proof is how far weights times values are from what the attention"
+            " gave, relative to the largest value; apart is the weight on tokens that"
+            " are no pixels."
         )
     if inserted:
-        header.append("gain")
-        caption += (
+        header.append(translate("gain"))
+        caption += translate(
             " The gain is that of inserted layers: the mean size of what scales their effect."
         )
     return Table(tuple(header), tuple(rows), caption)

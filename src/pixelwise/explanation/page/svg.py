@@ -15,6 +15,7 @@ from numpy import ndarray
 from PIL import Image
 
 from pixelwise.explanation.page.tints import Tint
+from pixelwise.language import translate
 
 LONGEST = 1280
 """Of a shared picture's sides, in pixels."""
@@ -184,6 +185,7 @@ def curves(
         f'<path d="M34 {y}H290" stroke="currentColor" stroke-opacity=".25"/>'
         for y, value in ((10, top), (65, top / 2), (120, 0.0))
     )
+    across = escape(translate("pixels deleted, % (across), probability (up)"))
     return (
         f'<svg class="curve" role="img" aria-label="{escape(label)}" viewBox="0 0 300 150">{axis}'
         f'<polygon points="{band}" fill="#8a8a8a" fill-opacity=".45"/>'
@@ -191,6 +193,6 @@ def curves(
         f'stroke-width="1.5" stroke-dasharray="5 3"/>'
         f'<path d="M{at:.1f} 10V120" stroke="currentColor" stroke-opacity=".6" '
         f'stroke-dasharray="1 3"/><polyline class="a" points="{drawn}"/>'
-        f'{dots}{ticks}<text x="162" y="147" text-anchor="middle">pixels deleted,'
-        f" % (across), probability (up)</text></svg>"
+        f'{dots}{ticks}<text x="162" y="147" text-anchor="middle">{across}'
+        f"</text></svg>"
     )

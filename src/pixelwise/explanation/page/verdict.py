@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pixelwise.explanation.result import Deletion
+from pixelwise.language import message
 
 LEAST = 0.02
 """Mean difference of probability below which nothing is said."""
@@ -30,10 +31,15 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """What was done, what came out, and what it means."""
-        return (
-            f"Deleting the {100 * self.share:.0f} % most attended pixels takes the probability "
-            f"from {self.before:.2f} to {self.attended:.2f}, deleting as many at random to "
-            f"{self.random:.2f}: {self.words}."
+        return message(
+            "Deleting the {share:.0f} % most attended pixels takes the probability"
+            " from {before:.2f} to {attended:.2f}, deleting as many at random to"
+            " {random:.2f}: {words}.",
+            share=100 * self.share,
+            before=self.before,
+            attended=self.attended,
+            random=self.random,
+            words=self.words,
         )
 
 
@@ -43,15 +49,19 @@ def judge(deletion: Deletion) -> Verdict:
     attended = fmean(deletion.attended)
     random = [fmean(order) for order in deletion.random]
     if deletion.advantage >= LEAST and attended < min(random):
-        words = "the map tells what matters"
+        words = message("the map tells what matters")
     elif deletion.advantage <= -LEAST and attended > max(random):
-        words = "worse than chance, the map does not tell what matters"
+        words = message("worse than chance, the map does not tell what matters")
     else:
-        words = "no better than chance"
+        words = message("no better than chance")
     return Verdict(
         share=deletion.shares[place],
         before=deletion.attended[0],
         attended=deletion.attended[place],
         random=fmean(order[place] for order in deletion.random),
-        words=f"{words} (advantage {round(deletion.advantage, 2) + 0.0:+.2f})",
+        words=message(
+            "{words} (advantage {round:+.2f})",
+            words=words,
+            round=round(deletion.advantage, 2) + 0.0,
+        ),
     )

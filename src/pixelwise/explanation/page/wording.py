@@ -8,26 +8,30 @@ from torch import Tensor
 
 from pixelwise.explanation.page.tints import Tint
 from pixelwise.explanation.result import ClassMap, Findings, Kind, LayerMap, ReceptiveField
+from pixelwise.language import message, spoken, translate
 
 KINDS: dict[Kind, str] = {
-    "pixel": "this pixel's weights",
-    "shared": "shared by all pixels",
-    "channel": "channels only",
+    "pixel": message("this pixel's weights"),
+    "shared": message("shared by all pixels"),
+    "channel": message("channels only"),
 }
 TIMES = "weight / mean\n1 = uniform"
 NAMED = 3
 """So many names stand before a reason that several layers share."""
-NO_ATTENTION = "This network used no attention that could be shown."
+NO_ATTENTION = message("This network used no attention that could be shown.")
 """Said of an explanation without maps."""
+KIND_OF_MAP = {"gradient": message("gradient"), "occlusion": message("occlusion")}
 METHODS = {
-    "gradient": "gradient \N{MULTIPLICATION SIGN} features",
-    "occlusion": "drop when covered",
+    "gradient": message("gradient \N{MULTIPLICATION SIGN} features"),
+    "occlusion": message("drop when covered"),
 }
 
 
 def answer(explanation: Findings) -> str:
     """What was predicted, and where."""
-    return f"{said(explanation)} at {place(explanation.at)}"
+    return translate("{answer} at {place}").format(
+        answer=said(explanation), place=spoken(place(explanation.at))
+    )
 
 
 def said(explanation: Findings) -> str:
@@ -37,21 +41,26 @@ def said(explanation: Findings) -> str:
 
 def place(at: tuple[int, int]) -> str:
     """A pixel."""
-    return f"row {at[0]}, column {at[1]}"
+    return message("row {at}, column {at2}", at=at[0], at2=at[1])
 
 
 def without_attention(found: Findings) -> str:
     """What is shown of a network without attention, and that it is none."""
-    shown = [] if found.receptive is None else ["the effective receptive field"]
-    shown += [f"the {one.method} map" for one in found.class_maps]
+    shown = [] if found.receptive is None else [translate("the effective receptive field")]
+    shown += [
+        translate("the {method} map").format(method=spoken(KIND_OF_MAP[one.method]))
+        for one in found.class_maps
+    ]
     if not shown:
-        return NO_ATTENTION
-    listed = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-    verb = "is" if len(shown) == 1 else "are"
-    return (
-        f"{NO_ATTENTION} What is shown {verb} {listed}, which {verb} not attention: nothing in "
-        "the network weighs places by it."
+        return spoken(NO_ATTENTION)
+    listed = translate(" and ").join(
+        [translate(", ").join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown
     )
+    verb = translate("is") if len(shown) == 1 else translate("are")
+    return translate(
+        "{no_attention} What is shown {verb} {listed}, which {verb} not"
+        " attention: nothing in the network weighs places by it."
+    ).format(no_attention=spoken(NO_ATTENTION), verb=verb, listed=listed)
 
 
 def nearly_uniform(found: LayerMap) -> bool:
@@ -69,19 +78,19 @@ def with_unit(values: Float[Tensor, "..."], kind: Kind) -> tuple[Float[np.ndarra
     if weights and found.size > 1 and found.min() >= 0 and found.max() > 0:
         return found / found.mean(), TIMES
     within = found.min() >= 0 and found.max() <= 1
-    name = "weight" if kind == "pixel" else "gate"
-    return found, f"{name}, 0 to 1" if within else name
+    name = message("weight") if kind == "pixel" else message("gate")
+    return found, name + message(", 0 to 1") if within else name
 
 
 def about(found: LayerMap) -> str:
     """What a layer's map is."""
-    note = f"{found.key}, {KINDS[found.kind]}"
+    note: str = message("{key}, {kind}", key=found.key, kind=KINDS[found.kind])
     if found.key == "rollout":
-        note = "composed across layers"
+        note = message("composed across layers")
     if found.gain == 0:
-        note += ", no effect yet"
+        note += message(", no effect yet")
     elif found.kind == "pixel" and nearly_uniform(found):
-        note += ", nearly uniform"
+        note += message(", nearly uniform")
     return note
 
 
@@ -104,18 +113,26 @@ def measured(
         size: Of the picture.
     """
     if not np.isfinite(shown).any():
-        return ["no finite values"]
-    times = " \N{MULTIPLICATION SIGN} mean" if unit == TIMES else ""
+        return [translate("no finite values")]
+    times = translate(" \N{MULTIPLICATION SIGN} mean") if unit == TIMES else ""
     index = np.unravel_index(np.nanargmax(shown), shown.shape)
     row, column = (
         int((int(i) + 0.5) * area / side)
         for i, area, side in zip(index, covers, shown.shape, strict=True)
     )
     inside = row < size[0] and column < size[1]
-    where = f"at {place((row, column))}" if inside else "beyond the picture's edge"
+    where = (
+        translate("at {place}").format(place=spoken(place((row, column))))
+        if inside
+        else translate("beyond the picture's edge")
+    )
     return [
-        f"peak {shown[index]:.3g}{times} {where}; mean {np.nanmean(values):.3g}",
-        f"colours from {tint.low:.3g} to {tint.high:.3g}{times}",
+        translate("peak {shown:.3g}{times} {where}; mean {nanmean:.3g}").format(
+            shown=shown[index], times=times, where=where, nanmean=np.nanmean(values)
+        ),
+        translate("colours from {low:.3g} to {high:.3g}{times}").format(
+            low=tint.low, high=tint.high, times=times
+        ),
     ]
 
 
@@ -124,14 +141,17 @@ def proven(found: LayerMap) -> Iterable[str]:
     lines = []
     if found.proof is not None:
         lines.append(
-            f"weights \N{MULTIPLICATION SIGN} values = output to {short(found.proof)}"
+            translate("weights \N{MULTIPLICATION SIGN} values = output to {short}").format(
+                short=short(found.proof)
+            )
             if found.proof
-            else "weights \N{MULTIPLICATION SIGN} values = output, to the last bit"
+            else translate("weights \N{MULTIPLICATION SIGN} values = output, to the last bit")
         )
     if found.apart > 0:
         lines.append(
-            f"{percent(found.apart)} of the weight is on tokens that are no pixels: class token, "
-            "registers"
+            translate(
+                "{percent} of the weight is on tokens that are no pixels: class token, registers"
+            ).format(percent=percent(found.apart))
         )
     return lines
 
@@ -141,11 +161,15 @@ def grouped(notes: Iterable[str]) -> list[str]:
     names: dict[str, list[str]] = {}
     for note in notes:
         name, _, reason = note.partition(": ")
-        names.setdefault(reason, []).append(name)
+        names.setdefault(translate(reason), []).append(name)
     lines = []
     for reason, all_names in names.items():
         known = list(dict.fromkeys(all_names))
-        more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+        more = (
+            translate(" and {named} more").format(named=len(known) - NAMED)
+            if len(known) > NAMED
+            else ""
+        )
         lines.append(f"{', '.join(known[:NAMED])}{more}" + (f": {reason}" if reason else ""))
     return lines
 
@@ -166,22 +190,38 @@ def reaching(found: ReceptiveField) -> Iterable[str]:
     half, most = found.reaches
     lines = []
     if found.own == 1:
-        return ["the answer depends on this pixel alone"]
+        return [translate("the answer depends on this pixel alone")]
     if half.radius is not None and most.radius is not None:
         lines = [
-            f"half of the influence of other pixels comes from within {half.radius:.0f} pixels "
-            f"({percent(half.area)} of the picture), nine tenths from within {most.radius:.0f} "
-            f"({percent(most.area)}): the circles",
-            f"the pixel itself has {percent(found.own)} of all influence",
+            translate(
+                "half of the influence of other pixels comes from within {radius:.0f}"
+                " pixels ({percent} of the picture), nine tenths from within"
+                " {radius2:.0f} ({percent2}): the circles"
+            ).format(
+                radius=half.radius,
+                percent=percent(half.area),
+                radius2=most.radius,
+                percent2=percent(most.area),
+            ),
+            translate("the pixel itself has {percent} of all influence").format(
+                percent=percent(found.own)
+            ),
         ]
     else:
         lines = [
-            f"half of the influence comes from {percent(half.area)} of the picture's pixels, nine "
-            f"tenths from {percent(most.area)}"
+            translate(
+                "half of the influence comes from {percent} of the picture's pixels,"
+                " nine tenths from {percent2}"
+            ).format(percent=percent(half.area), percent2=percent(most.area))
         ]
-    return [*lines, "influence is the squared gradient of the logits; colours show its root"]
+    return [
+        *lines,
+        translate("influence is the squared gradient of the logits; colours show its root"),
+    ]
 
 
 def baseline(found: ClassMap) -> str:
     """What a class map is."""
-    return f"{METHODS[found.method]}, {found.place}"
+    return translate("{method}, {place}").format(
+        method=spoken(METHODS[found.method]), place=spoken(found.place)
+    )

@@ -6,6 +6,7 @@ from pixelwise.interop.layouts.emanet import EMANetLayout
 from pixelwise.interop.layouts.encoding import EncodingLayout
 from pixelwise.interop.layouts.gcnet import GCNetLayout
 from pixelwise.interop.layouts.hrnet import HRNetOCRLayout, PSALayout
+from pixelwise.interop.layouts.hugging_face import HuggingFaceLayout
 from pixelwise.interop.layouts.mmsegmentation import MMSegmentationLayout
 from pixelwise.interop.layouts.openseg import OpenSegLayout
 from pixelwise.interop.layouts.pan import PANLayout
@@ -19,6 +20,7 @@ from pixelwise.interop.network import CheckpointLayout
 
 LAYOUTS: tuple[CheckpointLayout, ...] = (
     MMSegmentationLayout(),
+    HuggingFaceLayout(),
     EncodingLayout(),
     EMANetLayout(),
     SemsegLayout(),

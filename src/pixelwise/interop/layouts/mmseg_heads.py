@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from pixelwise.interop.network import begins, width
+from pixelwise.interop.transformers import COARSEST_FIRST
 
 
 class Head(NamedTuple):
@@ -176,6 +177,16 @@ def _pspnet(head: State, config: Config) -> Head:
     return Head("pspnet", options, assumed=assumed)
 
 
+def _upernet(head: State, config: Config) -> Head:
+    scales, assumed = _scales(head, config, (1, 2, 3, 6), "pooling scales")
+    options = {
+        "width": conv_width(head, "fpn_bottleneck"),
+        "pool_scales": scales,
+        "levels": 1 + len({k.split(".")[1] for k in head if k.startswith("lateral_convs.")}),
+    }
+    return Head("upernet", options, assumed=assumed)
+
+
 def _fcn(head: State, config: Config) -> Head:
     convs = len({key.split(".")[1] for key in head if key.startswith("convs.")})
     options: dict[str, Any] = {"convs": convs, "concatenate": begins(head, "conv_cat.")}
@@ -243,6 +254,60 @@ def _fpn(head: State, config: Config) -> Head:
     return Head("fpn", options)
 
 
+def _segformer(head: State, config: Config) -> Head:
+    return Head("segformer", {"width": conv_width(head, "fusion_conv")})
+
+
+def _authors_segformer(head: State, config: Config) -> Head:
+    options = {"width": conv_width(head, "linear_fuse"), "variant": "plain"}
+    return Head("segformer", options, (COARSEST_FIRST,))
+
+
+def _segnext(head: State, config: Config) -> Head:
+    chosen = config.get("ham_kwargs") or {}
+    norm = config.get("norm_cfg") or {}
+    grouped = begins(head, "squeeze.gn.", "align.gn.")
+    options: dict[str, Any] = {
+        "width": width(head, "align.conv.weight"),
+        "ham_width": width(head, "squeeze.conv.weight"),
+        "bases": chosen.get("MD_R", 16),
+        "norm_groups": norm.get("num_groups", 32) if grouped else None,
+        **_given(
+            chosen, {"groups": "MD_S", "train_steps": "train_steps", "eval_steps": "eval_steps"}
+        ),
+    }
+    told = "it draws its bases at every call and answers otherwise each time; here they are fixed"
+    assumed = () if chosen else ("16 bases, and norms of 32 groups",)
+    return Head("segnext", options, (told,), assumed)
+
+
+def _dpt(head: State, config: Config) -> Head:
+    start = "reassemble_blocks"
+    readout = "project" if begins(head, f"{start}.readout_projects.") else "ignore"
+    given = config.get("readout_type")
+    options: dict[str, Any] = {
+        "width": width(head, "project.conv.weight"),
+        "widths": tuple(width(head, f"{start}.projects.{i}.conv.weight") for i in range(4)),
+        "readout": given or readout,
+        "norm": begins(head, "project.bn."),
+    }
+    assumed = () if given or readout == "project" else ("the class token is not read",)
+    return Head("dpt", options, assumed=assumed)
+
+
+def _setr(head: State, config: Config) -> Head:
+    convs = len({key.split(".")[1] for key in head if key.startswith("up_convs.")})
+    scale = config.get("up_scale")
+    options = {
+        "width": conv_width(head, "up_convs.0.0"),
+        "convs": convs,
+        "scale": scale or (4 if convs == 1 else 2),
+        "kernel_size": width(head, "up_convs.0.0.conv.weight", axis=2),
+    }
+    assumed = () if scale else (f"each convolution enlarges by {options['scale']}",)
+    return Head("setr", options, assumed=assumed)
+
+
 SIGNATURES: tuple[tuple[tuple[str, ...], Callable[[State, Config], Head]], ...] = (
     (("pam.", "cam.", "pam_in_conv.", "cam_in_conv."), _danet),
     (("global_relation.", "local_relation."), _isanet),
@@ -253,12 +318,18 @@ SIGNATURES: tuple[tuple[tuple[str, ...], Callable[[State, Config], Head]], ...] 
     (("nl_block.",), _nonlocal),
     (("cca.",), _ccnet),
     (("attention.", "attention_p.", "reduce."), _psanet),
+    (("fpn_bottleneck.", "fpn_convs."), _upernet),
     (("psp_modules.",), _pspnet),
     (("aspp_modules.",), _deeplabv3plus),
     (("fusion.stages.", "context.stages."), _ann),
     (("acm_modules.",), _apcnet),
     (("dcm_modules.",), _dmnet),
     (("scale_heads.",), _fpn),
+    (("hamburger.", "squeeze."), _segnext),
+    (("reassemble_blocks.", "fusion_blocks."), _dpt),
+    (("up_convs.",), _setr),
+    (("linear_fuse.", "linear_pred."), _authors_segformer),
+    (("fusion_conv.",), _segformer),
     (("convs.", "conv_seg."), _fcn),
 )
 """What a head's keys begin with -> how it is read; the first that fits."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from pixelwise.errors import InputError
-from pixelwise.interop import backbones
+from pixelwise.interop import backbones, transformers
 from pixelwise.interop.backbones import Body
 from pixelwise.interop.checkpoint import Checkpoint
 from pixelwise.interop.layouts.mmseg_config import parse, part
@@ -83,8 +83,19 @@ class MMSegmentationLayout(CheckpointLayout):
 
 
 SIDE = ("auxiliary_head.convs.0.conv.weight", "auxiliary_head.convs.0.bn.weight")
-FREE_SIDE = ("ccnet", "isanet")
+UNDILATED = ("fpn", "upernet")
+"""Networks published on a ResNet with its own strides."""
+WITHOUT_SIDE = ("segformer", "segnext", "dpt", "setr")
+"""Networks that have no auxiliary head here."""
+FREE_SIDE = ("ccnet", "isanet", "upernet")
 """Networks whose auxiliary head may have any width; the others' has a quarter of its input's."""
+
+
+TRANSFORMERS = {
+    "patch_embed.": "Swin",
+    "downsample_layers.": "ConvNeXt",
+}
+"""What the keys of backbones begin with that are not read."""
 
 
 class Found(NamedTuple):
@@ -128,14 +139,21 @@ def _network(state: State, model: Config) -> Found:
         keys |= {key: key for key in necks}
     side = split(state, "auxiliary_head.")
     left_out: tuple[str, ...] = ()
-    if head.arch != "fpn":
+    classifiers = ("decode_head.conv_seg.weight", "decode_head.conv_seg.bias")
+    if begins(inside, "linear_pred."):  # the authors' SegFormer, whose conv_seg is not used
+        unused = [key for key in keys if key in classifiers]
+        keys = {key: inner for key, inner in keys.items() if key not in unused}
+        classifiers = ("decode_head.linear_pred.weight", "decode_head.linear_pred.bias")
+        left_out = tuple(unused)
+    elif head.arch in WITHOUT_SIDE:
+        left_out = tuple(side)
+    elif head.arch != "fpn":
         dilated = part(model, "auxiliary_head").get("dilation", 1) != 1
         head, left_out = _with_auxiliary(head, state, dilated)
         keys |= {key: key for key in side if key not in left_out}
-    if left_out:
+    if any(key in side for key in left_out):
         told = f"the auxiliary head, used in training alone, is left out ({len(left_out)} tensors)"
         head = head._replace(differences=(*head.differences, told))
-    classifiers = ("decode_head.conv_seg.weight", "decode_head.conv_seg.bias")
     return Found(head, ("decode_head",), keys, classifiers, left_out)
 
 
@@ -206,6 +224,18 @@ def _body(state: State, config: Config) -> Body:
             options={**body.options, "resize": "bilinear_twice"},
             differences=("its HRNet joins branches bilinearly where timm's repeats pixels: kept",),
         )
+    if begins(keys.values(), "layers.0.0.projection.", "patch_embed1.proj.weight"):
+        return transformers.mit(state, keys, config.get("num_heads"))
+    if begins(keys.values(), "patch_embed.projection.") and begins(keys.values(), "layers.0."):
+        return transformers.vit(state, keys, config)
+    if begins(keys.values(), "patch_embed1.proj.0.", "patch_embed1.proj.3."):
+        return transformers.mscan(state, keys)
+    for start, title in TRANSFORMERS.items():
+        if begins(keys.values(), start):
+            raise InputError(
+                f"mmsegmentation, backbone {title}: its parts have other names and norms than"
+                " timm's, and are not known; take a checkpoint on a ResNet"
+            )
     if any(".conv.0." in inner for inner in keys.values()):
         body = backbones.mobilenet_v2(state, keys)
         return replace(body, options={"dilation": "first_block"})
@@ -227,7 +257,7 @@ def _body(state: State, config: Config) -> Body:
 
 def _stride(body: Body, config: Config, arch: str) -> int | None:
     """Input pixels per pixel of the last feature map, where the backbone leaves a choice."""
-    if body.name.startswith(("hrnet", "bisenet")):
+    if body.name.startswith(("hrnet", "bisenet", "mit_", "mscan_", "vit_")):
         return None
     strides = config.get("strides")
     if strides is not None:
@@ -235,7 +265,7 @@ def _stride(body: Body, config: Config, arch: str) -> int | None:
         for step in strides:
             total *= step
         return min(total, 32)
-    return 32 if arch == "fpn" else 8
+    return 32 if arch in UNDILATED else 8
 
 
 def _multi_grid(config: Config) -> tuple[int, ...] | None:

@@ -12,6 +12,7 @@ stay alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,7 @@ class Shrinking:
         return (torch.sym_max(height // s + rest, 1), torch.sym_max(width // s + rest, 1)), rest
 
     def around(
-        self, at: tuple[int, int], sides: Sequence[int], border: int, *, corners: bool
+        self, at: tuple[int, int], sides: Sequence[int], border: int, *, corners: Side
     ) -> list[tuple[int, int]]:
         """The pixels of the shrunk map that the pixel `at` of the map lies between.
 
@@ -55,7 +56,7 @@ class Shrinking:
         """
         lines = zip(at, sides, self.size(sides)[0], strict=True)
         rows, columns = (
-            [i - border for i in neighbours(place, side, int(small) + 2 * border, corners=corners)]
+            [i - border for i in neighbours(place, side, small + 2 * border, corners=corners)]
             for place, side, small in lines
         )
         return [(row, column) for row in rows for column in columns]
@@ -168,8 +169,19 @@ class MaskBranch(nn.Module):
         self, guide: Float[Tensor, "b m i j"], place: tuple[int, int]
     ) -> Float[Tensor, "b i j"]:
         (row, column), (height, width) = place, guide.shape[2:]
+        if torch.compiler.is_compiling():  # a place that is left free
+            lines: list[Any] = [(row, height), (column, width)]
+            nearest = [torch.sym_max(0, torch.sym_min(i, side - 1)) for i, side in lines]
+            present = [(torch.arange(side, device=guide.device) == i).any() for i, side in lines]
+            inside = (present[0] & present[1]).to(guide.dtype)
+            return self._seen(guide, (nearest[0], nearest[1])) * inside
         if not (0 <= row < height and 0 <= column < width):
             return torch.zeros_like(guide[:, 0])
+        return self._seen(guide, place)
+
+    def _seen(
+        self, guide: Float[Tensor, "b m i j"], place: tuple[int, int]
+    ) -> Float[Tensor, "b i j"]:
         logits = self._logits(guide, place)
         return logits.flatten(1).softmax(dim=1).view(logits.shape) if self.softmax else logits
 
@@ -182,5 +194,5 @@ class MaskBranch(nn.Module):
             return pixel_logits(weight, guide, place, collect=self.collect)
         (row, column), (height, width) = place, guide.shape[2:]
         if self.collect:
-            return (guide[:, :, row, column] @ weight.T).view(-1, height, width)
-        return torch.einsum("m,bmij->bij", weight[row * width + column], guide)
+            return (guide.select(2, row).select(2, column) @ weight.T).view(-1, height, width)
+        return torch.einsum("m,bmij->bij", weight.select(0, row * width + column), guide)

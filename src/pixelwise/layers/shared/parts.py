@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 ACTIVATIONS = ("relu", "leaky_relu")
@@ -16,7 +17,16 @@ KNOWN = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.LayerNorm,
+    nn.GroupNorm,
 )
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm as torch has it, for which a single value is no error: it becomes the bias."""
+
+    def forward(self, x: Float[Tensor, "b c *sizes"]) -> Float[Tensor, "b c *sizes"]:
+        """Normalise the groups of channels of each image."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def conv_norm(

@@ -14,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from pixelwise.errors import InputError
 from pixelwise.layers.alterations import transformed
+from pixelwise.layers.shared.fixed_norm import fixed_affine, is_fixed
 from pixelwise.layers.shared.parts import conv_norm, from_inplace_abn
-from pixelwise.ops.running.precision import statistics_dtype
 
 
 def product(
@@ -37,22 +36,17 @@ def affine(part: nn.Sequential) -> tuple[Float[Tensor, "o c"], Float[Tensor, " o
     conv, norm = part[0], part[1]
     assert isinstance(conv, nn.Conv2d)
     weight, bias = conv.weight.flatten(1), conv.bias
-    if not _fixed(norm):
+    if not is_fixed(norm):
         return weight, bias
-    assert isinstance(norm, _BatchNorm)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    kind = statistics_dtype(weight)
-    scale = norm.weight.to(kind) * (norm.running_var.to(kind) + norm.eps).rsqrt()
-    shift = norm.bias.to(kind) - norm.running_mean.to(kind) * scale
+    scale, shift = fixed_affine(norm)
     if bias is not None:
-        shift = shift + bias.to(kind) * scale
+        shift = shift + bias.to(shift.dtype) * scale
     return (weight * scale[:, None]).to(weight.dtype), shift.to(weight.dtype)
 
 
 def finish(part: nn.Sequential, x: Float[Tensor, "b o n"]) -> Float[Tensor, "b o n"]:
     """What `affine` left out of a `conv_norm`: the norm if it is not fixed, and the activation."""
-    fixed = _fixed(part[1])
+    fixed = is_fixed(part[1])
     # As one row: as one column, torch misreads a gradient that comes with channels last.
     y = x if fixed else x.unsqueeze(2)
     for rest in part[2:] if fixed else part[1:]:
@@ -171,7 +165,3 @@ def with_batch_norms(state_dict: Mapping[str, Tensor], activation: str) -> Mappi
             "leaky ReLU; build the layer with activation='leaky_relu'"
         )
     return found
-
-
-def _fixed(norm: nn.Module) -> bool:
-    return isinstance(norm, _BatchNorm) and not norm.training and norm.running_mean is not None

@@ -1,1 +1,1 @@
-"""What turns a picture into feature maps: timm's, residual ones, BiSeNetV2's."""
+"""What turns a picture into feature maps: timm's, and those that are made here."""

@@ -1,19 +1,31 @@
 """The network inside a backbone: timm's of that name, or one that is made here."""
 
+import functools
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import timm
 
 from pixelwise.errors import InputError, unknown
+from pixelwise.networks.backbones import mit, mscan
 from pixelwise.networks.backbones.bisenetv2 import BiSeNetV2Body
 from pixelwise.networks.backbones.hrnet import meet
 from pixelwise.networks.backbones.unet_encoder import UNetEncoder
 
-OWN: Mapping[str, type] = {"bisenetv2": BiSeNetV2Body, "unet_encoder": UNetEncoder}
+OWN: Mapping[str, Callable[..., Any]] = {
+    "bisenetv2": BiSeNetV2Body,
+    "unet_encoder": UNetEncoder,
+    **{name: functools.partial(mit.MixTransformer, **o) for name, o in mit.variants().items()},
+    **{name: functools.partial(mscan.MSCAN, **o) for name, o in mscan.variants().items()},
+}
 """Backbones that are made here, by name. Keyword-only arguments are options."""
+
+
+def is_backbone(name: str) -> bool:
+    """Whether there is one of this name, here or in timm."""
+    return name in OWN or timm.is_model(name.partition(".")[0])
 
 
 def create_body(
@@ -29,7 +41,7 @@ def create_body(
     Raises:
         InputError: An unknown name or option, or a stride that the network cannot have.
     """
-    if name not in OWN and not timm.is_model(name.partition(".")[0]) and "/" not in name:
+    if not is_backbone(name) and "/" not in name:
         raise unknown("backbone", name, [*OWN, *timm.list_models()])
     if output_stride not in (None, 8, 16, 32):
         raise InputError(f"output_stride={output_stride}: must be 8, 16 or 32; use one of them")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pixelwise.checks import one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.base import Layer
-from pixelwise.networks.backbones import residual, rules
+from pixelwise.networks.backbones import plain_transformers, residual, rules
 from pixelwise.networks.backbones.bodies import create_body
 from pixelwise.networks.config import Attention
 
@@ -55,10 +55,14 @@ class Backbone(nn.Module):
             ("contract", "full", "first_conv", "first_block"), for ResNets `pooling` ("floor",
             "ceil") and `style` ("pytorch", "caffe"), for MobileNetV3 `fine` ("stage",
             "first_block"), and for HRNets `resize` ("nearest", "bilinear", "bilinear_aligned",
-            "bilinear_twice") and `branches` ("all", "finest"); see `backbones.rules`.
+            "bilinear_twice") and `branches` ("all", "finest"); see `backbones.rules`. `norm_eps` is
+            what the norms of transformers add to the variance.
             `padding="none"` gives the backbone every picture as it is: the numbers are timm's,
             sides that it cannot take are refused, and where it drops what its strides leave over,
             maps have no pixel for that.
+        taps: Of a plain transformer, how many evenly spaced blocks give maps, unless the options
+            have `out_indices`; see `plain_transformers`.
+        class_token: The class token stands beside each pixel of the maps.
 
     Shape: (b, in_channels, h, w) -> list of (b, c_i, ceil(h / r_i), ceil(w / r_i)), finest first,
     for h and w that are multiples of `multiple`.
@@ -81,6 +85,8 @@ class Backbone(nn.Module):
         convolution: Attention | None = None,
         multi_grid: tuple[int, ...] | None = None,
         options: Mapping[str, Any] | None = None,
+        taps: int | None = None,
+        class_token: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -88,11 +94,16 @@ class Backbone(nn.Module):
         dilation, resize = build.pop("dilation", "contract"), build.pop("resize", None)
         pooling, fine = build.pop("pooling", "floor"), build.pop("fine", "stage")
         branches, style = build.pop("branches", "all"), build.pop("style", "pytorch")
-        padding = build.pop("padding", "border")
+        padding, norm_eps = build.pop("padding", "border"), build.pop("norm_eps", None)
         one_of(PADDINGS, padding=padding)
         strides = (output_stride, preferred_stride)
         self.body: Any = create_body(name, in_channels, pretrained, *strides, build)
         rules.set_branches(self.body, name, branches)
+        plain_transformers.set_norm_eps(self.body, name, norm_eps)
+        if taps is not None and "out_indices" not in build:
+            plain_transformers.set_taps(self.body, taps)
+        if class_token:
+            plain_transformers.set_class_token(self.body, name)
         info = self.body.feature_info
         self.channels: list[int] = list(info.channels())
         self.reductions: list[int] = list(info.reduction())

@@ -47,6 +47,7 @@ class AttentionUNet(UNet):
         widths: Sequence[int] = WIDTHS,
         interpolation: str = "nearest",
         up_convolutions: bool = False,
+        upsampler: str | None = None,
     ) -> None:
         super().__init__(
             channels,
@@ -54,6 +55,7 @@ class AttentionUNet(UNet):
             widths=widths,
             interpolation=interpolation,
             up_convolutions=up_convolutions,
+            upsampler=upsampler,
         )
         full: dict[str, Any] = {"stride": 1, "compare_norm": True, "transform": False}
         self.gates = nn.ModuleList(

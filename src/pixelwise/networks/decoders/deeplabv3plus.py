@@ -67,6 +67,7 @@ def _separable(theirs: str, norm: str, ours: str) -> dict[str, str]:
     return {name: f"{ours}.{part}" for name, part in parts.items()}
 
 
+WITHOUT_DETAIL = "detail_width=0 joins no fine map; raise it"
 VARIANTS = ("mmsegmentation", "smp")
 SMP: Mapping[str, str] = {
     **{f"decoder.aspp.0.convs.0.{i}": f"branches.0.{i}" for i in (0, 1)},
@@ -95,6 +96,8 @@ class DeepLabV3Plus(JoinedContexts):
         detail_width: Channels taken from the fine map, the fourth from the end, or the first where
             there are fewer; 0 leaves it out.
         variant: "mmsegmentation" or "smp", two networks that follow the same paper.
+        upsampler: How the coarse map comes to the size of the fine one, such as "dysample"; None is
+            bilinear. See `pixelwise layers`.
 
     Shape: feature maps -> (b, outputs, h, w) of the fine map.
     Raises: InputError for a dilation or a width below 1, and in training for one image alone.
@@ -126,6 +129,7 @@ class DeepLabV3Plus(JoinedContexts):
         detail_width: int = 48,
         auxiliary: bool = True,
         variant: str = VARIANTS[0],
+        upsampler: str | None = None,
     ) -> None:
         super().__init__()
         one_of(VARIANTS, variant=variant)
@@ -148,6 +152,8 @@ class DeepLabV3Plus(JoinedContexts):
             nn.Identity() if inner_norm else SeparableConvolution(hidden, hidden, inner_norm=False)
         )
         self.detail = conv_norm(channels[self.fine], detail_width) if detail_width else None
+        joins = [(hidden, detail_width)] if detail_width else []
+        self.add_upsamplers(upsampler, joins, lacking=WITHOUT_DETAIL)
         self.refine = nn.Sequential(
             SeparableConvolution(hidden + detail_width, hidden, inner_norm=inner_norm)
         )
@@ -166,5 +172,5 @@ class DeepLabV3Plus(JoinedContexts):
         y = self.mix(y)
         if self.detail is not None:
             detail = self.detail(features[self.fine])
-            y = torch.cat([self.resized(y, detail), detail], dim=1)
+            y = torch.cat(self.enlarged(0, y, detail), dim=1)
         return self.classify(self.refine(y))

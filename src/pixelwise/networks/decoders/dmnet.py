@@ -2,9 +2,9 @@
 
 For each filter of s x s pixels, s = 1, 3, 5, 7, on the last feature map x,
 
-    k = Wk * bins_s(x) + bk                 one filter per picture and channel: a mean per tap
+    K = Wk * bins_s(x) + bk                 one filter per picture and channel: a mean per tap
     y = relu(norm(Wy * x))
-    c_s = relu(norm(k * y))                 each channel with its own filter, zeros around
+    c_s = relu(norm(K * y))                 each channel with its own filter, zeros around
     logits = W1 dropout(relu(norm(W3 * [x, c_1, ...])))    and one convolution on x3, as an
                                                            auxiliary output
 

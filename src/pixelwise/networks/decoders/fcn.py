@@ -27,7 +27,7 @@ from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.networks.base import Decoder
-from pixelwise.networks.parts import conv_modules, inner_width
+from pixelwise.networks.parts import ONE_MAP, conv_modules, inner_width
 
 
 class FCN(Decoder):
@@ -43,6 +43,8 @@ class FCN(Decoder):
         dilation: Distance of the taps of `convs`, in pixels.
         concatenate: One more convolution sees what the first one saw beside the result.
         auxiliary: Train a second head on the feature map before the last.
+        upsampler: How, with features="all", coarse maps come to the size of the finest, such as
+            "dysample"; None is bilinear. See `pixelwise layers`.
 
     Shape: last feature map, or finest of the last four, (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for options out of range.
@@ -78,6 +80,7 @@ class FCN(Decoder):
         dilation: int = 1,
         concatenate: bool = False,
         auxiliary: bool = True,
+        upsampler: str | None = None,
     ) -> None:
         super().__init__()
         one_of(("last", "all"), features=features)
@@ -88,6 +91,9 @@ class FCN(Decoder):
                 f"kernel_size={kernel_size}: must be odd, to keep the size of maps; add or take 1"
             )
         self.all_maps = features == "all"
+        first, *others = channels[-4:]
+        joins = [(c, first) for c in others] if self.all_maps else []
+        self.add_upsamplers(upsampler, joins, lacking="" if self.all_maps else ONE_MAP)
         last = sum(channels[-4:]) if self.all_maps else channels[-1]
         hidden = inner_width(last, width)
         stepped = hidden if convs else last
@@ -107,7 +113,6 @@ class FCN(Decoder):
         """Logits from the last feature map, or from the last four."""
         x = features[-1]
         if self.all_maps:
-            first, *others = features[-4:]
-            x = torch.cat([first, *(self.resized(y, first) for y in others)], dim=1)
+            x = torch.cat(self.at_first(features[-4:]), dim=1)
         y = self.steps(x)
         return self.classify(y if self.joined is None else self.joined(torch.cat([x, y], dim=1)))

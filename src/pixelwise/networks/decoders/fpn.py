@@ -17,7 +17,7 @@ decoders/fpn (MIT), version 0.6.0, is `smooth=False, group_norm=True` with `alig
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -36,6 +36,16 @@ from pixelwise.networks.parts import classifier, conv_modules
 LEVELS, DOUBLINGS = 8, 8
 """How many names of parts are known."""
 GROUPS = 32
+WITHOUT_NECK = "neck=None joins no maps; give the neck a width"
+
+
+Enlarged = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From a number, a coarse map and a fine one to both at the size of the fine one."""
+
+
+def repeated(join: int, x: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+    """A coarse map whose pixels are repeated, and the fine one as it is."""
+    return F.interpolate(x, size=fine.shape[2:], mode="nearest"), fine
 
 
 class TopDown(ReferenceWeights):
@@ -56,11 +66,17 @@ class TopDown(ReferenceWeights):
             nn.Conv2d(width, width, 3, padding=1) if smooth else nn.Identity() for _ in channels
         )
 
-    def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> list[Tensor]:
-        """One map for each of `features`."""
+    def forward(
+        self, features: Sequence[Float[Tensor, "b _ _ _"]], enlarged: Enlarged | None = None
+    ) -> list[Tensor]:
+        """One map for each of `features`.
+
+        `enlarged(i, coarse, fine)` gives both at one size; without it pixels are repeated.
+        """
         maps = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
         for i in reversed(range(len(maps) - 1)):
-            maps[i] = maps[i] + F.interpolate(maps[i + 1], size=maps[i].shape[2:], mode="nearest")
+            large, fine = (enlarged or repeated)(i, maps[i + 1], maps[i])
+            maps[i] = fine + large
         return [smooth(x) for smooth, x in zip(self.smooth, maps, strict=True)]
 
 
@@ -77,6 +93,8 @@ class FPN(Decoder):
             last of them. A backbone with its own `output_stride` has others, as (4, 8, 8, 8).
         smooth: The neck ends in a 3x3 convolution per level.
         group_norm: The levels normalise groups of channels of each picture, not the batch.
+        upsampler: How the neck brings each map to the size of the finer one, such as "dysample";
+            None repeats pixels. The levels double bilinearly. See `pixelwise layers`.
 
     Shape: list of (b, c_i, h_i, w_i) -> (b, outputs, h, w) of the finest map used.
     Raises: InputError for options out of range.
@@ -120,6 +138,7 @@ class FPN(Decoder):
         strides: Sequence[int] = (4, 8, 16, 32),
         smooth: bool = True,
         group_norm: bool = False,
+        upsampler: str | None = None,
     ) -> None:
         super().__init__()
         at_least(1, width=width, neck=width if neck is None else neck)
@@ -131,6 +150,8 @@ class FPN(Decoder):
         self.doublings = doublings(strides)[-len(used) :]
         self.doublings = [d - self.doublings[0] for d in self.doublings]
         self.neck = None if neck is None else TopDown(used, neck, smooth=smooth)
+        joins = [] if neck is None else [(neck, neck)] * (len(used) - 1)
+        self.add_upsamplers(upsampler, joins, lacking="" if neck else WITHOUT_NECK)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 *(
@@ -148,7 +169,7 @@ class FPN(Decoder):
         """Logits at the resolution of the finest map used."""
         maps = list(features[-len(self.levels) :])
         if self.neck is not None:
-            maps = self.neck(maps)
+            maps = self.neck(maps, None if self.upsampler is None else self.enlarged)
         total, *others = (
             self._level(level, x, doubled)
             for level, x, doubled in zip(self.levels, maps, self.doublings, strict=True)

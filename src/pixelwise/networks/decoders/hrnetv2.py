@@ -28,6 +28,8 @@ class HRNetV2(Decoder):
         channels: Widths of the feature maps, finest first; the last four are used.
         outputs: Logits per pixel.
         kernel_size: Side of the convolution to the classes, 1 or 3.
+        upsampler: How coarse maps come to the size of the finest, such as "dysample"; None is
+            bilinear. See `pixelwise layers`.
 
     Shape: finest of the last four (b, c, h, w) -> (b, outputs, h, w).
     Raises: InputError for another `kernel_size`.
@@ -46,16 +48,24 @@ class HRNetV2(Decoder):
         "last_layer.3": "classify",
     }
 
-    def __init__(self, channels: Sequence[int], outputs: int, *, kernel_size: int = 1) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        kernel_size: int = 1,
+        upsampler: str | None = None,
+    ) -> None:
         super().__init__()
         if kernel_size not in (1, 3):
             raise InputError(f"kernel_size={kernel_size}: must be 1 or 3; use one of them")
+        first, *others = channels[-4:]
+        self.add_upsamplers(upsampler, [(c, first) for c in others])
         whole = sum(channels[-4:])
         self.join = conv_norm(whole, whole, bias=True)
         self.classify = nn.Conv2d(whole, outputs, kernel_size, padding=kernel_size // 2)
 
     def forward(self, features: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b k h w"]:
         """Logits at the size of the finest of the last four maps."""
-        first, *rest = features[-4:]
-        x = torch.cat([first, *(self.resized(y, first) for y in rest)], dim=1)
+        x = torch.cat(self.at_first(features[-4:]), dim=1)
         return self.classify(self.join(x))

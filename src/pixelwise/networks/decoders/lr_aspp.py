@@ -31,6 +31,8 @@ class LRASPP(Decoder):
             the end, or the first where there are fewer.
         outputs: Logits per pixel.
         width: Channels of the gated branch.
+        upsampler: How the coarse map comes to the size of the finer one, such as "dysample"; None
+            is bilinear. See `pixelwise layers`.
 
     Shape: feature maps -> (b, outputs, h, w) of the finer map.
     Raises: InputError for a width below 1.
@@ -51,10 +53,18 @@ class LRASPP(Decoder):
         "low_classifier": "classify_fine",
     }
 
-    def __init__(self, channels: Sequence[int], outputs: int, *, width: int = 128) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        width: int = 128,
+        upsampler: str | None = None,
+    ) -> None:
         super().__init__()
         at_least(1, width=width)
         self.fine = -min(3, len(channels))
+        self.add_upsamplers(upsampler, [(width, channels[self.fine])])
         self.reduce = conv_norm(channels[-1], width)
         self.gate = nn.Conv2d(channels[-1], width, kernel_size=1, bias=False)
         self.classify = nn.Conv2d(width, outputs, kernel_size=1)
@@ -64,5 +74,5 @@ class LRASPP(Decoder):
         """Logits at the finer map's size."""
         x, fine = features[-1], features[self.fine]
         gate = self.gate(x.mean(dim=(2, 3), keepdim=True)).sigmoid()
-        y = self.resized(gate * self.reduce(x), fine)
+        y, fine = self.enlarged(0, gate * self.reduce(x), fine)
         return self.classify(y) + self.classify_fine(fine)

@@ -32,7 +32,7 @@ from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.layers.shared.pointwise import one_layer_keys
 from pixelwise.networks.base import Outputs
 from pixelwise.networks.multi_scale import MultiScaleDecoder, Weighed, checked
-from pixelwise.networks.parts import classifier
+from pixelwise.networks.parts import ONE_MAP, classifier
 
 
 def _names() -> dict[str, str]:
@@ -78,6 +78,8 @@ class OCRNet(MultiScaleDecoder):
             for "last" before the rough logits.
         activation: "relu", or "leaky_relu" as in InPlaceABN checkpoints.
         scale_width: Channels of the convolutions that weigh a scale.
+        upsampler: How, with features="all", coarse maps come to the size of the finest, such as
+            "dysample"; None is bilinear. See `pixelwise layers`.
         scales: Factors on the picture's size at which the network runs, see
             `networks.multi_scale`; in training those up to 1, if these are several.
 
@@ -111,10 +113,14 @@ class OCRNet(MultiScaleDecoder):
         activation: str = "relu",
         scale_width: int = 256,
         scales: Sequence[float] = (1.0,),
+        upsampler: str | None = None,
     ) -> None:
         super().__init__()
         one_of(("last", "all"), features=features)
         self.concatenate, self.scales = features == "all", checked(scales)
+        first, *others = channels[-4:]
+        joins = [(c, first) for c in others] if self.concatenate else []
+        self.add_upsamplers(upsampler, joins, lacking="" if self.concatenate else ONE_MAP)
         whole = sum(channels[-4:])
         guide, pixels = (whole, whole) if self.concatenate else (channels[-2:][0], channels[-1])
         own, side = (guide, 1) if self.concatenate else (max(guide // 2, 1), 3)
@@ -149,8 +155,7 @@ class OCRNet(MultiScaleDecoder):
     def _parts(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Rough logits of the regions, and the pixels fused with what these say."""
         if self.concatenate:
-            first, *rest = features[-4:]
-            last = torch.cat([first, *(self.resized(x, first) for x in rest)], dim=1)
+            last = torch.cat(self.at_first(features[-4:]), dim=1)
             before = last
         else:
             before, last = features[-2:][0], features[-1]

@@ -46,6 +46,9 @@ class UNet(Decoder):
         interpolation: How maps are enlarged: "nearest" or "bilinear".
         up_convolutions: Whether enlarged maps pass a convolution to the block's width and are
             joined last, convolutions have biases, and the last one is 1x1.
+        upsampler: How a map comes to the size of the finer one that is joined, such as "dysample";
+            None is as `interpolation` says, and so are steps that join none. See `pixelwise
+            layers`.
 
     Shape: last feature map (b, c, h, w) -> (b, outputs, H, W), the input's size for a backbone
     that halves five times.
@@ -79,6 +82,7 @@ class UNet(Decoder):
         widths: Sequence[int] = WIDTHS,
         interpolation: str = "nearest",
         up_convolutions: bool = False,
+        upsampler: str | None = None,
     ) -> None:
         super().__init__()
         one_of(("nearest", "bilinear"), interpolation=interpolation)
@@ -88,6 +92,7 @@ class UNet(Decoder):
         self.interpolation = interpolation
         self.skips = list(reversed(channels[:-1]))[: len(widths)]
         self.into = [channels[-1], *widths[:-1]]
+        self.add_upsamplers(upsampler, list(zip(self.into, self.skips, strict=False)))
         joined = self.skips + [0] * (len(widths) - len(self.skips))
         steps = list(zip(self.into, widths, strict=True))
         self.up = nn.ModuleList(
@@ -106,7 +111,10 @@ class UNet(Decoder):
         y = features[-1]
         for level, block in enumerate(self.blocks):
             skip = features[-2 - level] if level < len(self.skips) else None
-            enlarged = self._enlarged(y, skip)
+            if skip is None or self.upsampler is None:
+                enlarged = self._interpolated(y, skip)
+            else:
+                enlarged, skip = self.enlarged(level, y, skip)
             if self.up:
                 y = enlarged = self.up[level](enlarged)
             if skip is None:
@@ -120,7 +128,7 @@ class UNet(Decoder):
         """What of a finer map is joined, given the coarser one: here all."""
         return skip
 
-    def _enlarged(self, y: Tensor, to: Tensor | None) -> Tensor:
+    def _interpolated(self, y: Tensor, to: Tensor | None) -> Tensor:
         """`y` at the size of another map, or twice as large."""
         size = [2 * side for side in y.shape[-2:]] if to is None else to.shape[-2:]
         corners = self.align_corners if self.interpolation == "bilinear" else None

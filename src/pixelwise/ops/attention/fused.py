@@ -6,6 +6,10 @@ from torch import Tensor
 
 from pixelwise.ops.attention.plain import reference
 from pixelwise.ops.running.backward import with_plain_gradients
+from pixelwise.ops.running.precision import HALF_TYPES
+
+FLASH = 256
+"""Channels at most of torch's flash kernel."""
 
 
 def fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -13,13 +17,31 @@ def fused(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     A traced graph has the kernel alone.
     """
-    width = max(query.shape[1], value.shape[1])
-    q, k, v = (_tokens(z, width)[:, None] for z in (query, key, value))
+    deep, wide = widths(query.shape[1], value.shape[1], value.dtype, value.device.type)
+    q, k, v = (
+        _tokens(z, width)[:, None] for z, width in ((query, deep), (key, deep), (value, wide))
+    )
     if torch.compiler.is_compiling():
         seen = _kernel(q, k, v)
     else:
         seen = with_plain_gradients(_kernel, _by_tokens, q, k, v)
     return seen[:, 0, :, : value.shape[1]].mT
+
+
+def widths(d: int, e: int, dtype: torch.dtype, device: str) -> tuple[int, int]:
+    """Up to how many channels keys and values are filled, for a kernel to take them.
+
+    Those for CPUs, and the flash kernel, which is for half types and up to 256 channels, take equal
+    widths. For float32, and for more channels, NVIDIA's cards have the efficient kernel, which
+    takes any that fill 16 bytes. All of it by reckoning: nothing was timed on a GPU.
+    """
+    widest = max(d, e)
+    flash = dtype in HALF_TYPES and widest <= FLASH
+    efficient = device == "cuda" and torch.version.hip is None and dtype != torch.float64
+    if flash or not efficient:
+        return widest, widest
+    step = 16 // dtype.itemsize
+    return -(-d // step) * step, -(-e // step) * step
 
 
 def _kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

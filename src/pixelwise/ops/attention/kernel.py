@@ -1,47 +1,93 @@
 """`ops.attention` for keys and values of unequal widths; nothing of n x m is written.
 
 Forward, a program has some queries and a slice of the value's channels, and goes through the keys
-with a running softmax. Of that it leaves `log sum_j e^(q_i . k_j)`, from which backward has every
-weight again at once. There
+with a running softmax; queries of few channels it reads once, so that keys and values are all that
+one loop reads, ahead of its products. Of the softmax it leaves `log sum_j e^(q_i . k_j)`, from
+which backward has every weight again at once. There
 
     dv = g A,   dq = k dS^T,   dk = q dS
 
 are a kernel for the first, and one for the others: the same with queries and keys exchanged.
 """
 
-from typing import Any, no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.attention.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, places, span
+from pixelwise.ops.running.kernel_launch import (
+    architecture,
+    built,
+    launch,
+    multiplied,
+    padded,
+    parts,
+    places,
+    program,
+    span,
+    warps,
+)
 from pixelwise.ops.running.kernel_pairs import beside, cut, products
 from pixelwise.ops.running.kernel_products import pixel_products
 from pixelwise.ops.running.kernels import lean_on_failure
 
+WHOLE = 128
+"""Channels of half type up to which a program reads its queries once."""
 
-@triton.jit
+
+class Whole(NamedTuple):
+    """How a program cuts the pairs where its queries are whole."""
+
+    own: int
+    other: int
+    width: int
+    threads: int
+    stages: int
+    """Steps that it reads ahead, and the one it works on."""
+
+
+CARDS = {
+    80: Whole(own=64, other=64, width=256, threads=256, stages=3),
+    90: Whole(own=128, other=64, width=256, threads=256, stages=3),
+    "gfx942": Whole(own=128, other=64, width=256, threads=256, stages=2),
+}
+"""By architecture: what its registers and its shared memory hold."""
+OTHER_CARDS = Whole(own=64, other=64, width=256, threads=256, stages=2)
+
+
+@built()
 @no_type_check
 def _forward(
-    query, q_b, q_d, q_n, key, k_b, k_d, k_m, value, v_b, v_e, v_m, out, shift, d, e, n, m,
+    query, q_b, q_d, q_n, key, k_b, k_d, k_m, value, v_b, v_e, v_m,
+    out, shift, d, e, n, m, wide, high,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
-    depth: tl.constexpr, width: tl.constexpr,
+    depth: tl.constexpr, width: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    (rows, in_n), (channels, in_e) = places(0, own, n), places(1, width, e)
+    at_n, at_e, image = program(wide, high)
+    rows, in_n = places(at_n, own, n)
+    channels, in_e = places(at_e, width, e)
     query, key, value = query + image * q_b, key + image * k_b, value + image * v_b
+    if whole:
+        deep, in_d = span(0, depth, d)
+        from_query = query + rows[:, None] * q_n + deep[None] * q_d
+        q = tl.load(from_query, mask=in_n[:, None] & in_d[None], other=0).to(kind)
     seen = tl.zeros((own, width), tl.float32)
     peak = tl.full((own,), float("-inf"), tl.float32)
     total = tl.zeros((own,), tl.float32)
     for start in range(0, m, other):
         columns, in_m = span(start, other, m)
-        score = products(
-            query, q_d, q_n, rows, in_n, key, k_d, k_m, columns, in_m, d, kind, own, other, depth
-        )
+        if whole:
+            from_key = key + deep[:, None] * k_d + columns[None] * k_m
+            k = tl.load(from_key, mask=in_d[:, None] & in_m[None], other=0).to(kind)
+            score = tl.dot(q, k, input_precision="ieee")
+        else:
+            score = products(
+                query, q_d, q_n, rows, in_n, key, k_d, k_m, columns, in_m, d,
+                kind, own, other, depth,
+            )  # fmt: skip
         score = tl.where(in_m[None], score, float("-inf"))
         higher = tl.maximum(peak, tl.max(score, axis=1))
         weights, scale = tl.exp(score - higher[:, None]), tl.exp(peak - higher)
@@ -52,20 +98,21 @@ def _forward(
         peak = higher
     at = out + image * e * n + channels[None] * n + rows[:, None]
     tl.store(at, seen / total[:, None], mask=in_n[:, None] & in_e[None])
-    if tl.program_id(1) == 0:
+    if at_e == 0:
         tl.store(shift + image * n + rows, peak + tl.log(total), mask=in_n)
 
 
-@triton.jit
+@built()
 @no_type_check
 def _value_gradient(
     query, q_b, q_d, q_n, key, k_b, k_d, k_m, grad, g_b, g_e, g_n, shift,
-    d_value, d_b, d_e, d_m, d, e, n, m,
+    d_value, d_b, d_e, d_m, d, e, n, m, wide, high,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
     depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    (rows, in_m), (channels, in_e) = places(0, own, m), places(1, width, e)
+    at_m, at_e, image = program(wide, high)
+    rows, in_m = places(at_m, own, m)
+    channels, in_e = places(at_e, width, e)
     query, key, grad = query + image * q_b, key + image * k_b, grad + image * g_b
     total = tl.zeros((own, width), tl.float32)
     for start in range(0, n, other):
@@ -82,11 +129,11 @@ def _value_gradient(
     tl.store(at, total, mask=in_m[:, None] & in_e[None])
 
 
-@triton.jit
+@built()
 @no_type_check
 def _pair_gradient(
     x, x_b, x_d, x_n, y, y_b, y_d, y_m, u, u_b, u_e, u_n, v, v_b, v_e, v_m, shift, level,
-    d_x, d_b, d_d, d_n, d, e, n, m, of_query: tl.constexpr,
+    d_x, d_b, d_d, d_n, d, e, n, m, wide, high, of_query: tl.constexpr,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
     depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
@@ -94,8 +141,9 @@ def _pair_gradient(
 
     x are the queries and u the gradient, y the keys and v the values, or the other way round.
     """
-    image = tl.program_id(2).to(tl.int64)
-    (rows, in_n), (channels, in_d) = places(0, own, n), places(1, width, d)
+    at_n, at_d, image = program(wide, high)
+    rows, in_n = places(at_n, own, n)
+    channels, in_d = places(at_d, width, d)
     x, y, u, v = x + image * x_b, y + image * y_b, u + image * u_b, v + image * v_b
     shift, level = shift + image * (n if of_query else m), level + image * (n if of_query else m)
     total = tl.zeros((own, width), tl.float32)
@@ -124,7 +172,7 @@ class _Attention(torch.autograd.Function):
         (b, d, n), (_, e, m) = query.shape, value.shape
         out = value.new_empty(b, e, n)
         shift = value.new_empty(b, n, dtype=torch.float32)
-        grid, blocks = cut(b, n, e, query, key, value)
+        grid, blocks = _cut_forward(query, key, value)
         maps = (query, *query.stride(), key, *key.stride(), value, *value.stride())
         launch(_forward, grid, *maps, out, shift, d, e, n, m, **blocks)
         ctx.save_for_backward(query, key, value, out, shift)
@@ -158,6 +206,21 @@ class _Attention(torch.autograd.Function):
             maps = (*k, *q, *v, *g, shift, level, d_key, *d_key.stride())
             launch(_pair_gradient, grid, *maps, d, e, m, n, of_query=False, **blocks)
         return d_query, d_key, d_value
+
+
+def _cut_forward(
+    query: Tensor, key: Tensor, value: Tensor
+) -> tuple[tuple[int, int, int], dict[str, Any]]:
+    """The grid, and the blocks of a program: on each card as large as it has registers for."""
+    (b, d, n), e, kind = query.shape, value.shape[1], multiplied(query, key, value)
+    if d > WHOLE or kind == tl.float32:
+        grid, blocks = cut(b, n, e, query, key, value)
+        return grid, {**blocks, "whole": False}
+    own, other, most, threads, stages = CARDS.get(architecture(value), OTHER_CARDS)
+    width, depth = padded(e, most), padded(d, WHOLE)
+    sizes = {"own": own, "other": other, "depth": depth, "width": width, "whole": True}
+    grid = (parts(n, own), parts(e, width), b)
+    return grid, {"kind": kind, **sizes, "num_warps": warps(threads, value), "num_stages": stages}
 
 
 apply = _Attention.apply

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pixelwise.ops.axis_gate.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
 from pixelwise.ops.running.kernels import lean_on_failure
 
 PLANE = (1, 64, 64)
@@ -20,23 +20,28 @@ CHANNELS_LAST = (32, 16, 16)
 
 @triton.jit
 @no_type_check
-def _place(c, h, w, tiles_h, block_c: tl.constexpr, block_h: tl.constexpr, block_w: tl.constexpr):
-    """The channels, rows and columns of this program, and which of them there are."""
-    columns, in_w = places(1, block_w, w)
-    tile = tl.program_id(0).to(tl.int64)
+def _place(
+    tile, at_w, c, h, w, tiles_h,
+    block_c: tl.constexpr, block_h: tl.constexpr, block_w: tl.constexpr,
+):  # fmt: skip
+    """The channels, rows and columns of a program, and which of them there are."""
+    columns, in_w = places(at_w, block_w, w)
     rows, in_h = span(tile % tiles_h * block_h, block_h, h)
     channels, in_c = span(tile // tiles_h * block_c, block_c, c)
     return channels, rows, columns, in_c, in_h, in_w
 
 
-@triton.jit
+@built("h", "tiles_h")
 @no_type_check
 def _forward(
-    x, x_b, x_c, x_h, x_w, row, column, out, out_b, out_c, out_h, out_w, c, h, w, tiles_h,
+    x, x_b, x_c, x_h, x_w, row, column, out, out_b, out_c, out_h, out_w,
+    c, h, w, tiles_h, wide, high,
     block_c: tl.constexpr, block_h: tl.constexpr, block_w: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    channels, rows, columns, in_c, in_h, in_w = _place(c, h, w, tiles_h, block_c, block_h, block_w)
+    tile, at_w, image = program(wide, high)
+    channels, rows, columns, in_c, in_h, in_w = _place(
+        tile, at_w, c, h, w, tiles_h, block_c, block_h, block_w
+    )
     inside = in_c[:, None, None] & in_h[None, :, None] & in_w[None, None]
     at = row + (image * c + channels[:, None]) * h + rows[None]
     s = tl.load(at, mask=in_c[:, None] & in_h[None], other=0).to(tl.float32)
@@ -50,16 +55,18 @@ def _forward(
     tl.store(at, seen, mask=inside)
 
 
-@triton.jit
+@built("b", "h", "tiles_h")
 @no_type_check
 def _backward(
     grad, g_b, g_c, g_h, g_w, x, x_b, x_c, x_h, x_w, row, column, d_x, d_b, d_c, d_h, d_w,
-    d_row, d_column, b, c, h, w, tiles_h,
+    d_row, d_column, b, c, h, w, tiles_h, wide, high,
     wants_x: tl.constexpr, wants_gates: tl.constexpr,
     block_c: tl.constexpr, block_h: tl.constexpr, block_w: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    channels, rows, columns, in_c, in_h, in_w = _place(c, h, w, tiles_h, block_c, block_h, block_w)
+    tile, at_w, image = program(wide, high)
+    channels, rows, columns, in_c, in_h, in_w = _place(
+        tile, at_w, c, h, w, tiles_h, block_c, block_h, block_w
+    )
     inside = in_c[:, None, None] & in_h[None, :, None] & in_w[None, None]
     at = row + (image * c + channels[:, None]) * h + rows[None]
     s = tl.load(at, mask=in_c[:, None] & in_h[None], other=0).to(tl.float32)
@@ -72,11 +79,11 @@ def _backward(
         at = x + image * x_b + channels[:, None, None] * x_c
         at += rows[None, :, None] * x_h + columns[None, None] * x_w
         moved = g * tl.load(at, mask=inside, other=0).to(tl.float32)
-        part = tl.program_id(1) * b + image
+        part = at_w * b + image
         at = d_row + (part * c + channels[:, None]) * h + rows[None]
         found = tl.sum(moved * t[:, None], axis=2)
         tl.store(at, found, mask=in_c[:, None] & in_h[None])
-        part = tl.program_id(0) % tiles_h * b + image
+        part = tile % tiles_h * b + image
         at = d_column + (part * c + channels[:, None]) * w + columns[None]
         found = tl.sum(moved * s[:, :, None], axis=1)
         tl.store(at, found, mask=in_c[:, None] & in_w[None])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pixelwise.ops.joint_gate.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
+from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, places, program
 from pixelwise.ops.running.kernels import lean_on_failure
 
 
@@ -22,15 +22,15 @@ def _weights(channel, spatial, product: tl.constexpr):
         return tl.sigmoid(channel[:, None] + spatial[None])
 
 
-@triton.jit
+@built()
 @no_type_check
 def _forward(
-    x, x_b, x_c, x_n, channel, spatial, out, out_b, out_c, out_n, c, n,
+    x, x_b, x_c, x_n, channel, spatial, out, out_b, out_c, out_n, c, n, wide, high,
     product: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0).to(tl.float32)
@@ -40,16 +40,16 @@ def _forward(
     tl.store(at, seen, mask=inside)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _backward(
     grad, g_b, g_c, g_n, x, x_b, x_c, x_n, channel, spatial, d_x, d_b, d_c, d_n,
-    d_channel, d_spatial, b, c, n,
+    d_channel, d_spatial, b, c, n, wide, high,
     product: tl.constexpr, wants_x: tl.constexpr, wants_gates: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0).to(tl.float32)
@@ -61,8 +61,8 @@ def _backward(
         slope = g * tl.load(at, mask=inside, other=0).to(tl.float32) * weights * (1 - weights)
         along_n = tl.sum(slope * s[None] if product else slope, axis=1)
         along_c = tl.sum(slope * m[:, None] if product else slope, axis=0)
-        tl.store(d_channel + (tl.program_id(0) * b + image) * c + rows, along_n, mask=in_c)
-        tl.store(d_spatial + (tl.program_id(1) * b + image) * n + columns, along_c, mask=in_n)
+        tl.store(d_channel + (at_n * b + image) * c + rows, along_n, mask=in_c)
+        tl.store(d_spatial + (at_c * b + image) * n + columns, along_c, mask=in_n)
     if wants_x:
         at = d_x + image * d_b + rows[:, None] * d_c + columns[None] * d_n
         tl.store(at, g * (1 + weights), mask=inside)

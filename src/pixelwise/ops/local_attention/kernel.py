@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pixelwise.ops.local_attention.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts, span
+from pixelwise.ops.running.kernel_launch import built, launch, parts, program, span
 from pixelwise.ops.running.kernels import lean_on_failure
 
 BLOCK = 2048
@@ -36,18 +36,19 @@ def _pixels(z, z_c, z_h, z_w, c, row, column, inside, width: tl.constexpr):
     return tl.load(at, mask=in_c[:, None] & inside[None], other=0).to(tl.float32)
 
 
-@triton.jit
+@built("heads", "i", "j", "h", "w")
 @no_type_check
 def _forward(
     query, q_b, q_m, q_d, q_i, q_j, key, k_b, k_m, k_d, k_h, k_w, value, v_b, v_m, v_e, v_h, v_w,
-    out, shift, heads, d, e, i, j, h, w, scale, size: tl.constexpr, stride: tl.constexpr,
+    out, shift, heads, d, e, i, j, h, w, scale, wide, high,
+    size: tl.constexpr, stride: tl.constexpr,
     block_d: tl.constexpr, block_e: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
-    part = tl.program_id(1).to(tl.int64)
+    at_n, _, part = program(wide, high)
     image, head = part // heads, part % heads
     query, key = query + image * q_b + head * q_m, key + image * k_b + head * k_m
     value += image * v_b + head * v_m
-    place = tl.program_id(0) * pixels + tl.arange(0, pixels)
+    place = at_n * pixels + tl.arange(0, pixels)
     inside, row, column = place < i * j, place // j, place % j
     q = _pixels(query, q_d, q_i, q_j, d, row, column, inside, block_d)
     seen = tl.zeros((block_e, pixels), tl.float32)
@@ -70,20 +71,21 @@ def _forward(
     tl.store(shift + part * (i * j) + place, peak + tl.log(total), mask=inside)
 
 
-@triton.jit
+@built("heads", "i", "j", "h", "w")
 @no_type_check
 def _query_gradient(
     query, q_b, q_m, q_d, q_i, q_j, key, k_b, k_m, k_d, k_h, k_w, value, v_b, v_m, v_e, v_h, v_w,
     grad, g_b, g_m, g_e, g_i, g_j, out, shift, level, d_query, d_b, d_m, d_d, d_i, d_j,
-    heads, d, e, i, j, h, w, scale, size: tl.constexpr, stride: tl.constexpr,
+    heads, d, e, i, j, h, w, scale, wide, high,
+    size: tl.constexpr, stride: tl.constexpr,
     block_d: tl.constexpr, block_e: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
     """Leaves `g . o` of every query as well."""
-    part = tl.program_id(1).to(tl.int64)
+    at_n, _, part = program(wide, high)
     image, head = part // heads, part % heads
     query, key = query + image * q_b + head * q_m, key + image * k_b + head * k_m
     value, grad = value + image * v_b + head * v_m, grad + image * g_b + head * g_m
-    place = tl.program_id(0) * pixels + tl.arange(0, pixels)
+    place = at_n * pixels + tl.arange(0, pixels)
     inside, row, column = place < i * j, place // j, place % j
     q = _pixels(query, q_d, q_i, q_j, d, row, column, inside, block_d)
     g = _pixels(grad, g_e, g_i, g_j, e, row, column, inside, block_e)
@@ -105,22 +107,23 @@ def _query_gradient(
     tl.store(at, found * scale, mask=in_d[:, None] & inside[None])
 
 
-@triton.jit
+@built("heads", "i", "j", "h", "w")
 @no_type_check
 def _pair_gradient(
     query, q_b, q_m, q_d, q_i, q_j, key, k_b, k_m, k_d, k_h, k_w, value, v_b, v_m, v_e, v_h, v_w,
     grad, g_b, g_m, g_e, g_i, g_j, shift, level, d_key, d_value,
-    heads, d, e, i, j, h, w, scale, size: tl.constexpr, stride: tl.constexpr,
+    heads, d, e, i, j, h, w, scale, wide, high,
+    size: tl.constexpr, stride: tl.constexpr,
     block_d: tl.constexpr, block_e: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
     """Gradients of key and value at some pixels of the mirrored map."""
-    part = tl.program_id(1).to(tl.int64)
+    at_n, _, part = program(wide, high)
     image, head = part // heads, part % heads
     query, key = query + image * q_b + head * q_m, key + image * k_b + head * k_m
     value, grad = value + image * v_b + head * v_m, grad + image * g_b + head * g_m
-    high, wide = h + size // 2 * 2, w + size // 2 * 2
-    place = tl.program_id(0) * pixels + tl.arange(0, pixels)
-    inside, row, column = place < high * wide, place // wide, place % wide
+    tall, broad = h + size // 2 * 2, w + size // 2 * 2
+    place = at_n * pixels + tl.arange(0, pixels)
+    inside, row, column = place < tall * broad, place // broad, place % broad
     y, x = _mirrored(row - size // 2, h), _mirrored(column - size // 2, w)
     k = _pixels(key, k_d, k_h, k_w, d, y, x, inside, block_d)
     v = _pixels(value, v_e, v_h, v_w, e, y, x, inside, block_e)
@@ -140,10 +143,10 @@ def _pair_gradient(
         found_v += g * weights[None]
         found_k += q * (weights * (tl.sum(g * v, axis=0) - along))[None]
     channels = tl.arange(0, block_d)
-    at = d_key + (part * d + channels[:, None]) * (high * wide) + place[None]
+    at = d_key + (part * d + channels[:, None]) * (tall * broad) + place[None]
     tl.store(at, found_k * scale, mask=(channels < d)[:, None] & inside[None])
     channels = tl.arange(0, block_e)
-    at = d_value + (part * e + channels[:, None]) * (high * wide) + place[None]
+    at = d_value + (part * e + channels[:, None]) * (tall * broad) + place[None]
     tl.store(at, found_v, mask=(channels < e)[:, None] & inside[None])
 
 
@@ -156,7 +159,7 @@ class _LocalAttention(torch.autograd.Function):
         out = value.new_empty(b, heads, value.shape[2], i, j)
         shift = value.new_empty(b, heads, i, j, dtype=torch.float32)
         sizes, constants = _cut(query, value, tiling)
-        grid = (parts(i * j, constants["pixels"]), b * heads)
+        grid = (parts(i * j, constants["pixels"]), 1, b * heads)
         maps = (query, *query.stride(), key, *key.stride(), value, *value.stride())
         launch(_forward, grid, *maps, out, shift, *sizes, **constants)
         ctx.save_for_backward(query, key, value, out, shift)
@@ -176,13 +179,13 @@ class _LocalAttention(torch.autograd.Function):
         maps, level = (*maps, grad, *grad.stride()), torch.empty_like(shift)
         d_query = torch.empty_like(query)
         arguments = (*maps, out, shift, level, d_query, *d_query.stride(), *sizes)
-        launch(_query_gradient, (parts(i * j, pixels), b * heads), *arguments, **constants)
+        launch(_query_gradient, (parts(i * j, pixels), 1, b * heads), *arguments, **constants)
         d_key = d_value = None
         if wants_key or wants_value:
             high, wide = h + 2 * border, w + 2 * border
             d_key = shift.new_empty(*key.shape[:3], high, wide)
             d_value = shift.new_empty(*value.shape[:3], high, wide)
-            grid = (parts(high * wide, pixels), b * heads)
+            grid = (parts(high * wide, pixels), 1, b * heads)
             launch(_pair_gradient, grid, *maps, shift, level, d_key, d_value, *sizes, **constants)
             d_key, d_value = _folded(d_key, border), _folded(d_value, border)
             d_key, d_value = d_key.to(key.dtype), d_value.to(value.dtype)

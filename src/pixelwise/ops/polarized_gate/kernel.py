@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pixelwise.ops.polarized_gate.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
+from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, places, program
 from pixelwise.ops.running.kernel_products import over_channels
 from pixelwise.ops.running.kernels import lean_on_failure
 
@@ -26,15 +26,15 @@ def _gate(channel, spatial, product: tl.constexpr):
         return channel[:, None] + spatial[None]
 
 
-@triton.jit
+@built()
 @no_type_check
 def _forward(
-    x, x_b, x_c, x_n, channel, spatial, out, out_b, out_c, out_n, c, n,
+    x, x_b, x_c, x_n, channel, spatial, out, out_b, out_c, out_n, c, n, wide, high,
     product: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0)
@@ -44,17 +44,17 @@ def _forward(
     tl.store(at, seen, mask=inside)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _reduce(
     grad, g_b, g_c, g_n, x, x_b, x_c, x_n, channel, spatial, d_x, d_b, d_c, d_n,
-    d_channel, d_spatial, b, c, n,
+    d_channel, d_spatial, b, c, n, wide, high,
     product: tl.constexpr, sends_x: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     """Gradients of the channel and of the pixel gates; that of x where it needs neither."""
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)
     s = tl.load(spatial + image * n + columns, mask=in_n, other=0)
@@ -64,29 +64,29 @@ def _reduce(
     moved = g * tl.load(at, mask=inside, other=0).to(tl.float32)
     along_n = tl.sum(moved * s[None] if product else moved, axis=1)
     along_c = tl.sum(moved * m[:, None] if product else moved, axis=0)
-    tl.store(d_channel + (tl.program_id(0) * b + image) * c + rows, along_n, mask=in_c)
-    tl.store(d_spatial + (tl.program_id(1) * b + image) * n + columns, along_c, mask=in_n)
+    tl.store(d_channel + (at_n * b + image) * c + rows, along_n, mask=in_c)
+    tl.store(d_spatial + (at_c * b + image) * n + columns, along_c, mask=in_n)
     if sends_x:
         at = d_x + image * d_b + rows[:, None] * d_c + columns[None] * d_n
         tl.store(at, g * _gate(m, s, product), mask=inside)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _send(
     grad, g_b, g_c, g_n, x, x_b, x_c, x_n, channel, spatial, direction, d_logits,
-    d_x, d_b, d_c, d_n, d_direction, b, c, n,
+    d_x, d_b, d_c, d_n, d_direction, b, c, n, wide, high,
     product: tl.constexpr, wants_x: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     """What the logits' gradients are to the direction, and to x beside the gate's own."""
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     along = tl.load(d_logits + image * n + columns, mask=in_n, other=0)
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
     seen = tl.load(at, mask=inside, other=0).to(tl.float32)
-    place = d_direction + (tl.program_id(0) * b + image) * c + rows
+    place = d_direction + (at_n * b + image) * c + rows
     tl.store(place, tl.sum(seen * along[None], axis=1), mask=in_c)
     if wants_x:
         m = tl.load(channel + image * c + rows, mask=in_c, other=0).to(tl.float32)

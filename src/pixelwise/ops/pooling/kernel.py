@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pixelwise.ops.pooling.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places, span
+from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, places, program, span
 from pixelwise.ops.running.kernels import lean_on_failure
 
 PIXELS = 32
@@ -39,15 +39,15 @@ def _project(x, x_c, x_n, vector, columns, in_n, c, tile: tl.constexpr, pixels: 
     return along
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _forward(
-    x, x_b, x_c, x_n, weight, scores, peaks, totals, sums, plain_sums, b, c, n,
+    x, x_b, x_c, x_n, weight, scores, peaks, totals, sums, plain_sums, b, c, n, wide, high,
     with_mean: tl.constexpr, tile: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(1).to(tl.int64)
-    columns, in_n = places(0, pixels, n)
-    part = tl.program_id(0).to(tl.int64) * b + image
+    at_n, _, image = program(wide, high)
+    columns, in_n = places(at_n, pixels, n)
+    part = at_n * b + image
     x += image * x_b
     score = _project(x, x_c, x_n, weight, columns, in_n, c, tile, pixels)
     tl.store(scores + image * n + columns, score, mask=in_n)
@@ -64,17 +64,17 @@ def _forward(
             tl.store(plain_sums + part * c + rows, tl.sum(seen, axis=1), mask=in_c)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _backward(
     grad, g_b, g_c, g_n, x, x_b, x_c, x_n, weight, scores, shift, d_context, level, d_plain,
-    d_x, d_b, d_c, d_n, d_weight, b, c, n,
+    d_x, d_b, d_c, d_n, d_weight, b, c, n, wide, high,
     with_mean: tl.constexpr, wants_x: tl.constexpr, wants_weight: tl.constexpr,
     tile: tl.constexpr, pixels: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(1).to(tl.int64)
-    columns, in_n = places(0, pixels, n)
-    part = tl.program_id(0).to(tl.int64) * b + image
+    at_n, _, image = program(wide, high)
+    columns, in_n = places(at_n, pixels, n)
+    part = at_n * b + image
     x += image * x_b
     score = tl.load(scores + image * n + columns, mask=in_n, other=0)
     weights = tl.where(in_n, tl.exp(score - tl.load(shift + image)), 0)
@@ -107,10 +107,10 @@ class _Pool(torch.autograd.Function):
         b, c, n = x.shape
         count = parts(n, PIXELS)
         scores = x.new_empty(b, n, dtype=torch.float32)
-        peaks, totals = scores.new_empty(2, count, b)
+        peaks, totals = scores.new_empty(count, b), scores.new_empty(count, b)
         sums = scores.new_empty(1 + with_mean, count, b, c)
         launch(
-            _forward, (count, b), x, *x.stride(), weight.contiguous(), scores, peaks, totals,
+            _forward, (count, 1, b), x, *x.stride(), weight.contiguous(), scores, peaks, totals,
             sums[0], sums[-1], b, c, n, with_mean=with_mean, tile=TILE, pixels=PIXELS,
         )  # fmt: skip
         peak = peaks.amax(dim=0)
@@ -135,7 +135,7 @@ class _Pool(torch.autograd.Function):
         level = (d_context * context).sum(dim=1)
         d_plain = d_context if d_mean is None else d_mean / n
         launch(
-            _backward, (count, b), grad, *grad.stride(), x, *x.stride(), weight.contiguous(),
+            _backward, (count, 1, b), grad, *grad.stride(), x, *x.stride(), weight.contiguous(),
             scores, shift, d_context, level, d_plain.contiguous(), d_x, *d_x.stride(), d_weight,
             b, c, n, with_mean=d_mean is not None, wants_x=wants_x, wants_weight=wants_weight,
             tile=TILE, pixels=PIXELS,

@@ -1,19 +1,20 @@
 """Starting kernels, and what all of them are cut by.
 
-A tile of TILE by TILE numbers is one program of four warps, 32 numbers a thread. What a program
-sums over its own part of a map goes to a row of its own, and torch adds the rows: the order of the
-sum is fixed, so that results are the same in every run. Sizes of blocks here and in the kernels
-are reckoned for the registers and the shared memory of a Hopper GPU, and not yet measured on one.
+A tile of TILE by TILE numbers is one program of four warps. What a program sums over its own part
+of a map goes to a row of its own, and torch adds the rows: the order of the sum is fixed, so that
+results are the same in every run. Sizes of blocks here and in the kernels are reckoned for the
+registers and the shared memory of a Hopper GPU, and not yet measured on one.
 """
 
 import functools
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, no_type_check
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.runtime import driver
 
 from pixelwise.ops.running.kernels import interpreted
 
@@ -21,16 +22,49 @@ TILE = 64
 """Channels and pixels of a program that goes through a map once."""
 
 
-def launch(kernel: Any, grid: tuple[int, ...], *given: Any, **constants: Any) -> None:
+def launch(kernel: Any, grid: tuple[int, int, int], *given: Any, **constants: Any) -> None:
     """Run `kernel` once per place of `grid`, on the device of the first tensor given.
 
-    Triton refuses constants that the kernel does not name.
+    The card has all places on one axis, since its others take 65,535 at most; `program` finds the
+    three again. Triton refuses constants that the kernel does not name.
     """
+    wide, high, deep = grid
     if 0 in grid:
         return
-    with torch.cuda.device(given[0].device) if given[0].is_cuda else nullcontext():
+    with _on_device_of(given[0]):
         # Asked for by name, since Triton 3.9 warns where it is left to the default.
-        kernel[grid](*given, enable_fp_fusion=True, **constants)
+        folded = kernel[wide * high * deep,]
+        folded(*given, wide=wide, high=high, enable_fp_fusion=True, **constants)
+
+
+def built(*once_for_all: str) -> Any:
+    """`triton.jit` with one build for all grids, and for all values of the numbers named.
+
+    Of each other number there are builds for 1, for multiples of 16, and for the rest: so Triton
+    knows what lies side by side, and reads 16 bytes at a time. For numbers that decide nothing of
+    the kind, such as the images of a batch, these builds would be seconds lost at each new size.
+    """
+    return triton.jit(do_not_specialize=["wide", "high", *once_for_all])
+
+
+def _on_device_of(x: Tensor) -> AbstractContextManager[object]:
+    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
+
+
+def architecture(x: Tensor) -> Any:
+    """Of NVIDIA's cards a number, e.g. 90; of AMD's a name; none where kernels are interpreted."""
+    if interpreted():
+        return None
+    with _on_device_of(x):
+        return driver.active.get_current_target().arch
+
+
+def warps(threads: int, x: Tensor) -> int:
+    """How many warps these are: of 32 threads on NVIDIA's cards, of 64 on AMD's large ones."""
+    if interpreted():
+        return threads // 32
+    with _on_device_of(x):
+        return threads // int(driver.active.get_current_target().warp_size)
 
 
 def parts(total: int, block: int = TILE) -> int:
@@ -56,12 +90,21 @@ def multiplied(*maps: Tensor) -> Any:
 
 @triton.jit
 @no_type_check
-def places(axis: tl.constexpr, block: tl.constexpr, total):
-    """Places of this program along an axis of the grid, and which of them there are.
+def program(wide, high):
+    """The place of this program in its grid; on the last axis, of images, in 64 bits."""
+    index = tl.program_id(0)
+    line = index // wide
+    return index % wide, line % high, (line // high).to(tl.int64)
+
+
+@triton.jit
+@no_type_check
+def places(part, block: tl.constexpr, total):
+    """What the `part`-th program along an axis works on, and which of it there is.
 
     In 64 bits: a place times a stride passes 2^31 on large maps.
     """
-    place = tl.program_id(axis).to(tl.int64) * block + tl.arange(0, block)
+    place = part.to(tl.int64) * block + tl.arange(0, block)
     return place, place < total
 
 

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import multiplied, padded, parts, span
+from pixelwise.ops.running.kernel_launch import multiplied, padded, parts, span, warps
 
 
 class Blocks(NamedTuple):
@@ -20,13 +20,14 @@ class Blocks(NamedTuple):
     """Channels of both that it takes at a time."""
     width: int
     """Channels at most that it writes."""
-    warps: int
+    threads: int
 
 
-HALF = Blocks(own=64, other=64, depth=64, width=256, warps=8)
+HALF = Blocks(own=64, other=64, depth=64, width=256, threads=256)
 """For tensor cores: a sum of 64 x 256 is 64 registers a thread."""
-SINGLE = Blocks(own=64, other=32, depth=16, width=64, warps=4)
-"""For float32, whose products keep their operands in registers; Triton takes no depth below 16."""
+SINGLE = Blocks(own=32, other=32, depth=16, width=128, threads=128)
+"""For float32, whose products keep their operands in registers: twice as many pixels of its own
+are more than a program for NVIDIA's cards can keep there. Triton takes no depth below 16."""
 
 
 @triton.jit
@@ -66,4 +67,4 @@ def cut(
     width = padded(channels, blocks.width)
     grid = (parts(pixels, blocks.own), parts(channels, width), images)
     constants = {"kind": kind, "own": blocks.own, "other": blocks.other, "depth": blocks.depth}
-    return grid, {**constants, "width": width, "num_warps": blocks.warps}
+    return grid, {**constants, "width": width, "num_warps": warps(blocks.threads, maps[0])}

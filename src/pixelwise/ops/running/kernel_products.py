@@ -6,40 +6,39 @@ The map is read once, in its own type, and multiplied in float32.
 from typing import no_type_check
 
 import torch
-import triton
 import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import TILE, launch, parts, places
+from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, places, program
 
 
-@triton.jit
+@built("b")
 @no_type_check
-def _project(x, x_b, x_c, x_n, vector, found, b, c, n, tile: tl.constexpr):
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+def _project(x, x_b, x_c, x_n, vector, found, b, c, n, wide, high, tile: tl.constexpr):
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     u = tl.load(vector + image * c + rows, mask=in_c, other=0).to(tl.float32)
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
     seen = tl.load(at, mask=in_c[:, None] & in_n[None], other=0).to(tl.float32)
     along = tl.sum(seen * u[:, None], axis=0)
-    tl.store(found + (tl.program_id(1) * b + image) * n + columns, along, mask=in_n)
+    tl.store(found + (at_c * b + image) * n + columns, along, mask=in_n)
 
 
-@triton.jit
+@built("b")
 @no_type_check
-def _pair(x, x_b, x_c, x_n, y, y_b, y_c, y_n, found, b, c, n, tile: tl.constexpr):
-    image = tl.program_id(2).to(tl.int64)
-    columns, in_n = places(0, tile, n)
-    rows, in_c = places(1, tile, c)
+def _pair(x, x_b, x_c, x_n, y, y_b, y_c, y_n, found, b, c, n, wide, high, tile: tl.constexpr):
+    at_n, at_c, image = program(wide, high)
+    columns, in_n = places(at_n, tile, n)
+    rows, in_c = places(at_c, tile, c)
     inside = in_c[:, None] & in_n[None]
     at = x + image * x_b + rows[:, None] * x_c + columns[None] * x_n
     one = tl.load(at, mask=inside, other=0).to(tl.float32)
     at = y + image * y_b + rows[:, None] * y_c + columns[None] * y_n
     other = tl.load(at, mask=inside, other=0).to(tl.float32)
     along = tl.sum(one * other, axis=0)
-    tl.store(found + (tl.program_id(1) * b + image) * n + columns, along, mask=in_n)
+    tl.store(found + (at_c * b + image) * n + columns, along, mask=in_n)
 
 
 def over_channels(x: Float[Tensor, "b c n"], vector: Float[Tensor, "b c"]) -> Float[Tensor, "b n"]:

@@ -18,11 +18,14 @@ from torch._subclasses.fake_tensor import FakeTensor
 from pixelwise.errors import InputError
 from pixelwise.ops.running import failures, taken
 from pixelwise.ops.running.backward import Again, Backward, Gradients, through
+from pixelwise.ops.running.precision import HALF_TYPES
 
-HALF_OR_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
+HALF_OR_SINGLE = (torch.float32, *HALF_TYPES)
 SWITCH = "PIXELWISE_KERNELS"
 TENSOR_CORES = (8, 0)
 """The compute capability from which Triton's products run on tensor cores; below, they spill."""
+MATRIX_CORES = ("gfx908", "gfx90a", "gfx942", "gfx950")
+"""AMD's cards for computing centres, whose matrix units multiply float32 as it is too."""
 
 
 def switched_on() -> bool:
@@ -47,14 +50,21 @@ def available(x: Tensor) -> bool:
     return on and x.is_cuda and real and x.dtype in HALF_OR_SINGLE and installed()
 
 
-def multiplies(x: Tensor) -> bool:
-    """Whether kernels with matrix products are for `x`: a half type, on tensor cores."""
-    return x.itemsize == 2 and available(x) and _capability(x.device) >= TENSOR_CORES
+def multiplies(x: Tensor, kind: torch.dtype | None = None) -> bool:
+    """Whether kernels that multiply matrices in `kind`, or the type of `x`, are for `x`."""
+    return available(x) and (kind or x.dtype) in multiplied_types(x.device)
 
 
 @functools.cache
-def _capability(device: torch.device) -> tuple[int, int]:
-    return torch.cuda.get_device_capability(device)
+def multiplied_types(device: torch.device) -> Sequence[torch.dtype]:
+    """The types, of those that kernels take, that the matrix units of a GPU multiply."""
+    if torch.version.hip is None:
+        modern = torch.cuda.get_device_capability(device) >= TENSOR_CORES
+        return HALF_TYPES if modern else ()
+    name = torch.cuda.get_device_properties(device).gcnArchName.partition(":")[0]
+    if name in MATRIX_CORES:
+        return HALF_OR_SINGLE
+    return HALF_TYPES if name.startswith(("gfx11", "gfx12")) else ()
 
 
 @functools.cache

@@ -8,28 +8,28 @@ run of sources is wholly outside of the mask, e^0 weighs the sum of its values, 
 from typing import Any, no_type_check
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
 from pixelwise.ops.running.kernels import lean_on_failure
 from pixelwise.ops.skewed_mask.kernel_gradients import Maps, gradients, run_sums
 from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, run_place
 from pixelwise.ops.skewed_mask.plain import again
 
 
-@triton.jit
+@built("p", "q", "h", "tiles")
 @no_type_check
 def _forward(
     weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, value, v_b, v_c, v_h, v_w, sums, out, shift,
-    p, q, d, c, h, w, tiles, collect: tl.constexpr, softmax: tl.constexpr,
+    p, q, d, c, h, w, tiles, wide, high, collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    row, first = run_place(tl.program_id(0), tiles, run)
-    (outputs, in_o), (channels, in_c) = span(first, run, w), places(1, width, c)
+    index, at_c, image = program(wide, high)
+    row, first = run_place(index, tiles, run)
+    outputs, in_o = span(first, run, w)
+    channels, in_c = places(at_c, width, c)
     guide, value = guide + image * a_b, value + image * v_b
     sums += image * c * h * tiles
     seen = tl.zeros((run, width), tl.float32)
@@ -66,7 +66,7 @@ def _forward(
             peak = higher
     if softmax:
         seen /= total[:, None]
-        if tl.program_id(1) == 0:
+        if at_c == 0:
             tl.store(shift + (image * h + row) * w + outputs, peak + tl.log(total), mask=in_o)
     at = out + ((image * c + channels[None]) * h + row) * w + outputs[:, None]
     tl.store(at, seen, mask=in_o[:, None] & in_c[None])

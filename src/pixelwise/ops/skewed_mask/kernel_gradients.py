@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
 from pixelwise.ops.running.kernel_pairs import beside, products
 from pixelwise.ops.running.kernel_products import pixel_products
 from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, run_place, to_lines
@@ -33,18 +33,19 @@ class Maps(NamedTuple):
     softmax: bool
 
 
-@triton.jit
+@built("p", "q", "h", "tiles")
 @no_type_check
 def _value_gradient(
     weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, grad, g_b, g_c, g_h, g_w, sums, shift,
-    d_value, d_b, d_c, d_h, d_w, p, q, d, c, h, w, tiles,
+    d_value, d_b, d_c, d_h, d_w, p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     """Of a run of sources; `sums` are those of e^-shift g over runs of outputs."""
-    image = tl.program_id(2).to(tl.int64)
-    row, first = run_place(tl.program_id(0), tiles, run)
-    (sources, in_s), (channels, in_c) = span(first, run, w), places(1, width, c)
+    index, at_c, image = program(wide, high)
+    row, first = run_place(index, tiles, run)
+    sources, in_s = span(first, run, w)
+    channels, in_c = places(at_c, width, c)
     guide, grad, shift = guide + image * a_b, grad + image * g_b, shift + image * h * w
     sums += image * c * h * tiles
     total = tl.zeros((run, width), tl.float32)
@@ -81,7 +82,8 @@ def _slopes(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """Gradients of the mask lines between two runs; maps and numbers are those of their rows."""
-    (columns, in_x), (others, in_y) = span(x, run, w), span(y, run, w)
+    columns, in_x = span(x, run, w)
+    others, in_y = span(y, run, w)
     if collect:
         slopes = products(
             value, v_c, v_w, others, in_y, grad, g_c, g_w, columns, in_x, c, kind, run, run, depth
@@ -98,17 +100,19 @@ def _slopes(
     return to_lines(slopes, run)
 
 
-@triton.jit
+@built("p", "q", "h", "tiles")
 @no_type_check
 def _guide_gradient(
     weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, value, v_b, v_c, v_h, v_w,
-    grad, g_b, g_c, g_h, g_w, shift, level, d_guide, d_b, d_d, d_h, d_w, p, q, d, c, h, w, tiles,
+    grad, g_b, g_c, g_h, g_w, shift, level, d_guide, d_b, d_d, d_h, d_w,
+    p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    image = tl.program_id(2).to(tl.int64)
-    row, x = run_place(tl.program_id(0), tiles, run)
-    (columns, in_x), (channels, in_d) = span(x, run, w), places(1, width, d)
+    index, at_d, image = program(wide, high)
+    row, x = run_place(index, tiles, run)
+    columns, in_x = span(x, run, w)
+    channels, in_d = places(at_d, width, d)
     guide += image * a_b + row * a_h
     value, grad = value + image * v_b, grad + image * g_b
     shift, level = shift + image * h * w, level + image * h * w
@@ -133,18 +137,18 @@ def _guide_gradient(
     tl.store(at, total, mask=in_x[:, None] & in_d[None])
 
 
-@triton.jit
+@built("p", "q", "h", "tiles")
 @no_type_check
 def _weight_gradient(
     weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, value, v_b, v_c, v_h, v_w,
-    grad, g_b, g_c, g_h, g_w, shift, level, d_lines, p, q, d, c, h, w, tiles,
+    grad, g_b, g_c, g_h, g_w, shift, level, d_lines, p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     """Of the lines of one mask row between runs that lie equally far apart, image by image."""
-    image = tl.program_id(2).to(tl.int64)
-    down, apart = run_place(tl.program_id(0), 2 * tiles - 1, 1)
-    channels, in_d = places(1, width, d)
+    index, at_d, image = program(wide, high)
+    down, apart = run_place(index, 2 * tiles - 1, 1)
+    channels, in_d = places(at_d, width, d)
     weight += down * w_p
     guide, value, grad = guide + image * a_b, value + image * v_b, grad + image * g_b
     shift, level = shift + image * h * w, level + image * h * w
@@ -165,7 +169,7 @@ def _weight_gradient(
             at = guides + columns[:, None] * a_w + channels[None] * a_d
             part = tl.load(at, mask=in_x[:, None] & in_d[None], other=0).to(kind)
             total = tl.dot(slopes.to(kind), part, total, input_precision="ieee")
-    line = (image * tl.num_programs(0) + tl.program_id(0)) * 2 * run + tl.arange(0, 2 * run)
+    line = (image * wide + index) * 2 * run + tl.arange(0, 2 * run)
     tl.store(d_lines + line[:, None] * d + channels[None], total, mask=in_d[None])
 
 

@@ -14,18 +14,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import multiplied, span
+from pixelwise.ops.running.kernel_launch import multiplied, span, warps
 
-HALF = {"run": 32, "depth": 64, "width": 128, "num_warps": 8}
+HALF = {"run": 32, "depth": 64, "width": 128, "threads": 256}
 """For tensor cores."""
-SINGLE = {"run": 16, "depth": 16, "width": 64, "num_warps": 4}
+SINGLE = {"run": 16, "depth": 16, "width": 64, "threads": 128}
 """For float32; Triton multiplies no blocks below 16."""
 
 
 def cut(*maps: Tensor) -> dict[str, Any]:
     """The blocks of a program: pixels of a run, channels to read and to write at a time."""
     kind = multiplied(*maps)
-    return {"kind": kind, **(SINGLE if kind == tl.float32 else HALF)}
+    blocks = SINGLE if kind == tl.float32 else HALF
+    shared = {name: size for name, size in blocks.items() if name != "threads"}
+    return {"kind": kind, **shared, "num_warps": warps(blocks["threads"], maps[0])}
 
 
 @triton.jit
@@ -51,7 +53,8 @@ def logits(
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """L[y, x] for the mask row `weight`, and guides of the map's row `guide` from column x on."""
-    (line, in_q), (column, in_w) = span(lowest, 2 * run, q), span(x, run, w)
+    line, in_q = span(lowest, 2 * run, q)
+    column, in_w = span(x, run, w)
     in_q &= line >= 0
     lines = tl.zeros((2 * run, run), tl.float32)
     for start in range(0, d, depth):

@@ -111,14 +111,26 @@ def _weights(block: SkewBlock, step: Step, part: Tensor, softmax: bool) -> StepW
         weights.copy_(logits)
         return StepWeights(pairs, None, None)
     others, over = skew.outside(step), (2, 3) if skew.collect else (1, 2)
-    top = weights.copy_(logits).amax(dim=over, keepdim=True)
-    if others:
-        top = top.clamp(min=0)
+    top = highest(weights.copy_(logits), others, over)
     weights.sub_(top).exp_()
-    total, zero = weights.sum(dim=over), (-top).exp().squeeze(over)
+    return StepWeights(pairs, *sums(weights, top, others, over))
+
+
+def highest(logits: Tensor, others: int, over: tuple[int, int]) -> Tensor:
+    """The largest logit of each output; pixels outside have one of 0."""
+    top = logits.amax(dim=over, keepdim=True)
+    return top.clamp(min=0) if others else top
+
+
+def sums(
+    weights: Tensor, top: Tensor, others: int, over: tuple[int, int]
+) -> tuple[Tensor | None, Tensor]:
+    """The weight of any of `others` pixels outside, and the sum of all, of each output."""
+    total = weights.sum(dim=over)
     if not others:
-        return StepWeights(pairs, None, total)
-    return StepWeights(pairs, zero, total + others * zero)
+        return None, total
+    zero = (-top).exp().squeeze(over)
+    return zero, total + others * zero
 
 
 def _send(

@@ -64,6 +64,8 @@ def pixel_logits(
 ) -> Float[Tensor, "b h w"]:
     """The logits of all sources for the output pixel `place` (row, column) alone."""
     sides, size = guide.shape[2:], weight.shape[:2]
+    if torch.compiler.is_compiling():
+        return _traced_logits(weight, guide, place, collect)
     near, within = zip(*map(mask_window, place, sides, size), strict=True)
     if collect:
         found = torch.einsum("pqd,bd->bpq", weight[within], guide[:, :, *place])
@@ -72,6 +74,28 @@ def pixel_logits(
         found = torch.einsum("pqd,bdpq->bpq", turned, guide[:, :, *near])
     (top, left), (height, width) = near, sides
     return F.pad(found, (left.start, width - left.stop, top.start, height - top.stop))
+
+
+def _traced_logits(
+    weight: Float[Tensor, "p q d"],
+    guide: Float[Tensor, "b d h w"],
+    place: tuple[int, int],
+    collect: bool,
+) -> Float[Tensor, "b h w"]:
+    """The same for a place that may be free: by indices, since slices of a free length may not."""
+    row, column = place
+    mask = weight if collect else weight.flip(0, 1)
+    inside = []
+    for axis, middle in enumerate(place):
+        side, most = guide.shape[2 + axis], weight.shape[axis]
+        index = torch.arange(side, device=guide.device) - middle + (most - 1) // 2
+        inside.append((index >= 0) & (index < most))
+        mask = mask.index_select(axis, index.clamp(0, most - 1))
+    if collect:
+        found = torch.einsum("pqd,bd->bpq", mask, guide.select(2, row).select(2, column))
+    else:
+        found = torch.einsum("pqd,bdpq->bpq", mask, guide)
+    return found * (inside[0][:, None] & inside[1]).to(found.dtype)
 
 
 def mask_window(middle: int, side: int, mask: int) -> tuple[slice, slice]:

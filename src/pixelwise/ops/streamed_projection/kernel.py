@@ -11,12 +11,11 @@ are one kernel with rows and pixels exchanged.
 from typing import Any, no_type_check
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import launch, parts, places, span
+from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
 from pixelwise.ops.running.kernel_pairs import beside, cut, products
 from pixelwise.ops.running.kernels import lean_on_failure
 from pixelwise.ops.streamed_projection.plain import again
@@ -25,15 +24,16 @@ RUN = 1024
 """Pixels whose share of the weight's gradient one program sums."""
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _shift(
-    weight, w_b, w_o, w_c, x, x_b, x_c, x_n, shift, b, c, o, n,
+    weight, w_b, w_o, w_c, x, x_b, x_c, x_n, shift, b, c, o, n, wide, high,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """The logarithm of the sum of e^score over some pixels."""
-    image = tl.program_id(2).to(tl.int64)
-    (rows, in_o), (columns, in_n) = places(1, own, o), places(0, other, n)
+    at_n, at_o, image = program(wide, high)
+    rows, in_o = places(at_o, own, o)
+    columns, in_n = places(at_n, other, n)
     weight, x = weight + image * w_b, x + image * x_b
     score = products(
         weight, w_c, w_o, rows, in_o, x, x_c, x_n, columns, in_n, c, kind, own, other, depth
@@ -41,19 +41,20 @@ def _shift(
     score = tl.where(in_n[None], score, float("-inf"))
     peak = tl.max(score, axis=1)
     total = tl.sum(tl.exp(score - peak[:, None]), axis=1)
-    tl.store(shift + (tl.program_id(0) * b + image) * o + rows, peak + tl.log(total), mask=in_o)
+    tl.store(shift + (at_n * b + image) * o + rows, peak + tl.log(total), mask=in_o)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _sum(
-    weight, w_b, w_o, w_c, x, x_b, x_c, x_n, shift, factor, found, b, c, o, n,
+    weight, w_b, w_o, w_c, x, x_b, x_c, x_n, shift, factor, found, b, c, o, n, wide, high,
     of_rows: tl.constexpr,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr, depth: tl.constexpr,
 ):  # fmt: skip
     """The softmaxes, summed over some rows with a factor each, or over some pixels."""
-    image = tl.program_id(2).to(tl.int64)
-    (rows, in_o), (columns, in_n) = places(1, own, o), places(0, other, n)
+    at_n, at_o, image = program(wide, high)
+    rows, in_o = places(at_o, own, o)
+    columns, in_n = places(at_n, other, n)
     weight, x = weight + image * w_b, x + image * x_b
     score = products(
         weight, w_c, w_o, rows, in_o, x, x_c, x_n, columns, in_n, c, kind, own, other, depth
@@ -62,26 +63,28 @@ def _sum(
     softmax = tl.exp(tl.where(in_o[:, None] & in_n[None], score, float("-inf")))
     if of_rows:
         factors = tl.load(factor + image * o + rows, mask=in_o, other=0)
-        place = found + (tl.program_id(1) * b + image) * n + columns
+        place = found + (at_o * b + image) * n + columns
         tl.store(place, tl.sum(softmax * factors[:, None], axis=0), mask=in_n)
     else:
         factors = tl.load(factor + image * n + columns, mask=in_n, other=0)
-        place = found + (tl.program_id(0) * b + image) * o + rows
+        place = found + (at_n * b + image) * o + rows
         tl.store(place, tl.sum(softmax * factors[None], axis=1), mask=in_o)
 
 
-@triton.jit
+@built("b")
 @no_type_check
 def _gradient(
     x, x_b, x_c, x_n, y, y_b, y_c, y_m, shift, query, d_query, grad,
-    d_x, d_r, d_b, d_c, d_n, b, c, n, m, of_rows: tl.constexpr, run: tl.constexpr,
+    d_x, d_r, d_b, d_c, d_n, b, c, n, m, wide, high,
+    of_rows: tl.constexpr, run: tl.constexpr,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr,
     depth: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     """The gradient of x, the rows, by a run of y, the pixels, or the other way round."""
-    image = (tl.program_id(2) % b).to(tl.int64)
-    first = tl.program_id(2) // b * run
-    (rows, in_n), (channels, in_c) = places(0, own, n), places(1, width, c)
+    at_n, at_c, part = program(wide, high)
+    image, first = part % b, part // b * run
+    rows, in_n = places(at_n, own, n)
+    channels, in_c = places(at_c, width, c)
     x, y = x + image * x_b, y + image * y_b
     per_row, per_pixel = image * (n if of_rows else m), image * (m if of_rows else n)
     shift, query, d_query = shift + per_row, query + per_row, d_query + per_row
@@ -99,7 +102,7 @@ def _gradient(
         at = y + columns[:, None] * y_m + channels[None] * y_c
         seen = tl.load(at, mask=in_m[:, None] & in_c[None], other=0).to(kind)
         total = tl.dot(slope.to(kind), seen, total, input_precision="ieee")
-    at = d_x + (tl.program_id(2) // b).to(tl.int64) * d_r + image * d_b
+    at = d_x + part // b * d_r + image * d_b
     at += channels[None] * d_c + rows[:, None] * d_n
     tl.store(at, total, mask=in_n[:, None] & in_c[None])
 

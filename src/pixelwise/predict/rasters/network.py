@@ -16,6 +16,7 @@ from pixelwise.errors import InputError
 from pixelwise.networks.model import Model
 from pixelwise.predict.fixed import predictor_of
 from pixelwise.predict.images import expected, network_input
+from pixelwise.predict.prepared import Prepared
 from pixelwise.predict.rasters.foreign import Foreign, check_evaluated
 from pixelwise.predict.rasters.source import Source
 from pixelwise.predict.windows import Predictor
@@ -84,7 +85,8 @@ def of_segmenter(model: Model, source: Source, *, as_is: bool = False) -> Networ
             values = values.to(torch.float32) * factor
         return filled(values, picture.missing, config.mean, config.scale)
 
-    mark = f"{_digest(model)} {factor:g}"
+    bits = f" {model.precision}" if isinstance(model, Prepared) else ""
+    mark = f"{_digest(model)} {factor:g}{bits}"
     return Network(lambda x: run(network_input(model, x)), task, prepare, mark)
 
 

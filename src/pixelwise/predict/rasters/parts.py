@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.errors import InputError
+from pixelwise.language import translate
 from pixelwise.outputs import alone
 from pixelwise.predict.rasters.grid import Grid
 
@@ -70,7 +71,9 @@ class Parts:
         while self._path(there).is_file():
             there += 1
         if there:
-            said = f"goes on: {there} of {self.grid.rows} rows of windows are there"
+            said = translate("goes on: {there} of {rows} rows of windows are there").format(
+                there=there, rows=self.grid.rows
+            )
             holes = self.folder / LOST
             if lost is not None and holes.is_file():
                 lost.update(dict.fromkeys(map(tuple, json.loads(holes.read_text("ascii")))))
@@ -95,7 +98,9 @@ class Parts:
         whole = [old for old in rows if old.suffix != ".partial"]
         if not whole:
             return ""
-        return f"begins anew, without {len(whole)} rows of a run with another {', '.join(changed)}"
+        return translate(
+            "begins anew, without {whole} rows of a run with another {changed}"
+        ).format(whole=len(whole), changed=", ".join(changed))
 
     def missing(self) -> list[int]:
         """The rows that are not there yet."""

@@ -3,10 +3,11 @@
 import numpy as np
 
 from pixelwise.data.points.skeleton import Skeleton
+from pixelwise.language import mark, message
 from pixelwise.tasks.keypoints.scores import Distances, pixel_errors, share_within
 from pixelwise.tasks.measures import Measure, Measures
 
-CAPTION = (
+CAPTION = mark(
     "Mean distance from the label in pixels. A label counts as confused where the prediction of "
     "the other side's point is nearer to it."
 )
@@ -32,12 +33,12 @@ def point_measures(
     (near,) = share_within(distance, [5])
     labels = str(total.labelled)
     rows += [
-        Measure("all points: mean", mean, False, labels),
-        Measure("all points: median", total.median, False, labels),
-        Measure("all points: within 5 px, %", 100 * (near or 0.0), True, labels),
+        Measure(message("all points: mean"), mean, False, labels),
+        Measure(message("all points: median"), total.median, False, labels),
+        Measure(message("all points: within 5 px, %"), 100 * (near or 0.0), True, labels),
     ]
     sided = [number for pair in skeleton.pairs for number in pair]
     if count := int((~np.isnan(distance[:, sided])).sum()):
         share = 100 * confused / count
-        rows.append(Measure("left and right confused, %", share, False, str(count)))
-    return Measures(tuple(rows), "point", "labels", digits=2, caption=CAPTION)
+        rows.append(Measure(message("left and right confused, %"), share, False, str(count)))
+    return Measures(tuple(rows), message("point"), message("labels"), digits=2, caption=CAPTION)

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from pixelwise import pictures
 from pixelwise.data.points.skeleton import Skeleton
 from pixelwise.errors import InputError
+from pixelwise.language import cells, left, mark, message, right, translate
 from pixelwise.metrics import Tallies
 from pixelwise.tasks.base import Result
 from pixelwise.tasks.keypoints.measures import point_measures
@@ -93,7 +94,7 @@ class PointResult(Result):
             that do not count.
     """
 
-    title = "mean error, px"
+    title = mark("mean error, px")
 
     def __init__(
         self,
@@ -128,9 +129,8 @@ class PointResult(Result):
         """Mean and median, and the share within five pixels."""
         (near,) = share_within(self.distance, [5])
         assert near is not None
-        return (
-            f"mean error {_pixels(self.overall.mean)}  median {_pixels(self.overall.median)}"
-            f"  within 5 px {100 * near:.1f} %"
+        return translate("mean error {pixels}  median {pixels2}  within 5 px {near:.1f} %").format(
+            pixels=_pixels(self.overall.mean), pixels2=_pixels(self.overall.median), near=100 * near
         )
 
     def numbers(self) -> Mapping[str, float | int | None]:
@@ -169,28 +169,43 @@ class PointResult(Result):
 
     def table(self) -> str:
         """Errors per point in pixels of the pictures."""
-        width = max(5, *(len(name) for name in self.skeleton.names))
-        lines = [f"{'point':{width}}  {'mean px':>8}  {'median':>8}  {'RMSE':>8}  labels  missed"]
-        rows = [*zip(self.skeleton.names, self.each, strict=True), ("all", self.overall)]
-        lines += [f"{name:{width}}  {_row(found)}" for name, found in rows]
+        width = max(5, *map(cells, self.skeleton.names))
+        columns = {
+            mark("mean px"): 8,
+            mark("median"): 8,
+            "RMSE": 8,
+            mark("labels"): 6,
+            mark("missed"): 6,
+        }
+        heads = (right(translate(head), size) for head, size in columns.items())
+        lines = ["  ".join([left(translate("point"), width), *heads])]
+        rows = [*zip(self.skeleton.names, self.each, strict=True)]
+        rows.append((translate("all"), self.overall))
+        lines += [f"{left(name, width)}  {_row(found)}" for name, found in rows]
         shares = share_within(self.distance, WITHIN)
         lines.append(
-            "within  "
+            translate("within  ")
             + "  ".join(
                 f"{t} px {100 * (s or 0):.0f} %" for t, s in zip(WITHIN, shares, strict=True)
             )
         )
         for name, values in self.relative.items():
-            shown = "unknown" if values[0] is None else f"{100 * values[0]:.1f} %"
+            shown = translate("unknown") if values[0] is None else f"{100 * values[0]:.1f} %"
             lines.append(f"{name}  {shown}")
         if self.skeleton.pairs:
-            lines.append(f"nearer to the other side's prediction: {self.confused} labels")
+            lines.append(
+                translate("nearer to the other side's prediction: {confused} labels").format(
+                    confused=self.confused
+                )
+            )
         if isinstance(self.similarity, str):
-            lines.append(f"OKS and AP  not told: {self.similarity}")
+            lines.append(
+                translate("OKS and AP  not told: {similarity}").format(similarity=self.similarity)
+            )
         else:
             stats = self.similarity.stats
             lines.append(
-                f"OKS  mean {self.similarity.oks:.4f}  "
+                translate("OKS  mean {oks:.4f}  ").format(oks=self.similarity.oks)
                 + "  ".join(
                     f"{name} {_share(stats[name])}" for name in ("AP", "AP50", "AP75", "AR")
                 )
@@ -250,17 +265,25 @@ class PointResult(Result):
 
     def warning(self) -> str | None:
         """A line where points are not found at all."""
-        tries = "try more steps, or a lower --lr, and look whether pictures and labels fit"
+        tries = message("try more steps, or a lower --lr, and look whether pictures and labels fit")
         if self.overall.missed * 2 > self.overall.labelled:
-            return (
-                f"{self.overall.missed} of {self.overall.labelled} labelled points of val have no"
-                f" peak, so the network has hardly learnt anything; {tries}"
+            return message(
+                "{missed} of {labelled} labelled points of val have no peak, so the"
+                " network has hardly learnt anything; {tries}",
+                missed=self.overall.missed,
+                labelled=self.overall.labelled,
+                tries=tries,
             )
         truth, predicted = self._in_boxes()
         if _narrow(_figure_spread(predicted), _figure_spread(truth)):
-            return f"all points of a figure are predicted at nearly the same place; {tries}"
+            return message(
+                "all points of a figure are predicted at nearly the same place; {tries}",
+                tries=tries,
+            )
         if len(self.items) >= MANY and _narrow(_answer_spread(predicted), _answer_spread(truth)):
-            return f"the points are predicted at the same place of each figure; {tries}"
+            return message(
+                "the points are predicted at the same place of each figure; {tries}", tries=tries
+            )
         return None
 
     def _in_boxes(self) -> tuple[Places, Places]:
@@ -300,14 +323,14 @@ def _csv(rows: Sequence[Sequence[object]]) -> bytes:
 
 
 def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
+    return translate("unknown") if value is None else f"{value:.4f}"
 
 
 def _pixels(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f} px"
+    return translate("unknown") if value is None else f"{value:.2f} px"
 
 
 def _row(found: PixelErrors) -> str:
     numbers = (found.mean, found.median, found.rmse)
-    shown = "  ".join(f"{'none':>8}" if n is None else f"{n:8.2f}" for n in numbers)
+    shown = "  ".join(right(translate("none"), 8) if n is None else f"{n:8.2f}" for n in numbers)
     return f"{shown}  {found.labelled:>6}  {found.missed:>6}"

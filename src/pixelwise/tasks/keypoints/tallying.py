@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from pixelwise.language import message
 from pixelwise.metrics import Kind, Tallies
 from pixelwise.metrics.tallies import share
 
 NEAR = 5
 """Pixels."""
-TITLES = {f"within_{NEAR}": f"within {NEAR} px"}
+TITLES = {f"within_{NEAR}": message("within {near} px", near=NEAR)}
 
 
 def point_tallies(
@@ -41,7 +42,7 @@ def point_tallies(
     sums = np.zeros((len(pictures), len(columns)))
     np.add.at(sums, [pictures[name] for name in figures], np.column_stack(columns))
     kinds = (
-        Kind("mean_error", "mean error", False, False, "px"),
+        Kind("mean_error", message("mean error"), False, False, "px"),
         *(Kind(name, TITLES.get(name, name)) for name in within),
         *((Kind("oks", "OKS", True, False),) * (similarity is not None)),
         *(Kind(f"mean_error_{name}", name, False, False, "px") for name in names),

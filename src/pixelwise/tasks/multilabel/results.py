@@ -14,14 +14,20 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
+from pixelwise.language import cells, left, mark, message, right, translate
 from pixelwise.metrics.tallies import Tallies, unique
 from pixelwise.tasks.base import Result, Scorer, dealt_back
 from pixelwise.tasks.multilabel.scores import GRID, USUAL, LabelCounts, LabelScores
 from pixelwise.tasks.tallying import label_tallies
 
-MEASURES = {"iou": "IoU %", "precision": "precision %", "recall": "recall %", "f1": "F1 %"}
+MEASURES = {
+    "iou": mark("IoU %"),
+    "precision": mark("precision %"),
+    "recall": mark("recall %"),
+    "f1": "F1 %",
+}
 """Attribute of the scores -> its heading."""
-NOTHING = "no label is true at any counted pixel"
+NOTHING = mark("no label is true at any counted pixel")
 
 
 class LabelResult(Result):
@@ -53,8 +59,8 @@ class LabelResult(Result):
         """Mean IoU and F1."""
         miou, f1 = self._mean("iou"), self._mean("f1")
         if miou is None or f1 is None:
-            return NOTHING
-        return f"mIoU {miou:.4f}  mean F1 {f1:.4f}"
+            return translate(NOTHING)
+        return translate("mIoU {miou:.4f}  mean F1 {f1:.4f}").format(miou=miou, f1=f1)
 
     def numbers(self) -> Mapping[str, float | int | None]:
         """Mean IoU and F1, and the IoU of each label."""
@@ -79,21 +85,23 @@ class LabelResult(Result):
 
     def table(self) -> str:
         """All numbers per label, in percent."""
-        width = max(5, *(len(name) for name in self.labels))
-        heads = "  ".join(f"{head:>11}" for head in MEASURES.values())
-        lines = [f"{'label':{width}}  {heads}  {'threshold':>9}  {'truth pixels':>13}"]
+        width = max(5, *map(cells, self.labels))
+        heads = [right(translate(head), 11) for head in MEASURES.values()]
+        heads += [right(translate("threshold"), 9), right(translate("truth pixels"), 13)]
+        lines = ["  ".join([left(translate("label"), width), *heads])]
         for name, found in self.labels.items():
-            cells = "  ".join(f"{_cell(getattr(found, m), found):>11}" for m in MEASURES)
+            told = "  ".join(right(_cell(getattr(found, m), found), 11) for m in MEASURES)
             lines.append(
-                f"{name:{width}}  {cells}  {found.threshold:>9.3g}  {found.truth:>13,}".rstrip()
+                f"{left(name, width)}  {told}  {found.threshold:>9.3g}  {found.truth:>13,}".rstrip()
             )
         means = (self._mean(m) if m in ("iou", "f1") else None for m in MEASURES)
-        cells = "  ".join(f"{'' if mean is None else f'{100 * mean:.2f}':>11}" for mean in means)
+        told = "  ".join(f"{'' if mean is None else f'{100 * mean:.2f}':>11}" for mean in means)
+        head = left(translate("mean"), width)
         lines.append(
-            f"{'mean':{width}}  {cells}".rstrip() if self._mean("iou") is not None else NOTHING
+            f"{head}  {told}".rstrip() if self._mean("iou") is not None else translate(NOTHING)
         )
         if self.chosen:
-            lines.append("the thresholds were chosen on these pictures")
+            lines.append(translate("the thresholds were chosen on these pictures"))
         return "\n".join(lines)
 
     def files(self) -> Mapping[str, bytes]:
@@ -119,11 +127,17 @@ class LabelResult(Result):
         never = [name for name, one in self.labels.items() if one.truth and not one.predicted]
         if not never:
             return None
-        what = "no label" if len(never) == len(self.labels) else f"{', '.join(never)} nowhere"
-        return (
-            f"the best network says {what} in all of val, where the truth has"
-            f" {'some' if what == 'no label' else 'them'}; try --class-weights auto, task_options"
-            " {thresholds: auto}, more steps, or --pretrained, and look whether the masks show them"
+        what = (
+            message("no label")
+            if len(never) == len(self.labels)
+            else message("{never} nowhere", never=", ".join(never))
+        )
+        return message(
+            "the best network says {what} in all of val, where the truth has"
+            " {what2}; try --class-weights auto, task_options {{thresholds: auto}},"
+            " more steps, or --pretrained, and look whether the masks show them",
+            what=what,
+            what2="some" if what == "no label" else "them",
         )
 
     def learnt(self) -> Mapping[str, Any]:
@@ -202,5 +216,5 @@ class LabelScorer(Scorer):
 
 def _cell(value: float | None, found: LabelScores) -> str:
     if value is None:
-        return "none" if found.truth else "absent"
+        return translate("none") if found.truth else translate("absent")
     return f"{100 * value:.2f}"

@@ -76,7 +76,7 @@ class LabelCounts:
         self, chance: Float[Tensor, "h w"], truth: Int64[Tensor, "h w"]
     ) -> Int64[Tensor, "2 places"]:
         """One picture; the truth is neither 0 nor 1 where it is not known. What was added."""
-        place = torch.bucketize(chance, self._edges, right=True)  # edges at or below
+        place = torch.bucketize(chance.contiguous(), self._edges, right=True)  # edges at or below
         found = torch.stack(
             [
                 torch.bincount(place[truth == value], minlength=len(self.edges) + 1)

@@ -17,6 +17,7 @@ from pixelwise.data.keys import as_float
 from pixelwise.data.labels_survey import LabelsSurvey
 from pixelwise.data.source import Found, Source
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import message
 from pixelwise.losses import LOSSES, class_weights_from_counts, loss_for, occurrence_loss
 from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
@@ -239,7 +240,7 @@ class Multilabel(Task):
     @property
     def without_data(self) -> str:
         """The value that stands for it."""
-        return f"{UNKNOWN} in their files"
+        return message("{unknown} in their files", unknown=UNKNOWN)
 
 
 def _threshold(value: object) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pixelwise import pictures
 from pixelwise.errors import InputError
+from pixelwise.language import cells, left, mark, message, right, translate
 from pixelwise.metrics.tallies import Tallies, unique
 from pixelwise.tasks.base import Result, Scorer, dealt_back
 from pixelwise.tasks.measures import Measure, Measures
@@ -23,9 +24,9 @@ CONSTANT = 0.98
 MEASURES = {
     "mae": "MAE",
     "rmse": "RMSE",
-    "bias": "bias",
-    "relative": "relative error",
-    "within": "within 1.25",
+    "bias": mark("bias"),
+    "relative": mark("relative error"),
+    "within": mark("within 1.25"),
 }
 """Attribute of the scores -> its heading."""
 
@@ -113,30 +114,37 @@ class ValueResult(Result):
         for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
             of, told = "" if len(self.bands) == 1 else f"{name}: ", f", {unit}" if unit else ""
             rows += [
-                Measure(f"{of}MAE{told}", found.mae, False),
-                Measure(f"{of}RMSE{told}", found.rmse, False),
-                Measure(f"{of}bias{told}", found.bias),
-                Measure(f"{of}relative error, %", _percent(found.relative), False),
-                Measure(f"{of}within a factor of 1.25, %", _percent(found.within), True),
+                Measure(message("{of}MAE{told}", of=of, told=told), found.mae, False),
+                Measure(message("{of}RMSE{told}", of=of, told=told), found.rmse, False),
+                Measure(message("{of}bias{told}", of=of, told=told), found.bias),
+                Measure(message("{of}relative error, %", of=of), _percent(found.relative), False),
+                Measure(
+                    message("{of}within a factor of 1.25, %", of=of), _percent(found.within), True
+                ),
             ]
         return Measures(tuple(rows), digits=2)
 
     def table(self) -> str:
         """Errors per band in its unit, and the bias per range of true values."""
-        width = max(5, *(len(name) for name in self.bands))
-        heads = "  ".join(f"{head:>14}" for head in MEASURES.values())
-        lines = [f"{'band':{width}}  {heads}  {'known pixels':>13}  unit"]
+        width = max(5, *map(cells, self.bands))
+        heads = [right(translate(head), 14) for head in MEASURES.values()]
+        heads += [right(translate("known pixels"), 13), translate("unit")]
+        lines = ["  ".join([left(translate("band"), width), *heads])]
         for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
-            cells = "  ".join(
-                f"{_cell(getattr(found, measure), share=measure == 'within'):>14}"
+            told = "  ".join(
+                right(_cell(getattr(found, measure), share=measure == "within"), 14)
                 for measure in MEASURES
             )
-            lines.append(f"{name:{width}}  {cells}  {found.pixels:>13,}  {unit}".rstrip())
+            lines.append(f"{left(name, width)}  {told}  {found.pixels:>13,}  {unit}".rstrip())
         for (name, found), unit in zip(self.bands.items(), self.units, strict=True):
             if found.ranges:
-                lines.append(f"bias of {name} by true value" + (f", {unit}" if unit else ""))
+                lines.append(
+                    translate("bias of {name} by true value").format(name=name)
+                    + (f", {unit}" if unit else "")
+                )
             lines += [
-                f"  {_range(low, high):>24}  {_cell(bias):>10}  {pixels:>13,} pixels"
+                f"  {right(_range(low, high), 24)}  {right(_cell(bias), 10)}  {pixels:>13,} "
+                + translate("pixels")
                 for low, high, pixels, bias in found.ranges
             ]
         return "\n".join(lines)
@@ -164,9 +172,10 @@ class ValueResult(Result):
         known = [found for found in self.bands.values() if found.rmse and found.spread]
         if not known or any(b.rmse < CONSTANT * b.spread for b in known):  # type: ignore[operator]
             return None
-        return (
-            "the best network is hardly nearer to the truth of val than its mean is, so it has"
-            " learnt little; try more steps, another --lr, or --pretrained, and look at the masks"
+        return message(
+            "the best network is hardly nearer to the truth of val than its mean is,"
+            " so it has learnt little; try more steps, another --lr, or --pretrained,"
+            " and look at the masks"
         )
 
 
@@ -239,20 +248,24 @@ def _percent(share: float | None) -> float | None:
 
 
 def _with(value: float | None, unit: str) -> str:
-    told = "unknown" if value is None else f"{value:.4g}"
+    told = translate("unknown") if value is None else f"{value:.4g}"
     return f"{told} {unit}".rstrip()
 
 
 def _cell(value: float | None, *, share: bool = False) -> str:
     if value is None:
-        return "none"
+        return translate("none")
     return f"{100 * value:.1f} %" if share else f"{value:.4g}"
 
 
 def _range(low: float, high: float) -> str:
     if low == -math.inf:
-        return f"below {high:.4g}"
-    return f"from {low:.4g}" if high == math.inf else f"{low:.4g} to {high:.4g}"
+        return translate("below {high:.4g}").format(high=high)
+    return (
+        translate("from {low:.4g}").format(low=low)
+        if high == math.inf
+        else f"{low:.4g} to {high:.4g}"
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 
+from pixelwise.language import message
 from pixelwise.metrics import Kind, Tallies
 from pixelwise.metrics.tallies import mean_of_known, share
 from pixelwise.tasks.regression.scores import Sums
@@ -52,15 +53,15 @@ def value_tallies(
         together = [] if single else [mean_of_known(np.column_stack(bands))]
         return np.column_stack([*together, *columns])
 
-    kinds = [] if single else [Kind("mae", "MAE in standard deviations", False, False)]
+    kinds = [] if single else [Kind("mae", message("MAE in standard deviations"), False, False)]
     for name, unit, sure in zip(names, units, positive, strict=True):
         of, end = ("", "") if single else (f"{name}: ", f"_{name}")
         for key, title, larger, percent in (
             ("mae", "MAE", False, False),
             ("rmse", "RMSE", False, False),
-            ("bias", "bias", None, False),
-            *((("relative", "relative error", False, True),) * sure),
-            *((("within", "within a factor of 1.25", True, True),) * sure),
+            ("bias", message("bias"), None, False),
+            *((("relative", message("relative error"), False, True),) * sure),
+            *((("within", message("within a factor of 1.25"), True, True),) * sure),
         ):
             kinds.append(Kind(key + end, of + title, larger, percent, unit))
     return Tallies(pictures, sums, sums[:, ::EACH].sum(axis=1), tuple(kinds), scores)

@@ -17,6 +17,7 @@ from pixelwise.data.georeference import geo_tags, values_tiff
 from pixelwise.data.keys import as_float
 from pixelwise.data.source import LabelledPictures, Source
 from pixelwise.errors import InputError, unknown
+from pixelwise.language import message
 from pixelwise.tasks.bands import Bands, with_holes
 from pixelwise.tasks.base import Loss, LossChoice, Task
 from pixelwise.tasks.regression.demonstration import DEPTH_SCENES
@@ -265,7 +266,7 @@ class Regression(Task):
     @property
     def without_data(self) -> str:
         """NaN."""
-        return "NaN in their files"
+        return message("NaN in their files")
 
     def _label(self, band: int) -> str:
         unit = self.units[band]

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from pixelwise.errors import InputError, in_one_line
+from pixelwise.language import translate
 from pixelwise.settings import as_plain
 from pixelwise.sharing import shareable
 from pixelwise.train.interrupt import Interrupted
@@ -78,7 +79,9 @@ class Loggers:
                 self._say(_gone(follower.name, in_one_line(error, LONGEST)))
                 continue
             if asked:
-                self._say(f"logger  {follower.name}: {where}")
+                self._say(
+                    translate("logger  {name}: {where}").format(name=follower.name, where=where)
+                )
             if not follower.logger.live:
                 for part, rows in past.items():
                     follower.numbers(part, [_row(part, row) for row in rows])
@@ -123,7 +126,9 @@ class Loggers:
 
 
 def _gone(name: str, reason: str) -> str:
-    return f"logger  {name} failed ({reason}): the run goes on without; steps.csv has all numbers"
+    return translate(
+        "logger  {name} failed ({reason}): the run goes on without; steps.csv has all numbers"
+    ).format(name=name, reason=reason)
 
 
 def _row(part: str, row: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
