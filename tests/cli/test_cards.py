@@ -11,7 +11,7 @@ import pytest
 from pixelwise.cli import card_table as module
 from pixelwise.cli.card_table import as_cards, as_table, cards, sources
 from pixelwise.cli.main import main
-from pixelwise.cli.measured import from_classes, layer_cost, upsampler_cost
+from pixelwise.cli.measured import from_classes, layer_cost, network_cost, upsampler_cost
 
 REMEDY = "run: python docs/building/cards.py"
 TABLE = json.loads(files("pixelwise.cli").joinpath(module.FILE).read_text(encoding="utf-8"))
@@ -32,7 +32,8 @@ def test_the_table_is_that_of_the_classes():
     assert TABLE["files"] == sources(), REMEDY
     assert without_costs(KNOWN.layers) == found.layers, REMEDY
     assert without_costs(KNOWN.upsamplers) == found.upsamplers, REMEDY
-    assert KNOWN.networks == found.networks, REMEDY
+    assert without_costs(KNOWN.networks) == found.networks, REMEDY
+    assert all(card.cost for card in KNOWN.networks.values())
     assert [*KNOWN.layers] == [*found.layers]
     assert json.loads(json.dumps(as_table(KNOWN))) == TABLE
 
@@ -56,7 +57,17 @@ def test_costs_are_those_measured_now(measure, key, told):
 
 
 @pytest.mark.parametrize(
-    "words", ["layers", "layers psa_s", "layers PSA", "layers carafe", "models"]
+    "key", [pytest.param(k, marks=() if k == "fcn" else pytest.mark.slow) for k in KNOWN.networks]
+)
+def test_costs_of_networks_are_those_measured_now(key):
+    card = KNOWN.networks[key]
+    found = network_cost(key, card.backbone)
+    assert (found.parameters, found.multiple) == (card.cost.parameters, card.cost.multiple), REMEDY
+    assert found.flops == pytest.approx(card.cost.flops, rel=1e-3), REMEDY
+
+
+@pytest.mark.parametrize(
+    "words", ["layers", "layers psa_s", "layers PSA", "layers carafe", "models", "models DANet"]
 )
 def test_no_torch_is_loaded(words):
     code = (
@@ -69,7 +80,13 @@ def test_no_torch_is_loaded(words):
 def test_a_further_layer_is_asked_for_its_card(monkeypatch, capsys):
     def said():
         printed = []
-        for words in (["layers"], ["layers", "psa_s"], ["layers", "carafe"], ["models"]):
+        for words in (
+            ["layers"],
+            ["layers", "psa_s"],
+            ["layers", "carafe"],
+            ["models"],
+            ["models", "fcn"],
+        ):
             assert main(words) == 0
             printed.append(capsys.readouterr().out)
         return printed

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Any
 
-from pixelwise.cli.cards import Card, Cards, Cost, Entry
+from pixelwise.cli.cards import Card, Cards, Cost, NetworkCard, NetworkCost
 
 FILE = "cards.json"
 FOLDERS = ("layers", "layers/upsampling", "networks/decoders")
@@ -45,7 +45,7 @@ def as_cards(table: Mapping[str, Any]) -> Cards:
     layers, upsamplers = (
         {key: _card(one) for key, one in table[kind].items()} for kind in ("layers", "upsamplers")
     )
-    networks = {key: Entry(**one) for key, one in table["networks"].items()}
+    networks = {key: _network(one) for key, one in table["networks"].items()}
     return Cards(layers, upsamplers, networks)
 
 
@@ -53,6 +53,12 @@ def _card(found: Mapping[str, Any]) -> Card:
     cost = Cost(**{**found["cost"], "memory": tuple(found["cost"]["memory"])})
     names, options = tuple(found["names"]), tuple(found["options"])
     return Card(**{**found, "names": names, "options": options, "cost": cost})
+
+
+def _network(found: Mapping[str, Any]) -> NetworkCard:
+    names, options = tuple(found["names"]), tuple(found["options"])
+    cost = NetworkCost(**found["cost"])
+    return NetworkCard(**{**found, "names": names, "options": options, "cost": cost})
 
 
 def as_table(found: Cards) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pixelwise import naming
 
 CHANNELS, SIDE = 256, 64
 """What layers are shown with."""
+PICTURE, CLASSES = 512, 19
+"""The sides of the picture, and the classes, that networks are shown with."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,43 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A network in the list."""
+class NetworkCost:
+    """What a network takes at the size that cards of networks are for.
+
+    Args:
+        parameters: How many.
+        flops: Of one picture.
+        multiple: Of which sides of pictures are, or are padded to.
+    """
+
+    parameters: int
+    flops: int
+    multiple: int
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """A network, or a published combination of a decoder and a backbone.
+
+    Args:
+        title: What it is called.
+        year: Of its paper.
+        line: The first line about it.
+        names: Other names.
+        about: Equations, paper and reference.
+        options: A line each.
+        backbone: With which it is shown.
+        cost: With that backbone; None: it is to be measured.
+    """
 
     title: str
     year: int
     line: str
+    names: tuple[str, ...]
+    about: str
+    options: tuple[str, ...]
+    backbone: str
+    cost: NetworkCost | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +103,7 @@ class Cards:
 
     layers: Mapping[str, Card]
     upsamplers: Mapping[str, Card]
-    networks: Mapping[str, Entry]
+    networks: Mapping[str, NetworkCard]
 
     @property
     def layer_names(self) -> naming.Names:
@@ -85,6 +118,13 @@ class Cards:
         """What upsamplers are called."""
         return naming.Names(_known(self.upsamplers))
 
+    @property
+    def network_names(self) -> naming.Names:
+        """What networks are called, and what is none here."""
+        from pixelwise.networks.elsewhere import ELSEWHERE
 
-def _known(cards: Mapping[str, Card]) -> dict[str, naming.Known]:
+        return naming.Names(_known(self.networks), ELSEWHERE)
+
+
+def _known(cards: Mapping[str, Card] | Mapping[str, NetworkCard]) -> dict[str, naming.Known]:
     return {key: naming.Known(one.title, one.year, one.names) for key, one in cards.items()}

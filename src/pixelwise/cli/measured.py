@@ -6,14 +6,25 @@ import inspect
 import torch
 
 from pixelwise.cli.card import options_of
-from pixelwise.cli.cards import CHANNELS, SIDE, Card, Cards, Cost, Entry
+from pixelwise.cli.cards import (
+    CHANNELS,
+    CLASSES,
+    PICTURE,
+    SIDE,
+    Card,
+    Cards,
+    Cost,
+    NetworkCard,
+    NetworkCost,
+)
 from pixelwise.cost import flops, parameters, predict
 from pixelwise.layers import registry as layers
 from pixelwise.layers.base import FusionLayer, Layer
 from pixelwise.layers.upsampling import registry as upsamplers
 from pixelwise.layers.upsampling.base import Upsampler
 from pixelwise.naming import Known
-from pixelwise.networks.registry import available, names
+from pixelwise.networks import registry as networks
+from pixelwise.networks.factory import create_model
 from pixelwise.networks.zoo import ZOO
 
 
@@ -23,11 +34,7 @@ def from_classes() -> Cards:
     return Cards(
         {key: _card(kind, own[key]) for key, kind in layers.available().items()},
         {key: _card(kind, other[key]) for key, kind in upsamplers.available().items()},
-        {
-            key: Entry(one.title, one.year, one.summary)
-            for key in names()
-            for one in (ZOO.get(key) or available()[key],)
-        },
+        {key: _network(key, known) for key, known in networks.all_names().known.items()},
     )
 
 
@@ -39,7 +46,10 @@ def measured(cards: Cards) -> Cards:
             k: dataclasses.replace(one, cost=upsampler_cost(k))
             for k, one in cards.upsamplers.items()
         },
-        cards.networks,
+        {
+            k: dataclasses.replace(one, cost=network_cost(k, one.backbone))
+            for k, one in cards.networks.items()
+        },
     )
 
 
@@ -64,6 +74,28 @@ def upsampler_cost(key: str) -> Cost:
         upsampler = upsamplers.create_upsampler(key, CHANNELS).eval()
         x, fine = (torch.empty(1, CHANNELS, side, side) for side in (SIDE, 2 * SIDE))
         return Cost(parameters(upsampler), flops(upsampler, x, fine))
+
+
+def network_cost(key: str, backbone: str) -> NetworkCost:
+    """What a network takes on a backbone."""
+    model = create_model(key, backbone, num_classes=CLASSES).eval().to("meta")
+    count = flops(model, torch.empty(1, 3, PICTURE, PICTURE, device="meta"))
+    return NetworkCost(parameters(model), count, model.backbone.multiple)
+
+
+def _network(key: str, known: Known) -> NetworkCard:
+    published = ZOO.get(key)
+    decoder = networks.decoder_named(published.arch if published else key)
+    shown = published or decoder
+    return NetworkCard(
+        shown.title,
+        shown.year,
+        shown.summary,
+        tuple(known.names),
+        inspect.getdoc(inspect.getmodule(decoder)) or "",
+        tuple(options_of(decoder)),
+        shown.backbone,
+    )
 
 
 def _card(kind: type[Layer] | type[Upsampler], known: Known) -> Card:

@@ -1,15 +1,16 @@
 """`pixelwise models`: the networks, one line each, or one network's card."""
 
-import inspect
 from collections.abc import Sequence
 
-from pixelwise.cli.card import options_of, print_card, print_entry
+from pixelwise.cli.card import print_card, print_entry
 from pixelwise.cli.card_table import cards
+from pixelwise.cli.cards import CLASSES, PICTURE, Cards, NetworkCost
 from pixelwise.cli.parsing import command_parser, parse
+from pixelwise.errors import InputError
 from pixelwise.language import translate
+from pixelwise.naming import meanings, resolve
 
 TEXT = "List the networks; with a name, show what it computes, its paper, options and cost."
-SIDE = 512
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,67 +31,61 @@ def main(arguments: Sequence[str]) -> int:
         )
         print(translate("next: pixelwise models danet"))
         return 0
-    from pixelwise.networks.registry import decoder_named, resolve
-    from pixelwise.networks.zoo import ZOO
-
-    _refuse_other_kinds(found.name)
-    key = resolve(found.name)
-    entry = ZOO.get(key)
-    decoder = decoder_named(entry.arch if entry else key)
-    backbone = found.backbone or (entry or decoder).backbone
+    known = cards()
+    if not meanings(found.name, known.network_names):
+        _refuse_other_kinds(found.name, known)
+    key = resolve("model", found.name, known.network_names)
+    card = known.networks[key]
+    backbone = found.backbone or card.backbone
+    cost = card.cost if backbone == card.backbone else None
     print_card(
-        title=f"{key}: {(entry or decoder).title}, {translate((entry or decoder).summary)}",
-        about=inspect.getdoc(inspect.getmodule(decoder)) or "",
-        options=options_of(decoder),
-        cost=_cost(key, backbone),
-        usage=f'pixelwise.create_model("{key}", backbone="{backbone}", num_classes=19)',
+        title=f"{key}: {card.title}, {translate(card.line)}",
+        about=card.about,
+        options=card.options,
+        cost=_cost(backbone, cost or _measured(key, backbone)),
+        usage=f'pixelwise.create_model("{key}", backbone="{backbone}", num_classes={CLASSES})',
     )
     return 0
 
 
-def _refuse_other_kinds(name: str) -> None:
+def _refuse_other_kinds(name: str, known: Cards) -> None:
     """Raise where a name that no network has is that of a backbone, a layer or an upsampler."""
-    from pixelwise.errors import InputError
-    from pixelwise.layers.registry import all_names as layers
-    from pixelwise.layers.upsampling.registry import all_names as upsamplers
-    from pixelwise.naming import meanings
+    for kind, names in (("a layer", known.layer_names), ("an upsampler", known.upsampler_names)):
+        for key in meanings(name, names):
+            if isinstance(key, str):
+                raise InputError(f"model={name!r}: is {kind}; see pixelwise layers {key}")
     from pixelwise.networks.backbones.bodies import is_backbone
-    from pixelwise.networks.registry import all_names as networks
 
-    if meanings(name, networks()):
-        return
     if is_backbone(name):
         raise InputError(
             f"model={name!r}: is a backbone; see pixelwise models upernet --backbone {name}"
         )
-    for kind, known in (("a layer", layers()), ("an upsampler", upsamplers())):
-        for key in meanings(name, known):
-            if isinstance(key, str):
-                raise InputError(f"model={name!r}: is {kind}; see pixelwise layers {key}")
 
 
-def _cost(arch: str, backbone: str) -> str:
-    import torch
+def _measured(key: str, backbone: str) -> NetworkCost:
+    from pixelwise.cli.measured import network_cost
 
-    from pixelwise.cost import flops, parameters
-    from pixelwise.networks.factory import create_model
+    return network_cost(key, backbone)
 
-    model = create_model(arch, backbone, num_classes=19).eval().to("meta")
-    count = flops(model, torch.empty(1, 3, SIDE, SIDE, device="meta"))
-    multiple = model.backbone.multiple
+
+def _cost(backbone: str, cost: NetworkCost) -> str:
     sizes = (
         translate("pictures of any size, as they are")
-        if multiple == 1
+        if cost.multiple == 1
         else translate(
             "sides that are multiples of {multiple} as they are; others are padded"
             " by repeating the border, which changes numbers:"
             " backbone_options={{'padding': 'none'}} avoids it"
-        ).format(multiple=multiple)
+        ).format(multiple=cost.multiple)
     )
     return translate(
         "on {backbone}, 19 classes: {parameters:,} parameters, {count:.1f} GFLOP"
         " at {side}x{side}, attention counted\n"
         "    sizes: {sizes}"
     ).format(
-        backbone=backbone, parameters=parameters(model), count=count / 1e9, side=SIDE, sizes=sizes
+        backbone=backbone,
+        parameters=cost.parameters,
+        count=cost.flops / 1e9,
+        side=PICTURE,
+        sizes=sizes,
     )
