@@ -36,6 +36,11 @@ class LayerSkipped(UserWarning):
 class Settling:
     """A forward pre-hook of a host, or of a part of it: each layer inside is behind its module."""
 
+    def __new__(cls, *given: Any) -> "Settling":
+        """Of copies and pickles too; torch's compiler takes a second to load, so not before."""
+        torch.compiler.assume_constant_result(_settled_in_a_trace)
+        return super().__new__(cls)
+
     def __init__(self, insertions: Insertions, part: tuple[str, ...] = ()) -> None:
         self.insertions, self.part = insertions, part
 
@@ -89,7 +94,6 @@ class Counting:
         return again
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _settled_in_a_trace(number: int) -> bool:
     """Put the layers of a host behind their modules while torch.compile reads it, which runs this.
 
