@@ -27,6 +27,7 @@ from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import reset
 from pixelwise.layers.shared.pointwise import formatted, with_plain_gradient
 from pixelwise.ops.running import choice
+from pixelwise.ops.running.precision import in_own_type
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """What maps are made of; float8 is a storage format, and nothing is computed in it."""
@@ -121,6 +122,9 @@ class Layer(ReferenceWeights, Benchmarked, ABC, metaclass=_Built):
     """Whether the output has the channels, height and width of the input, with these options."""
     limits: Limits = Limits()
     """What inputs the layer cannot take, with these options."""
+    lean_for_gradients: ClassVar[bool] = False
+    """Whether `lean` is cheaper in backward alone. Where nothing is recorded, and no type is to be
+    widened, `forward` then takes `plain`, which torch runs as quickly."""
     map_heads: Heads = Heads()
     """What the heads of `maps(x, at).spatial` are, with these options."""
     title: ClassVar[str]
@@ -241,8 +245,8 @@ class AttentionLayer(Layer):
         self.check(x)
         if is_empty(x):
             return without_images(self, self.forward, [x])
-        y = formatted(self.plain(x), x) if _must_be_plain(self) else self.lean(x)
-        return with_plain_gradient(y)
+        plain = _plain_will_do(self, x) or _must_be_plain(self)
+        return with_plain_gradient(formatted(self.plain(x), x) if plain else self.lean(x))
 
     @abstractmethod
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o i j"]:
@@ -317,6 +321,16 @@ class FusionLayer(Layer):
         """The guide with which the layer is measured on a map of `size`: half as fine."""
         images, channels, height, width = size
         return (images, options.get("guide_channels", channels), -(-height // 2), -(-width // 2))
+
+
+def _plain_will_do(layer: Layer, x: Tensor) -> bool:
+    return (
+        layer.lean_for_gradients
+        and not torch.is_grad_enabled()
+        and not choice.traced()
+        and not choice.anything_forced()
+        and in_own_type(x)
+    )
 
 
 def _must_be_plain(layer: Layer) -> bool:

@@ -125,6 +125,7 @@ class SpatialGateFromChannel(AttentionLayer):
     year: ClassVar[int | None] = None
     aliases: ClassVar[tuple[str, ...]] = ("SAWC",)
     cost_exponent: float = 1.0
+    lean_for_gradients: ClassVar[bool] = True
     reference_keys: ClassVar[Mapping[str, str]] = {"fc1": "reduce", "fc2": "expand"}
 
     def __init__(self, channels: int, *, reduction: int = 16, hidden: int | None = None) -> None:

@@ -76,6 +76,7 @@ class SqueezeExcitation(AttentionLayer):
         "squeeze and excite",
     )
     cost_exponent: float = 1.0
+    lean_for_gradients: ClassVar[bool] = True
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",
         "bn": "norm",

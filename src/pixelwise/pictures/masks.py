@@ -75,8 +75,12 @@ def _colours(mask: Mask, palette: Sequence[Colour], ignore_index: int) -> Pictur
     """The colour of each pixel's class; ignored pixels striped."""
     _check(mask, palette, ignore_index)
     ignored = mask == ignore_index
-    picture = np.array(palette, np.uint8)[np.where(ignored, 0, mask)]
-    picture[ignored] = np.where(stripes(mask.shape)[..., None], 255, IGNORED)[ignored]
+    table = np.zeros((len(palette) + 1, 4), np.uint8)  # four bytes are looked up as one number
+    table[:-1, :3], table[-1, :3] = palette, IGNORED
+    numbers = table.view(np.uint32)[:, 0].take(np.where(ignored, len(palette), mask))
+    picture = np.ascontiguousarray(numbers[..., None].view(np.uint8)[..., :3])
+    if ignored.any():
+        picture[ignored & stripes(mask.shape)] = 255
     return picture
 
 
@@ -105,10 +109,12 @@ def overlay(
         ignore_index: The value of pixels without class; they are striped grey.
     """
     colours = _colours(mask, palette, ignore_index)
-    mixed = (image * (1 - alpha) + colours * alpha).round().astype(np.uint8)
+    mixed = image * np.float32(1 - alpha)
+    mixed += colours * np.float32(alpha)
+    tinted = mixed.round(out=mixed).astype(np.uint8)
     outlines = _outlines(mask)
-    mixed[outlines] = colours[outlines]
-    return mixed
+    tinted[outlines] = colours[outlines]
+    return tinted
 
 
 def stripes(size: tuple[int, ...]) -> Bool[np.ndarray, "_ _"]:

@@ -47,6 +47,11 @@ def forced_form(operation: str) -> str | None:
     return None if torch.compiler.is_compiling() else _forced.get().get(operation)
 
 
+def anything_forced() -> bool:
+    """Whether `forced` names a form of any operation here."""
+    return bool(_forced.get())
+
+
 @contextmanager
 def forced(**forms: str) -> Iterator[None]:
     """Within, each named operation takes the form given, e.g. `forced(attention="lean")`.

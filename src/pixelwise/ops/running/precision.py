@@ -19,6 +19,13 @@ def statistics_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.dtype in HALF_TYPES else x.dtype
 
 
+def in_own_type(x: Tensor) -> bool:
+    """Whether all is computed in the type of `x`: it is no half type, and autocast is off."""
+    kind = x.device.type
+    cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return x.dtype not in HALF_TYPES and not cast
+
+
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """Autocast switched off where it is on for the device of `x`."""
     kind = x.device.type
