@@ -38,7 +38,7 @@ class Settling:
 
     def __new__(cls, *given: Any) -> "Settling":
         """Of copies and pickles too; torch's compiler takes a second to load, so not before."""
-        torch.compiler.assume_constant_result(_settled_in_a_trace)
+        torch.compiler.assume_constant_result(_settled_in_a_trace)  # type: ignore[no-untyped-call]
         return super().__new__(cls)
 
     def __init__(self, insertions: Insertions, part: tuple[str, ...] = ()) -> None:

@@ -73,6 +73,7 @@ class LargeSeparableKernelAttention(ConvolutionalGate):
     title: ClassVar[str] = "Large separable kernel attention"
     year: ClassVar[int] = 2023
     aliases: ClassVar[tuple[str, ...]] = ("VAN-LSKA",)
+    lean_for_gradients: ClassVar[bool] = True
     reference_keys: ClassVar[Mapping[str, str]] = gate_keys(
         {names[place]: part for names in _NAMES for part, place in _PARTS.items()}
         | {"conv1": "mix"}
