@@ -104,6 +104,7 @@ def test_export_in_every_mode(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_all_pairs_never_exist(mode, monkeypatch):
     monkeypatch.setattr("pixelwise.ops.running.blocks.PRODUCT_BLOCK", 1 << 16)
+    monkeypatch.setattr("pixelwise.ops.running.blocks.PASS_BLOCK", 1 << 16)
     layer = NonLocal(8, mode=mode)
     x = torch.randn(1, 8, 40, 40, requires_grad=True)
     with Largest() as seen:

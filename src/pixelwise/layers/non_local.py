@@ -30,6 +30,7 @@ from pixelwise.checks import one_of
 from pixelwise.layers.base import AttentionLayer, Maps, pixel_index, reduced
 from pixelwise.ops.attention import attention
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
+from pixelwise.ops.self_similarity import self_similarity
 from pixelwise.ops.sorted_pairs import rectified_pairs
 
 MODES = ("embedded_gaussian", "gaussian", "dot_product", "concatenation")
@@ -180,6 +181,8 @@ class NonLocal(AttentionLayer):
             elif self.mode == "concatenation":  # relu(a) / N = relu(a / N)
                 a, b = (part[:, 0].to(kind) / key.shape[2] for part in (query, key))
                 seen = rectified_pairs(a, b, value)
+            elif self.mode == "gaussian" and not self.sub_sample:
+                seen = self_similarity(query, value, self.max_memory)
             else:
                 seen = attention(query, key, value, self.max_memory)
         weight, alike = weight.expand(x.shape[0], -1, -1), self._alike(x, value)

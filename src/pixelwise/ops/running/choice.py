@@ -132,6 +132,11 @@ def _attention(value: Tensor, key: Tensor) -> str:
     return "fused" if value.device.type == "cpu" and equal else "lean"
 
 
+def _self_similarity(x: Tensor, key: Tensor) -> str:
+    """Symmetric logits on a CPU, with a third less to multiply; else whatever attention takes."""
+    return "lean" if x.device.type == "cpu" else "attention"
+
+
 def _float32_on_cpu(x: Tensor, key: Tensor) -> str:
     """The type for which channels last make torch's depthwise convolutions on CPUs quick."""
     quick = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
@@ -175,6 +180,7 @@ RULES: Mapping[str, Rule] = {
     "pooling": _kernel_on_cuda,
     "reassembly": _lean,
     "self_gate": _lean,
+    "self_similarity": _self_similarity,
     "selective_scan": _kernel_on_cuda,
     "skewed_mask": _products_on_cuda,
     "sorted_pairs": _lean,
@@ -213,6 +219,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "pooling": _WITH_KERNEL,
     "reassembly": (*_OWN, "traced"),
     "self_gate": _OWN,
+    "self_similarity": (*_OWN, "attention"),
     "selective_scan": (*_WITH_KERNEL, "traced"),
     "skewed_mask": _WITH_KERNEL,
     "sorted_pairs": (*_OWN, "traced"),
