@@ -42,7 +42,7 @@ def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     assert {"peer", "size", "ratio", "peak_mb", "predicted_mb", "gflop"} < set(columns)
     assert {"parameters", "floor_ms", "over_floor"} < set(columns)
     assert [(r["name"], r["mode"], r["form"]) for r in found] == [
-        (name, "train", form) for name in names for form in ("ours", "authors-form")
+        (name, "train", form) for name in names for form in ("ours", "plain")
     ]
     for row in found:
         assert row["problem"] == ""
@@ -53,9 +53,9 @@ def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     assert float(found[0]["ratio"]) == 1
     assert (out / "ratios.png").read_bytes().startswith(PNG)
     table = (out / "table.md").read_text()
-    assert "authors-form, geometric mean: train" in table
+    assert "plain, geometric mean: train" in table
     assert table.count("| `se` |") == 1
-    assert "authors-form" in table
+    assert "plain" in table
     shown = capfd.readouterr().out
     assert "geometric mean" in shown
     assert str(out) in shown
@@ -107,7 +107,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path, capsys, at_once, monkeypatch):
     assert bench.main(["se", "pam", *QUICK, "--quiet", "--out", str(tmp_path)]) == 130
     assert [(row["name"], row["form"]) for row in rows(tmp_path)] == [
         ("se", "ours"),
-        ("se", "authors-form"),
+        ("se", "plain"),
     ]
     assert f"kept: {tmp_path}" in capsys.readouterr().err
     assert (tmp_path / "table.md").exists()
@@ -115,7 +115,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path, capsys, at_once, monkeypatch):
 
 def test_a_process_that_dies_becomes_a_row(tmp_path, at_once, monkeypatch):
     def alone(function, *arguments):
-        if function is run.timed and "authors-form" in arguments[0].forms:
+        if function is run.timed and "plain" in arguments[0].forms:
             raise run.ChildFailed("process ended: killed; memory used up?")
         return function(*arguments)
 

@@ -88,8 +88,8 @@ def test_wrong_settings(settings, told):
 
 def test_forms_to_compare_with():
     assert BenchSettings(against="none").compared == ()
-    assert BenchSettings(compile=True).compared == ("authors-form", "compiled")
-    check_installed("authors-form")
+    assert BenchSettings(compile=True).compared == ("plain", "compiled")
+    check_installed("plain")
     with pytest.raises(InputError, match="did you mean 'timm'"):
         check_installed("tim")
 
