@@ -77,6 +77,42 @@ def test_a_form_without_the_mechanism_has_no_row(tmp_path, at_once):
     assert [row["form"] for row in rows(tmp_path)] == ["ours"]
 
 
+@pytest.mark.parametrize("mode", ["forward", "train"])
+def test_the_authors_form_is_beside_the_plain_one(tmp_path, at_once, mode, capsys):
+    words = ["se", "encoding", *QUICK, "--mode", mode, "--against", "plain,authors-form"]
+    assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    found = rows(tmp_path)
+    assert [(row["name"], row["form"]) for row in found] == [
+        ("se", "ours"),
+        ("se", "plain"),
+        ("encoding", "ours"),
+        ("encoding", "plain"),
+        ("encoding", "authors-form"),
+    ]
+    assert all(float(row["median_ms"]) > 0 and row["problem"] == "" for row in found)
+    shown = capsys.readouterr().out
+    for form in ("plain", "authors-form"):
+        assert f"{form}, geometric mean: {mode}" in shown
+        assert form in (tmp_path / "table.md").read_text()
+
+
+def test_where_no_layer_has_an_authors_form_the_plain_one_is_named(tmp_path, at_once):
+    """Once `authors-form` was the name of the plain form: who types it so learns the new one."""
+    out = tmp_path / "none"
+    with pytest.raises(InputError, match="use --against plain"):
+        bench.main(["se", "pam", *QUICK, "--against", "authors-form", "--out", str(out)])
+    assert not out.exists()
+
+
+def test_what_the_authors_code_cannot_run_on_is_said(tmp_path, at_once, capsys):
+    size = ["--seconds", "0.01", "--repeats", "2", "--size", "2x16x8x16"]
+    words = ["bam", "se", *size, "--mode", "forward", "--against", "none", "--quiet"]
+    assert bench.main([*words, "--out", str(tmp_path)]) == 0
+    note = "bam: the authors' code runs where h <= w < 2 h alone"
+    assert capsys.readouterr().out.count(note) == 1
+    assert f"\n- {note}\n" in (tmp_path / "table.md").read_text()
+
+
 def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
     words = ["pam", *QUICK, "--mode", "forward", "--forms", "attention=lean", "--against", "timm"]
     assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
