@@ -1,4 +1,4 @@
-"""The largest tensors that some code makes: what shows that a matrix of all pairs is never built."""
+"""Large tensors that some code makes: what shows that a matrix of all pairs is never built."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -6,8 +6,8 @@ import torch
 from pixelwise.benchmarks.cases import parse_case
 from pixelwise.benchmarks.settings import AUTHORS, OURS, PLAIN
 from pixelwise.benchmarks.work import ALL_PLAIN, Work, difference, prepare, written_forms
-from pixelwise.layers.registry import available
 from pixelwise.layers.position_attention import PositionAttention
+from pixelwise.layers.registry import available
 from pixelwise.networks.factory import create_model
 from pixelwise.ops.running import choice, taken
 

@@ -96,7 +96,9 @@ def test_differences_are_never_stored():
     assert 0 < seen.elements <= 2 * 32 * 400
 
 
-@pytest.mark.parametrize(("form", "kept"), [(authors, 2 * 32 * 400), (reference, 2 * 32 * 400 * 16)])
+@pytest.mark.parametrize(
+    ("form", "kept"), [(authors, 2 * 32 * 400), (reference, 2 * 32 * 400 * 16)]
+)
 def test_authors_write_all_differences_and_keep_none(form, kept):
     """What they cost in training; under autograd alone the differences would be kept."""
     inputs = [value.requires_grad_() for value in draw(2, 32, 400, 16)]

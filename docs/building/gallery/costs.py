@@ -126,8 +126,9 @@ def time_table(key: str) -> list[str]:
     if not rows:
         return []
     first = rows[0]
+    dates = " and ".join(sorted({row["date"] for row in rows}))
     lines = [
-        f"Measured on {' and '.join(sorted({row['date'] for row in rows}))}: {first['cpu']}, {first['threads']} threads,"
+        f"Measured on {dates}: {first['cpu']}, {first['threads']} threads,"
         f" torch {first['torch'].split('+')[0]}, {first['dtype']}, input"
         f" {first['size'].replace('x', '×')}.",
         "",

@@ -107,10 +107,9 @@ def prepare(work: Work) -> Subject:
 
 
 def difference(subject: Subject, form: str) -> float:
-    """By how much our output and that of a written form differ, relative, in float64 on a small
-    map.
+    """By how much our output and that of a written form differ, relative.
 
-    Turns the module into one of float64 and eval mode.
+    In float64 on a small map; turns the module into one of float64 and eval mode.
     """
     work = subject.work
     double = subject.module.to("cpu", torch.float64).eval()
