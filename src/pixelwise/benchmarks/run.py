@@ -16,7 +16,7 @@ from pixelwise.benchmarks.machine import about
 from pixelwise.benchmarks.peers import check_installed, peer_version
 from pixelwise.benchmarks.processes import ChildFailed, alone
 from pixelwise.benchmarks.rows import RESULTS, Row, RowFile
-from pixelwise.benchmarks.settings import AUTHORS, COMPILED, OURS, PLAIN, BenchSettings, written
+from pixelwise.benchmarks.settings import AUTHORS, COMPILED, OURS, BenchSettings, written
 from pixelwise.benchmarks.subject import build
 from pixelwise.benchmarks.work import Work, authors_forms
 from pixelwise.errors import InputError
@@ -94,7 +94,7 @@ def check(cases: Sequence[Case], settings: BenchSettings) -> None:
     if AUTHORS in settings.compared and not found:
         raise InputError(
             f"against={AUTHORS!r}: none of these has such a form, which is for layers whose plain"
-            f" form costs more than released code, e.g. encoding; use --against {PLAIN}"
+            " form costs more than released code, e.g. encoding; use --against plain"
         )
 
 
