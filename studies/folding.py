@@ -2,7 +2,7 @@
 
 python studies/folding.py bisenetv2 danet --size 1x3x512x1024 --out studies/folding.csv
 
-All forms take turns in one process; the first is the authors' form of every layer, not folded.
+All forms take turns in one process; the first is the plain form of every layer, not folded.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def forms(model, x):
             return model(x)
 
     return {
-        "authors-form": plain,
+        "plain": plain,
         "ours": lambda: model(x),
         "folded": lambda: folded(x),
         "folded, channels last": lambda: wide(x.contiguous(memory_format=last)),

@@ -20,7 +20,7 @@ PRODUCTS = ("mm", "conv", "linear", "attention")
 
 
 def rows(case, size, mode):
-    """What our form and the authors' spend their time on."""
+    """What our form and the plain one spend their time on."""
     subject = prepare(Work(case=case, size=size, training=mode == "train", forms=(OURS, PLAIN)))
     for form in (OURS, PLAIN):
         call = subject.call(form)

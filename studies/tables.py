@@ -1,8 +1,9 @@
 """The tables of docs/performance.md, from what `pixelwise bench` left: Markdown to standard output.
 
-python studies/tables.py studies/layers.csv
+python studies/tables.py studies/layers.csv --again studies/layers_again.csv
 
-A line for each case: the plain form beside ours, and by how much other packages take longer.
+A line for each case: the plain form beside ours, and by how much other packages take longer. Rows
+of the same case, size, mode and form that were measured again replace the first.
 """
 
 import argparse
@@ -13,12 +14,18 @@ from pathlib import Path
 from pixelwise.benchmarks.settings import MODES, OURS, PLAIN
 
 
-def read(path):
+def read(path, again=None):
     """Case -> (mode, form) -> row, in the order of the file."""
     found = {}
     with Path(path).open(newline="") as file:
         for row in csv.DictReader(file):
             found.setdefault(row["name"], {})[row["mode"], row["form"]] = row
+    if again:
+        sizes = {(name, row["size"]) for name, rows in found.items() for row in rows.values()}
+        with Path(again).open(newline="") as file:
+            for row in csv.DictReader(file):
+                if (row["name"], row["size"]) in sizes:
+                    found[row["name"]][row["mode"], row["form"]] = row
     return found
 
 
@@ -79,7 +86,9 @@ def means(found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path")
-    found = read(parser.parse_args().path)
+    parser.add_argument("--again", help="rows that were measured again")
+    told = parser.parse_args()
+    found = read(told.path, told.again)
     print("\n".join(means(found)), end="\n\n")
     for cells in lines(found):
         print(f"| {' | '.join(cells)} |")

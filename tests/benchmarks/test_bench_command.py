@@ -42,7 +42,7 @@ def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     assert {"peer", "size", "ratio", "peak_mb", "predicted_mb", "gflop"} < set(columns)
     assert {"parameters", "floor_ms", "over_floor"} < set(columns)
     assert [(r["name"], r["mode"], r["form"]) for r in found] == [
-        (name, "train", form) for name in names for form in ("ours", "authors-form")
+        (name, "train", form) for name in names for form in ("ours", "plain")
     ]
     for row in found:
         assert row["problem"] == ""
@@ -53,9 +53,9 @@ def test_a_run_in_processes_writes_everything(tmp_path, capfd):
     assert float(found[0]["ratio"]) == 1
     assert (out / "ratios.png").read_bytes().startswith(PNG)
     table = (out / "table.md").read_text()
-    assert "authors-form, geometric mean: train" in table
+    assert "plain, geometric mean: train" in table
     assert table.count("| `se` |") == 1
-    assert "authors-form" in table
+    assert "plain" in table
     shown = capfd.readouterr().out
     assert "geometric mean" in shown
     assert str(out) in shown
@@ -75,6 +75,42 @@ def test_a_form_without_the_mechanism_has_no_row(tmp_path, at_once):
     assert bench.main(["pam", *QUICK, "--mode", "forward", "--against", "timm", "--quiet",
                        "--out", str(tmp_path)]) == 0  # fmt: skip
     assert [row["form"] for row in rows(tmp_path)] == ["ours"]
+
+
+@pytest.mark.parametrize("mode", ["forward", "train"])
+def test_the_authors_form_is_beside_the_plain_one(tmp_path, at_once, mode, capsys):
+    words = ["se", "encoding", *QUICK, "--mode", mode, "--against", "plain,authors-form"]
+    assert bench.main([*words, "--quiet", "--out", str(tmp_path)]) == 0
+    found = rows(tmp_path)
+    assert [(row["name"], row["form"]) for row in found] == [
+        ("se", "ours"),
+        ("se", "plain"),
+        ("encoding", "ours"),
+        ("encoding", "plain"),
+        ("encoding", "authors-form"),
+    ]
+    assert all(float(row["median_ms"]) > 0 and row["problem"] == "" for row in found)
+    shown = capsys.readouterr().out
+    for form in ("plain", "authors-form"):
+        assert f"{form}, geometric mean: {mode}" in shown
+        assert form in (tmp_path / "table.md").read_text()
+
+
+def test_where_no_layer_has_an_authors_form_the_plain_one_is_named(tmp_path, at_once):
+    """Once `authors-form` was the name of the plain form: who types it so learns the new one."""
+    out = tmp_path / "none"
+    with pytest.raises(InputError, match="use --against plain"):
+        bench.main(["se", "pam", *QUICK, "--against", "authors-form", "--out", str(out)])
+    assert not out.exists()
+
+
+def test_what_the_authors_code_cannot_run_on_is_said(tmp_path, at_once, capsys):
+    size = ["--seconds", "0.01", "--repeats", "2", "--size", "2x16x8x16"]
+    words = ["bam", "se", *size, "--mode", "forward", "--against", "none", "--quiet"]
+    assert bench.main([*words, "--out", str(tmp_path)]) == 0
+    note = "bam: the authors' code runs where h <= w < 2 h alone"
+    assert capsys.readouterr().out.count(note) == 1
+    assert f"\n- {note}\n" in (tmp_path / "table.md").read_text()
 
 
 def test_the_forms_that_ran_are_told(tmp_path, at_once, capsys):
@@ -107,7 +143,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path, capsys, at_once, monkeypatch):
     assert bench.main(["se", "pam", *QUICK, "--quiet", "--out", str(tmp_path)]) == 130
     assert [(row["name"], row["form"]) for row in rows(tmp_path)] == [
         ("se", "ours"),
-        ("se", "authors-form"),
+        ("se", "plain"),
     ]
     assert f"kept: {tmp_path}" in capsys.readouterr().err
     assert (tmp_path / "table.md").exists()
@@ -115,7 +151,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path, capsys, at_once, monkeypatch):
 
 def test_a_process_that_dies_becomes_a_row(tmp_path, at_once, monkeypatch):
     def alone(function, *arguments):
-        if function is run.timed and "authors-form" in arguments[0].forms:
+        if function is run.timed and "plain" in arguments[0].forms:
             raise run.ChildFailed("process ended: killed; memory used up?")
         return function(*arguments)
 

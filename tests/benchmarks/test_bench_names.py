@@ -88,7 +88,9 @@ def test_wrong_settings(settings, told):
 
 def test_forms_to_compare_with():
     assert BenchSettings(against="none").compared == ()
-    assert BenchSettings(compile=True).compared == ("authors-form", "compiled")
+    assert BenchSettings(compile=True).compared == ("plain", "compiled")
+    assert BenchSettings(against="plain, authors-form").compared == ("plain", "authors-form")
+    check_installed("plain")
     check_installed("authors-form")
     with pytest.raises(InputError, match="did you mean 'timm'"):
         check_installed("tim")

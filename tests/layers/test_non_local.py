@@ -2,10 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from largest import Largest
+from largest import Largest, Written
 from pixelwise.cost import flops
 from pixelwise.errors import InputError
 from pixelwise.layers.non_local import MODES, NonLocal
+from pixelwise.ops.running import choice
 
 PER_PIXEL = {"nonlocal"}
 OPTIONS_TRIED = [
@@ -110,6 +111,19 @@ def test_all_pairs_never_exist(mode, monkeypatch):
     with Largest() as seen:
         layer(x).square().sum().backward()
     assert seen.elements <= 1 << 16
+
+
+@pytest.mark.parametrize(
+    ("mode", "matrices"), [("embedded_gaussian", 2), ("gaussian", 2), ("dot_product", 1)]
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_the_plain_form_scales_in_place(mode, matrices, training):
+    """Scores, and a softmax where there is one: what is compared with ours costs no more."""
+    layer = built(channels=4, mode=mode)
+    x = torch.randn(1, 4, 12, 12, dtype=torch.float64, requires_grad=training)
+    with torch.set_grad_enabled(training), Written(144 * 144) as seen, choice.forced(layer="plain"):
+        layer(x)
+    assert seen.count == matrices
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -3,9 +3,15 @@ import torch
 
 from largest import Largest
 from pixelwise.ops.encoding import _product_form, assignments, encoding, reference
-from pixelwise.ops.running import blocks
+from pixelwise.ops.running import blocks, choice
 
-FORMS = [encoding, lambda *inputs: _product_form(*inputs)[1]]
+
+def authors(*inputs):
+    with choice.forced(encoding="authors"):
+        return encoding(*inputs)
+
+
+FORMS = [encoding, authors, lambda *inputs: _product_form(*inputs)[1]]
 SHAPES = [(1, 1, 1, 1), (2, 3, 17, 4), (3, 8, 5, 2), (1, 6, 1, 5), (2, 16, 40, 7)]
 
 
@@ -45,10 +51,11 @@ def test_layout_does_not_matter(block_size):
             torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("form", [encoding, authors])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_types_give_sums_in_float32(dtype):
+def test_half_types_give_sums_in_float32(dtype, form):
     inputs = draw(2, 6, 20, 3, dtype)
-    found = run(encoding, inputs)
+    found = run(form, inputs)
     wanted = run(reference, [value.double() for value in inputs])
     assert found[0].dtype == torch.float32
     for one, two, value in zip(found[1:], wanted[1:], inputs, strict=True):
@@ -67,9 +74,11 @@ def test_far_from_zero_nothing_cancels(offset):
         assert error < 1e-5
 
 
-def test_gradients_by_finite_differences():
+@pytest.mark.parametrize("form", [encoding, authors])
+def test_gradients_by_finite_differences(form):
     inputs = [value.requires_grad_() for value in draw(2, 5, 7, 3)]
-    assert torch.autograd.gradcheck(encoding, inputs)
+    assert torch.autograd.gradcheck(form, inputs)
+    assert torch.autograd.gradgradcheck(form, inputs, fast_mode=True)
 
 
 def test_assignments_are_those_of_the_sums():
@@ -85,3 +94,19 @@ def test_differences_are_never_stored():
     with Largest() as seen:
         encoding(*inputs).sum().backward()
     assert 0 < seen.elements <= 2 * 32 * 400
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"), [(authors, 2 * 32 * 400), (reference, 2 * 32 * 400 * 16)]
+)
+def test_authors_write_all_differences_and_keep_none(form, kept):
+    """What they cost in training; under autograd alone the differences would be kept."""
+    inputs = [value.requires_grad_() for value in draw(2, 32, 400, 16)]
+    sizes = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        lambda value: sizes.append(value.numel()) or value, lambda value: value
+    )
+    with Largest() as seen, hooks:
+        form(*inputs)
+    assert seen.elements == 2 * 32 * 400 * 16
+    assert max(sizes) == kept

@@ -143,7 +143,7 @@ FORMED = [
     pytest.param(form, *case, id=f"{case[0]} {number} {form}")
     for number, case in enumerate(CASES)
     for form in choice.FORMS[case[0]]
-    if form in ("plain", "lean", "fused", "operator")
+    if form in ("plain", "lean", "fused", "operator", "authors")
 ]
 
 

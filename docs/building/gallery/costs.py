@@ -105,27 +105,41 @@ def growth(key: str) -> list[dict[str, str]]:
 
 
 def timed(key: str) -> list[dict[str, str]]:
-    """The rows of `layers.csv` that are of a layer."""
-    return [
-        row for row in measured("layers") if row["name"].split(":")[0] == key and row["median_ms"]
+    """The rows of `layers.csv` that are of a layer; those of `layers_again.csv` replace others."""
+    rows = [row for row in measured("layers") if row["name"].split(":")[0] == key]
+    sizes = {row["size"] for row in rows}
+    again = [
+        row
+        for row in measured("layers_again")
+        if row["name"].split(":")[0] == key and row["size"] in sizes
     ]
+    replaced = {(row["name"], row["mode"], row["form"]) for row in again}
+    kept = [row for row in rows if (row["name"], row["mode"], row["form"]) not in replaced]
+    order = list(dict.fromkeys((row["name"], row["mode"]) for row in rows))
+    found = sorted([*again, *kept], key=lambda row: order.index((row["name"], row["mode"])))
+    return [row for row in found if row["median_ms"]]
 
 
 def time_table(key: str) -> list[str]:
-    """Measured time and memory beside other people's code, as lines of Markdown."""
+    """Measured time and memory beside other forms and packages, as lines of Markdown."""
     rows = timed(key)
     if not rows:
         return []
     first = rows[0]
+    dates = " and ".join(sorted({row["date"] for row in rows}))
     lines = [
-        f"Measured on {first['date']}: {first['cpu']}, {first['threads']} threads,"
+        f"Measured on {dates}: {first['cpu']}, {first['threads']} threads,"
         f" torch {first['torch'].split('+')[0]}, {first['dtype']}, input"
         f" {first['size'].replace('x', '×')}.",
         "",
         "| options | run | code | time, ms | memory, MB |",
         "| --- | --- | --- | ---: | ---: |",
     ]
-    named = {"ours": "pixelwise", "authors-form": "in the authors' form"}
+    named = {
+        "ours": "pixelwise",
+        "plain": "the equations, written plainly",
+        "authors-form": "the equations, at the cost of the authors' code",
+    }
     for row in rows:
         _, _, options = row["name"].partition(":")
         code = escape(named.get(row["form"]) or row["peer"], quote=False)

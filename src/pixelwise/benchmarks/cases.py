@@ -13,6 +13,7 @@ import yaml
 
 from pixelwise.errors import InputError, unknown
 from pixelwise.kinds import plain
+from pixelwise.language import translate
 from pixelwise.layers import registry as layers
 from pixelwise.layers.benchmarked import Size
 from pixelwise.naming import Names, matches, meanings, resolve
@@ -76,6 +77,13 @@ def parse_case(name: str) -> Case:
         if option not in known:
             raise unknown("option", option, known, f"of layer {key!r}")
     return Case(f"{key}{colon}{text}", key, options)
+
+
+def notes(found: Iterable[Case]) -> list[str]:
+    """What a reader of a comparison should know of the authors' code, a line each."""
+    keys = dict.fromkeys(case.key for case in found if not case.is_network)
+    told = {key: layers.available()[key].authors_limit for key in keys}
+    return [f"{key}: {translate(limit)}" for key, limit in told.items() if limit]
 
 
 def _both() -> Names:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from pixelwise.benchmarks.processes import told
-from pixelwise.benchmarks.settings import PLAIN
+from pixelwise.benchmarks.settings import AUTHORS, PLAIN
 from pixelwise.benchmarks.work import Call, Work, difference, prepare
 from pixelwise.ops.running import taken as forms_taken
 from pixelwise.ops.running.taken import Forms
@@ -67,8 +67,9 @@ def timed(work: Work) -> dict[str, Taken]:
     if work.device.startswith("cuda"):
         for form, call in calls.items():
             found[form].peak_mb = _allocated(call)
-    if PLAIN in calls and (apart := difference(subject)) > SAME:
-        found[PLAIN] = Taken(problem=f"the plain form gives other numbers (differs by {apart:.0e})")
+    for form in (PLAIN, AUTHORS):
+        if form in calls and (apart := difference(subject, form)) > SAME:
+            found[form] = Taken(problem=f"{form} gives other numbers (differs by {apart:.0e})")
     return found
 
 

@@ -18,9 +18,11 @@ TABLE, RATIOS, TIME, MEMORY, GROWTH = (
 )
 
 
-def write_comparison(bench: Bench, folder: Path) -> None:
-    """`table.md` and `ratios.png`."""
-    write_bytes(folder / TABLE, markdown(bench.rows, bench.file.about).encode())
+def write_comparison(bench: Bench, folder: Path, notes: Sequence[str] = ()) -> None:
+    """`table.md`, with notes below it, and `ratios.png`."""
+    below = "".join(f"\n- {note}" for note in notes)
+    table = markdown(bench.rows, bench.file.about) + (f"{below}\n" if below else "")
+    write_bytes(folder / TABLE, table.encode())
     write_bytes(folder / RATIOS, pictures.ratio_bars(bench.rows))
 
 

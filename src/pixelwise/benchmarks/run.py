@@ -16,9 +16,9 @@ from pixelwise.benchmarks.machine import about
 from pixelwise.benchmarks.peers import check_installed, peer_version
 from pixelwise.benchmarks.processes import ChildFailed, alone
 from pixelwise.benchmarks.rows import RESULTS, Row, RowFile
-from pixelwise.benchmarks.settings import COMPILED, OURS, BenchSettings, written
+from pixelwise.benchmarks.settings import AUTHORS, COMPILED, OURS, BenchSettings, written
 from pixelwise.benchmarks.subject import build
-from pixelwise.benchmarks.work import Work
+from pixelwise.benchmarks.work import Work, authors_forms
 from pixelwise.errors import InputError
 from pixelwise.language import translate
 from pixelwise.layers.benchmarked import Size
@@ -86,10 +86,16 @@ def check(cases: Sequence[Case], settings: BenchSettings) -> None:
     """
     for name in settings.compared:
         check_installed(name)
+    found = False
     with choice.forced(**settings.forced), torch.device("meta"):
         for case in cases:
             for size in case.at(settings.sizes):
-                build(case, size, backbone=settings.backbone)
+                found |= bool(authors_forms(build(case, size, backbone=settings.backbone)))
+    if AUTHORS in settings.compared and not found:
+        raise InputError(
+            f"against={AUTHORS!r}: none of these has such a form, which is for layers whose plain"
+            " form costs more than released code, e.g. encoding; use --against plain"
+        )
 
 
 def start(settings: BenchSettings, folder: Callable[[], Path], watcher: Watcher) -> Bench:

@@ -10,8 +10,10 @@ from pixelwise.settings import setting
 
 MODES = ("forward", "train")
 DTYPES = ("float32", "bfloat16", "float16")
-OURS, PLAIN, COMPILED = "ours", "authors-form", "compiled"
+OURS, PLAIN, COMPILED = "ours", "plain", "compiled"
 """Forms that are always there to be named; the others are packages."""
+AUTHORS = "authors-form"
+"""What costs as much as released code: of the few cases whose plain form costs more than that."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ class BenchSettings:
     device: str = setting("cpu", "cpu, cuda or cuda:N")
     dtype: str = setting("float32", "float32, bfloat16 or float16")
     against: str = setting(
-        PLAIN, "what to compare with: authors-form, timm, fightingcv, mmseg, smp or none"
+        PLAIN,
+        "what to compare with: plain (the equations as they are written), authors-form (at the cost"
+        " of released code, of the layers whose plain form costs more, e.g. encoding), timm,"
+        " fightingcv, mmseg, smp or none",
     )
     growth: bool = setting(
         False,

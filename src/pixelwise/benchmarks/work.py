@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pixelwise.benchmarks.cases import Case
 from pixelwise.benchmarks.peers import peer_module
-from pixelwise.benchmarks.settings import COMPILED, OURS, PLAIN
+from pixelwise.benchmarks.settings import AUTHORS, COMPILED, OURS, PLAIN
 from pixelwise.benchmarks.subject import build, disturb, inputs, shapes
-from pixelwise.layers.benchmarked import Size
+from pixelwise.layers.benchmarked import Benchmarked, Size
 from pixelwise.ops.running import choice
 
 Call = Callable[[], object]
@@ -57,7 +57,7 @@ class Subject:
         module, learnt = self._form(form), self.module
         if module is None:
             return None
-        if form not in (OURS, PLAIN, COMPILED):
+        if form not in (OURS, PLAIN, AUTHORS, COMPILED):
             learnt = module
         if self.work.training:
             return _training(module, learnt, self.given)
@@ -69,13 +69,28 @@ class Subject:
             return functools.partial(_forced, self.module, dict(self.work.forced or {}))
         if form == COMPILED:
             return torch.compile(self.module, dynamic=False)
-        if form == PLAIN:
-            return functools.partial(_forced, self.module, ALL_PLAIN)
+        if form in (PLAIN, AUTHORS):
+            forms = written_forms(form, self.module)
+            return None if forms is None else functools.partial(_forced, self.module, forms)
         module = peer_module(form, case, self.module, [tuple(x.shape) for x in self.given])
         if module is None:
             return None
         kind = {"device": self.work.device, "dtype": getattr(torch, self.work.dtype)}
         return module.to(**kind).train(self.work.training)
+
+
+def authors_forms(module: nn.Module) -> dict[str, str]:
+    """Operation -> form, of all layers in a module that state what their authors' code costs."""
+    layers = [part for part in module.modules() if isinstance(part, Benchmarked)]
+    return {operation: form for one in layers for operation, form in one.authors_forms.items()}
+
+
+def written_forms(form: str, module: nn.Module) -> dict[str, str] | None:
+    """What is forced for the plain form or the authors'; None where there is none of its own."""
+    if form == PLAIN:
+        return ALL_PLAIN
+    found = authors_forms(module)
+    return {**ALL_PLAIN, **found} if found else None
 
 
 def prepare(work: Work) -> Subject:
@@ -91,10 +106,10 @@ def prepare(work: Work) -> Subject:
     return Subject(work, module, given)
 
 
-def difference(subject: Subject) -> float:
-    """By how much our output and the plain form's differ, relative, in float64 on a small map.
+def difference(subject: Subject, form: str) -> float:
+    """By how much our output and that of a written form differ, relative.
 
-    Turns the module into one of float64 and eval mode.
+    In float64 on a small map; turns the module into one of float64 and eval mode.
     """
     work = subject.work
     double = subject.module.to("cpu", torch.float64).eval()
@@ -102,7 +117,8 @@ def difference(subject: Subject) -> float:
     wanted = shapes(work.case, double, (1, work.size[1], side, side - 2), training=False)
     small = inputs(wanted, dtype=torch.float64)
     with torch.no_grad():
-        ours, theirs = double(*small), _forced(double, ALL_PLAIN, *small)
+        ours = double(*small)
+        theirs = _forced(double, written_forms(form, double) or {}, *small)
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 

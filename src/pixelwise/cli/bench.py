@@ -12,9 +12,9 @@ from pixelwise.outputs import refuse_used
 from pixelwise.settings import numbered_folder
 
 TEXT = (
-    "Measure time and memory of layers and networks on this machine, beside the authors' form and"
-    " other packages, e.g.: pixelwise bench psa_p nonlocal:mode=gaussian --against"
-    " authors-form,timm.  Rows are written to a file as they are measured; Ctrl-C keeps them."
+    "Measure time and memory of layers and networks on this machine, beside the equations written"
+    " plainly and other packages, e.g.: pixelwise bench psa_p nonlocal:mode=gaussian --against"
+    " plain,timm.  Rows are written to a file as they are measured; Ctrl-C keeps them."
 )
 INTERRUPTED = 130
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, console: Console) -> int:
-    from pixelwise.benchmarks.cases import cases
+    from pixelwise.benchmarks.cases import cases, notes
     from pixelwise.benchmarks.processes import begin
 
     wanted = cases(names)
@@ -69,9 +69,11 @@ def _bench(names: Sequence[str], settings: BenchSettings, out: str | None, conso
     if settings.growth:
         write_growing(bench, folder, fitted)
     else:
-        write_comparison(bench, folder)
+        write_comparison(bench, folder, notes(wanted))
     console.print(text_table(bench.rows))
     for line in means(bench.rows):
+        console.print(line)
+    for line in notes(wanted):
         console.print(line)
     console.print(taken.line())
     if code:

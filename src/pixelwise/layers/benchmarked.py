@@ -21,6 +21,14 @@ class Benchmarked:
     are recorded, "train" where they are. Those that take a tenth less, of (1, 512, 64, 128) in
     float32 with two threads, by `pixelwise bench --compile`."""
 
+    authors_forms: ClassVar[Mapping[str, str]] = {}
+    """Operation -> the form with which the plain form of the layer costs what the code costs that
+    its authors released. Only where that costs less than the plain form as it is: elsewhere the
+    plain form costs no more. `pixelwise bench` calls it `authors-form`."""
+    authors_limit: ClassVar[str] = ""
+    """What the authors' code cannot be run on, marked for translation; `pixelwise bench` says it
+    below its table. "" is nothing."""
+
     @classmethod
     def benchmark_divisor(cls, options: Mapping[str, Any]) -> int:
         """By what to divide the sides of maps, where these options need too much memory."""

@@ -13,7 +13,7 @@ Source: Park et al., "BAM: Bottleneck Attention Module", BMVC 2018,
 https://arxiv.org/abs/1807.06514.
 Reference: github.com/Jongchan/attention-module, MODELS/bam.py (MIT). Differences: the mean runs
 over the whole map, where the authors' window is a square of the map's height (`square_window`
-for that); the gate is never kept as a map.
+for that), so that their code runs where h <= w < 2 h alone; the gate is never kept as a map.
 """
 
 import re
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from pixelwise.checks import at_least, one_of
 from pixelwise.errors import InputError
+from pixelwise.language import mark
 from pixelwise.layers.base import AttentionLayer, Heads, Limits, Maps, reduced
 from pixelwise.layers.shared.parts import conv_norm
 from pixelwise.ops.joint_gate import joint_gate, joint_weights
@@ -65,6 +66,7 @@ class BottleneckAttention(AttentionLayer):
     year: ClassVar[int] = 2018
     aliases: ClassVar[tuple[str, ...]] = ("BAMBlock",)
     cost_exponent: float = 1.0
+    authors_limit: ClassVar[str] = mark("the authors' code runs where h <= w < 2 h alone")
     map_heads: Heads = Heads("mean", None)
     faster_compiled: ClassVar[tuple[str, ...]] = ("train",)
     limits: Limits = Limits(images=2)
@@ -118,8 +120,9 @@ class BottleneckAttention(AttentionLayer):
         for conv, norm in zip(self.dilated, self.norms, strict=True):
             z = norm(conv(z)).relu()
         spatial = self.score(z)  # (b, 1, h, w)
-        both = channel * spatial if self.variant == "code" else channel + spatial
-        return x * (1 + both.sigmoid())
+        product = self.variant == "code"
+        gate = 1 + (channel * spatial if product else channel + spatial).sigmoid()
+        return x * gate
 
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The gate of every channel and pixel is never written as a map."""

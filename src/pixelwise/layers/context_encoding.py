@@ -32,6 +32,7 @@ from pixelwise.layers.reference import ReferenceWeights
 from pixelwise.layers.shared.parts import conv_norm, reset
 from pixelwise.layers.shared.pointwise import pointwise
 from pixelwise.ops.encoding import assignments, encoding
+from pixelwise.ops.running import choice
 from pixelwise.ops.running.precision import full_precision
 
 MMSEGMENTATION = {
@@ -62,6 +63,8 @@ class Encoding(ReferenceWeights):
 
     def forward(self, flat: Float[Tensor, "b c n"]) -> Float[Tensor, "b k c"]:
         """Assign every pixel to the codewords, and sum what these leave of it."""
+        if choice.forced_form("encoding") == "authors":  # to be measured
+            return encoding(flat, self.codewords, self.scale)
         apart = flat[:, None] - self.codewords[:, :, None]  # (b, k, c, n)
         weights = (self.scale[:, None] * apart.square().sum(dim=2)).softmax(dim=1)  # over codewords
         return torch.einsum("bkn,bkcn->bkc", weights, apart)
@@ -99,6 +102,7 @@ class ContextEncoding(AttentionLayer):
     year: ClassVar[int] = 2018
     aliases: ClassVar[tuple[str, ...]] = ("EncModule", "EncNet", "DeepTEN", "EncLayer")
     cost_exponent: float = 1.0
+    authors_forms: ClassVar[Mapping[str, str]] = {"encoding": "authors"}
     map_heads: Heads = Heads("sum", "codeword")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "encoding.0": "project.0",

@@ -80,6 +80,7 @@ class DeformableConvolution(AttentionLayer):
         "DCNv2 pack",
     )
     cost_exponent: float = 1.0
+    authors_forms: ClassVar[Mapping[str, str]] = {"layer": "lean", "deformable": "operator"}
     map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "weight": "weight",

@@ -113,12 +113,12 @@ class GlobalContext(AttentionLayer):
 
     def plain(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Gate the channels of x by the context, add the transformed context, or both."""
-        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (b, n, c)
+        flat = x.flatten(2)  # (b, c, n)
         if self.score is None:
-            context = pixels.mean(dim=1)
+            context = flat.mean(dim=2)
         else:
-            weights = self.score(pixels).softmax(dim=1)  # over the pixels
-            context = (weights * pixels).sum(dim=1)
+            weights = self.score(flat.mT).softmax(dim=1)  # (b, n, 1), over the pixels
+            context = torch.bmm(flat, weights)[:, :, 0]
         if self.mul is not None:
             x = x * self.mul(context).sigmoid()[:, :, None, None]
         if self.add is not None:

@@ -164,10 +164,10 @@ class NonLocal(AttentionLayer):
             left = query[:, :, None].expand(-1, -1, m, -1)
             right = key[:, None].expand(-1, n, -1, -1)
             return self.score(torch.cat([left, right], dim=3))[..., 0].relu() / m
-        products = torch.einsum("bid,bjd->bij", query, key)
+        products = torch.bmm(query, key.mT)  # (b, n, m)
         if self.mode == "dot_product":
-            return products / m
-        return (self.scale * products).softmax(dim=2)  # over the keys
+            return products.div_(m)  # in place, as the authors do: there are n x m of them
+        return products.mul_(self.scale).softmax(dim=2)  # over the keys
 
     def lean(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """One product for all projections; no matrix of pairs exists, as said above."""

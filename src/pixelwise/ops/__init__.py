@@ -17,7 +17,8 @@ say, `lean` the same in blocks, `kernel`, and `dispatch` the function that choos
     channel_pools       largest and mean of each pixel: cbam cross_gates (plain lean)
     deformable          a convolution that reads at offsets: deform (plain lean traced operator)
     depthwise           every channel by itself: msca lka lska lsk (plain lean)
-    encoding            residuals from soft codewords: encoding (plain lean traced)
+    encoding            residuals from soft codewords: encoding
+                        (plain lean traced authors)
     factor_gate         one factor per channel or pixel: se eca cbam cross_gates (plain lean)
     joint_gate          channel and pixel in one sigmoid: bam (plain lean kernel)
     local_attention     pixels see a window: acmix acmix_window (plain lean kernel traced)

@@ -13,6 +13,10 @@ The lean form does so for a run of pixels at a time, and keeps A alone. Backward
 
     dA_kn = dE_k . (x_n - c_k),             ds_k = sum_n dL_kn d_kn,
     dx_n = sum_k (A_kn dE_k + 2 s_k dL_kn (x_n - c_k)),    dc_k: the same over n, negative
+
+The form `authors` costs what released code does: it writes all differences x_n - c_k once for the
+distances and once for the sums, forward and backward, but keeps none of them for backward, where
+`plain` under autograd keeps three tensors of that size. It is there to be measured, and not faster.
 """
 
 from collections.abc import Iterator
@@ -55,6 +59,8 @@ def encoding(
             return reference(x, codewords, scale)
         if chosen == "traced":
             return _product_form(x, codewords, scale)[1]
+        if chosen == "authors":
+            return _Written.apply(x, codewords, scale)
         return _Encoding.apply(x, codewords, scale)
 
 
@@ -124,3 +130,34 @@ def _runs(x: Tensor) -> Iterator[tuple[slice, slice]]:
     for image in blocks.images(x):
         for run in blocks.spans(x.shape[2], x.shape[1], blocks.PASS_BLOCK, x.device):
             yield image, run
+
+
+class _Written(torch.autograd.Function):
+    """All differences are written, and none is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, codewords: Tensor, scale: Tensor) -> Tensor:
+        pixels, codes, factor = _by_pixel(x, codewords, scale)
+        distances = (pixels - codes).square().sum(dim=3)  # (b, n, k)
+        weights = (distances * factor).softmax(dim=2)
+        ctx.save_for_backward(x, codewords, scale, weights, distances)
+        return ((pixels - codes) * weights[..., None]).sum(dim=1)
+
+    @staticmethod
+    @twice_differentiable(_again)
+    def backward(ctx: Any, grad: Tensor) -> Gradients:
+        x, codewords, scale, weights, distances = ctx.saved_tensors
+        pixels, codes, factor = _by_pixel(x, codewords, scale)
+        d_weights = ((pixels - codes) * grad[:, None]).sum(dim=3)
+        d_logits = weights * (d_weights - (weights * d_weights).sum(dim=2, keepdim=True))
+        d_scale = (d_logits * distances).sum(dim=(0, 1))
+        pull = (pixels - codes) * (2 * factor * d_logits)[..., None]  # (b, n, k, c)
+        d_pixels = torch.bmm(weights, grad) + pull.sum(dim=2)
+        d_codes = -(weights.sum(dim=1)[..., None] * grad).sum(dim=0) - pull.sum(dim=(0, 1))
+        return d_pixels.mT.to(x.dtype), d_codes.to(codewords.dtype), d_scale.to(scale.dtype)
+
+
+def _by_pixel(x: Tensor, codewords: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels (b, n, 1, c), codewords (k, c) and scales (k), in the type of statistics."""
+    kind = statistics_dtype(x)
+    return x.to(kind).mT.contiguous()[:, :, None], codewords.to(kind), scale.to(kind)

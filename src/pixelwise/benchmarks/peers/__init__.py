@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from pixelwise.benchmarks.cases import Case
-from pixelwise.benchmarks.settings import COMPILED, PLAIN
+from pixelwise.benchmarks.settings import AUTHORS, COMPILED, PLAIN
 from pixelwise.errors import InputError, unknown
 
 Shape = Sequence[int]
@@ -29,10 +29,10 @@ PACKAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 def check_installed(name: str) -> None:
     """Raise unless `name` is a form that can be timed here."""
-    if name in (PLAIN, COMPILED):
+    if name in (PLAIN, AUTHORS, COMPILED):
         return
     if name not in PACKAGES:
-        raise unknown("form", name, [PLAIN, *PACKAGES], "to compare with")
+        raise unknown("form", name, [PLAIN, AUTHORS, *PACKAGES], "to compare with")
     module, packages = PACKAGES[name]
     if find_spec(module) is None:
         raise InputError(

@@ -6,6 +6,8 @@
     fused     torch's own fused attention
     operator  an operator of torchvision or torch
     kernel    Triton, on CUDA (see `kernels`)
+    authors   what costs as much as released code, where that costs less than `plain`: no rule takes
+              it, `pixelwise bench --against authors-form` does
 
 All forms of an operation give the same numbers. `forced` takes one whatever the rules say: for
 tests, for measurements, and for who knows their machine better.
@@ -205,7 +207,7 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "channel_pools": _OWN,
     "deformable": (*_OWN, "traced", "operator"),
     "depthwise": _OWN,
-    "encoding": (*_OWN, "traced"),
+    "encoding": (*_OWN, "traced", "authors"),
     "factor_gate": _OWN,
     "joint_gate": _WITH_KERNEL,
     "layer": _OWN,
