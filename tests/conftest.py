@@ -42,6 +42,13 @@ def pytest_addoption(parser):
         help="also build all kernels, and interpret them on large maps: twenty minutes",
     )
     parser.addoption(
+        "--triton",
+        type=Path,
+        metavar="DIR",
+        help="folder with the oldest supported Triton: pip install --no-deps --target DIR"
+        " triton==3.6.0; some kernels are built with it too, all with --kernels",
+    )
+    parser.addoption(
         "--matrix",
         type=Path,
         metavar="FILE",

@@ -10,6 +10,7 @@ import io
 import multiprocessing
 import os
 import re
+import sys
 from typing import NamedTuple
 
 import torch
@@ -55,11 +56,12 @@ class Build(NamedTuple):
 
 
 class Card:
-    """A process that builds for one kind of GPU."""
+    """A process that builds for one kind of GPU, with the Triton in a folder if that is given."""
 
-    def __init__(self, name, cache):
+    def __init__(self, name, cache, triton=None):
         self.name, self.kind = name, KINDS[name]
-        self._pool = multiprocessing.get_context("spawn").Pool(1, _believe, (self.kind, str(cache)))
+        given = (self.kind, str(cache), triton)
+        self._pool = multiprocessing.get_context("spawn").Pool(1, _believe, given)
 
     def run(self, function, *arguments):
         return self._pool.apply(function, arguments)
@@ -107,8 +109,18 @@ def both_ways(case, dtype):
     sum(z.sum() for z in found).backward()
 
 
-def _believe(kind, cache):
+def triton_version():
+    """Of the Triton that builds."""
+    import triton
+
+    return triton.__version__
+
+
+def _believe(kind, cache, folder):
     os.environ["TRITON_CACHE_DIR"] = cache
+    if folder is not None:
+        assert "triton" not in sys.modules
+        sys.path.insert(0, str(folder))
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.runtime import driver

@@ -44,6 +44,15 @@ EVERY_TIME = {
     ("sm_90", "attention", "float32"),
     ("sm_90", "mask collect", "bfloat16"),
 }
+OLDEST = "3.6.0"
+OLDEST_TIMES = {
+    ("sm_90", "joint product", "bfloat16"),
+    ("sm_80", "attention", "float32"),
+    ("sm_90", "mask collect", "bfloat16"),
+    ("sm_80", "projection", "float32"),
+    ("sm_80", "scan", "float16"),
+}
+"""What is built with the oldest Triton whenever there is one; the rest with --kernels."""
 SPILL = {
     ("attention", "float32"): 64,
     ("attention deep", "float32"): 64,
@@ -100,6 +109,38 @@ def test_builds(target, name, dtype, card, request):
     if (target, name, dtype) not in EVERY_TIME and not request.config.getoption("kernels"):
         pytest.skip("takes minutes: give --kernels")
     chosen = card(target)
+    builds = chosen.builds(CASES[name], DTYPES[dtype])
+    assert len(builds) >= 2, "forward and backward"
+    assert not list(wrong(name, dtype, builds, chosen.kind))
+
+
+@pytest.fixture(scope="module")
+def oldest(tmp_path_factory, request):
+    """A function from the name of a card to one that the oldest Triton builds for."""
+    folder = request.config.getoption("triton")
+    if folder is None:
+        pytest.skip("no folder with the oldest Triton: give --triton")
+    made = {}
+
+    def find(name):
+        if name not in made:
+            made[name] = cards.Card(name, tmp_path_factory.mktemp(name), folder.resolve())
+            assert made[name].run(cards.triton_version) == OLDEST
+        return made[name]
+
+    yield find
+    for each in made.values():
+        each.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "name", "dtype"), list(itertools.product(["sm_80", "sm_90"], CASES, DTYPES))
+)
+def test_builds_with_the_oldest_triton(target, name, dtype, oldest, request):
+    if (target, name, dtype) not in OLDEST_TIMES and not request.config.getoption("kernels"):
+        pytest.skip("takes minutes: give --kernels")
+    chosen = oldest(target)
     builds = chosen.builds(CASES[name], DTYPES[dtype])
     assert len(builds) >= 2, "forward and backward"
     assert not list(wrong(name, dtype, builds, chosen.kind))
