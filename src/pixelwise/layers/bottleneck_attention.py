@@ -66,7 +66,7 @@ class BottleneckAttention(AttentionLayer):
     aliases: ClassVar[tuple[str, ...]] = ("BAMBlock",)
     cost_exponent: float = 1.0
     map_heads: Heads = Heads("mean", None)
-    faster_compiled: ClassVar[tuple[str, ...]] = ("train",)
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     limits: Limits = Limits(images=2)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "channel_att.gate_c.gate_c_fc_0": "reduce",

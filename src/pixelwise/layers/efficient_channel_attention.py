@@ -59,6 +59,7 @@ class EfficientChannelAttention(AttentionLayer):
         "ECAAttention",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 
     def __init__(

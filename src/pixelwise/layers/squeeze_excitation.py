@@ -76,6 +76,7 @@ class SqueezeExcitation(AttentionLayer):
         "squeeze and excite",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",
         "bn": "norm",
