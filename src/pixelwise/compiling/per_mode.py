@@ -29,8 +29,8 @@ def compiled(module: nn.Module) -> nn.Module:
 
     Layers with modes in `worth_compiling` are measured on the CPU, as they are and compiled, at the
     first call in a mode with maps of a kind. The compiled form is taken where it gives the same
-    numbers in a tenth less time or better. Verdicts are kept in a folder for the next process:
-    `$PIXELWISE_CACHE`, or the system's folder for such files; `PIXELWISE_CACHE=off` keeps none.
+    numbers in a tenth less time or better. Verdicts are kept for the next process, in the folder
+    `$PIXELWISE_CACHE`, or else in `~/.cache/pixelwise`; `PIXELWISE_CACHE=off` keeps none.
 
     A measurement takes seconds, and changes neither results nor weights, statistics, gradients or
     random numbers. A process makes eight at most; what is unknown then runs as it is. No more than

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,16 +107,10 @@ def folder() -> Path | None:
     if own := here.get("PIXELWISE_CACHE"):
         return None if own == "off" else Path(own) / "compiled"
     try:
-        home = Path.home()
-    except RuntimeError:
+        base = here.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # nobody's home
         return None
-    if sys.platform == "win32":
-        base = Path(here.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(here.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "pixelwise" / "compiled"
+    return Path(base) / "pixelwise" / "compiled"
 
 
 def _name(kind: Kind) -> str:
