@@ -362,6 +362,6 @@ def test_compile_is_told_where_it_is_asked_for(run, tmp_path, capsys, monkeypatc
     assert json.loads((tmp_path / "scores/metrics.json").read_text())["compile"] == "auto"
     assert main([*words]) == 0
     assert "compile" not in json.loads((tmp_path / "scores/metrics.json").read_text())
-    cluster = ["--cluster", "local:2", "--compile", "auto"]
+    cluster = ["--cluster", "local", "--compile", "auto"]
     told = error_of(capsys, "predict", str(run), str(picture), *cluster)
     assert told == "error: compile='auto': is for one machine; leave it out, or --cluster"

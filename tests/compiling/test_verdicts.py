@@ -160,8 +160,8 @@ def test_what_a_command_says(pretended):
     told.tell()
     told.tell()
     assert lines[1:] == [
-        "compile compiled: se (forward) 2x",
-        "compile compiled: se (forward) 3.1x; as they are: cbam (forward) 0.9x",
+        "compile faster: se (forward) 2x",
+        "compile faster: se (forward) 3.1x; as they are: cbam (forward) 0.9x",
     ]
 
 

@@ -49,7 +49,7 @@ def test_a_run_tells_what_it_took_and_ends_in_the_same_weights(settings, silent)
     run = train(settings(name="compiled", compile="auto"), silent).run
     first, *others = told(silent)
     assert first == "compile psa_s: measured at first calls, which takes seconds each"
-    assert others == ["compile compiled: psa_s (train) 2x", "compile compiled: psa_s (forward) 2x"]
+    assert others == ["compile faster: psa_s (train) 2x", "compile faster: psa_s (forward) 2x"]
     assert yaml.safe_load((run / "config.yaml").read_text())["compile"] == "auto"
     found, expected = weights(run), weights(plain.run)
     assert found.keys() == expected.keys()

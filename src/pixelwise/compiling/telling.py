@@ -51,12 +51,10 @@ def _line(found: list[Verdict]) -> str:
     taken = _listed([verdict for verdict in found if verdict.taken])
     rest = _listed([verdict for verdict in found if not verdict.taken])
     if not rest:
-        return translate("compile compiled: {taken}").format(taken=taken)
+        return translate("compile faster: {taken}").format(taken=taken)
     if not taken:
         return translate("compile as they are: {rest}").format(rest=rest)
-    return translate("compile compiled: {taken}; as they are: {rest}").format(
-        taken=taken, rest=rest
-    )
+    return translate("compile faster: {taken}; as they are: {rest}").format(taken=taken, rest=rest)
 
 
 def _listed(found: list[Verdict]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,7 +116,8 @@ def folder() -> Path | None:
 
 def _name(kind: Kind) -> str:
     text = json.dumps(kind, sort_keys=True)
-    return f"{kind['layer']}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+    layer = re.sub(r"\W", "_", str(kind["layer"]), flags=re.ASCII)[:40]
+    return f"{layer}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
 
 def _read(name: str, kind: Kind) -> Verdict | None:
