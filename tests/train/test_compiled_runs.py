@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import types
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from safetensors.torch import load_file
 
 from pixelwise.compiling import measuring, per_mode, verdicts
 from pixelwise.errors import InputError
+from pixelwise.train.engine import _check
+from pixelwise.train.plan import TrainingPlan
+from pixelwise.train.processes import Processes
 from pixelwise.train.run import read_settings, train
 from pixelwise.train.settings import TrainSettings
 
@@ -95,6 +99,16 @@ def test_choices():
     assert TrainSettings().compile == "off"
     with pytest.raises(InputError, match="compile='yes': must be one of 'off', 'auto'; use one"):
         TrainSettings(compile="yes")
+
+
+def test_not_where_weights_are_spread(settings):
+    plan, processes = Mock(spec=TrainingPlan), Mock(spec=Processes)
+    plan.settings, plan.device = settings(strategy="fsdp", ema=0.0, compile="auto"), "cpu"
+    processes.count, processes.start = 2, Mock(local_count=2)
+    with pytest.raises(InputError, match="compile='auto': not with strategy='fsdp'"):
+        _check(plan, processes)
+    plan.settings = settings(strategy="fsdp", ema=0.0)
+    _check(plan, processes)
 
 
 @pytest.mark.slow
