@@ -14,6 +14,8 @@ os.environ["PIXELWISE_KEEP_MEMORY"] = (
     "off"  # commands that run inside of the tests end; this does not
 )
 
+os.environ["PIXELWISE_CACHE"] = "off"  # nothing is left behind; what needs a folder sets it
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # `pytest -n`: workers share the cores
     torch.set_num_threads(1)
 

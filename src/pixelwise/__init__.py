@@ -10,7 +10,7 @@ from pixelwise.release import VERSION
 
 if TYPE_CHECKING:
     from pixelwise.allocation import keep_freed_memory
-    from pixelwise.compiling import compiled
+    from pixelwise.compiling.per_mode import compiled
     from pixelwise.explanation.explain import explain
     from pixelwise.export.exporting import export
     from pixelwise.folding import fold, foldable
@@ -47,7 +47,7 @@ __version__ = VERSION
 
 _DOORS = {
     "average_checkpoints": ("pixelwise.train.averaging", "average_checkpoints"),
-    "compiled": ("pixelwise.compiling", "compiled"),
+    "compiled": ("pixelwise.compiling.per_mode", "compiled"),
     "fold": ("pixelwise.folding", "fold"),
     "foldable": ("pixelwise.folding", "foldable"),
     "explain": ("pixelwise.explanation.explain", "explain"),

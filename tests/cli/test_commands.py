@@ -338,3 +338,30 @@ def test_precision_is_told_where_it_is_asked_for(run, tmp_path, capsys):
     assert json.loads((tmp_path / "scores/metrics.json").read_text())["bits"] == "bf16"
     told = error_of(capsys, "predict", str(run), str(picture), "--precision", "16")
     assert told.startswith("error: precision='16': must be one of '32', 'bf16', 'auto'")
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+def test_compile_is_off_or_auto(run, tmp_path, capsys, command):
+    picture = tmp_path / "a.png"
+    picture.touch()
+    words = {"train": RUN, "predict": ["predict", str(run), str(picture)]}
+    told = error_of(capsys, *words.get(command, [command, str(run)]), "--compile", "yes")
+    assert told.startswith("error: compile='yes': must be one of 'off', 'auto'; use one of them")
+
+
+def test_compile_is_told_where_it_is_asked_for(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pixelwise.compiling.per_mode.compiler", lambda: None)
+    picture = tmp_path / "a.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(picture)
+    words = ["predict", str(run), str(picture), "--device", "cpu", "--compile", "auto", "--out"]
+    assert main([*words, str(tmp_path / "masks")]) == 0
+    assert "compile no C++ compiler was found" in capsys.readouterr().out
+    words = ["evaluate", str(run), "--out", str(tmp_path / "scores"), "--device", "cpu"]
+    assert main([*words, "--compile", "auto"]) == 0
+    assert "compile no C++ compiler was found" in capsys.readouterr().out
+    assert json.loads((tmp_path / "scores/metrics.json").read_text())["compile"] == "auto"
+    assert main([*words]) == 0
+    assert "compile" not in json.loads((tmp_path / "scores/metrics.json").read_text())
+    cluster = ["--cluster", "local", "--compile", "auto"]
+    told = error_of(capsys, "predict", str(run), str(picture), *cluster)
+    assert told == "error: compile='auto': is for one machine; leave it out, or --cluster"

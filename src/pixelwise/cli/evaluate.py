@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
             device=pick_device(found.device),
             as_is=found.as_is,
             precision=found.precision,
+            compile=found.compile,
         )
         if not single:
             check_runs(request)

@@ -76,6 +76,10 @@ def main(arguments: Sequence[str]) -> int:
         raise InputError(
             f"precision={found.precision!r}: is for one machine; leave it out, or --cluster"
         )
+    if found.cluster is not None and found.compile != "off":
+        raise InputError(
+            f"compile={found.compile!r}: is for one machine; leave it out, or --cluster"
+        )
     if not is_raster(found.out):
         check_pictures(found.pictures)
     check_model(found.run, exported=True)
@@ -95,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     check_out(found.out, found.run)
     out = Path(found.out) if found.out else results_of(found.run) / "predict"
     with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.compiling.telling import Compiling
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures, predict_pictures
         from pixelwise.predict.memory import enough_memory
@@ -122,8 +127,9 @@ def main(arguments: Sequence[str]) -> int:
         form.tell(console.say)
         cluster = ended.enter_context(cluster_of(found, console))
         elsewhere, quick = None, model
+        compiling = Compiling(found.compile, console.say)
         if cluster is None:
-            quick = prepared(model, form.precision, len(files))
+            quick = prepared(model, form.precision, len(files), compiling)
         if cluster is not None:
             from pixelwise.cluster.pictures import over
 
@@ -158,6 +164,7 @@ def main(arguments: Sequence[str]) -> int:
                             picture=result.picture
                         )
                     )
+        compiling.tell()
         if empty:
             console.warn(
                 translate(

@@ -126,6 +126,7 @@ def predict_raster(found: Namespace) -> int:
     """Predict it; returns the exit code."""
     path, out = found.pictures[0], Path(found.out)
     with Console(quiet=found.quiet) as console, contextlib.ExitStack() as ended:
+        from pixelwise.compiling.telling import Compiling
         from pixelwise.export.opening import open_model
         from pixelwise.predict.memory import enough_memory
         from pixelwise.predict.prepared import PIXELS, chosen, prepared
@@ -154,13 +155,14 @@ def predict_raster(found: Namespace) -> int:
         form = chosen(found.precision, model, device)
         form.tell(console.say)
         engine: Callable[..., None] = here
-        quick = model
+        quick, compiling = model, Compiling(found.compile, console.say)
         if cluster is not None:
             from pixelwise.cluster.rasters import over
 
             engine = over(cluster, model, as_is=found.as_is, views=views)
         else:
-            quick = prepared(model, form.precision, source.height * source.width // PIXELS)
+            pictures = source.height * source.width // PIXELS
+            quick = prepared(model, form.precision, pictures, compiling)
         with kept(out), enough_memory(model, round(found.window * max(views.scales))):
             raster(
                 quick,
@@ -184,6 +186,7 @@ def predict_raster(found: Namespace) -> int:
                 say=console.say,
                 engine=engine,
             )
+        compiling.tell()
         for top, left, height, width in [*source.lost][:5]:
             console.warn(
                 translate(

@@ -89,6 +89,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
     if not one:
         check_out(found.out, found.run)
     with Console(quiet=found.quiet) as console:
+        from pixelwise.compiling.telling import Compiling
         from pixelwise.export.opening import open_model
         from pixelwise.predict.images import find_pictures
         from pixelwise.predict.memory import enough_memory
@@ -123,7 +124,8 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
         )
         form = chosen(found.precision, model, device)
         form.tell(console.say)
-        quick = prepared(model, form.precision, MANY)  # a clip has as many frames
+        compiling = Compiling(found.compile, console.say)
+        quick = prepared(model, form.precision, MANY, compiling)  # a clip has as many frames
         problems, done = 0, 0
         for out, source in works.items():
             try:
@@ -152,6 +154,7 @@ def predict_clips(found: Namespace, clips: Sequence[Path]) -> int:
             done += 1
             problems += len(filmed.problems)
             _tell(console, filmed)
+        compiling.tell()
         print(
             translate("{done} of {works} clips predicted: {what}").format(
                 done=done, works=len(works), what=found.out if one else folder

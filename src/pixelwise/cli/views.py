@@ -6,6 +6,7 @@ from jsonargparse import Namespace
 
 from pixelwise.checks import in_range, one_of
 from pixelwise.cli.parsing import CommandParser
+from pixelwise.compiling.asked import CHOICES
 from pixelwise.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_views(parser: CommandParser) -> None:
-    """`--window`, `--overlap`, `--scales`, `--flip`, `--tta` and `--precision`."""
+    """`--window`, `--overlap`, `--scales`, `--flip`, `--tta`, `--precision` and `--compile`."""
     parser.add_argument(
         "--window",
         type=int,
@@ -39,6 +40,12 @@ def add_views(parser: CommandParser) -> None:
         default="32",
         help="32, bf16, or auto: bf16 where the processor has AMX or AVX512-BF16",
     )
+    parser.add_argument(
+        "--compile",
+        type=str,
+        default="off",
+        help="off, or auto: layers run compiled where that is measured faster on this CPU",
+    )
 
 
 def views_of(found: Namespace) -> "Views":
@@ -58,6 +65,7 @@ def views_of(found: Namespace) -> "Views":
 
 
 def check_views(found: Namespace) -> None:
-    """Raise an InputError for an overlap or a precision that cannot be."""
+    """Raise an InputError for an overlap, a precision or a form that cannot be."""
     in_range(0, 0.9, overlap=found.overlap)
     one_of(("32", "bf16", "auto"), precision=found.precision)
+    one_of(CHOICES, compile=found.compile)

@@ -31,6 +31,7 @@ class Request:
         device: Where networks run.
         as_is: Take pictures whose values are unlike those of the training pictures.
         precision: What networks compute in: "32", "bf16" or "auto".
+        compile: Whether layers run compiled where that is faster: "off" or "auto".
     """
 
     runs: tuple[str, ...]
@@ -47,6 +48,7 @@ class Request:
     device: str = "cpu"
     as_is: bool = False
     precision: str = "32"
+    compile: str = "off"
 
     def about(self) -> dict[str, Any]:
         """What `metrics.json` says of it, beside the scores; options where they are not usual."""
@@ -57,6 +59,8 @@ class Request:
             told["average"] = self.average
         if self.precision != "32":
             told["bits"] = self.precision
+        if self.compile != "off":
+            told["compile"] = self.compile
         return told
 
 

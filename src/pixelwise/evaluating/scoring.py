@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
+from pixelwise.compiling.telling import Compiling
 from pixelwise.data.source import Split
 from pixelwise.errors import InputError
 from pixelwise.evaluating.request import Request, Voice
@@ -109,9 +110,10 @@ def score(
 
     model = model.to(request.device)
     bits = chosen(request.precision, model, request.device).precision
+    compiling = Compiling(request.compile, voice.say)
     with enough_memory(model, round(request.window * max(request.views.scales))):
         result = evaluate(
-            prepared(model, bits, len(inputs)),
+            prepared(model, bits, len(inputs), compiling),
             inputs,
             window=request.window,
             overlap=request.overlap,
@@ -123,6 +125,7 @@ def score(
             on_missing=lambda name, pixels: holed.append((name, pixels)),
             on_logits=check,
         )
+    compiling.tell()
     return Scored(run, model, inputs, result, worst, names, holed)
 
 

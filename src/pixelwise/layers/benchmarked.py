@@ -16,10 +16,11 @@ class Benchmarked:
     benchmark_cases: ClassVar[tuple[str, ...]] = ("",)
     """The options that stand for the layer in a list of all, as typed after its key and a colon:
     widths and modes as in the authors' networks. "" is none."""
-    faster_compiled: ClassVar[tuple[str, ...]] = ()
-    """In which modes torch.compile makes the layer faster on CPUs: "forward" where no gradients
-    are recorded, "train" where they are. Those that take a tenth less, of (1, 512, 64, 128) in
-    float32 with two threads, by `pixelwise bench --compile`."""
+    worth_compiling: ClassVar[tuple[str, ...]] = ()
+    """In which modes `pixelwise.compiled` measures whether torch.compile makes the layer faster on
+    the CPU at hand: "forward" where no gradients are recorded, "train" where they are."""
+    between_processes: ClassVar[bool] = False
+    """Whether it talks to the other processes of a training, which measure on their own."""
 
     authors_forms: ClassVar[Mapping[str, str]] = {}
     """Operation -> the form with which the plain form of the layer costs what the code costs that

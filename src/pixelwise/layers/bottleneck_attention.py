@@ -68,7 +68,7 @@ class BottleneckAttention(AttentionLayer):
     cost_exponent: float = 1.0
     authors_limit: ClassVar[str] = mark("the authors' code runs where h <= w < 2 h alone")
     map_heads: Heads = Heads("mean", None)
-    faster_compiled: ClassVar[tuple[str, ...]] = ("train",)
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     limits: Limits = Limits(images=2)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "channel_att.gate_c.gate_c_fc_0": "reduce",

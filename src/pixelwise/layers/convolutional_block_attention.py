@@ -70,6 +70,7 @@ class ConvolutionalBlockAttention(AttentionLayer):
     year: ClassVar[int] = 2018
     aliases: ClassVar[tuple[str, ...]] = ("CBAMBlock", "CBAM module", "Conv block attention")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "ChannelGate.mlp.1": "reduce",
         "ChannelGate.mlp.3": "expand",

@@ -69,6 +69,7 @@ class CoordinateAttention(AttentionLayer):
         "coordinate attention block",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1": "reduce",

@@ -60,6 +60,7 @@ class ChannelGateFromSpatial(AttentionLayer):
     year: ClassVar[int | None] = None
     aliases: ClassVar[tuple[str, ...]] = ("CAWS",)
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 
     def __init__(self, channels: int, *, kernel_size: int = 7) -> None:
@@ -126,6 +127,7 @@ class SpatialGateFromChannel(AttentionLayer):
     aliases: ClassVar[tuple[str, ...]] = ("SAWC",)
     cost_exponent: float = 1.0
     lean_for_gradients: ClassVar[bool] = True
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {"fc1": "reduce", "fc2": "expand"}
 
     def __init__(self, channels: int, *, reduction: int = 16, hidden: int | None = None) -> None:

@@ -60,6 +60,7 @@ class EfficientChannelAttention(AttentionLayer):
     )
     cost_exponent: float = 1.0
     lean_for_gradients: ClassVar[bool] = True
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score"}
 
     def __init__(

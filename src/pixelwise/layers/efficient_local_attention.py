@@ -68,6 +68,7 @@ class EfficientLocalAttention(AttentionLayer):
     year: ClassVar[int] = 2024
     aliases: ClassVar[tuple[str, ...]] = ("EfficientLocalAttn", "Efficient localization attention")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_h": "mix_rows",

@@ -66,6 +66,7 @@ class EfficientMultiScaleAttention(AttentionLayer):
     year: ClassVar[int] = 2023
     aliases: ClassVar[tuple[str, ...]] = ("EMA_attention_module",)
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv1x1": "mix",

@@ -75,6 +75,8 @@ class ExpectationMaximisationAttention(AttentionLayer):
         "EM attention",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
+    between_processes: ClassVar[bool] = True
     map_heads: Heads = Heads("sum", "base")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "mu": "bases",

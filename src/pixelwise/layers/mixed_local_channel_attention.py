@@ -59,6 +59,7 @@ class MixedLocalChannelAttention(AttentionLayer):
     title: ClassVar[str] = "Mixed local channel attention"
     year: ClassVar[int] = 2023
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {"conv": "score", "conv_local": "score_local"}
 

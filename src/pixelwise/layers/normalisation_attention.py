@@ -56,6 +56,7 @@ class NormalisationAttention(AttentionLayer):
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = ("NAMAttention", "normalization-based attention")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {"Channel_Att.bn2": "norm"}
 

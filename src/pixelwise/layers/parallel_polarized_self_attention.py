@@ -70,6 +70,7 @@ class ParallelPolarizedSelfAttention(AttentionLayer):
         "PSA parallel",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",
         "conv_v_right": "channel_value",

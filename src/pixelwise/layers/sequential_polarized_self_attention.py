@@ -70,6 +70,7 @@ class SequentialPolarizedSelfAttention(AttentionLayer):
         "PSA sequential",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_q_right": "channel_query",
         "conv_v_right": "channel_value",

@@ -59,6 +59,7 @@ class ShuffleAttention(AttentionLayer):
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = ("SANet", "SA-Net", "sa_layer")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "cweight": "channel_weight",

@@ -55,6 +55,7 @@ class SimpleAttentionModule(AttentionLayer):
         "parameter free attention",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
 
     def __init__(self, channels: int, *, ease: float = 1e-4) -> None:

@@ -58,6 +58,7 @@ class SimpleCoordinateAttention(AttentionLayer):
     year: ClassVar[int | None] = None
     aliases: ClassVar[tuple[str, ...]] = ("SimpleCoordAttn",)
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",

@@ -62,6 +62,7 @@ class SpatialChannelSqueezeExcitation(AttentionLayer):
         "spatial and channel squeeze and excitation",
     )
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "cSE.1": "reduce",
         "cSE.3": "expand",

@@ -60,6 +60,7 @@ class SpatialGroupEnhance(AttentionLayer):
     year: ClassVar[int] = 2019
     aliases: ClassVar[tuple[str, ...]] = ("SGENet", "SGE attention")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", "group")
     reference_keys: ClassVar[Mapping[str, str]] = {"weight": "scale", "bias": "shift"}
 

@@ -77,6 +77,7 @@ class SqueezeExcitation(AttentionLayer):
     )
     cost_exponent: float = 1.0
     lean_for_gradients: ClassVar[bool] = True
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     reference_keys: ClassVar[Mapping[str, str]] = {
         "fc1": "reduce",
         "bn": "norm",

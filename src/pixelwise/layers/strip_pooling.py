@@ -77,6 +77,7 @@ class StripPooling(AttentionLayer):
     year: ClassVar[int] = 2020
     aliases: ClassVar[tuple[str, ...]] = ("SPM", "SPBlock", "SPNet")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {"": "gate"}
 

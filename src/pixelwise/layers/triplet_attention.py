@@ -70,6 +70,7 @@ class TripletAttention(AttentionLayer):
     year: ClassVar[int] = 2021
     aliases: ClassVar[tuple[str, ...]] = ("Rotate to Attend", "convolutional triplet attention")
     cost_exponent: float = 1.0
+    worth_compiling: ClassVar[tuple[str, ...]] = ("forward", "train")
     map_heads: Heads = Heads("mean", None)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "cw.conv.conv": "of_columns.score",

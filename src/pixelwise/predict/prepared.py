@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pixelwise.compiling.telling import Compiling
 from pixelwise.errors import InputError
 from pixelwise.export.exported import ExportedFile
 from pixelwise.folding import fold
@@ -98,7 +99,9 @@ def instructions(device: torch.device) -> str:
     return next((name for name, ask in asking.items() if ask()), "")
 
 
-def prepared(model: Model, precision: str = "32", pictures: int = 1) -> Model:
+def prepared(
+    model: Model, precision: str = "32", pictures: int = 1, compiling: Compiling | None = None
+) -> Model:
     """The network as it predicts quickest where it is; the one given stays as it is.
 
     What this one is asked for beside logits, its config, task and weights, is that of the one
@@ -108,13 +111,16 @@ def prepared(model: Model, precision: str = "32", pictures: int = 1) -> Model:
         model: In eval mode.
         precision: "32" or "bf16".
         pictures: How many it is going to see.
+        compiling: Lets layers of the quicker form run compiled, where it is asked to.
     """
-    if isinstance(model, ExportedFile):
+    written = isinstance(model, ExportedFile)
+    last = model.device.type == "cpu" and not written
+    quick = _quick(model, pictures) if last else model
+    if compiling is not None:
+        compiling.take(quick)
+    if written or (not last and precision == "32"):
         return model
-    last = model.device.type == "cpu"
-    if not last and precision == "32":
-        return model
-    return Prepared(model, _quick(model, pictures) if last else model, precision)
+    return Prepared(model, quick, precision)
 
 
 def _quick(model: Model, pictures: int) -> Model:

@@ -81,6 +81,8 @@ def _check(plan: TrainingPlan, processes: Processes) -> None:
         )
     if settings.strategy == "fsdp" and settings.ema:
         raise InputError(f"ema={settings.ema:g}: not with strategy='fsdp'; take ddp, or leave it")
+    if settings.strategy == "fsdp" and settings.compile != "off":
+        raise InputError("compile='auto': not with strategy='fsdp'; take ddp, or leave it out")
 
 
 def _environment(processes: Processes) -> ClusterEnvironment:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from pixelwise.checks import parse_duration
+from pixelwise.compiling.telling import Compiling
 from pixelwise.data.workers import ending_workers
 from pixelwise.errors import InputError
 from pixelwise.language import translate
@@ -93,6 +94,8 @@ class Loop:
         """Seconds between the last step and the end, where a time limit counts them."""
         self.complete: Result | None = None
         """The scores of the best network on all pictures, where this process found them."""
+        self.compiling = Compiling(plan.settings.compile, watcher.say)
+        self.compiling.take(plan.model)
         self.learner = Learner(plan, self.fabric)
         self._restore()
 
@@ -148,6 +151,7 @@ class Loop:
                 break
             row = self._step(feed, learning_rate(self.plan.settings, progress), signals)
             journal.step(row)
+            self.compiling.tell()
             seconds.append(row["seconds"])
             if len(seconds) == AFTER:
                 self._look_ahead(statistics.mean(seconds[1:]), signals)
@@ -333,6 +337,7 @@ class Loop:
             self.complete = result if every == 1 else None
             self.keep(self.run)
         self.watcher.validated(state.step, result)
+        self.compiling.tell()
         progress = self._progress()
         if self.alarms.due(progress):  # else the tables need not be read
             best = result if state.best_step == state.step else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelwise.checks import at_least, in_range, one_of, parse_duration, parse_size
+from pixelwise.compiling.asked import CHOICES
 from pixelwise.data.augmenting.asked import read_augment
 from pixelwise.data.augmenting.shares import read_shares
 from pixelwise.data.cache_size import read_cache
@@ -80,6 +81,9 @@ class TrainSettings:
     )
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or autocast to bf16 or fp16")
+    compile: str = setting(
+        "off", "off, or auto: layers run compiled where that is measured faster on this CPU"
+    )
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "random seed", advanced=True)
     workers: int | None = setting(
@@ -206,6 +210,7 @@ class TrainSettings:
             one_of(("auto", *available()), task=self.task)
         one_of(("none", "auto"), class_weights=self.class_weights)
         one_of(("32", "bf16", "fp16"), precision=self.precision)
+        one_of(CHOICES, compile=self.compile)
         one_of(STRATEGIES, strategy=self.strategy)
         check_device(self.device)
         if self.device.startswith("xpu"):

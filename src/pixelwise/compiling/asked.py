@@ -1,0 +1,3 @@
+"""What `--compile` may be: read before torch is loaded."""
+
+CHOICES = ("off", "auto")
