@@ -48,7 +48,7 @@ class Files:
         """Write these rows now."""
         self.rows[name] += rows
         with self._path(name).open("a", newline="") as file:
-            writer = csv.DictWriter(file, self._columns[name], restval="")
+            writer = csv.DictWriter(file, self._columns[name], "", "ignore")
             writer.writerows(dict(self._machine) | dict(row) for row in rows)
 
     def _path(self, name: str) -> Path:

@@ -97,8 +97,9 @@ def _operations(name: str, size: Size, backward: bool) -> tuple[int, int, int]:
         case "streamed_projection":
             # W x; backward once more, and s x^T and W^T s
             scores = size.b * shapes["query"][1] * n
-            products = scores * size.c * 2
-            return products * (3 if backward else 1), scores * (8 if backward else 3), scores
+            # all in float32, the type of its weight
+            products = scores * size.c * 2 * (3 if backward else 1)
+            return 0, products + scores * (8 if backward else 3), scores
         case "selective_scan":
             # h = a h + (d x) b and c . h; backward the states again, and their gradients
             e, states = shapes["rate"][1:]

@@ -115,7 +115,11 @@ def work(
                 if seconds < LEAST:
                     skipped.append(job)
                     continue
-            rows = hand.done(job, min(job.most, seconds), ceilings)
+            try:
+                rows = hand.done(job, min(job.most, seconds), ceilings)
+            except Exception as error:
+                hand.stop()
+                rows = [job.about() | {"message": in_a_line(error)}]
             with lock:
                 keep(job, rows)
 
