@@ -77,10 +77,7 @@ def _serve(line: Connection, dry: bool) -> None:
     try:
         while True:
             job, ceilings = line.recv()
-            try:
-                line.send((perform(job, dry, ceilings), False))
-            except Exception as error:
-                line.send(([job.about() | {"message": in_a_line(error)}], True))
+            line.send(perform(job, dry, ceilings))
     except (EOFError, KeyboardInterrupt):
         return
 
@@ -129,6 +126,11 @@ def work(
     threads = [threading.Thread(target=one, args=(hand,), daemon=True) for hand in hands]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        with lock:
+            queue.clear()
+        raise
     return skipped

@@ -5,7 +5,7 @@ of its part.
 """
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -128,50 +128,51 @@ def _order(sizes: list[Size], dry: bool) -> list[tuple[str, Size, str]]:
     return told + [(dtype, size, "rivals") for size in sizes for dtype in others]
 
 
-def perform(job: Job, dry: bool, ceilings: Mapping[str, float]) -> list[Row]:
-    """Do one job; whatever goes wrong in it is a row."""
-    told: list[str] = []
-    try:
-        with checks.warnings_told() as told:
-            rows = _perform(job, dry, ceilings)
-    except Exception as error:
-        if checks.broken(error):
-            raise
-        rows = [{"message": checks.in_a_line(error)}]
-    finally:
-        gc.collect()
-        if not dry:
-            torch.cuda.empty_cache()
+def perform(job: Job, dry: bool, ceilings: Mapping[str, float]) -> tuple[list[Row], bool]:
+    """Its rows, whatever goes wrong being one; and whether the process gets answers no more."""
+    rows: list[Row] = []
+    broken = False
+    with checks.warnings_told() as told:
+        try:
+            for row in _perform(job, dry, ceilings):
+                rows.append(row)
+        except Exception as error:
+            rows.append({"message": checks.in_a_line(error)})
+            broken = checks.broken(error)
+    gc.collect()
+    if not (dry or broken):
+        torch.cuda.empty_cache()
     said = {"message": "; ".join(told)} if told else {}
-    return [job.about() | said | row for row in rows]
+    return [job.about() | said | row for row in rows], broken
 
 
-def _perform(job: Job, dry: bool, ceilings: Mapping[str, float]) -> list[Row]:
+def _perform(job: Job, dry: bool, ceilings: Mapping[str, float]) -> Iterator[Row]:
     device = "cpu" if dry else "cuda"
     form = job.form
     if form == "kernel" and dry and not (kernels.installed() and kernels.interpreted()):
         form = "lean"
     if job.part == "facts":
         if job.case == "card":
-            return list(facts.facts(dry))
-        if job.case == "copy":
-            return [facts.copy_rate(dry)]
-        return [facts.product_rate(job.case.removeprefix("product "), dry)]
-    if job.part == "times":
-        return _times(job, form, device, ceilings)
-    if job.part == "graphs":
-        return list(checks.graphs(job.case, job.dtype, job.size, form, device))
-    return checks.numbers(job.case, job.dtype, job.layout, job.size, form, device)
+            yield from facts.facts(dry)
+        elif job.case == "copy":
+            yield facts.copy_rate(dry)
+        else:
+            yield facts.product_rate(job.case.removeprefix("product "), dry)
+    elif job.part == "times":
+        yield from _times(job, form, device, ceilings)
+    elif job.part == "graphs":
+        yield from checks.graphs(job.case, job.dtype, job.size, form, device)
+    else:
+        yield from checks.numbers(job.case, job.dtype, job.layout, job.size, form, device)
 
 
-def _times(job: Job, form: str, device: str, ceilings: Mapping[str, float]) -> list[Row]:
+def _times(job: Job, form: str, device: str, ceilings: Mapping[str, float]) -> Iterator[Row]:
     """Forward, and a training step: forward and backward."""
     case, dtype, dry = CASES[job.case], getattr(torch, job.dtype), device == "cpu"
     inputs = case.draw(job.size, dtype, device)
     first = inputs.get("value", next(iter(inputs.values())))
     rule = choice.RULES[case.operation](first, inputs.get("key", first))
     needed = [work(job.case, job.size, dtype, backward) for backward in (False, True)]
-    rows: list[Row] = []
     slopes: list[torch.Tensor] = []
     with running(case, form, dry) as call:
 
@@ -180,15 +181,16 @@ def _times(job: Job, form: str, device: str, ceilings: Mapping[str, float]) -> l
                 call(*inputs.values())
 
         for mode, least in (("forward", needed[0]), ("train", needed[0] + needed[1])):
+            row: Row = {"mode": mode, "rule": rule}
             try:
                 run = forward if mode == "forward" else lambda: both_ways(call, inputs, slopes)
-                rows.append({"mode": mode, "rule": rule} | _timed(case, run, device, dry))
-                rows[-1] |= _bound(rows[-1], least, job.dtype, ceilings)
+                row |= _timed(case, run, device, dry)
+                row |= _bound(row, least, job.dtype, ceilings)
             except Exception as error:
                 if checks.broken(error):
                     raise
-                rows.append({"mode": mode, "rule": rule, "message": checks.in_a_line(error)})
-    return rows
+                row |= {"message": checks.in_a_line(error)}
+            yield row
 
 
 def _timed(case: Case, run: Callable[[], object], device: str, dry: bool) -> Row:
