@@ -70,6 +70,7 @@ class GlobalContext(AttentionLayer):
         "GlobalContextNetwork",
     )
     cost_exponent: float = 1.0
+    lean_for_gradients: ClassVar[bool] = True
     benchmark_cases: ClassVar[tuple[str, ...]] = ("reduction=16",)
     reference_keys: ClassVar[Mapping[str, str]] = {
         "conv_mask": "score",
@@ -117,7 +118,8 @@ class GlobalContext(AttentionLayer):
         if self.score is None:
             context = flat.mean(dim=2)
         else:
-            weights = self.score(flat.mT).softmax(dim=1)  # (b, n, 1), over the pixels
+            scores = [self.score(image.mT) for image in flat]  # of all at once would copy the map
+            weights = torch.stack(scores).softmax(dim=1)  # (b, n, 1), over the pixels
             context = torch.bmm(flat, weights)[:, :, 0]
         if self.mul is not None:
             x = x * self.mul(context).sigmoid()[:, :, None, None]
