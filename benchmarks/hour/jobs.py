@@ -25,7 +25,7 @@ FILES = {
 }  # fmt: skip
 SHARES = {"facts": 0.1, "numbers": 0.4, "times": 0.82, "graphs": 0.92, "strides": 0.98}
 """When a part ends at the latest, of all the time; what it left is taken up after the last one."""
-FEW = ("attention", "joint product", "window", "mask collect")
+FEW = ("attention", "joint product", "mask collect")
 """What a dry run does where one case is like the other."""
 COLUMNS = {
     "facts": ("name", "value", "unit"),
