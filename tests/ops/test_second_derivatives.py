@@ -34,6 +34,7 @@ from pixelwise.ops.running import choice
 from pixelwise.ops.running.backward import with_plain_gradients
 from pixelwise.ops.selective_scan import selective_scan
 from pixelwise.ops.self_gate import self_gate
+from pixelwise.ops.self_similarity import self_similarity
 from pixelwise.ops.skewed_mask import skewed_attention
 from pixelwise.ops.sorted_pairs import rectified_pairs
 from pixelwise.ops.space_to_depth import space_to_depth
@@ -129,6 +130,7 @@ CASES = [  # operation, function, shapes of its inputs
         for collect in BOTH
         for softmax in BOTH
     ),
+    ("self_similarity", self_similarity, [X, (2, 2, 4)]),
     ("self_gate", self_gate, [X, (2, 3), (2, 3)]),
     ("selective_scan", with_options(selective_scan, backwards=1), SCANNED),
     ("sorted_pairs", rectified_pairs, [(2, 4), (2, 5), (2, 3, 5)]),

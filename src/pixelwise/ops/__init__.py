@@ -31,6 +31,7 @@ say, `lean` the same in blocks, `kernel`, and `dispatch` the function that choos
     pooling             pixels summed by a softmax: psa_p psa_s gc dnl (plain lean kernel)
     reassembly          pixels as sums around them: carafe freqfusion (plain lean traced)
     self_gate           each value gates itself: nam (plain lean)
+    self_similarity     pixels see all, alike both ways: nonlocal (plain lean attention)
     selective_scan      a recurrence through all pixels: ss2d (plain lean kernel traced)
     skewed_mask         each pixel draws its own mask: psanet (plain lean kernel)
     sorted_pairs        rectified sums over all pairs: nonlocal (plain lean traced)

@@ -82,7 +82,9 @@ class TrainSettings:
     class_weights: str = setting("none", "none, or auto: rare classes weigh more")
     precision: str = setting("32", "32, or autocast to bf16 or fp16")
     compile: str = setting(
-        "off", "off, or auto: layers run compiled where that is measured faster on this CPU"
+        "off",
+        "off, or auto: layers run compiled where that is measured faster on this CPU",
+        advanced=True,
     )
     ema: float = setting(0.0, "decay of averaged weights, e.g. 0.99; 0: off", advanced=True)
     seed: int = setting(0, "random seed", advanced=True)
