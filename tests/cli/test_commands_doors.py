@@ -175,8 +175,8 @@ def test_insertions_are_not_saved_over_something_else(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_two_commands_at_once(run, tmp_path, capsys):
-    pictures = [picture(tmp_path / "in" / f"{i}.png", i, (900, 900)) for i in range(30)]
-    first = command("predict", run, *pictures, "--out", tmp_path / "out")
+    pictures = [picture(tmp_path / "in" / f"{i}.png", i, (900, 900)) for i in range(60)]
+    first = command("predict", run, *pictures, "--out", tmp_path / "out", "--flip")
     try:
         while not list((tmp_path / "out").glob("*_overlay.png")):
             time.sleep(0.1)
