@@ -135,7 +135,11 @@ def _holds_tensors(value: Any, depth: int = DEPTH) -> bool:
 
 
 def _beside(whole: Mapping[Any, Any], *taken: str) -> dict[str, Any]:
-    return {k: v for k, v in whole.items() if k not in taken and not isinstance(v, Inert)}
+    return {
+        k: v
+        for k, v in whole.items()
+        if isinstance(k, str) and k not in taken and not isinstance(v, Inert)
+    }
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
