@@ -24,21 +24,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pixelwise.ops.attention import attention
+from pixelwise.ops.attention import attention, plain
 from pixelwise.ops.running import blocks, choice
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
 from pixelwise.ops.running.precision import full_precision, statistics_dtype
 
-Run = slice
 BLOCKS = 3
 """So many blocks of pairs exist at a time."""
 
 
 def reference(x: Float[Tensor, "b c n"], value: Float[Tensor, "b e n"]) -> Float[Tensor, "b e n"]:
     """Attention as the equations say."""
-    kind = statistics_dtype(value)
-    weights = torch.einsum("bcn,bcm->bnm", x.to(kind), x.to(kind)).softmax(dim=-1)
-    return torch.einsum("bem,bnm->ben", value.to(kind), weights).to(value.dtype)
+    return plain.reference(x, x, value)
 
 
 def self_similarity(
@@ -135,7 +132,7 @@ def _exponential(below: Tensor) -> Tensor:
     return below.clamp_(min=4 * math.log(torch.finfo(below.dtype).eps)).exp_()
 
 
-def _pairs(n: int, side: int) -> Iterator[tuple[Run, Run]]:
+def _pairs(n: int, side: int) -> Iterator[tuple[slice, slice]]:
     """Each two runs of pixels once; first each with itself, where the largest logits mostly are."""
     runs = [slice(start, min(n, start + side)) for start in range(0, n, side)]
     yield from zip(runs, runs, strict=True)
@@ -148,6 +145,6 @@ def _side(n: int, at_most: int | None) -> int:
     return max(1, min(n, math.isqrt(most)))
 
 
-def _blocks(space: list[Tensor], i: Run, j: Run) -> list[Tensor]:
+def _blocks(space: list[Tensor], i: slice, j: slice) -> list[Tensor]:
     rows, columns = i.stop - i.start, j.stop - j.start
     return [part[: rows * columns].view(rows, columns) for part in space]

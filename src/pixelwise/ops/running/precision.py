@@ -21,14 +21,15 @@ def statistics_dtype(x: Tensor) -> torch.dtype:
 
 def in_own_type(x: Tensor) -> bool:
     """Whether all is computed in the type of `x`: it is no half type, and autocast is off."""
-    kind = x.device.type
-    cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return x.dtype not in HALF_TYPES and not cast
+    return x.dtype not in HALF_TYPES and not _cast(x)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """Autocast switched off where it is on for the device of `x`."""
+    return torch.autocast(x.device.type, enabled=False) if _cast(x) else nullcontext()
+
+
+def _cast(x: Tensor) -> bool:
+    """Whether autocast is on for the device of `x`."""
     kind = x.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.autocast(kind, enabled=False)
-    return nullcontext()
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
