@@ -10,7 +10,7 @@ tensors without memory, for a GPU that is not here, and each launch takes as lon
     memory       the tensors that it is given, once: maps of this size stay in the second cache
     cache        what its programs read, all together
     products     on matrix units for half types, on float32 units for float32
-    operations, exponentials, loads of one number at a time, tiles that wait for one another
+    operations, exponentials, loads of few numbers at a time, tiles that wait for one another
 
 on as many multiprocessors as it has programs for. FOLLOWS says how long that is at least.
 """
@@ -47,7 +47,7 @@ class Card(NamedTuple):
     multiprocessors: int
     clock: float
     cache: float
-    """Bytes in a second from the second cache: in round numbers, as others measured."""
+    """Bytes in a second from the second cache, in round numbers: what others' programs read."""
     arch: int
 
     def rates(self):
@@ -68,13 +68,17 @@ CARDS = {
     "A100 80GB": Card(2.04e12, 312e12, 19.5e12, 108, 1.41e9, 4.5e12, 80),
     "RTX 4090": Card(1.01e12, 165e12, 82.6e12, 128, 2.52e9, 5.0e12, 89),
 }
-SHARE = {"memory": 0.9}
+SHARE = {"memory": 0.9, "cache": 0.9}
 """Of a rate that programs reach; of all others OTHERS."""
 OTHERS = 0.7
 FOLLOWS = 2e-6
 """Seconds from one launch to the next at least, in a CUDA graph."""
 TILE = 1.5e-6
 """Seconds for a tile of a scan, which waits for the one before. These four are assumed."""
+
+WINDOW_INSTRUCTIONS = {"_forward": 21, "query_gradient": 17, "pair_gradient": 22}
+"""Of a pair of pixels in local attention, most of them for what the mask hides: counted in what is
+built for sm_90. One takes as long as an addition and a multiplication."""
 
 ROWS = {
     "joint gate": ["joint product"],
@@ -139,27 +143,35 @@ def needed(name, programs, k, case):
     n, item, kernel = SIZE.h * SIZE.w, DTYPE.itemsize, name.rpartition(".")[2]
     if name.startswith("attention"):
         (_, d, _), (_, e, m) = shapes["key"], shapes["value"]
-        own, other, width = k["own"], k["other"], k["width"]
+        own, other, width, whole = k["own"], k["other"], k["width"], k["whole"]
         steps = programs * math.ceil(m / other)
-        if kernel == "_forward":
-            again = 0 if k["whole"] else own * d
-            read, deep = other * (d + width) + again, d + width
-        elif kernel == "_value_gradient":
-            read, deep = own * d + other * (d + width), d + width
+        if kernel == "_pair_gradient":
+            held, deep = own * (d + e), d + e + width
+            read = other * (d + e) if whole else (own + other) * (d + e) + other * width
         else:
-            read, deep = (own + other) * (d + e) + other * width, d + e + width
-        pairs = steps * own * other
-        found = {"cache": steps * read * item, "products": 2 * pairs * deep}
+            held, deep = own * d, d + width
+            read = other * (d + width) + (0 if whole else own * d)
+        pairs, held = steps * own * other, programs * held if whole else 0
+        found = {"cache": (steps * read + held) * item, "products": 2 * pairs * deep}
         return found | {"operations": 3 * pairs, "exponentials": pairs}
     if name.startswith("skewed_mask"):
-        (_, _, d), c, run, width = shapes["weight"], SIZE.c, k["run"], k["width"]
-        runs = SIZE.h * math.ceil(SIZE.w / run)
-        steps = SIZE.b * math.ceil(c / width) * runs * runs  # of all programs; the mask is whole
-        logits, deep = 3 * run * d, 2 * d
+        (_, _, d), c, run, width, whole = shapes["weight"], SIZE.c, k["run"], k["width"], k["whole"]
+        own_x = {
+            "_forward": k["collect"],
+            "_value_gradient": not k["collect"],
+            "_guide_gradient": True,
+            "_weight_gradient": False,
+        }[kernel]
+        tiles = math.ceil(SIZE.w / run)
+        slices = math.ceil((c if kernel in ("_forward", "_value_gradient") else d) / width)
+        steps = SIZE.b * slices * SIZE.h**2 * tiles * (tiles + own_x)  # the mask is whole
+        lines = 1 if own_x else 2
+        read, deep = lines * run * d * (1 if whole else 2), lines * d
         if kernel in ("_forward", "_value_gradient"):
-            read, deep = logits + run * width, deep + width
+            read, deep = read + run * width, deep + width
         else:
-            read, deep = logits + 2 * run * (c + width), deep + c + 2 * width
+            again = run * width * (2 if own_x else 1)
+            read, deep = read + run * c * (1 if whole else 2) + again, deep + c + 2 * width
         pairs = steps * run * run
         found = {"cache": steps * read * item, "products": 2 * pairs * deep}
         return found | {"operations": 6 * pairs, "exponentials": pairs}
@@ -171,13 +183,17 @@ def needed(name, programs, k, case):
         read = pairs / (own * other) * ((own + other) * c) * 4
         return {"cache": read, "operations": 2 * pairs * deep, "exponentials": pairs}
     if name.startswith("local_attention"):
-        heads, d = shapes["key"][1:3]
-        near = SIZE.b * heads * n * WINDOW**2
-        passes = {"_forward": 2, "_query_gradient": 2, "_pair_gradient": 2}[kernel]
-        operations = near * d * {"_forward": 5, "_query_gradient": 6, "_pair_gradient": 8}[kernel]
-        loads = near * d * passes
-        found = {"operations": operations, "exponentials": near * 2, "loads": loads}
-        return found
+        own, other = k["tall"] * k["broad"], k["rows"] * k["columns"]
+        steps = programs * math.ceil((k["tall"] + WINDOW - 1) / k["rows"]) * k["across"]
+        d, e, pairs = k["block_d"], k["block_e"], steps * own * other
+        held = {"_forward": d, "query_gradient": d + 3 * e, "pair_gradient": d + e}[kernel]
+        deep = {"_forward": d + e, "query_gradient": 2 * d + e, "pair_gradient": 2 * (d + e)}
+        read = programs * own * held + steps * other * (d + e)
+        found = {"cache": read * item, "products": 2 * pairs * deep[kernel], "loads": read / 4}
+        return found | {
+            "operations": 2 * WINDOW_INSTRUCTIONS[kernel] * pairs,
+            "exponentials": pairs,
+        }
     if name.startswith("selective_scan"):
         e, states = shapes["rate"][1:]
         scans = 2 if kernel == "_backward" else 1

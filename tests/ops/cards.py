@@ -53,6 +53,14 @@ class Build(NamedTuple):
     axes: int
     """Axes of the grid that its programs look at."""
     loops: int
+    registers: int
+    """Of a thread."""
+    warps: int
+    stages: int
+    instruction: str
+    """Which multiplies matrices: `wgmma`, `mma` or `mfma`, if any."""
+    widest: int
+    """Bytes of the widest read from memory."""
 
 
 class Card:
@@ -106,7 +114,7 @@ def both_ways(case, dtype):
     """Forward and backward, without numbers."""
     found = case.kernel(*maps(case, dtype))
     found = found if isinstance(found, tuple) else (found,)
-    sum(z.sum() for z in found).backward()
+    torch.autograd.backward(found, [torch.empty_like(z) for z in found])
 
 
 def triton_version():
@@ -170,10 +178,12 @@ def _seen(name, done, told, kind):
     shared, multiplied = done.metadata.shared, None if kind is None else str(kind)
     depths = re.findall(r"tt\.dot .*: tensor<\d+x(\d+)x", done.asm["ttir"])
     depth, loops = min(map(int, depths), default=None), done.asm["ttir"].count("scf.for")
+    about = {"warps": done.metadata.num_warps, "stages": done.metadata.num_stages}
     if "ptx" in done.asm:
         code = done.asm["ptx"]
         spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", told)
         assert spills, f"ptxas says {told!r}"
+        names = {"wgmma": "wgmma.mma_async", "mma": "mma.sync"}
         return Build(
             name,
             shared,
@@ -185,6 +195,10 @@ def _seen(name, done, told, kind):
             is not None,
             1 + any(f"ctaid.{axis}" in code for axis in "yz"),
             loops,
+            int(re.findall(r"Used (\d+) registers", told)[-1]),
+            instruction=next((name for name, text in names.items() if text in code), ""),
+            widest=max(_reads(code), default=0),
+            **about,
         )
     code = done.asm["amdgcn"]
     spilled = re.search(r"\.vgpr_spill_count:\s*(\d+)", code)
@@ -198,7 +212,25 @@ def _seen(name, done, told, kind):
         re.search(r"(global|buffer)_load_dwordx4", code) is not None,
         1 + ("workgroup_id_y 1" in code or "workgroup_id_z 1" in code),
         loops,
+        int(re.search(r"\.vgpr_count:\s*(\d+)", code)[1]),
+        instruction="mfma" if "v_mfma" in code else "",
+        widest=max(_amd_reads(code), default=0),
+        **about,
     )
+
+
+def _reads(ptx):
+    """Bytes of each read from memory, that is not the scratch memory of a thread."""
+    for vector, bits in re.findall(r"ld\.global[\w.:]*?(?:\.v(\d))?\.[bfsu](\d+)\s", ptx):
+        yield int(vector or 1) * int(bits) // 8
+    for size in re.findall(r"cp\.async\.c[ag]\.\S+\s*\[[^]]*\],\s*\[[^]]*\],\s*(\w+)", ptx):
+        yield int(size, 0)
+
+
+def _amd_reads(code):
+    sizes = {"dwordx4": 16, "dwordx3": 12, "dwordx2": 8, "dword": 4}
+    for kind in re.findall(r"(?:global|buffer)_load_(?:lds_)?(dwordx\d|[a-z]+)", code):
+        yield sizes.get(kind, 1 if "byte" in kind else 2)
 
 
 def count_builds(cases, dtype):

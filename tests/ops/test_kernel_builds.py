@@ -212,7 +212,7 @@ def test_many_sizes_share_few_builds(card):
     twice.add("streamed_projection.kernel._gradient")  # for rows and for pixels
     most = {kernel: 4 if kernel in twice else 3 for kernel in counts}
     assert {kernel for kernel in counts if counts[kernel] > most[kernel]} == set()
-    assert sum(counts.values()) <= 70
+    assert sum(counts.values()) <= 80
 
 
 def test_the_card_has_one_axis_of_programs(monkeypatch):

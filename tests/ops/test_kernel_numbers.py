@@ -162,6 +162,9 @@ LARGE = {
     "scan of one": scan(2, 1, 1, 1, 1, 3, backwards=0),
     "window": window(1, 2, 5, 3, (3, 4), (3, 4), kernel_size=5),
     "window stride": window(1, 2, 2, 9, (3, 5), (5, 9), kernel_size=3, stride=2),
+    "window tiles": window(1, 1, 3, 2, (17, 10), (17, 10), kernel_size=7),
+    "window wide": window(1, 1, 130, 140, (4, 9), (4, 9), kernel_size=3),
+    "window far": window(1, 1, 2, 3, (4, 7), (10, 19), kernel_size=5, stride=3),
     "window of one": window(1, 1, 2, 2, (2, 1), (2, 1), kernel_size=1),
     **{
         f"mask {name} {'collect ' * collect}{'softmax' * softmax}": mask(

@@ -1,4 +1,8 @@
-"""`ops.axis_gate` in one pass forward and one backward: g * x is never written."""
+"""`ops.axis_gate` in one pass forward and one backward: g * x is never written.
+
+A program has a tile of some planes, and leaves the gradients of its stretch of the gates. A second
+kernel adds those of all tiles, always in the same order.
+"""
 
 from typing import Any, no_type_check
 
@@ -16,6 +20,8 @@ PLANE = (1, 64, 64)
 """Channels, rows and columns of a program where pixels lie side by side in memory."""
 CHANNELS_LAST = (32, 16, 16)
 """The same where channels do."""
+ADDED = 1024
+"""Gates of a program that adds their gradients."""
 
 
 @triton.jit
@@ -93,6 +99,30 @@ def _backward(
         tl.store(at, g * s[:, :, None] * t[:, None], mask=inside)
 
 
+@triton.jit
+@no_type_check
+def _add(found, out, part, count, total, block: tl.constexpr):
+    """The sum of `count` runs of `total` numbers, for a part of a run."""
+    place, inside = places(part, block, total)
+    added = tl.zeros((block,), tl.float32)
+    at = found + place
+    for _ in range(count):
+        added += tl.load(at, mask=inside, other=0)
+        at += total
+    tl.store(out + place, added, mask=inside)
+
+
+@built("tiles_h", "tiles_w")
+@no_type_check
+def _join(
+    across, down, d_row, d_column, tiles_w, tiles_h, all_rows, all_columns, wide, high,
+    block: tl.constexpr,
+):  # fmt: skip
+    part, _, _ = program(wide, high)
+    _add(across, d_row, part, tiles_w, all_rows, block)
+    _add(down, d_column, part, tiles_h, all_columns, block)
+
+
 class _AxisGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, columns: Tensor, lean: Plain) -> Tensor:
@@ -112,17 +142,25 @@ class _AxisGate(torch.autograd.Function):
         wants_x, wants_rows, wants_columns, _ = ctx.needs_input_grad
         grid, blocks = _cut(x)
         d_x = torch.empty_like(x)
-        d_rows = x.new_empty(grid[1], *rows.shape, dtype=torch.float32)
-        d_columns = x.new_empty(_tall(x), *columns.shape, dtype=torch.float32)
+        d_rows, d_columns = (z.new_empty(z.shape) for z in (rows, columns))
+        across = x.new_empty(grid[1], *rows.shape, dtype=torch.float32)
+        down = x.new_empty(_tall(x), *columns.shape, dtype=torch.float32)
+        wants_gates = wants_rows or wants_columns
         launch(
             _backward, grid, grad, *grad.stride(), x, *x.stride(), rows.contiguous(),
-            columns.contiguous(), d_x, *d_x.stride(), d_rows, d_columns, *x.shape, _tall(x),
-            wants_x=wants_x, wants_gates=wants_rows or wants_columns, **blocks,
+            columns.contiguous(), d_x, *d_x.stride(), across, down, *x.shape, _tall(x),
+            wants_x=wants_x, wants_gates=wants_gates, **blocks,
         )  # fmt: skip
+        if wants_gates:
+            launch(
+                _join, (parts(max(rows.numel(), columns.numel()), ADDED), 1, 1), across, down,
+                d_rows, d_columns, len(across), len(down), rows.numel(), columns.numel(),
+                block=ADDED,
+            )  # fmt: skip
         return (
             d_x if wants_x else None,
-            d_rows.sum(dim=0).to(rows.dtype) if wants_rows else None,
-            d_columns.sum(dim=0).to(columns.dtype) if wants_columns else None,
+            d_rows if wants_rows else None,
+            d_columns if wants_columns else None,
         )
 
 

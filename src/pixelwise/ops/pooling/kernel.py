@@ -1,7 +1,8 @@
 """`ops.pooling` in one pass forward and one backward.
 
 A program has some pixels. It reads all of their channels for the scores and, while they are in the
-cache, again for the sums, which are relative to the largest score that the program met:
+cache, again for the sums, which are relative to the largest score that the program met. A second
+kernel joins what the programs left, always in the same order:
 
     r = sum_t e^(m_t - m) r_t / sum_t e^(m_t - m) l_t,     m = max_t m_t
 
@@ -23,6 +24,8 @@ from pixelwise.ops.running.kernels import lean_on_failure
 
 PIXELS = 32
 """Pixels of a program: few, since a program is all that works on them."""
+JOINED = 32
+"""Channels of a program that joins the sums over pixels."""
 
 
 @triton.jit
@@ -64,10 +67,56 @@ def _forward(
             tl.store(plain_sums + part * c + rows, tl.sum(seen, axis=1), mask=in_c)
 
 
+@built("b", "n", "count")
+@no_type_check
+def _join(
+    peaks, totals, sums, plain_sums, context, mean, shift, b, c, n, count, wide, high,
+    with_mean: tl.constexpr, channels: tl.constexpr, tile: tl.constexpr,
+):  # fmt: skip
+    at_c, _, image = program(wide, high)
+    rows, in_c = places(at_c, channels, c)
+    largest = tl.full((tile,), float("-inf"), tl.float32)
+    for start in range(0, count, tile):
+        part, known = span(start, tile, count)
+        peak = tl.load(peaks + part * b + image, mask=known, other=float("-inf"))
+        largest = tl.maximum(largest, peak)
+    largest = tl.max(largest, axis=0)
+    total = tl.zeros((tile,), tl.float32)
+    found = tl.zeros((channels,), tl.float32)
+    plain = tl.zeros((channels,), tl.float32)
+    for start in range(0, count, tile):
+        part, known = span(start, tile, count)
+        part = part * b + image
+        scale = tl.exp(tl.load(peaks + part, mask=known, other=float("-inf")) - largest)
+        total += scale * tl.load(totals + part, mask=known, other=0)
+        inside = known[:, None] & in_c[None]
+        at = part[:, None] * c + rows[None]
+        found += tl.sum(scale[:, None] * tl.load(sums + at, mask=inside, other=0), axis=0)
+        if with_mean:
+            plain += tl.sum(tl.load(plain_sums + at, mask=inside, other=0), axis=0)
+    total = tl.sum(total, axis=0)
+    tl.store(context + image * c + rows, found / total, mask=in_c)
+    if with_mean:
+        tl.store(mean + image * c + rows, plain / n, mask=in_c)
+    if at_c == 0:
+        tl.store(shift + image, largest + tl.log(total))
+
+
+@triton.jit
+@no_type_check
+def _dot(one, other, c, tile: tl.constexpr):
+    total = tl.zeros((tile,), tl.float32)
+    for start in range(0, c, tile):
+        rows, in_c = span(start, tile, c)
+        seen = tl.load(one + rows, mask=in_c, other=0)
+        total += seen * tl.load(other + rows, mask=in_c, other=0)
+    return tl.sum(total, axis=0)
+
+
 @built("b")
 @no_type_check
 def _backward(
-    grad, g_b, g_c, g_n, x, x_b, x_c, x_n, weight, scores, shift, d_context, level, d_plain,
+    grad, g_b, g_c, g_n, x, x_b, x_c, x_n, weight, scores, shift, context, d_context, d_mean,
     d_x, d_b, d_c, d_n, d_weight, b, c, n, wide, high,
     with_mean: tl.constexpr, wants_x: tl.constexpr, wants_weight: tl.constexpr,
     tile: tl.constexpr, pixels: tl.constexpr,
@@ -79,7 +128,7 @@ def _backward(
     score = tl.load(scores + image * n + columns, mask=in_n, other=0)
     weights = tl.where(in_n, tl.exp(score - tl.load(shift + image)), 0)
     along = _project(x, x_c, x_n, d_context + image * c, columns, in_n, c, tile, pixels)
-    d_score = weights * (along - tl.load(level + image))
+    d_score = weights * (along - _dot(context + image * c, d_context + image * c, c, tile))
     for start in range(0, c, tile):
         rows, in_c = span(start, tile, c)
         inside = in_c[:, None] & in_n[None]
@@ -94,7 +143,8 @@ def _backward(
             w = tl.load(weight + rows, mask=in_c, other=0).to(tl.float32)
             total += r[:, None] * weights[None] + w[:, None] * d_score[None]
             if with_mean:
-                total += tl.load(d_plain + image * c + rows, mask=in_c, other=0)[:, None]
+                m = tl.load(d_mean + image * c + rows, mask=in_c, other=0)
+                total += (m / n)[:, None]
             at = d_x + image * d_b + rows[:, None] * d_c + columns[None] * d_n
             tl.store(at, total, mask=inside)
 
@@ -109,17 +159,20 @@ class _Pool(torch.autograd.Function):
         scores = x.new_empty(b, n, dtype=torch.float32)
         peaks, totals = scores.new_empty(count, b), scores.new_empty(count, b)
         sums = scores.new_empty(1 + with_mean, count, b, c)
+        flags = {"with_mean": with_mean, "tile": TILE}
         launch(
             _forward, (count, 1, b), x, *x.stride(), weight.contiguous(), scores, peaks, totals,
-            sums[0], sums[-1], b, c, n, with_mean=with_mean, tile=TILE, pixels=PIXELS,
+            sums[0], sums[-1], b, c, n, pixels=PIXELS, **flags,
         )  # fmt: skip
-        peak = peaks.amax(dim=0)
-        scale = (peaks - peak).exp_()
-        total = (scale * totals).sum(dim=0)
-        context = (scale[:, :, None] * sums[0]).sum(dim=0) / total[:, None]
-        ctx.save_for_backward(x, weight, bias, scores, peak + total.log(), context)
+        context, shift = scores.new_empty(b, c), scores.new_empty(b)
+        mean = torch.empty_like(context) if with_mean else None
+        launch(
+            _join, (parts(c, JOINED), 1, b), peaks, totals, sums[0], sums[-1], context,
+            context if mean is None else mean, shift, b, c, n, count, channels=JOINED, **flags,
+        )  # fmt: skip
+        ctx.save_for_backward(x, weight, bias, scores, shift, context)
         ctx.with_mean, ctx.lean = with_mean, lean
-        return x, context, sums[1].sum(dim=0) / n if with_mean else None
+        return x, context, mean
 
     @staticmethod
     @twice_differentiable(again)
@@ -132,12 +185,11 @@ class _Pool(torch.autograd.Function):
         d_x = torch.empty_like(x)
         d_weight = context.new_empty(count, b, c)
         d_context = d_context.contiguous()
-        level = (d_context * context).sum(dim=1)
-        d_plain = d_context if d_mean is None else d_mean / n
+        d_plain = d_context if d_mean is None else d_mean.contiguous()
         launch(
             _backward, (count, 1, b), grad, *grad.stride(), x, *x.stride(), weight.contiguous(),
-            scores, shift, d_context, level, d_plain.contiguous(), d_x, *d_x.stride(), d_weight,
-            b, c, n, with_mean=d_mean is not None, wants_x=wants_x, wants_weight=wants_weight,
+            scores, shift, context, d_context, d_plain, d_x, *d_x.stride(), d_weight, b, c, n,
+            with_mean=d_mean is not None, wants_x=wants_x, wants_weight=wants_weight,
             tile=TILE, pixels=PIXELS,
         )  # fmt: skip
         return (

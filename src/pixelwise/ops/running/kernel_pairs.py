@@ -32,6 +32,15 @@ are more than a program for NVIDIA's cards can keep there. Triton takes no depth
 
 @triton.jit
 @no_type_check
+def pixels(z, z_c, z_n, rows, inside, c, block: tl.constexpr, first=0):
+    """Some pixels of a map, one a row, with `block` channels from the first."""
+    channels, in_c = span(first, block, c)
+    at = z + rows[:, None] * z_n + channels[None] * z_c
+    return tl.load(at, mask=inside[:, None] & in_c[None], other=0)
+
+
+@triton.jit
+@no_type_check
 def products(
     x, x_c, x_n, rows, in_n, y, y_c, y_m, columns, in_m, c,
     kind: tl.constexpr, own: tl.constexpr, other: tl.constexpr, depth: tl.constexpr,

@@ -15,7 +15,7 @@ from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, plac
 
 @built("b")
 @no_type_check
-def _project(x, x_b, x_c, x_n, vector, found, b, c, n, wide, high, tile: tl.constexpr):
+def project(x, x_b, x_c, x_n, vector, found, b, c, n, wide, high, tile: tl.constexpr):
     at_n, at_c, image = program(wide, high)
     columns, in_n = places(at_n, tile, n)
     rows, in_c = places(at_c, tile, c)
@@ -46,7 +46,7 @@ def over_channels(x: Float[Tensor, "b c n"], vector: Float[Tensor, "b c"]) -> Fl
     b, c, n = x.shape
     found = x.new_empty(parts(c), b, n, dtype=torch.float32)
     grid = (parts(n), parts(c), b)
-    launch(_project, grid, x, *x.stride(), vector.contiguous(), found, b, c, n, tile=TILE)
+    launch(project, grid, x, *x.stride(), vector.contiguous(), found, b, c, n, tile=TILE)
     return found.sum(dim=0)
 
 

@@ -9,15 +9,31 @@ P = e^(L - shift),
 from typing import NamedTuple, no_type_check
 
 import torch
-import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
-from pixelwise.ops.running.kernel_pairs import beside, products
+from pixelwise.ops.running.kernel_launch import (
+    built,
+    launch,
+    padded,
+    parts,
+    places,
+    program,
+    span,
+)
+from pixelwise.ops.running.kernel_pairs import beside, pixels, products
 from pixelwise.ops.running.kernel_products import pixel_products
-from pixelwise.ops.skewed_mask.kernel_skew import between, cut, logits, run_place, to_lines
+from pixelwise.ops.skewed_mask.kernel_skew import (
+    MOST,
+    cut,
+    far_sums,
+    held_guides,
+    logits,
+    near_rows,
+    run_place,
+    to_lines,
+)
 
 
 class Maps(NamedTuple):
@@ -40,36 +56,40 @@ def _value_gradient(
     d_value, d_b, d_c, d_h, d_w, p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
+    whole: tl.constexpr,
 ):  # fmt: skip
-    """Of a run of sources; `sums` are those of e^-shift g over runs of outputs."""
+    """Of a run of sources; `sums` are those of e^-shift g over rows of outputs."""
     index, at_c, image = program(wide, high)
     row, first = run_place(index, tiles, run)
     sources, in_s = span(first, run, w)
     channels, in_c = places(at_c, width, c)
     guide, grad, shift = guide + image * a_b, grad + image * g_b, shift + image * h * w
-    sums += image * c * h * tiles
+    near, end = near_rows(row, p, h, not collect)
     total = tl.zeros((run, width), tl.float32)
-    for step in range(h * tiles):
-        other, start = run_place(step, tiles, run)
-        row_x, x = (other, start) if collect else (row, first)
-        row_y, y = (row, first) if collect else (other, start)
-        down, lowest, near = between(row_x, x, row_y, y, p, q, run)
-        if near:
-            outputs, in_o = span(start, run, w)
-            lines, guides = weight + down * w_p, guide + row_x * a_h
-            weights = logits(
-                lines, w_q, w_d, guides, a_d, a_w, lowest, x, q, d, w, kind, run, depth
-            )
-            weights = weights if collect else tl.trans(weights)
-            if softmax:
-                weights -= tl.load(shift + other * w + outputs, mask=in_o, other=0)[None]
-                inside = in_s[:, None] & in_o[None]
-                weights = tl.exp(tl.where(inside, weights, float("-inf")))
-            at = grad + outputs[:, None] * g_w + channels[None] * g_c + other * g_h
-            g = tl.load(at, mask=in_o[:, None] & in_c[None], other=0).to(kind)
-            total = tl.dot(weights.to(kind), g, total, input_precision="ieee")
-        elif softmax:
-            total += tl.load(sums + channels * (h * tiles) + step, mask=in_c, other=0)[None]
+    if softmax:
+        total += far_sums(sums + image * c * h, channels, in_c, near, end, h, width)[None]
+    held = held_guides(
+        guide + row * a_h, a_d, a_w, first, d, w, kind, run, depth, whole and not collect
+    )
+    lower = tl.zeros((run, run), tl.float32)
+    steps = tiles if collect else tiles + 1
+    for step in range(near * steps, end * steps):
+        other, start = run_place(step, steps, run)
+        start = start if collect else start - run
+        weights, lower = logits(
+            weight, w_p, w_q, w_d, guide, a_d, a_h, a_w, held, lower, row, first, other, start,
+            p, q, d, w, not collect, kind, run, depth, whole,
+        )  # fmt: skip
+        weights = weights if collect else tl.trans(weights)
+        outputs, in_o = span(start, run, w)
+        in_o &= outputs >= 0
+        if softmax:
+            weights -= tl.load(shift + other * w + outputs, mask=in_o, other=0)[None]
+            weights = tl.exp(tl.where(in_s[:, None] & in_o[None], weights, float("-inf")))
+        else:
+            weights = tl.where(in_o[None], weights, 0)
+        g = pixels(grad + other * g_h, g_c, g_w, outputs, in_o, c, width, at_c * width).to(kind)
+        total = tl.dot(weights.to(kind), g, total, input_precision="ieee")
     at = d_value + image * d_b + channels[None] * d_c + row * d_h + sources[:, None] * d_w
     tl.store(at, total, mask=in_s[:, None] & in_c[None])
 
@@ -77,62 +97,79 @@ def _value_gradient(
 @triton.jit
 @no_type_check
 def _slopes(
-    weight, w_q, w_d, guide, a_d, a_w, value, v_c, v_w, grad, g_c, g_w, shift, level,
-    lowest, x, y, q, d, c, w, collect: tl.constexpr, softmax: tl.constexpr,
-    kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr,
+    x_map, x_c, x_w, columns, in_x, y_map, y_c, y_w, others, in_y, held, c,
+    kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, broad: tl.constexpr,
+    whole: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of the mask lines between two runs; maps and numbers are those of their rows."""
-    columns, in_x = span(x, run, w)
-    others, in_y = span(y, run, w)
-    if collect:
-        slopes = products(
-            value, v_c, v_w, others, in_y, grad, g_c, g_w, columns, in_x, c, kind, run, run, depth
-        )
+    """`y . x` for all pairs of two runs, one of the value and one of the gradient."""
+    if whole:
+        other = pixels(y_map, y_c, y_w, others, in_y, c, broad).to(kind)
+        return tl.dot(other, tl.trans(held), input_precision="ieee")
     else:
-        slopes = products(
-            grad, g_c, g_w, others, in_y, value, v_c, v_w, columns, in_x, c, kind, run, run, depth
+        return products(
+            y_map, y_c, y_w, others, in_y, x_map, x_c, x_w, columns, in_x, c, kind, run, run, depth
         )
-    if softmax:
-        found = logits(weight, w_q, w_d, guide, a_d, a_w, lowest, x, q, d, w, kind, run, depth)
-        found -= beside(shift, others, in_y, columns, in_x, not collect)
-        slopes -= beside(level, others, in_y, columns, in_x, not collect)
-        slopes *= tl.exp(tl.where(in_y[:, None] & in_x[None], found, float("-inf")))
-    return to_lines(slopes, run)
+
+
+@triton.jit
+@no_type_check
+def _through_softmax(
+    slopes, found, shift, level, others, in_y, columns, in_x, collect: tl.constexpr
+):
+    """Gradients of the logits; the numbers are those of a row of outputs."""
+    found -= beside(shift, others, in_y, columns, in_x, not collect)
+    slopes -= beside(level, others, in_y, columns, in_x, not collect)
+    return slopes * tl.exp(tl.where(in_y[:, None] & in_x[None], found, float("-inf")))
 
 
 @built("p", "q", "h", "tiles")
 @no_type_check
 def _guide_gradient(
-    weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, value, v_b, v_c, v_h, v_w,
-    grad, g_b, g_c, g_h, g_w, shift, level, d_guide, d_b, d_d, d_h, d_w,
+    weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, near_map, x_b, x_c, x_h, x_w,
+    other_map, y_b, y_c, y_h, y_w, shift, level, d_guide, d_b, d_d, d_h, d_w,
     p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
+    broad: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
+    """Of a run of x; `near_map` is, of gradient and value, the one at x, `other_map` that at y."""
     index, at_d, image = program(wide, high)
     row, x = run_place(index, tiles, run)
     columns, in_x = span(x, run, w)
     channels, in_d = places(at_d, width, d)
-    guide += image * a_b + row * a_h
-    value, grad = value + image * v_b, grad + image * g_b
+    guide += image * a_b
+    near_map, other_map = near_map + image * x_b + row * x_h, other_map + image * y_b
     shift, level = shift + image * h * w, level + image * h * w
+    held = held_guides(guide + row * a_h, a_d, a_w, x, d, w, kind, run, depth, whole)
+    held_x = held_guides(near_map, x_c, x_w, x, c, w, kind, run, broad, whole)
     total = tl.zeros((run, width), tl.float32)
-    for step in range(h * tiles):
-        other, y = run_place(step, tiles, run)
-        down, lowest, near = between(row, x, other, y, p, q, run)
-        if near:
-            output, source = (row, other) if collect else (other, row)
-            lines = weight + down * w_p
-            slopes = _slopes(
-                lines, w_q, w_d, guide, a_d, a_w, value + source * v_h, v_c, v_w,
-                grad + output * g_h, g_c, g_w, shift + output * w, level + output * w,
-                lowest, x, y, q, d, c, w, collect, softmax, kind, run, depth,
+    lower = tl.zeros((run, run), tl.float32)
+    near, end = near_rows(row, p, h, True)
+    for step in range(near * (tiles + 1), end * (tiles + 1)):
+        other, y = run_place(step, tiles + 1, run)
+        y -= run
+        others, in_y = span(y, run, w)
+        in_y &= others >= 0
+        slopes = _slopes(
+            near_map, x_c, x_w, columns, in_x, other_map + other * y_h, y_c, y_w, others, in_y,
+            held_x, c, kind, run, depth, broad, whole,
+        )  # fmt: skip
+        if softmax:
+            found, lower = logits(
+                weight, w_p, w_q, w_d, guide, a_d, a_h, a_w, held, lower, row, x, other, y,
+                p, q, d, w, True, kind, run, depth, whole,
             )  # fmt: skip
-            line, in_q = span(lowest, 2 * run, q)
-            at = lines + line[:, None] * w_q + channels[None] * w_d
-            in_q &= line >= 0
-            part = tl.load(at, mask=in_q[:, None] & in_d[None], other=0).to(kind)
-            total = tl.dot(tl.trans(slopes).to(kind), part, total, input_precision="ieee")
+            output = row if collect else other
+            slopes = _through_softmax(
+                slopes, found, shift + output * w, level + output * w,
+                others, in_y, columns, in_x, collect,
+            )  # fmt: skip
+        line, in_q = span(y - x + (q - 1) // 2 - run + 1, 2 * run, q)
+        in_q &= line >= 0
+        lines = weight + (other - row + (p - 1) // 2) * w_p
+        part = pixels(lines, w_d, w_q, line, in_q, d, width, at_d * width).to(kind)
+        lined = tl.trans(to_lines(slopes, run)).to(kind)
+        total = tl.dot(lined, part, total, input_precision="ieee")
     at = d_guide + image * d_b + channels[None] * d_d + row * d_h + columns[:, None] * d_w
     tl.store(at, total, mask=in_x[:, None] & in_d[None])
 
@@ -140,43 +177,59 @@ def _guide_gradient(
 @built("p", "q", "h", "tiles")
 @no_type_check
 def _weight_gradient(
-    weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, value, v_b, v_c, v_h, v_w,
-    grad, g_b, g_c, g_h, g_w, shift, level, d_lines, p, q, d, c, h, w, tiles, wide, high,
+    weight, w_p, w_q, w_d, guide, a_b, a_d, a_h, a_w, near_map, x_b, x_c, x_h, x_w,
+    other_map, y_b, y_c, y_h, y_w, shift, level, d_lines, p, q, d, c, h, w, tiles, wide, high,
     collect: tl.constexpr, softmax: tl.constexpr,
     kind: tl.constexpr, run: tl.constexpr, depth: tl.constexpr, width: tl.constexpr,
+    broad: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
     """Of the lines of one mask row between runs that lie equally far apart, image by image."""
     index, at_d, image = program(wide, high)
     down, apart = run_place(index, 2 * tiles - 1, 1)
     channels, in_d = places(at_d, width, d)
-    weight += down * w_p
-    guide, value, grad = guide + image * a_b, value + image * v_b, grad + image * g_b
+    guide, near_map, other_map = (
+        guide + image * a_b,
+        near_map + image * x_b,
+        other_map + image * y_b,
+    )
     shift, level = shift + image * h * w, level + image * h * w
+    below, aside = down - (p - 1) // 2, apart - tiles + 1
+    near, left = tl.maximum(-below, 0), tl.maximum(-aside, 0)
+    count = tiles - tl.abs(aside)
+    rows = tl.maximum(h - tl.abs(below), 0)
+    lower = tl.zeros((run, run), tl.float32)
     total = tl.zeros((2 * run, width), tl.float32)
-    for step in range(h * tiles):
-        row, x = run_place(step, tiles, run)
-        other, y = row + down - (p - 1) // 2, x + (apart - tiles + 1) * run
-        _, lowest, near = between(row, x, other, y, p, q, run)
-        if near & (other >= 0) & (other < h) & (y >= 0) & (y < w):
-            output, source = (row, other) if collect else (other, row)
-            guides = guide + row * a_h
-            slopes = _slopes(
-                weight, w_q, w_d, guides, a_d, a_w, value + source * v_h, v_c, v_w,
-                grad + output * g_h, g_c, g_w, shift + output * w, level + output * w,
-                lowest, x, y, q, d, c, w, collect, softmax, kind, run, depth,
+    for step in range(rows * count):
+        row, x = near + step // count, (left + step % count) * run
+        other, y = row + below, x + aside * run
+        columns, in_x = span(x, run, w)
+        others, in_y = span(y, run, w)
+        at_x = near_map + row * x_h
+        held_x = held_guides(at_x, x_c, x_w, x, c, w, kind, run, broad, whole)
+        slopes = _slopes(
+            at_x, x_c, x_w, columns, in_x, other_map + other * y_h, y_c, y_w, others, in_y,
+            held_x, c, kind, run, depth, broad, whole,
+        )  # fmt: skip
+        if softmax:
+            found, _ = logits(
+                weight, w_p, w_q, w_d, guide, a_d, a_h, a_w, 0, lower, other, y, row, x,
+                p, q, d, w, False, kind, run, depth, whole,
             )  # fmt: skip
-            columns, in_x = span(x, run, w)
-            at = guides + columns[:, None] * a_w + channels[None] * a_d
-            part = tl.load(at, mask=in_x[:, None] & in_d[None], other=0).to(kind)
-            total = tl.dot(slopes.to(kind), part, total, input_precision="ieee")
+            output = row if collect else other
+            slopes = _through_softmax(
+                slopes, found, shift + output * w, level + output * w,
+                others, in_y, columns, in_x, collect,
+            )  # fmt: skip
+        part = pixels(guide + row * a_h, a_d, a_w, columns, in_x, d, width, at_d * width).to(kind)
+        lined = to_lines(slopes, run).to(kind)
+        total = tl.dot(lined, part, total, input_precision="ieee")
     line = (image * wide + index) * 2 * run + tl.arange(0, 2 * run)
     tl.store(d_lines + line[:, None] * d + channels[None], total, mask=in_d[None])
 
 
-def run_sums(z: Tensor, run: int) -> Tensor:
-    """Sums over runs of columns, (b, c, h, runs), in float32."""
-    edged = F.pad(z, (0, -z.shape[3] % run))
-    return torch.unflatten(edged, 3, (-1, run)).sum(dim=4, dtype=torch.float32).contiguous()
+def row_sums(z: Tensor) -> Tensor:
+    """Sums over rows, (b, c, h), in float32."""
+    return z.sum(dim=3, dtype=torch.float32).contiguous()
 
 
 def gradients(
@@ -185,30 +238,38 @@ def gradients(
     """Gradients of weight, guide and value, each where it is wanted."""
     weight, guide, value, grad, out, shift, collect, softmax = maps
     (p, q, d), (b, c, h, w) = weight.shape, value.shape
-    blocks = cut(weight, guide, value)
-    flags = {**blocks, "collect": collect, "softmax": softmax}
-    run, width = blocks["run"], blocks["width"]
-    tiles = parts(w, run)
+    flags = {"collect": collect, "softmax": softmax}
+    inputs = (weight, guide, value)
+    blocks = cut(inputs, c, holds=int(not collect))
+    tiles = parts(w, blocks["run"])
     sizes = (p, q, d, c, h, w, tiles)
     masks = (weight, *weight.stride(), guide, *guide.stride())
-    ends = (value, *value.stride(), grad, *grad.stride())
     d_weight = d_guide = d_value = None
     if wants_value:
         d_value = torch.empty_like(value)
-        sums = run_sums(grad * (-shift).exp()[:, None] if softmax else grad, run)
+        sums = row_sums(grad * (-shift).exp()[:, None] if softmax else grad)
         given = (*masks, grad, *grad.stride(), sums, shift, d_value, *d_value.stride(), *sizes)
-        launch(_value_gradient, (h * tiles, parts(c, width), b), *given, **flags)
+        grid = (h * tiles, parts(c, blocks["width"]), b)
+        launch(_value_gradient, grid, *given, **flags, **blocks)
     level = shift
     if softmax and (wants_guide or wants_weight):
         level = pixel_products(grad.flatten(2), out.flatten(2))
+    ends = (grad, *grad.stride(), value, *value.stride())
+    if not collect:
+        ends = (value, *value.stride(), grad, *grad.stride())
+    broad = padded(c, MOST)
     if wants_guide:
+        blocks = cut(inputs, d, holds=2, lines=2)
         d_guide = torch.empty_like(guide)
         given = (*masks, *ends, shift, level, d_guide, *d_guide.stride(), *sizes)
-        launch(_guide_gradient, (h * tiles, parts(d, width), b), *given, **flags)
+        grid = (h * tiles, parts(d, blocks["width"]), b)
+        launch(_guide_gradient, grid, *given, broad=broad, **flags, **blocks)
     if wants_weight:
-        found = shift.new_empty(b, p, 2 * tiles - 1, 2 * run, d)
-        grid = (p * (2 * tiles - 1), parts(d, width), b)
-        launch(_weight_gradient, grid, *masks, *ends, shift, level, found, *sizes, **flags)
+        blocks = cut(inputs, d, holds=0, lines=2)
+        found = shift.new_empty(b, p, 2 * tiles - 1, 2 * blocks["run"], d)
+        grid = (p * (2 * tiles - 1), parts(d, blocks["width"]), b)
+        given = (*masks, *ends, shift, level, found, *sizes)
+        launch(_weight_gradient, grid, *given, broad=broad, **flags, **blocks)
         d_weight = _added(found.sum(dim=0), q).to(weight.dtype)
     return d_weight, d_guide, d_value
 
