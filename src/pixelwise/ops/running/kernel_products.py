@@ -16,6 +16,7 @@ from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, plac
 @built("b")
 @no_type_check
 def project(x, x_b, x_c, x_n, vector, found, b, c, n, wide, high, tile: tl.constexpr):
+    """The products of `over_channels`, of some channels each."""
     at_n, at_c, image = program(wide, high)
     columns, in_n = places(at_n, tile, n)
     rows, in_c = places(at_c, tile, c)
