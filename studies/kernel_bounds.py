@@ -73,8 +73,9 @@ SHARE = {"memory": 0.9, "cache": 0.9}
 OTHERS = 0.7
 FOLLOWS = 2e-6
 """Seconds from one launch to the next at least, in a CUDA graph."""
-TILE = 1.5e-6
-"""Seconds for a tile of a scan, which waits for the one before. These four are assumed."""
+TILE, RESIDENT = 1.5e-6, 4
+"""Seconds for a tile of a scan, which waits for the one before, and programs of a multiprocessor
+that do so beside one another. All of these are assumed."""
 
 WINDOW_INSTRUCTIONS = {"_forward": 21, "query_gradient": 17, "pair_gradient": 22}
 """Of a pair of pixels in local attention, most of them for what the mask hides: counted in what is
@@ -200,7 +201,9 @@ def needed(name, programs, k, case):
         each = SIZE.b * 4 * n * e * states
         depth = math.ceil(math.log2(k["block_t"]))
         found = {"operations": each * (6 + 3 * depth) * scans, "exponentials": each * scans * 1.5}
-        return found | {"tiles": math.ceil(n / k["block_t"]) * scans}
+        slices = SIZE.b * 4 * math.ceil(e / k["block_e"])
+        stretch = math.ceil(math.ceil(n / k["block_t"]) / (programs / slices))
+        return found | {"tiles": stretch * scans}
     return {}
 
 
@@ -285,7 +288,9 @@ def reckoned(found, card):
             for limit, needs in launch.needs.items()
             if limit != "tiles"
         }
-        times |= {"tiles": launch.needs.get("tiles", 0) * TILE, "launches": FOLLOWS}
+        waves = math.ceil(launch.programs / (RESIDENT * card.multiprocessors))
+        tiles = launch.needs.get("tiles", 0) * waves
+        times |= {"tiles": tiles * TILE, "launches": FOLLOWS}
         limit = max(times, key=times.get)
         spent[limit] += times[limit]
     return sum(spent.values()), max(spent, key=spent.get)

@@ -24,6 +24,8 @@ TARGETS = ("sm_80", "sm_89", "sm_90", "gfx942")
 NOWHERE = {"cpu": "none: built for it", "cores": "", "threads": ""}
 KEY = ("state", "triton", "target", "case", "dtype")
 SHOWN = "bfloat16"
+CASES_SHOWN = ("attention", "attention wide", "window", "mask collect", "scan", "pool", "polarized")
+"""Of the table; its lines are the kernels that changed."""
 
 
 def rows(target, names, dtypes, state, triton):
@@ -76,17 +78,19 @@ def table(path):
     )
     cells, times = defaultdict(lambda: defaultdict(dict)), defaultdict(int)
     for row in found:
-        if row["dtype"] != SHOWN or row["triton"] != newest:
+        if row["dtype"] != SHOWN or row["triton"] != newest or row["case"] not in CASES_SHOWN:
             continue
         key = tuple(row[name] for name in (*KEY, "kernel"))
         times[key] += 1
-        label = f"{row['case']} `{row['kernel']}`" + f" {times[key]}" * (times[key] > 1)
+        kernel = row["kernel"].strip("_")
+        label = f"{row['case']}: `{kernel}`" + f" {times[key]}" * (times[key] > 1)
         cells[label][row["target"]][row["state"]] = told(row)
     yield ["kernel", *TARGETS]
     yield ["---"] * (1 + len(TARGETS))
-    for label, by_target in cells.items():
-        states = {state for each in by_target.values() for state in each}
-        yield [label, *(changed(by_target[target], states) for target in TARGETS)]
+    for label in sorted(cells, key=lambda label: CASES_SHOWN.index(label.partition(":")[0])):
+        changes = [changed(cells[label][target]) for target in TARGETS]
+        if any(changes):
+            yield [label, *(change or "as before" for change in changes)]
 
 
 def told(row):
@@ -97,11 +101,12 @@ def told(row):
     return f"{row['registers']}{spilled} / {shared} / {instruction} / {row['widest_read']}"
 
 
-def changed(cell, states):
-    before, after = cell.get("before", "-"), cell.get("after", "-")
-    if "after" not in states or before == after:
-        return before
-    return after if "before" not in states else f"{before} → {after}"
+def changed(cell):
+    """What there was and is, or that alone which there is; nothing where both are alike."""
+    before, after = cell.get("before"), cell.get("after")
+    if before is None or after is None:
+        return f"{before} → none" if after is None and before else after
+    return "" if before == after else f"{before} → {after}"
 
 
 def main():

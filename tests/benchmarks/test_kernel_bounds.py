@@ -1,4 +1,4 @@
-"""The table of kernels on paper is that of its CSV, and the CSV that of its formulas."""
+"""Tables of kernels are those of their CSVs, and what is on paper that of its formulas."""
 
 import csv
 import subprocess
@@ -43,6 +43,17 @@ def test_bounds_are_recorded_as_they_are_calculated():
         microseconds, limit = bound(least, kernel_bounds.CARDS[row["card"]].rates())
         assert (row["bound_us"], row["bound_by"]) == (str(round(microseconds, 1)), limit)
         assert 0 < float(row["share"]) <= 0.91
+
+
+def test_the_page_has_the_table_of_builds():
+    import kernel_builds
+
+    builds = ROOT / "studies" / "kernel_builds.csv"
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    lines = [f"| {' | '.join(cells)} |" for cells in kernel_builds.table(builds)]
+    assert "\n".join(lines) in page
+    assert not any("spilled" in line for line in lines)
+    assert {row["state"] for row in read(builds)} == {"before", "after"}
 
 
 @pytest.mark.slow

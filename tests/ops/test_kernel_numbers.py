@@ -159,6 +159,7 @@ LARGE = {
     "projection": projection(1, 19, 70, 66),
     "projection wide": projection(1, 67, 35, 3),
     "scan": scan(1, 2, 4, 35, 3, 2, backwards=2),
+    "scan of stretches": scan(1, 1, 2, 530, 2, 1, backwards=1),
     "scan of one": scan(2, 1, 1, 1, 1, 3, backwards=0),
     "window": window(1, 2, 5, 3, (3, 4), (3, 4), kernel_size=5),
     "window stride": window(1, 2, 2, 9, (3, 5), (5, 9), kernel_size=3, stride=2),

@@ -187,8 +187,8 @@ def _pair_gradient(
     total = tl.zeros((own, width), tl.float32)
     for start in range(0, m, other):
         columns, in_m = span(start, other, m)
-        other_y = pixels(y, y_d, y_m, columns, in_m, d, width, at_d * width).to(kind)
         if whole:
+            other_y = pixels(y, y_d, y_m, columns, in_m, d, width).to(kind)
             other_v = pixels(v, v_e, v_m, columns, in_m, e, broad).to(kind)
             score = tl.dot(own_x, tl.trans(other_y), input_precision="ieee")
             slope = tl.dot(own_u, tl.trans(other_v), input_precision="ieee")
@@ -202,6 +202,8 @@ def _pair_gradient(
         score -= beside(shift, rows, in_n, columns, in_m, of_query)
         slope -= beside(level, rows, in_n, columns, in_m, of_query)
         slope *= tl.exp(tl.where(in_n[:, None] & in_m[None], score, float("-inf")))
+        if not whole:
+            other_y = pixels(y, y_d, y_m, columns, in_m, d, width, at_d * width).to(kind)
         total = tl.dot(slope.to(kind), other_y, total, input_precision="ieee")
     at = d_x + image * d_b + channels[None] * d_d + rows[:, None] * d_n
     tl.store(at, total, mask=in_n[:, None] & in_d[None])

@@ -19,10 +19,19 @@ from torch import Tensor
 
 from pixelwise.ops.pooling.plain import again
 from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiable
-from pixelwise.ops.running.kernel_launch import TILE, built, launch, parts, places, program, span
+from pixelwise.ops.running.kernel_launch import (
+    TILE,
+    built,
+    launch,
+    parts,
+    places,
+    program,
+    span,
+    warps,
+)
 from pixelwise.ops.running.kernels import lean_on_failure
 
-PIXELS = 32
+PIXELS = 64
 """Pixels of a program: few, since a program is all that works on them."""
 JOINED = 32
 """Channels of a program that joins the sums over pixels."""
@@ -95,6 +104,7 @@ def _join(
         if with_mean:
             plain += tl.sum(tl.load(plain_sums + at, mask=inside, other=0), axis=0)
     total = tl.sum(total, axis=0)
+    total = tl.where(total == 0, 1.0, total)  # of no pixels
     tl.store(context + image * c + rows, found / total, mask=in_c)
     if with_mean:
         tl.store(mean + image * c + rows, plain / n, mask=in_c)
@@ -162,7 +172,7 @@ class _Pool(torch.autograd.Function):
         flags = {"with_mean": with_mean, "tile": TILE}
         launch(
             _forward, (count, 1, b), x, *x.stride(), weight.contiguous(), scores, peaks, totals,
-            sums[0], sums[-1], b, c, n, pixels=PIXELS, **flags,
+            sums[0], sums[-1], b, c, n, pixels=PIXELS, num_warps=warps(256, x), **flags,
         )  # fmt: skip
         context, shift = scores.new_empty(b, c), scores.new_empty(b)
         mean = torch.empty_like(context) if with_mean else None
@@ -190,7 +200,7 @@ class _Pool(torch.autograd.Function):
             _backward, (count, 1, b), grad, *grad.stride(), x, *x.stride(), weight.contiguous(),
             scores, shift, context, d_context, d_plain, d_x, *d_x.stride(), d_weight, b, c, n,
             with_mean=d_mean is not None, wants_x=wants_x, wants_weight=wants_weight,
-            tile=TILE, pixels=PIXELS,
+            tile=TILE, pixels=PIXELS, num_warps=warps(256, x),
         )  # fmt: skip
         return (
             d_x if wants_x else None,

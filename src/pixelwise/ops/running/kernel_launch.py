@@ -1,8 +1,8 @@
 """Starting kernels, and what all of them are cut by.
 
 A tile of TILE by TILE numbers is one program of four warps. What a program sums over its own part
-of a map goes to a row of its own, and torch adds the rows: the order of the sum is fixed, so that
-results are the same in every run. Sizes of blocks here and in the kernels are reckoned for the
+of a map goes to a row of its own, and the rows are added in a fixed order, so that results are the
+same in every run. Sizes of blocks here and in the kernels are reckoned for the
 registers and the shared memory of a Hopper GPU, and not yet measured on one.
 """
 
