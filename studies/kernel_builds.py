@@ -83,11 +83,11 @@ def table(path):
         key = tuple(row[name] for name in (*KEY, "kernel"))
         times[key] += 1
         kernel = row["kernel"].strip("_")
-        label = f"{row['case']}: `{kernel}`" + f" {times[key]}" * (times[key] > 1)
+        label = f"`{row['case']}: {kernel}`" + f" {times[key]}" * (times[key] > 1)
         cells[label][row["target"]][row["state"]] = told(row)
     yield ["kernel", *TARGETS]
     yield ["---"] * (1 + len(TARGETS))
-    for label in sorted(cells, key=lambda label: CASES_SHOWN.index(label.partition(":")[0])):
+    for label in sorted(cells, key=lambda label: CASES_SHOWN.index(label[1:].partition(":")[0])):
         changes = [changed(cells[label][target]) for target in TARGETS]
         if any(changes):
             yield [label, *(change or "as before" for change in changes)]
@@ -97,7 +97,7 @@ def told(row):
     """Registers, kilobytes of shared memory, instruction and bytes of the widest read."""
     shared = f"{int(row['shared']) / 1024:.0f}"
     spilled = f" +{row['spilled']} spilled" if int(row["spilled"]) else ""
-    instruction = row["instruction"] or "-"
+    instruction = f"`{row['instruction']}`" if row["instruction"] else "-"
     return f"{row['registers']}{spilled} / {shared} / {instruction} / {row['widest_read']}"
 
 
