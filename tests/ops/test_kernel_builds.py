@@ -54,9 +54,12 @@ OLDEST_TIMES = {
 }
 """What is built with the oldest Triton whenever there is one; the rest with --kernels."""
 SPILL = {
-    **dict.fromkeys([("attention", "float32"), ("attention deep", "float32")], 16),
-    **dict.fromkeys([("attention wide", "float32"), ("mask collect", "float32")], 16),
-    ("mask distribute", "float32"): 16,
+    ("attention", "float32"): 16,
+    ("attention deep", "float32"): 16,
+    ("attention wide", "float32"): 16,
+    **dict.fromkeys(
+        itertools.product(["mask collect", "mask distribute", "window"], ["float32"]), 32
+    ),
     **dict.fromkeys(itertools.product(["projection", "scan", "scan of many states"], DTYPES), 80),
     ("polarized", "float16"): 16,
 }
@@ -142,17 +145,12 @@ def test_builds_with_the_oldest_triton(target, name, dtype, oldest, request):
 
 def test_attention_forward_has_one_loop(card):
     """So that keys and values are read ahead; queries of many channels are read in a second one."""
-    found = {
-        name: card("sm_90").builds(CASES[name], torch.bfloat16)[0]
-        for name in ("attention", "attention wide")
-    }
+    cases = {"wide": CASES["attention wide"], "wider": numbers.pairs(2, 512, 512, H * W, H * W)}
+    found = {name: card("sm_90").builds(case, torch.bfloat16)[0] for name, case in cases.items()}
     assert {name: (build.kernel, build.loops) for name, build in found.items()} == {
-        "attention": ("_forward", 1),
-        "attention wide": ("_forward", 2),
+        "wide": ("_forward", 1),
+        "wider": ("_forward", 2),
     }
-
-
-PAIRS = "pixelwise.ops.running.kernel_pairs"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +159,7 @@ PAIRS = "pixelwise.ops.running.kernel_pairs"
         pytest.param(
             "bytes of shared memory",
             "bfloat16",
-            {"other": 128, "depth": 256},
+            {"own": 128, "other": 128, "stages": 4},
             marks=pytest.mark.slow,
         ),
         pytest.param(" spilled", "bfloat16", {"own": 256}, marks=pytest.mark.slow),
@@ -169,10 +167,16 @@ PAIRS = "pixelwise.ops.running.kernel_pairs"
     ],
 )
 def test_bad_blocks_are_found(fault, dtype, blocks, card):
+    from pixelwise.ops.attention import kernel
     from pixelwise.ops.running import kernel_pairs
 
-    name = "SINGLE" if dtype == "float32" else "HALF"
-    replaced = {f"{PAIRS}.{name}": getattr(kernel_pairs, name)._replace(**blocks)}
+    if dtype == "float32":
+        single = kernel_pairs.SINGLE._replace(**blocks)
+        replaced = {"pixelwise.ops.running.kernel_pairs.SINGLE": single}
+    else:
+        whole = kernel.CARDS[90].forward[0]._replace(**blocks)
+        card_with = kernel.CARDS[90]._replace(forward=(whole,))
+        replaced = {"pixelwise.ops.attention.kernel.CARDS": {90: card_with}}
     chosen = card("sm_90")
     try:
         builds = chosen.builds(CASES["attention"], DTYPES[dtype], **replaced)

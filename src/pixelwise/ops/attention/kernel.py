@@ -64,7 +64,7 @@ class Card(NamedTuple):
 ANY, MOST = 2**31, 512
 CARDS = {
     80: Card(
-        (Whole(128, ANY, 64, 64, 3), Whole(256, ANY, 64, 64, 2)),
+        (Whole(64, ANY, 64, 64, 3), Whole(256, ANY, 64, 64, 2)),
         (Whole(128, ANY, 64, 64, 3), Whole(256, ANY, 64, 32, 2)),
         (Whole(64, 512, 64, 32, 2), Whole(256, 256, 32, 32, 2)),
     ),
