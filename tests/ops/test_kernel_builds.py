@@ -58,7 +58,7 @@ SPILL = {
     ("attention deep", "float32"): 16,
     ("attention wide", "float32"): 16,
     **dict.fromkeys(
-        itertools.product(["mask collect", "mask distribute", "window"], ["float32"]), 32
+        itertools.product(["mask collect", "mask distribute", "window"], ["float32"]), 40
     ),
     **dict.fromkeys(itertools.product(["projection", "scan", "scan of many states"], DTYPES), 80),
     ("polarized", "float16"): 16,
