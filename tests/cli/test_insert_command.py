@@ -49,8 +49,9 @@ def own_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    before = {*sys.modules}
     yield tmp_path / "net.py"
-    for name in [name for name in sys.modules if name.startswith("own_")]:
+    for name in [name for name in {*sys.modules} - before if name.startswith("own_")]:
         del sys.modules[name]
 
 

@@ -347,13 +347,19 @@ def test_other_accelerators_take_plain_or_lean(operation, device):
 def test_products_are_as_deep_as_triton_wants():
     """Triton 3.6 and 3.7 compile no product of float32 with less than 16 numbers in its sums."""
     pytest.importorskip("triton")
+    from pixelwise.ops.attention import kernel
+    from pixelwise.ops.local_attention import kernel_halo
     from pixelwise.ops.running import kernel_pairs
     from pixelwise.ops.skewed_mask import kernel_skew
 
     for blocks in (kernel_pairs.SINGLE, kernel_pairs.HALF):
         assert min(blocks.own, blocks.other, blocks.depth) >= 16
     for skew in (kernel_skew.SINGLE, kernel_skew.HALF):
-        assert min(skew["run"], skew["depth"]) >= 16
+        assert min(skew.run, skew.depth) >= 16
+    for window in (kernel_halo.SINGLE, kernel_halo.HALF):
+        assert min(window.tall * window.broad, window.other, window.depth) >= 16
+    for card in (*kernel.CARDS.values(), kernel.OTHER_CARDS):
+        assert min(min(whole.own, whole.other) for blocks in card for whole in blocks) >= 16
 
 
 KERNELS = sorted(Path(ops.__file__).parent.glob("*/kernel*.py"))
