@@ -158,12 +158,16 @@ def test_a_killed_worker_changes_no_picture(place):
 def test_ctrl_c_stops_and_what_is_done_is_gone_on_with(place):
     cluster = ("--cluster", "local", "--workers", "1")
     process = begun(raster(place, "three.tif", *cluster, source="tall.tif"))
-    rows = place / ".three.tif.unfinished"
-    wait_until(lambda: list(rows.glob("row_??????")), process)
-    all_of_them = family(process.pid)
+    rows, all_of_them = place / ".three.tif.unfinished", []
+
+    def begins():
+        all_of_them[:] = family(process.pid)  # first, since rows follow one another quickly
+        return list(rows.glob("row_??????"))
+
+    wait_until(begins, process)
     os.kill(process.pid, signal.SIGINT)
     code, _, err = ended(process)
-    assert code == 130
+    assert code == 130, err
     assert err.startswith("interrupted; the finished rows of ")
     assert len(err.splitlines()) == 1
     until = time.monotonic() + 30
