@@ -72,6 +72,17 @@ def _from_the_end(
 
 @triton.jit
 @no_type_check
+def _place(wide, high, e, n, block_e: tl.constexpr, block_n: tl.constexpr):
+    """Stretch, direction and image of a program; its channels and states."""
+    index, way, image = program(wide, high)
+    slices = tl.cdiv(e, block_e)
+    channels, in_e = places(index % slices, block_e, e)
+    states = tl.arange(0, block_n)
+    return index // slices, way.to(tl.int64), image, channels, in_e, states, states < n
+
+
+@triton.jit
+@no_type_check
 def _stretch(index, long, tiles):
     """The first and the last tile, not counted, of a stretch of `long` tiles."""
     return index * long, tl.minimum(index * long + long, tiles)
@@ -86,13 +97,8 @@ def _additions(
     block_t: tl.constexpr, block_e: tl.constexpr, block_n: tl.constexpr,
 ):  # fmt: skip
     """What a stretch makes of the state that enters it."""
-    index, way, image = program(wide, high)
-    slices = tl.cdiv(e, block_e)
-    at_e, part, way = index % slices, index // slices, way.to(tl.int64)
-    channels, in_e = places(at_e, block_e, e)
-    states, own = tl.arange(0, block_n), image * k + way
-    in_n = states < n
-    inside_states = in_e[:, None] & in_n[None]
+    part, way, image, channels, in_e, states, in_n = _place(wide, high, e, n, block_e, block_n)
+    own, inside_states = image * k + way, in_e[:, None] & in_n[None]
     at_state = channels[:, None] * n + states[None]
     rates = tl.load(rate + way * e * n + at_state, mask=inside_states, other=0)
     x, step = x + image * x_b + way % s * x_s, step + image * d_b + way * d_k
@@ -127,13 +133,8 @@ def _slopes(
     block_t: tl.constexpr, block_e: tl.constexpr, block_n: tl.constexpr,
 ):  # fmt: skip
     """What a stretch adds to the gradient of the state that enters it."""
-    index, way, image = program(wide, high)
-    slices = tl.cdiv(e, block_e)
-    at_e, part, way = index % slices, index // slices, way.to(tl.int64)
-    channels, in_e = places(at_e, block_e, e)
-    states, own = tl.arange(0, block_n), image * k + way
-    in_n = states < n
-    inside_states = in_e[:, None] & in_n[None]
+    part, way, image, channels, in_e, states, in_n = _place(wide, high, e, n, block_e, block_n)
+    own, inside_states = image * k + way, in_e[:, None] & in_n[None]
     at_state = channels[:, None] * n + states[None]
     rates = tl.load(rate + way * e * n + at_state, mask=inside_states, other=0)
     step, read = step + image * d_b + way * d_k, read + image * r_b + way * r_k
@@ -164,13 +165,8 @@ def _forward(
     wide, high,
     block_t: tl.constexpr, block_e: tl.constexpr, block_n: tl.constexpr,
 ):  # fmt: skip
-    index, way, image = program(wide, high)
-    slices = tl.cdiv(e, block_e)
-    at_e, part, way = index % slices, index // slices, way.to(tl.int64)
-    channels, in_e = places(at_e, block_e, e)
-    states, own = tl.arange(0, block_n), image * k + way
-    in_n = states < n
-    inside_states = in_e[:, None] & in_n[None]
+    part, way, image, channels, in_e, states, in_n = _place(wide, high, e, n, block_e, block_n)
+    own, inside_states = image * k + way, in_e[:, None] & in_n[None]
     at_state = channels[:, None] * n + states[None]
     rates = tl.load(rate + way * e * n + at_state, mask=inside_states, other=0)
     x, step = x + image * x_b + way % s * x_s, step + image * d_b + way * d_k
@@ -210,18 +206,14 @@ def _backward(
     wide, high,
     block_t: tl.constexpr, block_e: tl.constexpr, block_n: tl.constexpr,
 ):  # fmt: skip
-    index, way, image = program(wide, high)
-    slices = tl.cdiv(e, block_e)
-    at_e, part, way = index % slices, index // slices, way.to(tl.int64)
-    channels, in_e = places(at_e, block_e, e)
-    states, own = tl.arange(0, block_n), image * k + way
-    in_n = states < n
-    inside_states = in_e[:, None] & in_n[None]
+    part, way, image, channels, in_e, states, in_n = _place(wide, high, e, n, block_e, block_n)
+    own, inside_states = image * k + way, in_e[:, None] & in_n[None]
     at_state = channels[:, None] * n + states[None]
     rates = tl.load(rate + way * e * n + at_state, mask=inside_states, other=0)
     x, step = x + image * x_b + way % s * x_s, step + image * d_b + way * d_k
     write, read = write + image * w_b + way * w_k, read + image * r_b + way * r_k
-    grad, by_slice = grad + image * g_b + way % s * g_s, at_e.to(tl.int64) * batch * k + own
+    at_e = (tl.program_id(0) % wide % tl.cdiv(e, block_e)).to(tl.int64)
+    grad, by_slice = grad + image * g_b + way % s * g_s, at_e * batch * k + own
     leave = tl.zeros((block_e, block_n), tl.float32)
     stretches = tl.cdiv(tiles, long)
     later = (own * stretches + stretches - 1) * e * n + at_state

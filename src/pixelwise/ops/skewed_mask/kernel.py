@@ -16,7 +16,7 @@ from pixelwise.ops.running.backward import Gradients, Plain, twice_differentiabl
 from pixelwise.ops.running.kernel_launch import built, launch, parts, places, program, span
 from pixelwise.ops.running.kernel_pairs import pixels
 from pixelwise.ops.running.kernels import lean_on_failure
-from pixelwise.ops.skewed_mask.kernel_gradients import Maps, gradients, row_sums
+from pixelwise.ops.skewed_mask.kernel_gradients import Maps, gradients, has_far_rows, row_sums
 from pixelwise.ops.skewed_mask.kernel_skew import (
     LOWEST,
     cut,
@@ -96,9 +96,10 @@ class _SkewedAttention(torch.autograd.Function):
     ) -> Tensor:
         (p, q, d), (b, c, h, w) = weight.shape, value.shape
         blocks = cut((weight, guide, value), c, holds=int(collect))
-        tiles, sums = parts(w, blocks["run"]), row_sums(value)
+        tiles = parts(w, blocks["run"])
         out = value.new_empty(value.shape)
         shift = value.new_zeros(b, h, w, dtype=torch.float32)
+        sums = row_sums(value) if has_far_rows(weight, value, softmax) else shift
         grid = (h * tiles, parts(c, blocks["width"]), b)
         maps = (weight, *weight.stride(), guide, *guide.stride(), value, *value.stride())
         sizes = (p, q, d, c, h, w, tiles)

@@ -232,6 +232,11 @@ def row_sums(z: Tensor) -> Tensor:
     return z.sum(dim=3, dtype=torch.float32).contiguous()
 
 
+def has_far_rows(weight: Tensor, value: Tensor, softmax: bool) -> bool:
+    """Whether sums of rows count: those that a mask does not reach, where a softmax weighs them."""
+    return softmax and (len(weight) - 1) // 2 < value.shape[2] - 1
+
+
 def gradients(
     maps: Maps, wants_weight: bool, wants_guide: bool, wants_value: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -247,7 +252,8 @@ def gradients(
     d_weight = d_guide = d_value = None
     if wants_value:
         d_value = torch.empty_like(value)
-        sums = row_sums(grad * (-shift).exp()[:, None] if softmax else grad)
+        far = has_far_rows(weight, value, softmax)
+        sums = row_sums(grad * (-shift).exp()[:, None]) if far else shift
         given = (*masks, grad, *grad.stride(), sums, shift, d_value, *d_value.stride(), *sizes)
         grid = (h * tiles, parts(c, blocks["width"]), b)
         launch(_value_gradient, grid, *given, **flags, **blocks)
